@@ -1,0 +1,1 @@
+"""Durable wallet actors: bucket, lifecycle, journal, storage and the hosts that run them."""

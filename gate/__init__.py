@@ -1,0 +1,1 @@
+"""The front door: identity proof, x402 paywall, data-plane streams."""

@@ -1,0 +1,1 @@
+"""Boot images: what a sandbox starts from."""

@@ -1,0 +1,44 @@
+# satbox: `./dev RECIPE` sets everything up and runs one of these.
+set shell := ["bash", "-eu", "-o", "pipefail", "-c"]
+set positional-arguments := true
+
+# list the recipes
+default:
+    @just --list
+
+# run the whole story on the embedded devnet and print it (--json, --placement dedicated)
+demo *options:
+    @satbox demo "$@"
+
+# run the service until Ctrl-C: gate on 127.0.0.1:4020, devnet beside it
+up *options:
+    @satbox up "$@"
+
+# the whole test suite
+test *options:
+    pytest "$@"
+
+# style and import directions
+lint:
+    ruff format --check .
+    ruff check .
+    lint-imports
+
+# strict types
+types:
+    mypy
+
+# measure; one JSON array with --json
+bench *options:
+    @python -m bench "$@"
+
+# the long tests
+nightly *options:
+    pytest -m nightly "$@"
+
+# all that CI runs
+check: lint types test
+
+# renew requirements.lock from pyproject.toml
+lock:
+    uv pip compile -q --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --group dev pyproject.toml -o requirements.lock

@@ -1,0 +1,1 @@
+"""Prices in sats: sources, aggregation and signed quotes."""

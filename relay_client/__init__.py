@@ -1,0 +1,1 @@
+"""x402 payments: wire models, the sponsor-relay client, payment states, settlements."""

@@ -1,0 +1,1 @@
+"""The sandbox node: slots, drivers, the in-sandbox supervisor, workspaces."""

@@ -1,0 +1,1 @@
+"""Stacks codecs and signatures, pure: addresses, Clarity values, transactions, SIP-018."""
