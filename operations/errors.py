@@ -168,7 +168,10 @@ class SatboxError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors cross process boundaries (Ray pickles them), so keyword arguments have to survive.
-        return (_rebuild, (self.code, self.message, self.details, self.funds_moved, self.retry_after, self.hint))
+        return (
+            _rebuild,
+            (self.code, self.message, self.details, self.funds_moved, self.retry_after, self.hint),
+        )
 
     def body(self, request_id: str) -> dict[str, Any]:
         """The uniform error body every surface prints."""
@@ -186,8 +189,11 @@ class SatboxError(Exception):
 
 
 def _rebuild(
-    code: str, message: str, details: dict[str, Any], funds_moved: FundsMoved, retry_after: int | None, hint: str
+    code: str,
+    message: str,
+    details: dict[str, Any],
+    funds_moved: FundsMoved,
+    retry_after: int | None,
+    hint: str,
 ) -> SatboxError:
-    return SatboxError(
-        code, message, details=details, funds_moved=funds_moved, retry_after=retry_after, hint=hint
-    )
+    return SatboxError(code, message, details=details, funds_moved=funds_moved, retry_after=retry_after, hint=hint)

@@ -1,0 +1,1 @@
+"""The pure core of a wallet: state, bucket, metering, lifecycle and the one function that decides a turn."""

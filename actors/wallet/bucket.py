@@ -1,0 +1,90 @@
+"""The bucket's double-entry rules: which accounts exist and which postings are legal.
+
+Every entry's postings sum to zero. `bucket` is what the wallet can spend, `owed` is negative while grace seconds are
+unpaid, `burnt` is what uptime cost, `deposits` is the outside world money came from (so it is negative), `write_offs` is
+what satbox lost. The sum over all accounts is zero at all times: deposits = burnt + bucket - owed debt + write-offs.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+ACCOUNTS = ("bucket", "owed", "burnt", "deposits", "write_offs", "credits")
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """All balances of one wallet in micro-sats; their sum is zero."""
+
+    bucket: int = 0
+    owed: int = 0
+    burnt: int = 0
+    deposits: int = 0
+    write_offs: int = 0
+    credits: int = 0
+
+    @property
+    def debt_usat(self) -> int:
+        """Grace time used and not yet paid, as a positive number."""
+        return -self.owed
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One journal entry before it is chained: what happened, and how it moved the accounts."""
+
+    kind: str
+    amounts: tuple[tuple[str, int], ...]
+    reference: str | None = None
+
+
+class BrokenInvariantError(Exception):
+    """The books would no longer balance; the turn is abandoned and nothing of it is written."""
+
+
+def posted(accounts: Accounts, posting: Posting) -> Accounts:
+    """The accounts after `posting`; refuses whatever would unbalance or overdraw them."""
+    if sum(amount for _, amount in posting.amounts):
+        raise BrokenInvariantError(f"{posting.kind} does not sum to zero: {posting.amounts}")
+    moved = {name: getattr(accounts, name) + amount for name, amount in posting.amounts}
+    after = replace(accounts, **moved)
+    check(after)
+    return after
+
+
+def check(accounts: Accounts) -> None:
+    """What must hold of any wallet's books at any time."""
+    if sum(getattr(accounts, field.name) for field in fields(accounts)):
+        raise BrokenInvariantError(f"the accounts do not sum to zero: {accounts}")
+    if accounts.bucket < 0:
+        raise BrokenInvariantError(f"the bucket is overdrawn: {accounts}")
+    if accounts.owed > 0 or accounts.burnt < 0 or accounts.deposits > 0 or accounts.write_offs > 0:
+        raise BrokenInvariantError(f"an account has the wrong sign: {accounts}")
+
+
+def deposit(usat: int, payment_id: str) -> Posting:
+    """Confirmed money arrives."""
+    assert usat > 0
+    return Posting("deposit", (("deposits", -usat), ("bucket", usat)), payment_id)
+
+
+def reversal(usat: int, bucket_usat: int, payment_id: str) -> Posting:
+    """A deposit that vanished from the chain is taken back; what the bucket no longer holds is owed."""
+    from_bucket = min(usat, bucket_usat)
+    return Posting("reversal", (("deposits", usat), ("bucket", -from_bucket), ("owed", from_bucket - usat)), payment_id)
+
+
+def charges(usat: int, bucket_usat: int, runtime_id: str) -> Posting:
+    """Uptime is paid from the bucket as far as it reaches; the rest is owed."""
+    from_bucket = min(usat, bucket_usat)
+    return Posting("charge", (("bucket", -from_bucket), ("owed", from_bucket - usat), ("burnt", usat)), runtime_id)
+
+
+def arrears(usat: int) -> Posting:
+    """What was owed is paid out of the bucket."""
+    assert usat > 0
+    return Posting("arrears", (("bucket", -usat), ("owed", usat)))
+
+
+def write_off(usat: int, payment_id: str) -> Posting:
+    """A debt that will not be paid is taken as a loss."""
+    assert usat > 0
+    return Posting("write_off", (("owed", usat), ("write_offs", -usat)), payment_id)

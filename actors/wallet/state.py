@@ -1,0 +1,173 @@
+"""Everything a wallet remembers, as one immutable value."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from actors.wallet.bucket import Accounts
+from actors.wallet.journal import GENESIS
+
+
+class Phase(StrEnum):
+    """Where a wallet's sandbox is in its life. Callers see `stopping` as `grace` or `alive` until it is over."""
+
+    NONE = "none"
+    STARTING = "starting"
+    ALIVE = "alive"
+    GRACE = "grace"
+    STOPPING = "stopping"
+    REAPED = "reaped"
+
+
+class After(StrEnum):
+    """What a stop is for."""
+
+    REAP = "reap"
+    RESTART = "restart"
+    DESTROY = "destroy"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of time and credit; all injectable, so that ten minutes are tested in microseconds."""
+
+    grace_ms: int = 60_000
+    grace_cap_ms: int = 600_000
+    observation_fresh_ms: int = 15_000
+    wake_minimum_seconds: int = 60
+    start_attempts_max: int = 3
+    crash_loop_max: int = 3
+    crash_loop_window_ms: int = 60_000
+    checkpoint_ms: int = 3_600_000
+    runway_seconds: tuple[int, ...] = (600, 60)
+    pending_max: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a node has proven: its clock now, and the last heartbeat. Milliseconds of CLOCK_BOOTTIME under `boot_id`."""
+
+    node_id: str
+    boot_id: str
+    now_ms: int
+    proven_ms: int
+    outage_since_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """When a turn happens: wall time to label it, node time to measure by (None while no node was heard)."""
+
+    wall_ms: int
+    proof: Proof | None
+    runtime_id: str = ""
+    """A fresh id, in case this turn starts a sandbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to start."""
+
+    size_class: str = "small"
+    image: str = "base"
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeRef:
+    """The one sandbox process tree this wallet owns; not healthy yet while `boot_id` is empty."""
+
+    runtime_id: str
+    node_id: str = ""
+    boot_id: str = ""
+    healthy_at_ms: int = 0
+    metered_through_ms: int = 0
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the node has reported it up."""
+        return bool(self.boot_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A payment under way. `seen_ms` is node time of the last sight in the mempool, under `boot_id`."""
+
+    payment_id: str
+    payer: str
+    state: str
+    expected_usat: int
+    granted_usat: int
+    boot_id: str = ""
+    seen_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GraceState:
+    """Running without credit since `began_ms`. On credit: started on a receipt, with no grace of its own."""
+
+    began_ms: int
+    on_credit: bool = False
+    outage_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A stop under way: why, what comes after, and the last moment that may be billed."""
+
+    reason: str
+    after: After
+    bill_until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreditStart:
+    """The payment a sandbox was started on before it confirmed, and the debt that stood before."""
+
+    payment_id: str
+    payer: str
+    debt_before_usat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A start on credit that was never paid, to be told to settlements."""
+
+    payment_id: str
+    payer: str
+    usat: int
+
+
+@dataclass(frozen=True, slots=True)
+class WalletState:
+    """One wallet. Replaced as a whole by each turn; written as a whole by each commit."""
+
+    address: str
+    phase: Phase = Phase.NONE
+    reason: str | None = None
+    accounts: Accounts = field(default_factory=Accounts)
+    rate_usat_per_second: int = 0
+    remainder: int = 0
+    plan: Plan = field(default_factory=Plan)
+    is_planned: bool = False
+    runtime: RuntimeRef | None = None
+    grace: GraceState | None = None
+    stop: Stop | None = None
+    credit_start: CreditStart | None = None
+    pending: tuple[Pending, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    snapshot_digest: str | None = None
+    lifetime: int = 1
+    start_failures: int = 0
+    crashes: int = 0
+    runway_told: int = 0
+    pass_epoch: int = 0
+    version: int = 0
+    seq: int = 0
+    event_seq: int = 0
+    span_seq: int = 0
+    head: str = GENESIS
+
+    @property
+    def exists(self) -> bool:
+        """Whether this wallet was ever created or paid."""
+        return self.phase is not Phase.NONE or self.is_planned or self.seq > 0

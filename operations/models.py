@@ -1,0 +1,414 @@
+"""What operations take and give, as pydantic models.
+
+Amounts are integers: `*_usat` are micro-sats (1 sat = 1_000_000 usat), `*_sats` whole sats rounded down for reading.
+Times are ISO 8601 in UTC under `*_at`, durations carry their unit. Payment fields keep the names x402 clients poll for
+(`paymentId`, `checkStatusUrl`; @aibtc/tx-schemas).
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SATS_MAX = 10_000_000
+"""One tenth of a bitcoin: more in one payment is a mistake."""
+
+StacksAddress = Annotated[str, Field(pattern=r"^S[0-9A-Z]{27,41}$", description="Stacks address in c32check text")]
+SizeClass = Literal["nano", "small", "medium"]
+
+
+class Input(BaseModel):
+    """What a caller sends; an unknown field is an error, so that a misspelt one is never ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Output(BaseModel):
+    """What a caller gets."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Nothing(Input):
+    """No input."""
+
+
+class Target(Input):
+    """A wallet, by address; the pass's own when left out."""
+
+    address: StacksAddress | None = Field(None, description="the wallet; default: the pass's own")
+
+
+# Identity
+
+
+class ChallengeInput(Input):
+    """The pair of addresses to prove, and what for."""
+
+    btc_address: str = Field(min_length=14, max_length=90)
+    stx_address: StacksAddress
+    scope: str = Field("owner", pattern=r"^[a-z][a-z:-]{0,40}$")
+
+
+class Challenge(Output):
+    """What to sign: `text` with the Bitcoin key, (`domain`, `message`) by SIP-018 with the Stacks key.
+
+    `domain_hints` and `message_hints` are the same values in the typed form that wallet tools need to sign the
+    right bytes.
+    """
+
+    challenge: str
+    text: str
+    domain: dict[str, Any]
+    message: dict[str, Any]
+    domain_hints: dict[str, Any]
+    message_hints: dict[str, Any]
+    domain_hex: str
+    message_hex: str
+    expires_at: str
+
+
+class ProofInput(Input):
+    """Both signatures over one challenge."""
+
+    challenge: str = Field(min_length=16, max_length=4096)
+    btc_signature: str = Field(min_length=16, max_length=1024, description="base64: BIP-322 simple or BIP-137")
+    stx_signature: str = Field(min_length=130, max_length=132, description="hex, RSV, SIP-018")
+
+
+class GatePass(Output):
+    """A short-lived token for a proven pair; send it as `Authorization: Bearer ...`."""
+
+    token: str
+    address: str
+    btc_address: str
+    level: int
+    level_name: str
+    scope: str
+    expires_at: str
+
+
+class Revoked(Output):
+    """All earlier passes of this wallet are void."""
+
+    address: str
+    pass_epoch: int
+
+
+# Payment
+
+
+class Amount(Input):
+    """How much to pay for: sats, or the seconds they should buy."""
+
+    sats: int | None = Field(None, ge=1, le=SATS_MAX)
+    seconds: int | None = Field(None, ge=1, le=366 * 86_400)
+
+
+class CreateInput(Amount):
+    """A new sandbox for the proven wallet."""
+
+    size_class: SizeClass = "small"
+    image: str = Field("base", pattern=r"^[a-z][a-z0-9-]{0,31}$")
+    environment: dict[str, str] = Field(default_factory=dict, max_length=64)
+
+
+class ExtendInput(Amount):
+    """More time for a wallet: one's own, or anybody's as a gift."""
+
+    address: StacksAddress | None = Field(None, description="the wallet; default: the pass's own")
+
+
+class QuoteInput(Amount):
+    """What a payment would cost in each asset."""
+
+
+class OfferView(Output):
+    """One way to pay."""
+
+    asset: str
+    contract: str
+    amount: str
+    sats: int
+    seconds: int
+    quote_id: str | None = None
+    expires_at: str | None = None
+    sources: list[str] = Field(default_factory=list)
+
+
+class Quote(Output):
+    """What `sats` cost in each offered asset, and why an asset is missing."""
+
+    sats: int
+    seconds: int
+    rate_usat_per_second: int
+    offers: list[OfferView]
+    not_offered: dict[str, str] = Field(default_factory=dict)
+
+
+class PaymentInput(Input):
+    """A payment by its id."""
+
+    payment_id: str = Field(pattern=r"^pay_[A-Za-z0-9_-]{1,124}$")
+
+
+class PaymentStatus(Output):
+    """Where a payment stands, in the words x402 clients poll for."""
+
+    paymentId: str  # noqa: N815 - tx-schemas
+    status: str
+    terminalReason: str | None = None  # noqa: N815
+    txid: str | None = None
+    blockHeight: int | None = None  # noqa: N815
+    payer: str | None = None
+    address: str | None = None
+    asset: str | None = None
+    amount: str | None = None
+    expected_usat: int = 0
+    credited_usat: int = 0
+    retryable: bool = False
+    nextSteps: str | None = None  # noqa: N815
+    checkStatusUrl: str  # noqa: N815
+
+
+class Receipt(Output):
+    """A statement signed by the operator (Ed25519 over the RFC 8785 form of `statement`)."""
+
+    statement: dict[str, Any]
+    signature: str
+    public_key: str
+
+
+# Sandbox
+
+
+class Grace(Output):
+    """Why and how long a sandbox runs on without credit."""
+
+    began_at: str
+    deadline_at: str
+    cap_at: str
+    held_by_payment: str | None = None
+    seconds_left: float
+
+
+class PendingPayment(Output):
+    """A payment under way for this wallet."""
+
+    paymentId: str  # noqa: N815
+    status: str
+    expected_usat: int
+    granted_usat: int
+
+
+class SandboxStatus(Output):
+    """A wallet and its sandbox at one moment."""
+
+    address: str
+    state: Literal["none", "starting", "alive", "grace", "reaped"]
+    reason: str | None = None
+    runtime_id: str | None = None
+    size_class: str
+    image: str
+    rate_usat_per_second: int
+    balance_usat: int
+    balance_sats: int
+    owed_usat: int
+    deposited_usat: int
+    charged_usat: int
+    seconds_left: float | None = None
+    exhausts_at: str | None = None
+    grace: Grace | None = None
+    pending_payments: list[PendingPayment] = Field(default_factory=list)
+    snapshot_digest: str | None = None
+    version: int
+    chain_head: str
+    as_of: str
+
+
+class Paid(Output):
+    """The answer to a paid request: `status` is the payment's, `sandbox.state` the sandbox's."""
+
+    status: str
+    paymentId: str  # noqa: N815
+    checkStatusUrl: str  # noqa: N815
+    payment: PaymentStatus
+    sandbox: SandboxStatus
+    receipt: Receipt | None = None
+    message: str | None = None
+
+
+class ReapInput(Target):
+    """Stop the sandbox now; the workspace is kept unless `destroy`."""
+
+    destroy: bool = Field(False, description="also delete the workspace, for good")
+
+
+class WakeInput(Target):
+    """Start the sandbox again on the credit that is left."""
+
+    size_class: SizeClass | None = None
+
+
+class ExecInput(Target):
+    """A command: `argv`, or one line for the shell."""
+
+    argv: list[str] | None = Field(None, min_length=1, max_length=1024)
+    shell: str | None = Field(None, min_length=1, max_length=131_072)
+    cwd: str = Field("/workspace", max_length=4096)
+    env: dict[str, str] = Field(default_factory=dict, max_length=256)
+    stdin: str | None = Field(None, max_length=1_500_000, description="base64")
+    timeout_seconds: float = Field(60, gt=0, le=3600)
+    output_limit_bytes: int = Field(1_048_576, ge=0, le=16_777_216)
+    stream: bool = Field(False, description="answer with server-sent events as output appears")
+
+
+class ExecResult(Output):
+    """How a command ended. Exactly one of `exit_code` and `signal` is set."""
+
+    exit_code: int | None = None
+    signal: int | None = None
+    oom_killed: bool = False
+    timed_out: bool = False
+    stdout: str = ""
+    stderr: str = ""
+    stdout_base64: str | None = None
+    stderr_base64: str | None = None
+    truncated: dict[str, int] = Field(default_factory=dict)
+    cpu_ms: int | None = None
+    max_rss_bytes: int | None = None
+    duration_ms: float | None = None
+    evidence: str = "host"
+    runtime_id: str | None = None
+
+
+class PathInput(Target):
+    """A path; relative ones are below /workspace."""
+
+    path: str = Field(min_length=1, max_length=4096)
+
+
+class MoveInput(PathInput):
+    """Move or rename."""
+
+    to: str = Field(min_length=1, max_length=4096)
+
+
+class FileInfo(Output):
+    """One file, directory or link."""
+
+    path: str
+    name: str
+    kind: str
+    size_bytes: int
+    mode: int | None = None
+    modified_at: str | None = None
+
+
+class FileList(Output):
+    """What is in a directory."""
+
+    path: str
+    entries: list[FileInfo]
+    truncated: bool = False
+
+
+class Done(Output):
+    """It is done."""
+
+    ok: bool = True
+    path: str | None = None
+    size_bytes: int | None = None
+
+
+class CursorInput(Target):
+    """A page after a cursor."""
+
+    after: int = Field(0, ge=0)
+    limit: int = Field(200, ge=1, le=1000)
+
+
+class EventsInput(CursorInput):
+    """Events after a cursor; a stream when the caller accepts `text/event-stream`."""
+
+    follow: bool = False
+
+
+class Event(Output):
+    """Something that happened to a wallet."""
+
+    seq: int
+    at: str
+    type: str
+    data: dict[str, Any]
+
+
+class Events(Output):
+    """A page of events."""
+
+    items: list[Event]
+    next_cursor: int
+    has_more: bool
+
+
+class LedgerEntry(Output):
+    """One journal entry: postings sum to zero, `hash` covers the entry and `previous`."""
+
+    seq: int
+    at: str
+    kind: str
+    reference: str | None = None
+    postings: dict[str, int]
+    balance_after_usat: int
+    previous: str
+    hash: str
+
+
+class Ledger(Output):
+    """A page of the journal, with the sums over all of it."""
+
+    items: list[LedgerEntry]
+    accounts: dict[str, int]
+    chain_head: str
+    next_cursor: int
+    has_more: bool
+
+
+class Span(Output):
+    """A stretch of proven uptime at one rate, and its charge."""
+
+    seq: int
+    runtime_id: str
+    boot_id: str
+    from_ms: int
+    to_ms: int
+    elapsed_ms: int
+    rate_usat_per_second: int
+    remainder_before: int
+    remainder_after: int
+    charge_usat: int
+    arithmetic: str
+
+
+class MeterExplanation(Output):
+    """Every charge of a wallet, to check by hand."""
+
+    spans: list[Span]
+    charged_usat: int
+    journal_charged_usat: int
+    matches: bool
+
+
+class RateInput(Input):
+    """A new rate for one wallet (operator)."""
+
+    address: StacksAddress
+    rate_usat_per_second: int = Field(ge=0, le=10**12)
+
+
+class Health(Output):
+    """Whether the service and its parts work."""
+
+    status: Literal["ok", "degraded"]
+    version: str
+    network: str
+    parts: dict[str, str]

@@ -1,0 +1,89 @@
+"""What satbox offers: each operation once, with its models, price, auth, route, command and tool.
+
+Routes, `/openapi.json`, the Python client, the command line and the MCP tools are built from `REGISTRY`; a test fails
+when one of them lacks an operation.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+from operations.errors import ERRORS
+
+
+class Auth(StrEnum):
+    """Who may call an operation."""
+
+    NONE = "none"
+    PASS = "pass"  # noqa: S105 - any valid gate pass; the handler decides what it reaches
+    OWNER = "owner"  # the wallet's own pass, with the operation's scope
+    OPERATOR = "operator"
+
+
+class Body(StrEnum):
+    """What crosses the wire besides JSON."""
+
+    JSON = "json"
+    UPLOAD = "upload"  # the request body is raw bytes, fields travel in the query
+    DOWNLOAD = "download"  # the answer is raw bytes
+    EVENTS = "events"  # the answer is server-sent events
+    TEXT = "text"  # the answer is plain text
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing a caller can do."""
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    input: type[BaseModel]
+    output: type[BaseModel] | None
+    auth: Auth
+    command: tuple[str, ...]
+    tool: str | None
+    no_tool_because: str = ""
+    paid: bool = False
+    body: Body = Body.JSON
+    scope: str | None = None
+    errors: tuple[str, ...] = ()
+    positional: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        unknown = [code for code in self.errors if code not in ERRORS]
+        if unknown:
+            raise ValueError(f"{self.name} names unknown errors: {unknown}")
+        if (self.tool is None) != bool(self.no_tool_because):
+            raise ValueError(f"{self.name}: a tool, or the reason why there is none")
+
+    @property
+    def function(self) -> str:
+        """The Python client's method name."""
+        return self.name.replace(".", "_")
+
+    @property
+    def path_fields(self) -> tuple[str, ...]:
+        """Input fields that travel in the path."""
+        return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
+
+
+class Registry(Mapping[str, Operation]):
+    """The operations by name, in the order people should read them."""
+
+    def __init__(self, operations: tuple[Operation, ...]) -> None:
+        self._operations = {operation.name: operation for operation in operations}
+        routes = {(operation.method, operation.path) for operation in operations}
+        if len(self._operations) != len(operations) or len(routes) != len(operations):
+            raise ValueError("an operation or a route is named twice")
+
+    def __getitem__(self, name: str) -> Operation:
+        return self._operations[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._operations)
+
+    def __len__(self) -> int:
+        return len(self._operations)
