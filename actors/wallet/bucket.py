@@ -1,13 +1,12 @@
 """The bucket's double-entry rules: which accounts exist and which postings are legal.
 
 Every entry's postings sum to zero. `bucket` is what the wallet can spend, `owed` is negative while grace seconds are
-unpaid, `burnt` is what uptime cost, `deposits` is the outside world money came from (so it is negative), `write_offs` is
-what satbox lost. The sum over all accounts is zero at all times: deposits = burnt + bucket - owed debt + write-offs.
+unpaid, `burnt` is what uptime cost, `deposits` is the outside world money came from (so it is negative),
+`write_offs` is what satbox lost. The sum over all accounts is zero at all times, which says in words:
+money in = burnt + bucket - debt - written off.
 """
 
 from dataclasses import dataclass, fields, replace
-
-ACCOUNTS = ("bucket", "owed", "burnt", "deposits", "write_offs", "credits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +18,6 @@ class Accounts:
     burnt: int = 0
     deposits: int = 0
     write_offs: int = 0
-    credits: int = 0
 
     @property
     def debt_usat(self) -> int:

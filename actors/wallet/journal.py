@@ -24,7 +24,13 @@ class Entry:
 
 
 def entry_hash(
-    address: str, seq: int, at_ms: int, kind: str, reference: str | None, amounts: tuple[tuple[str, int], ...], previous: str
+    address: str,
+    seq: int,
+    at_ms: int,
+    kind: str,
+    reference: str | None,
+    amounts: tuple[tuple[str, int], ...],
+    previous: str,
 ) -> str:
     """SHA-256 over the entry's canonical JSON (integers and ASCII only, so equal to its RFC 8785 form)."""
     document = {

@@ -1,0 +1,112 @@
+"""Make committed decisions happen at the sandbox node and at settlements.
+
+Every effect is idempotent and implied by the wallet's committed state, so it may be run again after any crash. A silent
+node is asked again for as long as it takes: unknown is not failure.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from actors.actor import WalletActor
+from actors.errors import FencedError
+from actors.wallet import commands as c
+from actors.wallet.state import RuntimeRef
+from sandboxes.protocol import (
+    NoCapacity,
+    NodeUnavailable,
+    SandboxError,
+    SandboxNode,
+    StartFailed,
+    StartRequest,
+    StopRequest,
+)
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Pauses between tries; the last one repeats."""
+
+LossSink = Callable[[str, str, int], Awaitable[None]]
+"""Tells settlements of a start on credit that was never paid: payment id, payer, usat."""
+
+
+class Effects:
+    """What a host does on behalf of its wallets."""
+
+    def __init__(self, node: SandboxNode, tell_loss: LossSink, pre_stop_seconds: float) -> None:
+        self._node = node
+        self._tell_loss = tell_loss
+        self._pre_stop_seconds = pre_stop_seconds
+        self._is_closing = False
+
+    def close(self) -> None:
+        """Start nothing more; what is cut off is repeated at the next activation."""
+        self._is_closing = True
+
+    async def run(self, actor: WalletActor, effect: c.Effect) -> None:
+        """Run one effect until it is done, the wallet's copy is dead, or the host closes."""
+        tries = 0
+        while not self._is_closing and not actor.is_dead:
+            try:
+                await self._try(actor, effect)
+            except FencedError:
+                return
+            except Exception as error:  # noqa: BLE001 - whatever it was, the effect is owed until it has happened
+                if tries % 10 == 0:
+                    log.warning("%s of %s is tried again: %s", type(effect).__name__, actor.address, error)
+            else:
+                return
+            await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
+            tries += 1
+
+    async def _try(self, actor: WalletActor, effect: c.Effect) -> None:
+        match effect:
+            case c.StartSandbox():
+                await self._start_sandbox(actor, effect)
+            case c.StopSandbox():
+                await self._stop_sandbox(actor, effect)
+            case c.TellLoss():
+                await self._tell_loss(effect.payment_id, effect.payer, effect.usat)
+                await actor.ask(c.LossTold(effect.payment_id))
+
+    async def _start_sandbox(self, actor: WalletActor, effect: c.StartSandbox) -> None:
+        runtime_ref = actor.state.runtime
+        if runtime_ref is None or runtime_ref.runtime_id != effect.runtime_id:
+            return
+        request = StartRequest(
+            effect.runtime_id,
+            actor.address,
+            effect.plan.size_class,
+            effect.plan.image,
+            effect.snapshot_digest,
+            dict(effect.plan.environment),
+        )
+        try:
+            runtime = await self._node.start(request)
+        except NodeUnavailable:
+            raise
+        except (StartFailed, NoCapacity) as error:
+            await actor.ask(c.StartFailed(effect.runtime_id, error.code, error.message, error.retryable))
+            return
+        except SandboxError as error:
+            await actor.ask(c.StartFailed(effect.runtime_id, error.code, error.message, retryable=False))
+            return
+        healthy = runtime.healthy_at_ms
+        await actor.ask(c.Started(RuntimeRef(effect.runtime_id, runtime.node_id, runtime.boot_id, healthy, healthy)))
+
+    async def _stop_sandbox(self, actor: WalletActor, effect: c.StopSandbox) -> None:
+        runtime_ref = actor.state.runtime
+        if runtime_ref is None or runtime_ref.runtime_id != effect.runtime_id:
+            return
+        stopped = await self._node.stop(StopRequest(effect.runtime_id, effect.snapshot, self._pre_stop_seconds))
+        await actor.ask(
+            c.Stopped(
+                effect.runtime_id,
+                stopped.known,
+                stopped.boot_id,
+                stopped.stopped_at_ms,
+                stopped.snapshot_digest,
+                stopped.reason,
+            )
+        )

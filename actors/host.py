@@ -1,0 +1,335 @@
+"""A host: many wallet actors in one process, with their timers, their node and their files.
+
+It activates wallets on demand, puts idle ones away, fires alarms, and makes the effects of turns happen. Nothing a host
+holds in memory is needed after a crash: on start it activates every wallet that has a runtime or a loss to tell.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from actors.actor import Surroundings, WalletActor
+from actors.clock import Clock
+from actors.effects import Effects, LossSink
+from actors.errors import FencedError
+from actors.liveness import Liveness
+from actors.node_link import NodeLink
+from actors.placement import wallet_path
+from actors.storage import WalletStore, read_state
+from actors.timers import Timers
+from actors.view import View
+from actors.wallet import commands as c
+from actors.wallet.state import Phase, Policy, Proof
+from operations.errors import SatboxError
+from sandboxes.protocol import (
+    NoCapacity,
+    Reservation,
+    RuntimeLost,
+    SandboxError,
+    SandboxNode,
+    StopRequest,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """What a host is told at start."""
+
+    wallets: Path
+    name: str = "host-0"
+    policy: Policy = field(default_factory=Policy)
+    idle_seconds: float = 300.0
+    resident_max: int = 20_000
+    threads: int = 8
+    pre_stop_seconds: float = 1.0
+    reserve_seconds: float = 60.0
+    owns: Callable[[str], bool] | None = None
+
+
+class WalletHost:
+    """Hosts the wallets whose addresses it is given."""
+
+    def __init__(
+        self,
+        settings: HostSettings,
+        node: SandboxNode,
+        clock: Clock,
+        new_runtime_id: Callable[[], str],
+        tell_loss: LossSink,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="commit")
+        self._actors: dict[str, WalletActor] = {}
+        self._opening: dict[str, asyncio.Future[WalletActor]] = {}
+        self._timers = Timers()
+        self._due = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_closing = False
+        self.link = NodeLink(node, clock, on_lost=self._on_lost, on_connect=self._reconcile, on_beat=self._due.set)
+        self._effects = Effects(node, tell_loss, settings.pre_stop_seconds)
+        self._liveness = Liveness(settings.wallets / f".{settings.name}.alive")
+        self._gap: tuple[int, int] | None = None
+        self._around = Surroundings(
+            clock=clock,
+            policy=settings.policy,
+            executor=self._executor,
+            new_runtime_id=new_runtime_id,
+            proof=self.link.proof,
+            refresh_proof=self.link.refresh,
+            run_effect=self._effects.run,
+            armed=self._arm,
+            died=self._died,
+        )
+
+    # Life
+
+    async def start(self) -> None:
+        """Hear the node, activate every wallet that needs watching, then keep time."""
+        self._settings.wallets.mkdir(parents=True, exist_ok=True)
+        await self.link.refresh()
+        self._gap = self._liveness.gap(self.link.proof())
+        await self._activate_unfinished()
+        self._tasks = [
+            asyncio.create_task(self.link.run(), name="node link"),
+            asyncio.create_task(self._keep_time(), name="timers"),
+        ]
+
+    async def close(self) -> None:
+        """Post what is due and let go of every file. Sandboxes stay up: they outlive their host."""
+        self._is_closing = True
+        self._effects.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.link.close()
+        actors = list(self._actors.values())
+        running = [a for a in actors if a.state.runtime is not None]
+        await asyncio.gather(*(a.ask(c.Checkpoint()) for a in running), return_exceptions=True)
+        for actor in actors:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(5):
+                    await actor.settled()
+            actor.close()
+        self._actors.clear()
+        self._liveness.beat(self.link.proof())
+        self._executor.shutdown(wait=True)
+
+    # Commands and reads
+
+    async def ask(self, address: str, command: c.Command) -> View:
+        """Run one command on a wallet. A copy that was fenced while it waited is opened again, once."""
+        for last in (False, True):
+            actor = await self._actor(address)
+            try:
+                return await actor.ask(command)
+            except FencedError:
+                self._actors.pop(address, None)
+                if last or self._is_closing:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def prepare(self, address: str, command: c.Prepare) -> View:
+        """May a payment for this wallet be presented now? Reserves a slot when it would start a sandbox."""
+        view = await self.ask(address, command)
+        if view.refusal is None and view.state.phase in (Phase.NONE, Phase.REAPED):
+            reservation = Reservation(address, view.state.plan.size_class, self._settings.reserve_seconds)
+            try:
+                await self.link.node.reserve(reservation)
+            except NoCapacity as error:
+                raise SatboxError("no_capacity", retry_after=max(1, round(error.retry_after_seconds))) from error
+            except SandboxError as error:
+                raise SatboxError("node_unavailable", str(error), retry_after=2) from error
+        return view
+
+    async def wait(self, address: str, version: int, timeout_seconds: float) -> View:
+        """The wallet once it is past `version`, or when the time is up."""
+        return await (await self._actor(address)).wait_change(version, timeout_seconds)
+
+    async def store(self, address: str) -> WalletStore:
+        """A wallet's file, for reads."""
+        return (await self._actor(address)).store
+
+    async def run_read(self, address: str, read: Callable[[WalletStore], object]) -> object:
+        """Run a read of a wallet's file off the loop."""
+        store = await self.store(address)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, read, store)
+
+    def statistics(self) -> dict[str, int]:
+        """Counts for metrics."""
+        phases: dict[str, int] = {}
+        for actor in self._actors.values():
+            phases[actor.state.phase.value] = phases.get(actor.state.phase.value, 0) + 1
+        return {"resident": len(self._actors), "armed": len(self._timers), **phases}
+
+    # Activation
+
+    async def _actor(self, address: str) -> WalletActor:
+        actor = self._actors.get(address)
+        if actor is not None and not actor.is_dead:
+            return actor
+        opening = self._opening.get(address)
+        if opening is None:
+            opening = asyncio.ensure_future(self._activate(address))
+            self._opening[address] = opening
+            opening.add_done_callback(lambda _: self._opening.pop(address, None))
+        return await asyncio.shield(opening)
+
+    async def _activate(self, address: str) -> WalletActor:
+        if self._is_closing:
+            raise FencedError("the host is closing")
+        path = wallet_path(self._settings.wallets, address)
+        loop = asyncio.get_running_loop()
+        store = await loop.run_in_executor(self._executor, WalletStore, path, address)
+        actor = WalletActor(store, self._around)
+        self._actors[address] = actor
+        if self._gap is not None and store.state.phase in (Phase.ALIVE, Phase.GRACE):
+            await self._give_back(actor, *self._gap)
+        actor.resume()
+        return actor
+
+    async def _activate_unfinished(self) -> None:
+        """Open the wallets with a runtime or a loss to tell; the rest can wait until somebody asks."""
+        loop = asyncio.get_running_loop()
+        addresses = await loop.run_in_executor(self._executor, self._unfinished)
+        for start in range(0, len(addresses), 64):
+            await asyncio.gather(*(self._actor(a) for a in addresses[start : start + 64]))
+        self._gap = None
+
+    def _unfinished(self) -> list[str]:
+        found: list[str] = []
+        for path in self._settings.wallets.glob("*/*.sqlite"):
+            if self._settings.owns is None or self._settings.owns(path.stem):
+                state = read_state(path)
+                if state is not None and (state.runtime is not None or state.losses):
+                    found.append(path.stem)
+        return found
+
+    def _passivate(self) -> None:
+        """Put wallets away that nothing runs for and nobody has asked about."""
+        oldest_ms = self._clock.monotonic_ms() - int(self._settings.idle_seconds * 1000)
+        excess = len(self._actors) - self._settings.resident_max
+        for address, actor in list(self._actors.items()):
+            is_old = actor.last_used_ms < oldest_ms
+            if (is_old or excess > 0) and actor.is_idle and actor.state.runtime is None and not actor.state.losses:
+                del self._actors[address]
+                actor.close()
+                excess -= 1
+
+    # Time
+
+    def _arm(self, address: str, at_ms: int | None) -> None:
+        before = self._timers.next_ms()
+        self._timers.arm(address, at_ms)
+        if at_ms is not None and (before is None or at_ms < before):
+            self._due.set()
+
+    async def _keep_time(self) -> None:
+        while True:
+            await self.fire_due()
+            self._passivate()
+            self._liveness.beat(self.link.proof())
+            proof, next_ms = self.link.proof(), self._timers.next_ms()
+            pause = 1.0
+            if proof is not None and next_ms is not None:
+                pause = min(pause, max(0.005, (next_ms - proof.now_ms) / 1000))
+            self._due.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._due.wait()
+
+    async def fire_due(self) -> int:
+        """Give every wallet whose alarm has come a turn; what cannot be proven yet is asked again in a second."""
+        proof = self.link.proof()
+        if proof is None:
+            return 0
+        due = self._timers.due(proof.now_ms)
+        for start in range(0, len(due), 256):
+            await asyncio.gather(*(self._fire(a, proof.now_ms) for a in due[start : start + 256]))
+        return len(due)
+
+    async def _fire(self, address: str, now_ms: int) -> None:
+        actor = self._actors.get(address)
+        if actor is None or actor.is_dead:
+            return
+        version = actor.state.version
+        try:
+            await actor.ask(c.Tick())
+        except Exception:
+            log.exception("an alarm of %s failed; it is tried again", address)
+        if actor.state.version == version and not actor.is_dead:
+            # Nothing was due after all: the node's proof lags, or payments are out. Ask again, never forget.
+            self._timers.arm(address, now_ms + 1000)
+
+    # The node
+
+    async def _on_lost(self, lost: RuntimeLost) -> None:
+        for actor in list(self._actors.values()):
+            if actor.state.runtime is not None and actor.state.runtime.runtime_id == lost.runtime_id:
+                await actor.ask(c.Lost(lost.runtime_id, lost.reason))
+                return
+
+    async def _reconcile(self) -> None:
+        """After (re)connecting: a runtime the node does not know is lost, one that no wallet owns is ended."""
+        infos = {info.runtime_id: info for info in await self.link.node.runtimes()}
+        owned: set[str] = set()
+        for actor in list(self._actors.values()):
+            runtime = actor.state.runtime
+            if runtime is None:
+                continue
+            owned.add(runtime.runtime_id)
+            if runtime.is_healthy and runtime.runtime_id not in infos:
+                await actor.ask(c.Lost(runtime.runtime_id, "unknown"))
+        for info in infos.values():
+            is_ours = self._settings.owns is None or self._settings.owns(info.address)
+            if is_ours and info.runtime_id not in owned and not await self._owns_now(info.address, info.runtime_id):
+                log.warning("ending runtime %s of %s: no wallet owns it", info.runtime_id, info.address)
+                await self.link.node.stop(StopRequest(info.runtime_id, snapshot=True))
+
+    async def _owns_now(self, address: str, runtime_id: str) -> bool:
+        state = (await self._actor(address)).state
+        return state.runtime is not None and state.runtime.runtime_id == runtime_id
+
+    async def payments_unavailable(self, since_ms: int, until_ms: int | None) -> None:
+        """Payments cannot be taken since wall time `since_ms`, or could not until `until_ms`."""
+        proof = self.link.proof()
+        if proof is None:
+            return
+        wall_ms = self._clock.wall_ms()
+        from_ms = proof.now_ms - max(0, wall_ms - since_ms)
+        if until_ms is None:
+            self.link.outage_since_ms = from_ms
+            return
+        to_ms = proof.now_ms - max(0, wall_ms - until_ms)
+        for actor in list(self._actors.values()):
+            if actor.state.phase in (Phase.ALIVE, Phase.GRACE):
+                await self._give_back(actor, from_ms, to_ms)
+        self.link.outage_since_ms = None
+        self._due.set()
+
+    async def _give_back(self, actor: WalletActor, from_ms: int, to_ms: int) -> None:
+        """Pass the deadlines up to now with grace held, then return the lost time to it."""
+        await self.link.refresh()
+        proof = self.link.proof()
+        if proof is not None:
+            held = Proof(proof.node_id, proof.boot_id, proof.now_ms, proof.proven_ms, outage_since_ms=from_ms)
+            await actor.ask(c.Outage(from_ms, to_ms), proof=held)
+
+    def _died(self, actor: WalletActor, error: BaseException) -> None:
+        if self._actors.get(actor.address) is actor:
+            del self._actors[actor.address]
+            self._timers.arm(actor.address, None)
+        actor.close()
+        if actor.state.runtime is not None and not isinstance(error, FencedError) and not self._is_closing:
+            asyncio.get_running_loop().call_later(1.0, self._reopen, actor.address)
+
+    def _reopen(self, address: str) -> None:
+        if not self._is_closing:
+            task = asyncio.ensure_future(self._actor(address))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -1,0 +1,265 @@
+"""One wallet, one SQLite file: state, journal, spans, events, credited payments, burnt nonces.
+
+A commit writes everything a turn decided, or nothing. It checks the `epoch` first: activation raises it, so a second
+live copy of a wallet can never write. WAL with synchronous=FULL: when `commit` returns, the turn survives power loss.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from actors.errors import CorruptWalletError, FencedError
+from actors.wallet.bucket import check
+from actors.wallet.commands import Happening, SpanRecord
+from actors.wallet.journal import GENESIS, Entry, entry_hash
+from actors.wallet.state import WalletState
+
+_STATE = TypeAdapter(WalletState)
+
+# Each step is one transaction with the record that it ran; a step is never edited once released.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE wallet (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, state TEXT NOT NULL) STRICT;
+    CREATE TABLE journal (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, reference TEXT,
+        amounts TEXT NOT NULL, balance_after_usat INTEGER NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
+    CREATE TABLE spans (seq INTEGER PRIMARY KEY, runtime_id TEXT NOT NULL, boot_id TEXT NOT NULL,
+        from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, rate_usat_per_second INTEGER NOT NULL,
+        remainder_before INTEGER NOT NULL, remainder_after INTEGER NOT NULL, charge_usat INTEGER NOT NULL) STRICT;
+    CREATE TABLE events (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, type TEXT NOT NULL,
+        data TEXT NOT NULL) STRICT;
+    CREATE TABLE seen (kind TEXT NOT NULL, id TEXT NOT NULL, expires_ms INTEGER, PRIMARY KEY (kind, id)) STRICT;
+    CREATE TRIGGER journal_is_append_only BEFORE UPDATE ON journal BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+    CREATE TRIGGER journal_keeps_all BEFORE DELETE ON journal BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+    """,
+)
+
+EVENTS_KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that must happen at most once for this wallet: a credited payment, a burnt nonce."""
+
+    kind: str
+    id: str
+    expires_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a run of turns decided, to be written in one transaction."""
+
+    state: WalletState
+    at_ms: int
+    entries: Sequence[Entry] = ()
+    spans: Sequence[SpanRecord] = ()
+    events: Sequence[tuple[int, Happening]] = ()
+    marks: Sequence[Mark] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event at its place."""
+
+    seq: int
+    at_ms: int
+    type: str
+    data: dict[str, object]
+
+
+class WalletStore:
+    """The file of one wallet. One caller at a time; which thread calls does not matter."""
+
+    def __init__(self, path: Path, address: str) -> None:
+        self._address = address
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=32)
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA cache_size = -128")
+            self._db.execute("PRAGMA busy_timeout = 5000")
+            self._migrate()
+            self.epoch, self.state = self._activate()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _migrate(self) -> None:
+        done = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        for number, script in enumerate(MIGRATIONS[done:], start=done + 1):
+            self._db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+
+    def _activate(self) -> tuple[int, WalletState]:
+        """Raise the fence and read the state; one transaction, so two activations cannot share an epoch."""
+        with self._transaction():
+            row = self._db.execute("SELECT epoch, state FROM wallet").fetchone()
+            if row is None:
+                state = WalletState(self._address)
+                self._db.execute("INSERT INTO wallet VALUES (1, 1, ?)", (_STATE.dump_json(state).decode(),))
+                return 1, state
+            epoch = int(row[0]) + 1
+            self._db.execute("UPDATE wallet SET epoch = ?", (epoch,))
+        state = _STATE.validate_json(row[1])
+        self._verify(state)
+        return epoch, state
+
+    def _verify(self, state: WalletState) -> None:
+        """The state and the journal's end must agree."""
+        check(state.accounts)
+        last = self._db.execute(
+            "SELECT seq, hash, balance_after_usat FROM journal ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+        seq, head, balance = last or (0, GENESIS, 0)
+        if state.address != self._address or (seq, head, balance) != (state.seq, state.head, state.accounts.bucket):
+            raise CorruptWalletError(f"{self._address}: state and journal disagree at entry {seq}")
+
+    def _transaction(self) -> "_Transaction":
+        return _Transaction(self._db)
+
+    def commit(self, batch: Batch) -> None:
+        """Write a batch; FencedError when this copy is no longer the newest."""
+        with self._transaction():
+            row = self._db.execute("SELECT epoch FROM wallet").fetchone()
+            if row is None or int(row[0]) != self.epoch:
+                raise FencedError(f"{self._address}: epoch {self.epoch} was superseded by {row and row[0]}")
+            self._db.executemany(
+                "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (
+                        e.seq,
+                        e.at_ms,
+                        e.kind,
+                        e.reference,
+                        json.dumps(dict(e.amounts)),
+                        e.balance_after_usat,
+                        e.previous,
+                        e.hash,
+                    )
+                    for e in batch.entries
+                ),
+            )
+            self._db.executemany(
+                "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (
+                        s.seq,
+                        s.runtime_id,
+                        s.boot_id,
+                        s.from_ms,
+                        s.to_ms,
+                        s.rate_usat_per_second,
+                        s.remainder_before,
+                        s.remainder_after,
+                        s.charge_usat,
+                    )
+                    for s in batch.spans
+                ),
+            )
+            self._db.executemany(
+                "INSERT INTO events VALUES (?, ?, ?, ?)",
+                ((seq, batch.at_ms, h.type, json.dumps(h.data)) for seq, h in batch.events),
+            )
+            self._db.executemany(
+                "INSERT INTO seen VALUES (?, ?, ?)", ((m.kind, m.id, m.expires_ms) for m in batch.marks)
+            )
+            self._db.execute("UPDATE wallet SET state = ?", (_STATE.dump_json(batch.state).decode(),))
+            self._trim(batch)
+        self.state = batch.state
+
+    def _trim(self, batch: Batch) -> None:
+        """Bound what is not money: old events, and nonces whose challenge can no longer be valid."""
+        if any(seq % 1000 == 0 for seq, _ in batch.events):
+            self._db.execute("DELETE FROM events WHERE seq <= ?", (batch.state.event_seq - EVENTS_KEPT,))
+        if any(mark.expires_ms is not None for mark in batch.marks):
+            self._db.execute("DELETE FROM seen WHERE expires_ms < ?", (batch.at_ms,))
+
+    def has_seen(self, kind: str, mark_id: str) -> bool:
+        """Whether a mark was committed before."""
+        return self._db.execute("SELECT 1 FROM seen WHERE kind = ? AND id = ?", (kind, mark_id)).fetchone() is not None
+
+    def entries(self, after: int, limit: int) -> list[Entry]:
+        """Journal entries after a sequence number."""
+        rows = self._db.execute("SELECT * FROM journal WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+        return [_entry(row) for row in rows]
+
+    def events(self, after: int, limit: int) -> list[StoredEvent]:
+        """Events after a sequence number."""
+        rows = self._db.execute("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+        return [StoredEvent(seq, at_ms, kind, json.loads(data)) for seq, at_ms, kind, data in rows]
+
+    def spans(self, limit: int) -> list[SpanRecord]:
+        """The newest spans, oldest first."""
+        rows = self._db.execute("SELECT * FROM spans ORDER BY seq DESC LIMIT ?", (limit,))
+        return [SpanRecord(*row) for row in rows][::-1]
+
+    def charged_usat(self) -> tuple[int, int]:
+        """The sum of all spans' charges, and the sum of all charges in the journal: they must be equal."""
+        spans = self._db.execute("SELECT coalesce(sum(charge_usat), 0) FROM spans").fetchone()[0]
+        journal = self._db.execute(
+            "SELECT coalesce(sum(json_extract(amounts, '$.burnt')), 0) FROM journal WHERE kind = 'charge'"
+        ).fetchone()[0]
+        return int(spans), int(journal)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when anything is raised."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._db.execute("ROLLBACK" if kind else "COMMIT")
+
+
+def _entry(row: Sequence[object]) -> Entry:
+    seq, at_ms, kind, reference, amounts, balance, previous, digest = row
+    pairs = tuple(json.loads(str(amounts)).items())
+    return Entry(
+        int(str(seq)),
+        int(str(at_ms)),
+        str(kind),
+        None if reference is None else str(reference),
+        pairs,
+        int(str(balance)),
+        str(previous),
+        str(digest),
+    )
+
+
+def broken_links(address: str, entries: Iterator[Entry]) -> Iterator[int]:
+    """The sequence numbers at which a journal's chain does not hold."""
+    previous, seq = GENESIS, 0
+    for entry in entries:
+        seq += 1
+        digest = entry_hash(address, entry.seq, entry.at_ms, entry.kind, entry.reference, entry.amounts, entry.previous)
+        if (
+            entry.seq != seq
+            or entry.previous != previous
+            or entry.hash != digest
+            or sum(a for _, a in entry.amounts) != 0
+        ):
+            yield entry.seq
+        previous, seq = entry.hash, entry.seq
+
+
+def read_state(path: Path) -> WalletState | None:
+    """A wallet's state without activating it, for scans and audits."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        try:
+            row = db.execute("SELECT state FROM wallet").fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return None if row is None else _STATE.validate_json(row[0])

@@ -1,0 +1,125 @@
+"""What a wallet looks like from outside: a snapshot, and status as a pure function of it and the time."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from actors.wallet.commands import Refusal
+from actors.wallet.lifecycle import exhausts_at_ms, grace_cap_ms, grace_deadline_ms, holding
+from actors.wallet.metering import MS_PER_SECOND, charge
+from actors.wallet.state import Phase, Policy, Proof, RuntimeRef, WalletState
+from operations.models import Grace, PendingPayment, SandboxStatus
+
+USAT_PER_SAT = 1_000_000
+
+PublicState = Literal["none", "starting", "alive", "grace", "reaped"]
+
+_PUBLIC: dict[Phase, PublicState] = {
+    Phase.NONE: "none",
+    Phase.STARTING: "starting",
+    Phase.ALIVE: "alive",
+    Phase.GRACE: "grace",
+    Phase.REAPED: "reaped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A wallet's state and when it was seen; what every answer of the actor runtime carries."""
+
+    state: WalletState
+    wall_ms: int
+    proof: Proof | None
+    refusal: Refusal | None = None
+    is_duplicate: bool = False
+
+
+def iso(wall_ms: int) -> str:
+    """Wall milliseconds as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(wall_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def public_state(state: WalletState) -> PublicState:
+    """The lifecycle word callers see."""
+    if state.phase is not Phase.STOPPING:
+        return _PUBLIC[state.phase]
+    return "starting" if state.runtime is None or not state.runtime.is_healthy else "grace"
+
+
+def status(view: View, policy: Policy, wall_ms: int) -> SandboxStatus:
+    """The wallet's status at `wall_ms`, worked out from a snapshot taken earlier."""
+    state = view.state
+    now_ms = None if view.proof is None else view.proof.now_ms + (wall_ms - view.wall_ms)
+    bucket, debt, burnt = _balances_at(state, now_ms)
+    seconds_left, exhausts_at = _runway(state, now_ms, wall_ms)
+    return SandboxStatus.model_construct(
+        address=state.address,
+        state=public_state(state),
+        reason=state.reason,
+        runtime_id=state.runtime.runtime_id if state.runtime else None,
+        size_class=state.plan.size_class,
+        image=state.plan.image,
+        rate_usat_per_second=state.rate_usat_per_second,
+        balance_usat=bucket,
+        balance_sats=bucket // USAT_PER_SAT,
+        owed_usat=debt,
+        deposited_usat=-state.accounts.deposits,
+        charged_usat=burnt,
+        seconds_left=seconds_left,
+        exhausts_at=exhausts_at,
+        grace=_grace(state, policy, now_ms, wall_ms),
+        pending_payments=[
+            PendingPayment(
+                paymentId=p.payment_id, status=p.state, expected_usat=p.expected_usat, granted_usat=p.granted_usat
+            )
+            for p in state.pending
+        ],
+        snapshot_digest=state.snapshot_digest,
+        version=state.version,
+        chain_head=state.head,
+        as_of=iso(wall_ms),
+    )
+
+
+def _running(state: WalletState) -> RuntimeRef | None:
+    if state.phase in (Phase.ALIVE, Phase.GRACE) and state.runtime is not None and state.runtime.is_healthy:
+        return state.runtime
+    return None
+
+
+def _balances_at(state: WalletState, now_ms: int | None) -> tuple[int, int, int]:
+    """Bucket, debt and burnt as they will read when the span up to now is posted."""
+    bucket, debt, burnt = state.accounts.bucket, state.accounts.debt_usat, state.accounts.burnt
+    runtime = _running(state)
+    if runtime is None or now_ms is None or now_ms <= runtime.metered_through_ms:
+        return bucket, debt, burnt
+    due, _ = charge(state.rate_usat_per_second, now_ms - runtime.metered_through_ms, state.remainder)
+    from_bucket = min(due, bucket)
+    return bucket - from_bucket, debt + due - from_bucket, burnt + due
+
+
+def _runway(state: WalletState, now_ms: int | None, wall_ms: int) -> tuple[float | None, str | None]:
+    if state.phase is Phase.REAPED and state.rate_usat_per_second:
+        return state.accounts.bucket / state.rate_usat_per_second, None
+    if _running(state) is None or now_ms is None:
+        return None, None
+    exhausts = exhausts_at_ms(state)
+    if exhausts is None:
+        return None, None
+    left_ms = max(0, exhausts - now_ms)
+    return left_ms / MS_PER_SECOND, iso(wall_ms + exhausts - now_ms)
+
+
+def _grace(state: WalletState, policy: Policy, now_ms: int | None, wall_ms: int) -> Grace | None:
+    if state.phase is not Phase.GRACE or state.grace is None or now_ms is None:
+        return None
+    deadline = grace_deadline_ms(state, policy)
+    held = holding(state)
+    offset = wall_ms - now_ms
+    return Grace(
+        began_at=iso(state.grace.began_ms + offset),
+        deadline_at=iso(deadline + offset),
+        cap_at=iso(grace_cap_ms(state.grace, policy) + offset),
+        held_by_payment=held[0].payment_id if held else None,
+        seconds_left=max(0, deadline - now_ms) / MS_PER_SECOND,
+    )

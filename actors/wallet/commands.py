@@ -1,0 +1,237 @@
+"""What can be asked of a wallet, what a turn may cause, and what it answers."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from actors.wallet.state import Plan, RuntimeRef, WalletState
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Base of all commands. `wants_proof`: a fresh heartbeat is fetched first, because the answer depends on it."""
+
+    wants_proof = False
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Command):
+    """Change nothing; answer with the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick(Command):
+    """An alarm is due, or may be."""
+
+    wants_proof = True
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare(Command):
+    """A locally valid payment is about to be presented: may it be? A create records what to start."""
+
+    purpose: str
+    plan: Plan | None = None
+    rate_usat_per_second: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Observe(Command):
+    """A payment for this wallet was seen in some state. `age_ms` is how long ago."""
+
+    payment_id: str
+    payer: str
+    state: str
+    expected_usat: int
+    granted_usat: int
+    age_ms: int
+    terminal_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit(Command):
+    """Confirmed money, exactly once by `payment_id`."""
+
+    payment_id: str
+    payer: str
+    usat: int
+    txid: str
+    asset: str
+    wants_proof = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reverse(Command):
+    """A confirmed payment vanished from the chain, exactly once by `payment_id`."""
+
+    payment_id: str
+    usat: int
+    wants_proof = True
+
+
+@dataclass(frozen=True, slots=True)
+class Started(Command):
+    """The node reports the runtime healthy."""
+
+    runtime: RuntimeRef
+
+
+@dataclass(frozen=True, slots=True)
+class StartFailed(Command):
+    """The node could not start the runtime."""
+
+    runtime_id: str
+    code: str
+    message: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lost(Command):
+    """The node reports a runtime dead that was not stopped."""
+
+    runtime_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped(Command):
+    """The node has ended a runtime for good; `stopped_at_ms` is the last moment it provably lived."""
+
+    runtime_id: str
+    known: bool
+    boot_id: str
+    stopped_at_ms: int | None
+    snapshot_digest: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wake(Command):
+    """Start again on the credit that is left."""
+
+    size_class: str | None = None
+    rate_usat_per_second: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reap(Command):
+    """Stop now; `destroy` also gives up the workspace."""
+
+    destroy: bool = False
+    reason: str = "requested"
+    wants_proof = True
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint(Command):
+    """Post what is due up to now, as before a clean shutdown."""
+
+    wants_proof = True
+
+
+@dataclass(frozen=True, slots=True)
+class SetRate(Command):
+    """Charge at another rate from here on."""
+
+    rate_usat_per_second: int
+    wants_proof = True
+
+
+@dataclass(frozen=True, slots=True)
+class Outage(Command):
+    """Payments could not be taken for this long: grace that ran meanwhile is given back."""
+
+    from_ms: int
+    to_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LossTold(Command):
+    """Settlements know of this loss now."""
+
+    payment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BurnNonce(Command):
+    """Use up a challenge's nonce; refused the second time."""
+
+    nonce: str
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevokePasses(Command):
+    """Void all gate passes issued so far."""
+
+
+# Effects: what the shell does after the commit. Each is implied by the committed state, so activation repeats it.
+
+
+@dataclass(frozen=True, slots=True)
+class StartSandbox:
+    """Ask the node for a runtime."""
+
+    runtime_id: str
+    plan: Plan
+    snapshot_digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StopSandbox:
+    """Ask the node to end a runtime."""
+
+    runtime_id: str
+    snapshot: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TellLoss:
+    """Report a start on credit that was never paid."""
+
+    payment_id: str
+    payer: str
+    usat: int
+
+
+Effect = StartSandbox | StopSandbox | TellLoss
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An event before it is numbered."""
+
+    type: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanRecord:
+    """A stretch of proven uptime and its charge, kept so that anyone can check it by hand."""
+
+    seq: int
+    runtime_id: str
+    boot_id: str
+    from_ms: int
+    to_ms: int
+    rate_usat_per_second: int
+    remainder_before: int
+    remainder_after: int
+    charge_usat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A command the rules do not allow, by its error code."""
+
+    code: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a turn answers: the state it left, and how the command fared."""
+
+    state: WalletState
+    refusal: Refusal | None = None
+    is_duplicate: bool = False
