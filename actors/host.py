@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from actors.actor import Surroundings, WalletActor
 from actors.clock import Clock
@@ -35,6 +36,8 @@ from sandboxes.protocol import (
 )
 
 log = logging.getLogger(__name__)
+
+Page = TypeVar("Page")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +155,10 @@ class WalletHost:
         """The wallet once it is past `version`, or when the time is up."""
         return await (await self._actor(address)).wait_change(version, timeout_seconds)
 
-    async def store(self, address: str) -> WalletStore:
-        """A wallet's file, for reads."""
-        return (await self._actor(address)).store
-
-    async def run_read(self, address: str, read: Callable[[WalletStore], object]) -> object:
+    async def read(self, address: str, query: Callable[[WalletStore], Page]) -> Page:
         """Run a read of a wallet's file off the loop."""
-        store = await self.store(address)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, read, store)
+        store = (await self._actor(address)).store
+        return await asyncio.get_running_loop().run_in_executor(self._executor, query, store)
 
     def statistics(self) -> dict[str, int]:
         """Counts for metrics."""

@@ -1,0 +1,119 @@
+"""A host as a Ray actor: one process, many wallets (shared) or one (dedicated)."""
+
+import asyncio
+import logging
+import os
+import pickle
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ray
+from sandboxes.client import NodeClient
+
+from actors.actor import QueueFullError
+from actors.clock import SystemClock
+from actors.errors import ActorError
+from actors.host import HostSettings, WalletHost
+from actors.placement import HostMap
+from actors.requests import Request, Response, serve
+from actors.wallet.state import Policy
+from operations.errors import SatboxError
+
+log = logging.getLogger(__name__)
+
+NAMESPACE = "satbox"
+CONCURRENCY_MAX = 2000
+"""Calls one host works on at a time; most of them wait for events or for a version."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostSpec:
+    """All a host process needs to know; it crosses to the process pickled."""
+
+    home: Path
+    node_socket: Path
+    placement: HostMap
+    policy: Policy = field(default_factory=Policy)
+    idle_seconds: float = 300.0
+    settlements: int = 1
+
+
+class HostProcess:
+    """The Ray actor. Its first call, or the watchdog's ping after a restart, starts the host."""
+
+    def __init__(self, name: str, spec: HostSpec) -> None:
+        logging.basicConfig(level=logging.WARNING)
+        self._name = name
+        self._spec = spec
+        self._starting: asyncio.Task[WalletHost] | None = None
+
+    async def ping(self) -> int:
+        """Be up, and say which process this is."""
+        await self._host()
+        return os.getpid()
+
+    async def batch(self, payload: bytes) -> bytes:
+        """Serve many requests at once; each fails or succeeds alone."""
+        requests: list[Request] = pickle.loads(payload)  # noqa: S301 - Ray's own channel, authenticated by its token
+        host = await self._host()
+        answers = await asyncio.gather(*(_serve(host, request) for request in requests))
+        return pickle.dumps(answers, protocol=5)
+
+    async def serve(self, payload: bytes) -> bytes:
+        """Serve one request that may take long."""
+        return pickle.dumps(await _serve(await self._host(), pickle.loads(payload)), protocol=5)  # noqa: S301
+
+    async def outage(self, since_ms: int, until_ms: int | None) -> None:
+        """Hold grace while payments cannot be taken."""
+        await (await self._host()).payments_unavailable(since_ms, until_ms)
+
+    async def statistics(self) -> dict[str, int]:
+        """Counts for metrics."""
+        return (await self._host()).statistics()
+
+    async def close(self) -> None:
+        """Post what is due and let go of the files."""
+        if self._starting is not None:
+            await (await self._starting).close()
+
+    async def _host(self) -> WalletHost:
+        if self._starting is None:
+            self._starting = asyncio.ensure_future(self._start())
+        try:
+            return await asyncio.shield(self._starting)
+        except Exception:
+            self._starting = None
+            raise
+
+    async def _start(self) -> WalletHost:
+        spec = self._spec
+        settings = HostSettings(
+            wallets=spec.home / "wallets",
+            name=self._name,
+            policy=spec.policy,
+            idle_seconds=spec.idle_seconds,
+            owns=lambda address: spec.placement.owns(self._name, address),
+        )
+        node = NodeClient(spec.node_socket)
+        host = WalletHost(settings, node, SystemClock(), lambda: f"rt_{secrets.token_hex(12)}", self._tell_loss)
+        await host.start()
+        return host
+
+    async def _tell_loss(self, payment_id: str, payer: str, usat: int) -> None:
+        settlements: Any = ray.get_actor("settlements-0", namespace=NAMESPACE)
+        await settlements.record_loss.remote(payment_id, payer, usat)
+
+
+async def _serve(host: WalletHost, request: Request) -> Response | SatboxError | ActorError:
+    """Errors are answers here: one request of a batch must not fail the others."""
+    try:
+        return await serve(host, request)
+    except QueueFullError:
+        return SatboxError("overloaded", retry_after=1)
+    except (SatboxError, ActorError) as error:
+        return error
+    except Exception:
+        log.exception("a request failed: %s", type(request).__name__)
+        return SatboxError("internal")

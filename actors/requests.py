@@ -1,0 +1,133 @@
+"""What crosses a process boundary on the way to a host, and how a host serves it."""
+
+from dataclasses import dataclass
+
+from actors.host import WalletHost
+from actors.storage import StoredEvent, WalletStore
+from actors.view import View
+from actors.wallet.bucket import Accounts
+from actors.wallet.commands import Command, Prepare, SpanRecord
+from actors.wallet.journal import Entry
+
+SPANS_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Run a command on a wallet. Answer: View."""
+
+    address: str
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """May a payment be presented? Reserves room. Answer: View."""
+
+    address: str
+    command: Prepare
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The wallet once past a version, or when the time is up. Answer: View."""
+
+    address: str
+    version: int
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLedger:
+    """A page of the journal. Answer: LedgerPage."""
+
+    address: str
+    after: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEvents:
+    """Events after a cursor; waits for one up to `timeout_seconds` when there are none. Answer: EventsPage."""
+
+    address: str
+    after: int
+    limit: int
+    timeout_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMeter:
+    """Every span, for checking by hand. Answer: MeterPage."""
+
+    address: str
+
+
+Request = Ask | Preparation | Wait | ReadLedger | ReadEvents | ReadMeter
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPage:
+    """Entries, and the balances and chain head they lead to."""
+
+    entries: list[Entry]
+    accounts: Accounts
+    head: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventsPage:
+    """Events and the last number given out."""
+
+    events: list[StoredEvent]
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeterPage:
+    """Spans, their sum, and what the journal says was charged."""
+
+    spans: list[SpanRecord]
+    spans_usat: int
+    journal_usat: int
+
+
+Response = View | LedgerPage | EventsPage | MeterPage
+
+
+async def serve(host: WalletHost, request: Request) -> Response:
+    """Serve one request on the host its address belongs to."""
+    match request:
+        case Ask(address, command):
+            return await host.ask(address, command)
+        case Preparation(address, command):
+            return await host.prepare(address, command)
+        case Wait(address, version, timeout_seconds):
+            return await host.wait(address, version, timeout_seconds)
+        case ReadLedger(address, after, limit):
+            return await host.read(address, lambda store: _ledger(store, after, limit))
+        case ReadEvents():
+            return await _events(host, request)
+        case ReadMeter(address):
+            return await host.read(address, _meter)
+
+
+def _ledger(store: WalletStore, after: int, limit: int) -> LedgerPage:
+    state = store.state
+    return LedgerPage(store.entries(after, limit), state.accounts, state.head, state.seq)
+
+
+def _meter(store: WalletStore) -> MeterPage:
+    spans_usat, journal_usat = store.charged_usat()
+    return MeterPage(store.spans(SPANS_MAX), spans_usat, journal_usat)
+
+
+async def _events(host: WalletHost, request: ReadEvents) -> EventsPage:
+    view = await host.wait(request.address, -1, 0)
+    if view.state.event_seq <= request.after and request.timeout_seconds > 0:
+        await host.wait(request.address, view.state.version, request.timeout_seconds)
+    return await host.read(
+        request.address,
+        lambda store: EventsPage(store.events(request.after, request.limit), store.state.event_seq),
+    )

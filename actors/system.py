@@ -1,0 +1,132 @@
+"""How everything else reaches wallets, wherever they live.
+
+`ActorSystem` is the interface; `LocalSystem` runs a host in this process (tests, the simulator), `RaySystem` reaches
+hosts on Ray. One contract suite passes on all of them.
+"""
+
+import asyncio
+from typing import Protocol, TypeVar, overload
+
+from actors.actor import QueueFullError
+from actors.host import WalletHost
+from actors.requests import (
+    Ask,
+    EventsPage,
+    LedgerPage,
+    MeterPage,
+    Preparation,
+    ReadEvents,
+    ReadLedger,
+    ReadMeter,
+    Request,
+    Response,
+    Wait,
+    serve,
+)
+from actors.view import View
+from actors.wallet.commands import Command, Look, Prepare
+from operations.errors import SatboxError
+
+T = TypeVar("T", bound=Response)
+
+
+class Transport(Protocol):
+    """Carries a request to the host of its address and the answer back."""
+
+    async def send(self, request: Request) -> Response:
+        """Serve a request; SatboxError for refusals of the transport itself."""
+        ...
+
+    async def broadcast_outage(self, since_ms: int, until_ms: int | None) -> None:
+        """Tell every host that payments cannot, or could not, be taken."""
+        ...
+
+    async def statistics(self) -> dict[str, dict[str, int]]:
+        """Counts by host."""
+        ...
+
+
+class ActorSystem:
+    """Wallets by address."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def look(self, address: str) -> View:
+        """The wallet now, changing nothing."""
+        return await self.ask(address, Look())
+
+    async def ask(self, address: str, command: Command) -> View:
+        """Run a command; a refusal by the rules raises its SatboxError."""
+        return _accepted(_expect(View, await self._transport.send(Ask(address, command))))
+
+    async def prepare(self, address: str, command: Prepare) -> View:
+        """May a payment for this wallet be presented now? Reserves a slot when it would start a sandbox."""
+        return _accepted(_expect(View, await self._transport.send(Preparation(address, command))))
+
+    async def wait(self, address: str, version: int, timeout_seconds: float) -> View:
+        """The wallet once it is past `version`, or as it is when the time is up."""
+        return _expect(View, await self._transport.send(Wait(address, version, timeout_seconds)))
+
+    async def ledger(self, address: str, after: int, limit: int) -> LedgerPage:
+        """A page of the journal."""
+        return _expect(LedgerPage, await self._transport.send(ReadLedger(address, after, limit)))
+
+    async def events(self, address: str, after: int, limit: int, timeout_seconds: float = 0.0) -> EventsPage:
+        """Events after a cursor; waits for the first when there are none yet."""
+        return _expect(EventsPage, await self._transport.send(ReadEvents(address, after, limit, timeout_seconds)))
+
+    async def meter(self, address: str) -> MeterPage:
+        """Every span and the two sums that must agree."""
+        return _expect(MeterPage, await self._transport.send(ReadMeter(address)))
+
+    async def payments_unavailable(self, since_ms: int, until_ms: int | None) -> None:
+        """Payments cannot be taken since then, or could not until then: hold grace."""
+        await self._transport.broadcast_outage(since_ms, until_ms)
+
+    async def statistics(self) -> dict[str, dict[str, int]]:
+        """Counts by host."""
+        return await self._transport.statistics()
+
+
+def _accepted(view: View) -> View:
+    if view.refusal is not None:
+        raise SatboxError(view.refusal.code, details=view.refusal.details)
+    return view
+
+
+@overload
+def _expect(kind: type[View], response: Response) -> View: ...
+@overload
+def _expect(kind: type[LedgerPage], response: Response) -> LedgerPage: ...
+@overload
+def _expect(kind: type[EventsPage], response: Response) -> EventsPage: ...
+@overload
+def _expect(kind: type[MeterPage], response: Response) -> MeterPage: ...
+def _expect(kind: type[T], response: Response) -> T:
+    if not isinstance(response, kind):
+        raise TypeError(f"a host answered {type(response).__name__}, not {kind.__name__}")
+    return response
+
+
+class LocalTransport:
+    """A host in this process."""
+
+    def __init__(self, host: WalletHost) -> None:
+        self.host = host
+
+    async def send(self, request: Request) -> Response:
+        """Serve a request."""
+        try:
+            return await serve(self.host, request)
+        except QueueFullError as error:
+            raise SatboxError("overloaded", retry_after=1) from error
+
+    async def broadcast_outage(self, since_ms: int, until_ms: int | None) -> None:
+        """Tell the one host."""
+        await self.host.payments_unavailable(since_ms, until_ms)
+
+    async def statistics(self) -> dict[str, dict[str, int]]:
+        """Counts of the one host."""
+        await asyncio.sleep(0)
+        return {"local": self.host.statistics()}
