@@ -24,7 +24,7 @@ from actors.storage import WalletStore, read_state
 from actors.timers import Timers
 from actors.view import View
 from actors.wallet import commands as c
-from actors.wallet.state import Phase, Policy, Proof
+from actors.wallet.state import Phase, Policy, Proof, WalletState
 from operations.errors import SatboxError
 from sandboxes.protocol import (
     NoCapacity,
@@ -128,6 +128,9 @@ class WalletHost:
 
     async def ask(self, address: str, command: c.Command) -> View:
         """Run one command on a wallet. A copy that was fenced while it waited is opened again, once."""
+        if not self._exists(address) and not _creates(command):
+            refusal = None if isinstance(command, c.Look) else c.Refusal("wallet_not_found")
+            return View(WalletState(address), self._clock.wall_ms(), self.link.proof(), refusal)
         for last in (False, True):
             actor = await self._actor(address)
             try:
@@ -153,10 +156,14 @@ class WalletHost:
 
     async def wait(self, address: str, version: int, timeout_seconds: float) -> View:
         """The wallet once it is past `version`, or when the time is up."""
+        if not self._exists(address):
+            return await self.ask(address, c.Look())
         return await (await self._actor(address)).wait_change(version, timeout_seconds)
 
     async def read(self, address: str, query: Callable[[WalletStore], Page]) -> Page:
-        """Run a read of a wallet's file off the loop."""
+        """Run a read of a wallet's file off the loop; SatboxError when there is none."""
+        if not self._exists(address):
+            raise SatboxError("wallet_not_found")
         store = (await self._actor(address)).store
         return await asyncio.get_running_loop().run_in_executor(self._executor, query, store)
 
@@ -168,6 +175,10 @@ class WalletHost:
         return {"resident": len(self._actors), "armed": len(self._timers), **phases}
 
     # Activation
+
+    def _exists(self, address: str) -> bool:
+        """Whether this wallet was ever written: looking must not make files."""
+        return address in self._actors or wallet_path(self._settings.wallets, address).exists()
 
     async def _actor(self, address: str) -> WalletActor:
         actor = self._actors.get(address)
@@ -332,3 +343,14 @@ class WalletHost:
         if not self._is_closing:
             task = asyncio.ensure_future(self._actor(address))
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+def _creates(command: c.Command) -> bool:
+    """Whether a command may begin a wallet: a create, a proof, or money that is not to be turned away."""
+    match command:
+        case c.Prepare(purpose=purpose):
+            return purpose == "create"
+        case c.Observe() | c.Deposit() | c.Reverse() | c.BurnNonce() | c.RevokePasses():
+            return True
+        case _:
+            return False

@@ -71,7 +71,7 @@ REGISTRY = Registry(
         Operation(
             "sandbox.status", "GET", "/sandbox/status",
             "See the sandbox's state, balance and how long it lasts.",
-            m.Target, m.SandboxStatus, Auth.PASS, ("status",), "satbox_status",
+            m.StatusInput, m.SandboxStatus, Auth.PASS, ("status",), "satbox_status",
             errors=(*_IDENTITY, "wallet_not_found"), positional=("address",),
         ),
         Operation(

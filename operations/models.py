@@ -38,6 +38,12 @@ class Target(Input):
     address: StacksAddress | None = Field(None, description="the wallet; default: the pass's own")
 
 
+class StatusInput(Target):
+    """A wallet; a snapshot of up to a second ago unless `fresh`."""
+
+    fresh: bool = False
+
+
 # Identity
 
 

@@ -1,0 +1,15 @@
+"""What each operation does at the gate, by operation name."""
+
+from gate.handlers import data, identity, money, payments, sandbox, service
+from gate.routing import Handler
+
+HANDLERS: dict[str, Handler] = {
+    **identity.HANDLERS,
+    **payments.HANDLERS,
+    **sandbox.HANDLERS,
+    **data.HANDLERS,
+    **money.HANDLERS,
+    **service.HANDLERS,
+}
+
+__all__ = ["HANDLERS"]

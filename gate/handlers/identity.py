@@ -1,0 +1,66 @@
+"""Challenge, proof, pass."""
+
+import asyncio
+
+from aiohttp import web
+
+from actors.view import iso
+from actors.wallet.commands import BurnNonce, RevokePasses
+from gate.callers import Caller
+from gate.genesis import verify_proof
+from gate.ports import Services
+from gate.routing import Handler
+from operations import models as m
+
+
+async def challenge(services: Services, request: web.Request, caller: Caller, data: m.ChallengeInput) -> m.Challenge:
+    """Issue a challenge; nothing is stored."""
+    issued = await asyncio.to_thread(services.challenger.issue, data.btc_address, data.stx_address, data.scope)
+    return m.Challenge(
+        challenge=issued.token,
+        text=issued.claims.text(),
+        domain=issued.domain,
+        message=dict(issued.claims.fields()),
+        domain_hints=issued.domain_hints,
+        message_hints=issued.message_hints,
+        domain_hex=issued.domain_hex,
+        message_hex=issued.message_hex,
+        expires_at=iso(issued.claims.expires_at * 1000),
+    )
+
+
+async def prove(services: Services, request: web.Request, caller: Caller, data: m.ProofInput) -> m.GatePass:
+    """Both signatures, then the registry, then burn the nonce: only a whole proof uses the challenge up."""
+    claims = services.challenger.read(data.challenge)
+    await asyncio.to_thread(
+        verify_proof,
+        claims,
+        services.challenger.domain(),
+        data.btc_signature,
+        data.stx_signature,
+        services.settings.network,
+    )
+    agent = await services.registry.require_genesis(claims.btc_address, claims.stx_address)
+    view = await services.system.ask(claims.stx_address, BurnNonce(claims.nonce, claims.expires_at * 1000))
+    services.views.put(view)
+    token, made = services.passes.issue(
+        claims.stx_address, claims.btc_address, agent.level, claims.scope, view.state.pass_epoch
+    )
+    return m.GatePass(
+        token=token,
+        address=made.address,
+        btc_address=made.btc_address,
+        level=made.level,
+        level_name=agent.level_name,
+        scope=made.scope,
+        expires_at=iso(made.expires_at * 1000),
+    )
+
+
+async def revoke(services: Services, request: web.Request, caller: Caller, data: m.Nothing) -> m.Revoked:
+    """Raise the wallet's pass epoch."""
+    view = services.views.put(await services.system.ask(caller.address(None), RevokePasses()))
+    return m.Revoked(address=view.state.address, pass_epoch=view.state.pass_epoch)
+
+
+HANDLERS: dict[str, Handler] = {"gate.challenge": challenge, "gate.prove": prove, "gate.revoke": revoke}

@@ -1,0 +1,58 @@
+"""What a gate needs from the rest of the service, as interfaces, and the bundle that carries them."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from oracle.quotes import Quote
+from relay_client.settlements import PaymentReport, Presentation
+from sandboxes.client import NodeClient
+
+from actors.clock import Clock
+from actors.system import ActorSystem
+from gate.genesis import AgentRegistry, Challenger, PassIssuer
+from gate.receipts import ReceiptSigner
+from gate.settings import GateSettings
+from gate.views import Views
+
+
+class SettlementsPort(Protocol):
+    """Payments, wherever settlements run."""
+
+    async def present(self, presentation: Presentation) -> PaymentReport:
+        """Settle a verified payment; idempotent by its origin-signed bytes."""
+        ...
+
+    async def report(self, payment_id: str) -> PaymentReport | None:
+        """A payment by its id."""
+        ...
+
+    async def find(self, identity: str) -> PaymentReport | None:
+        """A payment by the hash of its origin-signed bytes."""
+        ...
+
+
+class OraclePort(Protocol):
+    """Quotes, wherever the oracle runs."""
+
+    async def quote(self, asset: str, usat: int) -> Quote:
+        """A signed price; asset_not_offered when there is none to be had."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a gate works with."""
+
+    settings: GateSettings
+    clock: Clock
+    system: ActorSystem
+    views: Views
+    settlements: SettlementsPort
+    oracle: OraclePort
+    node: NodeClient
+    registry: AgentRegistry
+    challenger: Challenger
+    passes: PassIssuer
+    receipts: ReceiptSigner
+    operator_key: Ed25519PrivateKey

@@ -1,0 +1,35 @@
+"""Receipts: statements signed by the operator, verifiable offline (Ed25519 over RFC 8785 canonical JSON)."""
+
+import base64
+from typing import Any
+
+import rfc8785
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from operations.models import Receipt
+
+
+class ReceiptSigner:
+    """Signs with the operator's key."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+        raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        self.public_key = base64.b64encode(raw).decode()
+
+    def sign(self, statement: dict[str, Any]) -> Receipt:
+        """The statement with its signature."""
+        signature = base64.b64encode(self._key.sign(rfc8785.dumps(statement))).decode()
+        return Receipt(statement=statement, signature=signature, public_key=self.public_key)
+
+
+def is_valid(receipt: Receipt, public_key: str) -> bool:
+    """Whether the operator with this public key said so."""
+    try:
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key))
+        key.verify(base64.b64decode(receipt.signature), rfc8785.dumps(receipt.statement))
+    except (ValueError, InvalidSignature):
+        return False
+    return True

@@ -1,0 +1,30 @@
+"""What a gate is told at start."""
+
+from dataclasses import dataclass, field
+
+from actors.wallet.state import Policy
+from stacks import Network
+
+PROVISIONAL_RATES_USAT: dict[str, int] = {"nano": 5_000, "small": 20_000, "medium": 80_000}
+"""Micro-sats per second by size class: provisional, 0.02 sat/s for `small`."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """One gate of one deployment."""
+
+    deployment: str
+    network: Network
+    pay_to: str
+    public_url: str
+    operator_token: str
+    policy: Policy = field(default_factory=Policy)
+    rates_usat_per_second: dict[str, int] = field(default_factory=lambda: dict(PROVISIONAL_RATES_USAT))
+    default_sats: int = 500
+    start_on_mempool: bool = True
+    start_wait_seconds: float = 20.0
+    snapshot_ms_max: int = 1000
+    upload_bytes_max: int = 1 << 30
+    json_bytes_max: int = 4 << 20
+    streams_max: int = 1000
+    body_seconds_max: float = 30.0
