@@ -1,0 +1,256 @@
+"""A client of a sandbox node over its unix socket. Control calls implement `SandboxNode`; data calls stream."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+
+from sandboxes.protocol import (
+    BadRequest,
+    Beat,
+    Capacity,
+    NodeUnavailable,
+    Reservation,
+    Runtime,
+    RuntimeInfo,
+    RuntimeLost,
+    StartRequest,
+    Stopped,
+    StopRequest,
+)
+from sandboxes.wire import dump, load, load_error, load_event
+
+_T = TypeVar("_T")
+CONNECTIONS_MAX = 512
+CONTROL_SECONDS_MAX = 180.0
+WATCH_SILENCE_SECONDS_MAX = 10.0
+LINE_BYTES_MAX = 4 << 20
+
+
+class NodeClient:
+    """One node. Use as an async context manager, or call `close`."""
+
+    def __init__(self, socket_path: Path | str, *, control_seconds_max: float = CONTROL_SECONDS_MAX) -> None:
+        self._socket_path = str(socket_path)
+        self._control_seconds_max = control_seconds_max
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> NodeClient:
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection. Commands still running on them are killed by the node."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.UnixConnector(self._socket_path, limit=CONNECTIONS_MAX)
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=aiohttp.ClientTimeout(total=None), read_bufsize=LINE_BYTES_MAX
+            )
+        return self._session
+
+    async def _call(self, method: str, path: str, *, seconds: float | None = None, **options: Any) -> bytes:
+        """One request with its whole answer. Raises the domain error of an error answer, NodeUnavailable otherwise."""
+        limit = aiohttp.ClientTimeout(total=self._control_seconds_max if seconds is None else seconds)
+        try:
+            async with self._open().request(method, f"http://node{path}", timeout=limit, **options) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise NodeUnavailable(f"no whole answer from the node: {type(error).__name__}") from error
+        if response.status >= 400:
+            raise _error(response.status, body)
+        return body
+
+    async def _record(self, kind: type[_T], method: str, path: str, body: object = None) -> _T:
+        data = None if body is None else dump(body)
+        try:
+            return load(kind, await self._call(method, path, data=data))
+        except BadRequest as error:
+            if isinstance(error.__cause__, ValueError):
+                raise NodeUnavailable("the node's answer can't be read") from error
+            raise
+
+    async def start(self, request: StartRequest) -> Runtime:
+        """See `SandboxNode.start`."""
+        return await self._record(Runtime, "POST", "/v1/start", request)
+
+    async def stop(self, request: StopRequest) -> Stopped:
+        """See `SandboxNode.stop`."""
+        return await self._record(Stopped, "POST", "/v1/stop", request)
+
+    async def beat(self) -> Beat:
+        """See `SandboxNode.beat`."""
+        return await self._record(Beat, "GET", "/v1/beat")
+
+    async def watch(self) -> AsyncIterator[Beat | RuntimeLost]:
+        """See `SandboxNode.watch`. Raises NodeUnavailable when the node falls silent: then nothing more is proven."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=WATCH_SILENCE_SECONDS_MAX)
+        try:
+            async with self._open().get("http://node/v1/watch", timeout=timeout) as response:
+                if response.status >= 400:
+                    raise _error(response.status, await response.read())
+                async for line in response.content:
+                    yield load_event(line)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise NodeUnavailable(f"the watch stream broke: {type(error).__name__}") from error
+        raise NodeUnavailable("the watch stream ended")
+
+    async def reserve(self, reservation: Reservation) -> None:
+        """See `SandboxNode.reserve`."""
+        await self._call("POST", "/v1/reservations", data=dump(reservation))
+
+    async def release(self, address: str) -> None:
+        """See `SandboxNode.release`."""
+        await self._call("DELETE", f"/v1/reservations/{quote(address, safe='')}")
+
+    async def runtimes(self) -> list[RuntimeInfo]:
+        """See `SandboxNode.runtimes`."""
+        return await self._record(list[RuntimeInfo], "GET", "/v1/runtimes")
+
+    async def capacity(self) -> Capacity:
+        """See `SandboxNode.capacity`."""
+        return await self._record(Capacity, "GET", "/v1/capacity")
+
+    async def doctor(self) -> dict[str, Any]:
+        """What is enforced on that machine."""
+        return dict(json.loads(await self._call("GET", "/v1/doctor")))
+
+    # Commands
+
+    @staticmethod
+    def _exec_body(
+        command: Sequence[str] | str, stdin: bytes | None, timeout_seconds: float, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        body: dict[str, Any] = {"timeout_seconds": timeout_seconds, **options}
+        body["shell" if isinstance(command, str) else "argv"] = command if isinstance(command, str) else list(command)
+        if stdin is not None:
+            body["stdin"] = base64.b64encode(stdin).decode()
+        return body
+
+    async def exec(
+        self,
+        runtime_id: str,
+        command: Sequence[str] | str,
+        *,
+        stdin: bytes | None = None,
+        timeout_seconds: float = 120.0,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Run a command (a string goes to a shell) and wait for its result. `options`: cwd, env, output_limit_bytes."""
+        body = self._exec_body(command, stdin, timeout_seconds, options)
+        path = f"/v1/runtimes/{quote(runtime_id, safe='')}/exec"
+        return dict(json.loads(await self._call("POST", path, json=body, seconds=timeout_seconds + 30)))
+
+    async def exec_stream(
+        self,
+        runtime_id: str,
+        command: Sequence[str] | str,
+        *,
+        stdin: bytes | None = None,
+        timeout_seconds: float = 120.0,
+        **options: Any,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Run a command and yield its events; returns normally only after `exit`. Raises NodeUnavailable otherwise."""
+        body = self._exec_body(command, stdin, timeout_seconds, options)
+        url = f"http://node/v1/runtimes/{quote(runtime_id, safe='')}/exec?stream=1"
+        try:
+            async with self._open().post(url, json=body) as response:
+                if response.status >= 400:
+                    raise _error(response.status, await response.read())
+                async for line in response.content:
+                    event = json.loads(line)
+                    if event["event"] == "error":
+                        raise load_error(NodeUnavailable.status, event)
+                    yield event
+                    if event["event"] == "exit":
+                        return
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise NodeUnavailable(f"the stream broke: {type(error).__name__}", code="stream_broken") from error
+        raise NodeUnavailable("the stream ended without an exit", code="stream_broken")
+
+    # Files
+
+    @staticmethod
+    def _files(runtime_id: str, path: str, part: str = "") -> str:
+        return f"/v1/runtimes/{quote(runtime_id, safe='')}/files{part}?path={quote(path, safe='')}"
+
+    async def read_file(self, runtime_id: str, path: str) -> bytes:
+        """A whole file."""
+        return await self._call("GET", self._files(runtime_id, path), seconds=3600)
+
+    async def stream_file(self, runtime_id: str, path: str, chunk_bytes: int = 1 << 18) -> AsyncIterator[bytes]:
+        """A file in pieces; raises NodeUnavailable when it is cut short."""
+        try:
+            async with self._open().get(f"http://node{self._files(runtime_id, path)}") as response:
+                if response.status >= 400:
+                    raise _error(response.status, await response.read())
+                async for chunk in response.content.iter_chunked(chunk_bytes):
+                    yield chunk
+        except (aiohttp.ClientError, OSError) as error:
+            raise NodeUnavailable("the file was cut short", code="stream_broken") from error
+
+    async def write_file(
+        self, runtime_id: str, path: str, content: bytes | AsyncIterator[bytes], *, mode: int = 0o644
+    ) -> int:
+        """Replace a file as a whole; bytes written."""
+        target = self._files(runtime_id, path) + f"&mode={mode:o}"
+        answer = json.loads(await self._call("PUT", target, data=content, seconds=3600))
+        return int(answer["size_bytes"])
+
+    async def delete_file(self, runtime_id: str, path: str, *, recursive: bool = False) -> None:
+        """Delete a file or a folder."""
+        await self._call("DELETE", self._files(runtime_id, path) + f"&recursive={int(recursive)}")
+
+    async def list_files(self, runtime_id: str, path: str) -> dict[str, Any]:
+        """`{entries: [{name, type, size_bytes, mode, mtime_ms, target?}], truncated}`."""
+        return dict(json.loads(await self._call("GET", self._files(runtime_id, path, "/list"))))
+
+    async def stat_file(self, runtime_id: str, path: str) -> dict[str, Any]:
+        """What a path is; a link is not followed."""
+        return dict(json.loads(await self._call("GET", self._files(runtime_id, path, "/stat"))))
+
+    async def make_folder(self, runtime_id: str, path: str, *, parents: bool = True) -> None:
+        """Make a folder."""
+        target = f"/v1/runtimes/{quote(runtime_id, safe='')}/files/mkdir"
+        await self._call("POST", target, json={"path": path, "parents": parents})
+
+    async def move_file(self, runtime_id: str, source: str, target: str, *, overwrite: bool = False) -> None:
+        """Move or rename inside the sandbox."""
+        body = {"source": source, "target": target, "overwrite": overwrite}
+        await self._call("POST", f"/v1/runtimes/{quote(runtime_id, safe='')}/files/move", json=body)
+
+
+def _error(status: int, body: bytes) -> Exception:
+    try:
+        return load_error(status, json.loads(body))
+    except ValueError:
+        return load_error(status, None)
+
+
+async def wait_until_up(socket_path: Path | str, seconds_max: float) -> NodeClient:
+    """A client of a node that is just starting. Raises NodeUnavailable when it does not answer in time."""
+    client = NodeClient(socket_path)
+    deadline = asyncio.get_running_loop().time() + seconds_max
+    while True:
+        try:
+            await client.beat()
+        except NodeUnavailable:
+            if asyncio.get_running_loop().time() > deadline:
+                await client.close()
+                raise
+            await asyncio.sleep(0.02)
+        else:
+            return client

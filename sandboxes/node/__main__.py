@@ -1,0 +1,124 @@
+"""`python -m sandboxes.node --socket PATH --state FOLDER --settings-json JSON`: runs a node until SIGTERM.
+
+Prints one JSON line when ready, or one with `error` and leaves with status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+import images
+from sandboxes.clock import boot_id, boottime_ms
+from sandboxes.node.bubblewrap import BubblewrapDriver
+from sandboxes.node.cgroups import open_cgroups, sweep
+from sandboxes.node.doctor import Doctor, RequirementMissing
+from sandboxes.node.driver import DriverError
+from sandboxes.node.seccomp import SeccompUnavailable, compile_filter
+from sandboxes.node.server import build_app
+from sandboxes.node.service import SandboxService
+from sandboxes.node.settings import NodeSettings
+from sandboxes.node.volumes import VolumesUnavailable, make_template, wait_until_free
+from sandboxes.supervisor.tenant import TENANT_ID
+
+_UNIX_PATH_BYTES_MAX = 107
+
+
+class AlreadyRunning(Exception):
+    """Another node process owns this state folder."""
+
+
+def _lock(state: Path) -> int:
+    """Own the state folder for as long as this process lives."""
+    fd = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise AlreadyRunning("another node process owns this state folder") from error
+    return fd
+
+
+def _prepare(settings: NodeSettings, state: Path) -> dict[str, images.PreparedImage]:
+    for name in ("templates", "images", "volumes"):
+        (state / name).mkdir(exist_ok=True, mode=0o700)
+    for name, size_class in settings.size_classes.items():
+        make_template(state / "templates" / f"{name}.ext4", size_class, settings.slot_uid_base + TENANT_ID)
+    return {name: images.prepare(images.load(name), state / "images") for name in images.names()}
+
+
+async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
+    """Serve until SIGTERM or SIGINT; then stop every sandbox with a snapshot, within the bounded time."""
+    log = structlog.get_logger()
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = _lock(state)
+    cgroups = open_cgroups(settings.cgroup_root, state)
+    seccomp, seccomp_problem = _seccomp()
+    doctor = Doctor(settings, cgroups, seccomp_problem)
+    doctor.require(settings.require)
+    for name, problem in doctor.checks.items():
+        if problem is not None:
+            log.warning("node.restriction_missing", check=name, reason=problem)
+    swept = sweep(cgroups, settings.sweep_seconds_max)
+    wait_until_free(state / "volumes", settings.sweep_seconds_max)
+    prepared = _prepare(settings, state)
+    driver = BubblewrapDriver(state, settings.private_root, prepared, seccomp, settings.start_seconds_max)
+    service = SandboxService(settings, state, driver, cgroups, prepared, boottime_ms, boot_id())
+    await driver.open()
+    await service.open()
+    runner = web.AppRunner(build_app(service, doctor), handle_signals=False, handler_cancellation=True, access_log=None)
+    await runner.setup()
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    socket_path.unlink(missing_ok=True)
+    umask = os.umask(0o177)
+    try:
+        await web.UnixSite(runner, str(socket_path)).start()
+    finally:
+        os.umask(umask)
+    ready = {"ready": True, "node_id": settings.node_id, "boot_id": service.boot_id, "socket": str(socket_path)}
+    print(json.dumps({**ready, "swept_groups": len(swept), **doctor.report()}), flush=True)  # noqa: T201 - the contract
+    await ending.wait()
+    await service.close()
+    await runner.cleanup()
+    socket_path.unlink(missing_ok=True)
+    os.close(lock)
+
+
+def _seccomp() -> tuple[bytes | None, str | None]:
+    try:
+        return compile_filter(), None
+    except SeccompUnavailable as error:
+        return None, str(error)
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="sandboxes.node")
+    parser.add_argument("--socket", type=Path, required=True)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--settings-json", default="{}")
+    arguments = parser.parse_args()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    os.umask(0o022)
+    try:
+        if len(os.fsencode(arguments.socket)) > _UNIX_PATH_BYTES_MAX:
+            raise RequirementMissing(f"the socket path is longer than {_UNIX_PATH_BYTES_MAX} bytes")
+        settings = NodeSettings.model_validate_json(arguments.settings_json)
+        asyncio.run(run(arguments.socket, arguments.state, settings))
+    except (AlreadyRunning, RequirementMissing, VolumesUnavailable, DriverError, TimeoutError, ValueError) as error:
+        print(json.dumps({"ready": False, "error": f"{type(error).__name__}: {error}"}), flush=True)  # noqa: T201
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

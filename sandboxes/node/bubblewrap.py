@@ -1,0 +1,243 @@
+"""The bubblewrap driver: the mount plan of a sandbox, and its launch through the spawner."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import sandboxes
+from images import PreparedImage
+from sandboxes.node.driver import DriverError, Launch, Place, Running
+from sandboxes.node.spawner_client import SpawnerClient, SpawnerGone
+from sandboxes.supervisor.tenant import TAG_COUNT, TAG_FIRST, TENANT_ID
+
+GUEST_CODE = "/opt/satbox"
+_STDERR_BYTES_MAX = 16_384
+_REPORT_BYTES_MAX = 4_096
+_HIDDEN = ("/proc/kcore", "/proc/keys", "/proc/kallsyms", "/proc/timer_list", "/proc/sched_debug", "/proc/key-users")
+
+
+class BubblewrapDriver:
+    """Namespaces and a read-only image by bubblewrap, as the slot's uid, in a prepared user namespace of two ids."""
+
+    name = "bubblewrap"
+
+    def __init__(
+        self, state: Path, private_root: str, images: Mapping[str, PreparedImage], seccomp: bytes | None, seconds: float
+    ) -> None:
+        self._root = private_root
+        self._state = state
+        self._seccomp = seccomp
+        self._start_seconds_max = seconds
+        self._images = images
+        self._program = shutil.which("bwrap") or ""
+        self._spawner: SpawnerClient | None = None
+
+    async def open(self) -> None:
+        """Copy the guest's code, start the spawner."""
+        if not self._program:
+            raise DriverError("bubblewrap is not installed")
+        guest = self._state / "guest"
+        await asyncio.to_thread(_install_guest, guest, {image.definition.python for image in self._images.values()})
+        if self._seccomp is not None:
+            (self._state / "seccomp.bpf").write_bytes(self._seccomp)
+        binds = {"guest": str(guest)}
+        for name, image in self._images.items():
+            binds[f"images/{name}/etc"] = str(image.etc_folder)
+        self._spawner = SpawnerClient(self._root, binds, self._state / "spawner.log")
+        try:
+            await self._spawner.open()
+        except SpawnerGone as error:
+            raise DriverError(f"{error}: {_tail(self._state / 'spawner.log')}") from error
+
+    async def close(self) -> None:
+        """End the spawner, and with it everything it started."""
+        if self._spawner is not None:
+            await self._spawner.close()
+
+    async def launch(self, launch: Launch) -> Running:
+        """See `Driver.launch`."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        stderr_r, stderr_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        place = launch.place
+        body = {
+            "launch": {
+                "volume": self._volume(place),
+                "cgroup_files": place.cgroup_files,
+                "slot_uid": place.slot_uid,
+                "argv": self._argv(launch),
+                "seccomp": str(self._state / "seccomp.bpf") if self._seccomp is not None else None,
+                "limits": _rlimits(launch),
+            },
+            "uid_map": f"0 {place.slot_uid} 1\n{TENANT_ID} {place.tenant_uid} 1\n",
+            "gid_map": f"0 {place.slot_uid} 1\n{TENANT_ID} {place.tenant_uid} 1\n"
+            f"{TAG_FIRST} {place.slot_uid + TAG_FIRST} {TAG_COUNT}\n",
+        }
+        try:
+            key, exited = self._client().request("launch", body, (theirs.fileno(), stderr_w))
+        except (SpawnerGone, OSError) as error:
+            ours.close()
+            os.close(stderr_r)
+            raise DriverError(str(error)) from error
+        finally:
+            theirs.close()
+            os.close(stderr_w)
+        running = Running(key, ours, exited)
+        try:
+            await self._until_ready(running)
+        except BaseException:
+            ours.close()
+            await self.kill(running)
+            raise
+        finally:
+            running.stderr = _read_some(stderr_r)
+            os.close(stderr_r)
+        return running
+
+    async def _until_ready(self, running: Running) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._start_seconds_max):
+                message = await loop.sock_recv(running.control, 64)
+        except TimeoutError:
+            raise DriverError("the supervisor did not answer in time") from None
+        if message != b"ready":
+            raise DriverError("the sandbox ended before its supervisor was ready")
+
+    def _client(self) -> SpawnerClient:
+        if self._spawner is None:
+            raise DriverError("the driver is not open")
+        return self._spawner
+
+    async def kill(self, running: Running) -> None:
+        """See `Driver.kill`."""
+        if not running.exited.done():
+            self._client().kill(running.key)
+        await asyncio.wait([running.exited])
+
+    def _folder(self, place: Place) -> str:
+        return f"{self._root}/slots/{place.slot}"
+
+    def _volume(self, place: Place) -> dict[str, object]:
+        return {
+            "image": place.volume_image,
+            "template": place.volume_template,
+            "folder": self._folder(place),
+            "slot_uid": place.slot_uid,
+            "tenant_uid": place.tenant_uid,
+        }
+
+    async def mount(self, place: Place) -> None:
+        """See `Driver.mount`."""
+        await self._child("mount", {"volume": self._volume(place)})
+
+    async def unmount(self, place: Place) -> None:
+        """See `Driver.unmount`."""
+        await self._child("unmount", {"volume": self._volume(place)})
+
+    async def pack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> Mapping[str, int]:
+        """See `Driver.pack`."""
+        return await self._archive("pack", place, data_fd, limits)
+
+    async def unpack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> Mapping[str, int]:
+        """See `Driver.unpack`."""
+        return await self._archive("unpack", place, data_fd, limits)
+
+    async def _archive(
+        self, operation: str, place: Place, data_fd: int, limits: Mapping[str, int]
+    ) -> Mapping[str, int]:
+        report_r, report_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        body = {"folder": self._folder(place) + "/workspace", "tenant_uid": place.tenant_uid, **limits}
+        try:
+            _key, exited = self._client().request(operation, body, (data_fd, report_w))
+            os.close(data_fd)  # the child holds the only other end: its end is the stream's end
+            status = await exited
+            if status != 0:
+                raise DriverError(f"{operation} failed: {_tail(self._state / 'spawner.log')}")
+            counts: dict[str, int] = json.loads(os.read(report_r, _REPORT_BYTES_MAX))
+            return counts
+        finally:
+            os.close(report_r)
+            os.close(report_w)
+
+    async def _child(self, operation: str, body: Mapping[str, object]) -> None:
+        _key, exited = self._client().request(operation, body)
+        if await exited != 0:
+            raise DriverError(f"{operation} failed: {_tail(self._state / 'spawner.log')}")
+
+    def _argv(self, launch: Launch) -> list[str]:
+        image, limits = launch.image, launch.limits
+        quarter = str(limits.scratch_bytes // 4)
+        argv = [
+            self._program,
+            "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+            "--die-with-parent", "--as-pid-1", "--new-session", "--info-fd", "5", "--hostname", "sandbox", "--clearenv",
+            "--cap-drop", "ALL",
+            "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_KILL", "--cap-add", "CAP_SETPCAP",
+            "--ro-bind", "/usr", "/usr",
+            "--ro-bind", f"{self._root}/images/{image.definition.name}/etc", "/etc",
+            "--ro-bind", f"{self._root}/guest", GUEST_CODE,
+            "--proc", "/proc", "--dev", "/dev",
+            "--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", "/tmp",
+            "--perms", "1777", "--size", quarter, "--tmpfs", "/dev/shm",
+            "--perms", "1777", "--size", quarter, "--tmpfs", "/run",
+            "--dir", "/var", "--symlink", "/tmp", "/var/tmp", "--symlink", "/run", "/var/run", "--dir", "/home",
+            "--bind", f"{self._folder(launch.place)}/workspace", "/workspace",
+        ]  # fmt: skip
+        for path in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+            if Path("/", path).is_symlink():
+                argv += ["--symlink", os.readlink(Path("/", path)), f"/{path}"]
+        for path in _HIDDEN:
+            if Path(path).exists():
+                argv += ["--ro-bind", "/dev/null", path]
+        argv += ["--remount-ro", "/dev", "--remount-ro", "/"]
+        if self._seccomp is not None:
+            argv += ["--seccomp", "4"]
+        boot = f"import sys; sys.path.insert(0, {GUEST_CODE!r}); from sandboxes.supervisor.main import main; main()"
+        return [*argv, "--", image.definition.python, "-I", "-S", "-E", "-c", boot]
+
+
+def _rlimits(launch: Launch) -> dict[str, int]:
+    limits = launch.limits
+    return {
+        "nofile": limits.open_files,
+        "core": 0,
+        "memlock": min(limits.memory_bytes // 8, 64 << 20),
+        "msgqueue": 1 << 20,
+        "sigpending": 4 * limits.processes,
+    }
+
+
+def _install_guest(folder: Path, pythons: set[str]) -> None:
+    """Copy what runs inside and compile it with the guest's own Python, so that no start has to."""
+    package = folder / "sandboxes"
+    shutil.rmtree(folder, ignore_errors=True)
+    (package / "supervisor").mkdir(parents=True)
+    source = Path(sandboxes.__file__).parent
+    shutil.copyfile(source / "__init__.py", package / "__init__.py")
+    for path in sorted((source / "supervisor").glob("*.py")):
+        shutil.copyfile(path, package / "supervisor" / path.name)
+    for python in sorted(pythons):
+        code = f"import compileall; compileall.compile_dir({str(folder)!r}, quiet=1)"
+        subprocess.run([python, "-I", "-S", "-E", "-c", code], check=True, timeout=60)
+
+
+def _tail(path: Path) -> str:
+    try:
+        return path.read_bytes()[-400:].decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _read_some(fd: int) -> bytes:
+    try:
+        return os.read(fd, _STDERR_BYTES_MAX)
+    except BlockingIOError:
+        return b""

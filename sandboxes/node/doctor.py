@@ -1,0 +1,115 @@
+"""Which restrictions and limits this machine can give a sandbox, each with a reason when it can't."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from sandboxes.node.cgroups import Cgroups
+from sandboxes.node.settings import UIDS_PER_SLOT, NodeSettings
+
+_HOST_ID_LAST = 0xFFFF_FFFE
+
+
+class RequirementMissing(Exception):
+    """A restriction the operator requires can't be enforced here: the node must not start."""
+
+
+class Doctor:
+    """Runs every check once; `checks` maps a name to None (fine) or to what is missing."""
+
+    def __init__(self, settings: NodeSettings, cgroups: Cgroups, seccomp_problem: str | None) -> None:
+        probes: dict[str, Callable[[], str | None]] = {
+            "root": lambda: None if os.geteuid() == 0 else "the node does not run as root",
+            "bubblewrap": lambda: _tool("bwrap"),
+            "user_namespaces": _user_namespaces,
+            "uid_ranges": lambda: _uid_ranges(settings),
+            "seccomp": lambda: seccomp_problem,
+            "volumes": lambda: _tool("mkfs.ext4") or _device("/dev/loop-control"),
+            "cgroup_memory": lambda: _controller(cgroups, "memory"),
+            "cgroup_pids": lambda: _controller(cgroups, "pids"),
+            "cgroup_cpu": lambda: _controller(cgroups, "cpu"),
+            "supervisor_oom_protection": _oom_protection,
+        }
+        self.checks = {name: probe() for name, probe in probes.items()}
+        self._cgroup_kind = cgroups.kind
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raises RequirementMissing with every required check that fails, or that does not exist."""
+        problems = []
+        for name in names:
+            if name not in self.checks:
+                problems.append(f"{name}: no such check")
+            elif self.checks[name] is not None:
+                problems.append(f"{name}: {self.checks[name]}")
+        if problems:
+            raise RequirementMissing("; ".join(problems))
+
+    def report(self) -> dict[str, object]:
+        """The checks as data."""
+        return {
+            "cgroup_kind": self._cgroup_kind,
+            "checks": [
+                {"name": name, "status": "ok" if problem is None else "missing", "reason": problem or ""}
+                for name, problem in self.checks.items()
+            ],
+        }
+
+
+def _tool(name: str) -> str | None:
+    return None if shutil.which(name) else f"{name} is not installed"
+
+
+def _device(path: str) -> str | None:
+    return None if Path(path).exists() else f"{path} is missing"
+
+
+def _user_namespaces() -> str | None:
+    try:
+        most = int(Path("/proc/sys/user/max_user_namespaces").read_text())
+    except (OSError, ValueError):
+        return "this kernel has no user namespaces"
+    return None if most > 0 else "user namespaces are switched off (user.max_user_namespaces = 0)"
+
+
+def _uid_ranges(settings: NodeSettings) -> str | None:
+    last = settings.slot_uid_base + UIDS_PER_SLOT * sum(settings.slots.values())
+    if last > _HOST_ID_LAST:
+        return "the slots' uid block does not fit below 2^32"
+    for line in Path("/proc/self/uid_map").read_text().splitlines():
+        inside, _outside, count = map(int, line.split())
+        if inside <= settings.slot_uid_base and last <= inside + count:
+            return _overlap(settings.slot_uid_base, last)
+    return "the slots' uid block is not mapped in this user namespace"
+
+
+def _overlap(first: int, last: int) -> str | None:
+    """Ids handed out by /etc/subuid must not be ours as well."""
+    try:
+        lines = Path("/etc/subuid").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        name, _, rest = line.partition(":")
+        start, _, count = rest.partition(":")
+        if start.isdigit() and count.isdigit() and int(start) < last and first < int(start) + int(count):
+            return f"the slots' uid block overlaps the subuid range of {name}"
+    return None
+
+
+def _controller(cgroups: Cgroups, name: str) -> str | None:
+    if name in cgroups.controllers:
+        return None
+    return f"no writable {name} controller (cgroup kind: {cgroups.kind})"
+
+
+def _oom_protection() -> str | None:
+    """Commands are always the kernel's first choice; with CAP_SYS_RESOURCE the supervisor could be its last."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:") and int(line.split()[1], 16) >> 24 & 1:
+            return None
+    return (
+        "no CAP_SYS_RESOURCE: a tenant that lowers its own oom score may lose the whole sandbox, reported as oom_killed"
+    )

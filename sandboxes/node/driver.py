@@ -1,0 +1,87 @@
+"""The seam between the node and what confines a sandbox. A second driver (gVisor) fits behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from images import PreparedImage
+from sandboxes.size_classes import SizeClass
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sandbox goes: its slot, the host ids of its supervisor and tenant, its volume image on disk."""
+
+    slot: int
+    slot_uid: int
+    tenant_uid: int
+    volume_image: str
+    volume_template: str
+    cgroup_files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One sandbox to start."""
+
+    key: str
+    place: Place
+    limits: SizeClass
+    image: PreparedImage
+
+
+@dataclass(slots=True)
+class Running:
+    """A sandbox's process tree as its driver sees it. `control` leads to the supervisor; `exited` gets the wait status
+    once the whole tree is gone."""
+
+    key: str
+    control: socket.socket
+    exited: asyncio.Future[int]
+    stderr: bytes = b""
+
+
+class DriverError(Exception):
+    """The driver can't do what was asked; the message says what is missing."""
+
+
+class Driver(Protocol):
+    """What confines sandboxes on this machine."""
+
+    name: str
+
+    async def open(self) -> None:
+        """Get ready. Raises DriverError when a restriction can't be given."""
+        ...
+
+    async def close(self) -> None:
+        """End every sandbox and let go of every mount."""
+        ...
+
+    async def launch(self, launch: Launch) -> Running:
+        """Start a sandbox; returns when its supervisor says ready. Raises DriverError, with nothing left running."""
+        ...
+
+    async def kill(self, running: Running) -> None:
+        """SIGKILL the whole tree and wait until it is gone."""
+        ...
+
+    async def mount(self, place: Place) -> None:
+        """Mount a volume that no sandbox uses, to save what is on it."""
+        ...
+
+    async def unmount(self, place: Place) -> None:
+        """Unmount a volume."""
+        ...
+
+    async def pack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> Mapping[str, int]:
+        """Write the mounted volume as a tar stream to a pipe, as the slot's uid; counts of what was written."""
+        ...
+
+    async def unpack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> Mapping[str, int]:
+        """Fill the mounted volume from a tar stream, as the slot's uid."""
+        ...

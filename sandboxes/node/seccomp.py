@@ -1,0 +1,65 @@
+"""The system call filter: the allow list of `seccomp.toml`, compiled with libseccomp into what bubblewrap loads."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import tomllib
+from pathlib import Path
+from typing import Any
+
+_LIST = Path(__file__).with_name("seccomp.toml")
+
+# clone(2) flags that make new namespaces: NEWTIME is clone3-only, and clone3 answers ENOSYS as a whole because a filter
+# can't look behind its pointer.
+_NAMESPACE_FLAGS = 0x7E02_0000
+# Families a program without privileges has a use for. VSOCK reaches the hypervisor; ALG, PACKET and the rest are only
+# kernel surface.
+_FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
+_PERSONALITIES = (0x0, 0x0008, 0x20000, 0x20008, 0xFFFFFFFF)
+
+
+class SeccompUnavailable(Exception):
+    """libseccomp is missing, or it can't build the filter."""
+
+
+def compile_filter() -> bytes:
+    """The filter as BPF. Raises SeccompUnavailable."""
+    try:
+        import pyseccomp
+    except (ImportError, OSError, RuntimeError) as error:
+        raise SeccompUnavailable(f"libseccomp can't be loaded: {error}") from error
+    lists = tomllib.loads(_LIST.read_text())
+    program = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.ENOSYS))
+    for name in lists["allow"]:
+        _rule(pyseccomp, program, pyseccomp.ALLOW, name)
+    refuse = pyseccomp.ERRNO(errno.EPERM)
+    for name in lists["refuse"]:
+        _rule(pyseccomp, program, refuse, name)
+    _rule(pyseccomp, program, pyseccomp.ALLOW, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _NAMESPACE_FLAGS, 0))
+    for bit in range(64):
+        if _NAMESPACE_FLAGS >> bit & 1:
+            flag = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, 1 << bit, 1 << bit)
+            _rule(pyseccomp, program, refuse, "clone", flag)
+    for family in _FAMILIES:
+        _rule(pyseccomp, program, pyseccomp.ALLOW, "socket", pyseccomp.Arg(0, pyseccomp.EQ, int(family)))
+    _rule(pyseccomp, program, refuse, "socket", pyseccomp.Arg(0, pyseccomp.GT, int(socket.AF_NETLINK)))
+    for value in _PERSONALITIES:
+        _rule(pyseccomp, program, pyseccomp.ALLOW, "personality", pyseccomp.Arg(0, pyseccomp.EQ, value))
+    descriptor = os.memfd_create("seccomp")
+    with os.fdopen(descriptor, "w+b") as file:
+        program.export_bpf(file)
+        file.seek(0)
+        return file.read()
+
+
+def _rule(library: Any, program: Any, action: Any, name: str, *arguments: Any) -> None:
+    """Add a rule; names this architecture or library does not know need none, the default refuses them."""
+    try:
+        number = library.resolve_syscall(library.system_arch(), name)
+    except (ValueError, OSError):
+        return
+    if number < 0:
+        return
+    program.add_rule(action, name, *arguments)

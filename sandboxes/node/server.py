@@ -1,0 +1,167 @@
+"""The node's HTTP face: aiohttp over one unix socket that only the service's own user can open."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from aiohttp import web
+
+from sandboxes.node import commands, files
+from sandboxes.node.doctor import Doctor
+from sandboxes.node.service import Live, SandboxService
+from sandboxes.protocol import BadRequest, NoCapacity, Reservation, SandboxError, StartRequest, StopRequest
+from sandboxes.wire import check_runtime_id, check_start, dump, dump_event, error_body, load
+
+BODY_BYTES_MAX = 12 << 20
+PRE_STOP_SECONDS_MAX = 60.0
+SERVICE = web.AppKey("service", SandboxService)
+DOCTOR = web.AppKey("doctor", Doctor)
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Domain errors become the one error form."""
+    try:
+        return await handler(request)
+    except SandboxError as error:
+        headers = {"Retry-After": str(int(error.retry_after_seconds) + 1)} if isinstance(error, NoCapacity) else {}
+        return web.json_response(error_body(error), status=error.status, headers=headers)
+    except web.HTTPException as error:
+        problem = SandboxError(error.reason or "refused", code="http_error")
+        return web.json_response(error_body(problem), status=error.status)
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=dump(value), content_type="application/json")
+
+
+def _live(request: web.Request) -> Live:
+    return request.app[SERVICE].live(request.match_info["runtime_id"])
+
+
+async def start(request: web.Request) -> web.Response:
+    """POST /v1/start."""
+    body = load(StartRequest, await request.read())
+    check_start(body)
+    return _json(await request.app[SERVICE].start(body))
+
+
+async def stop(request: web.Request) -> web.Response:
+    """POST /v1/stop."""
+    body = load(StopRequest, await request.read())
+    check_runtime_id(body.runtime_id)
+    if not 0 <= body.pre_stop_seconds <= PRE_STOP_SECONDS_MAX:
+        raise BadRequest("pre_stop_seconds is 0 to 60")
+    return _json(await request.app[SERVICE].stop(body))
+
+
+async def beat(request: web.Request) -> web.Response:
+    """GET /v1/beat."""
+    return _json(await request.app[SERVICE].beat())
+
+
+async def watch(request: web.Request) -> web.StreamResponse:
+    """GET /v1/watch: newline-delimited events until one side leaves."""
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    await response.prepare(request)
+    async with contextlib.aclosing(request.app[SERVICE].watch()) as stream:
+        with contextlib.suppress(ConnectionError):
+            async for event in stream:
+                await response.write(dump_event(event))
+    return response
+
+
+async def reserve(request: web.Request) -> web.Response:
+    """POST /v1/reservations."""
+    await request.app[SERVICE].reserve(load(Reservation, await request.read()))
+    return web.json_response({})
+
+
+async def release(request: web.Request) -> web.Response:
+    """DELETE /v1/reservations/{address}."""
+    await request.app[SERVICE].release(request.match_info["address"])
+    return web.json_response({})
+
+
+async def runtimes(request: web.Request) -> web.Response:
+    """GET /v1/runtimes."""
+    return _json(await request.app[SERVICE].runtimes())
+
+
+async def capacity(request: web.Request) -> web.Response:
+    """GET /v1/capacity."""
+    return _json(await request.app[SERVICE].capacity())
+
+
+async def doctor(request: web.Request) -> web.Response:
+    """GET /v1/doctor."""
+    return web.json_response(request.app[DOCTOR].report())
+
+
+async def execute(request: web.Request) -> web.StreamResponse:
+    """POST /v1/runtimes/{rid}/exec. A caller that leaves takes the command with it (the handler is cancelled)."""
+    service, live = request.app[SERVICE], _live(request)
+    spec = commands.command_spec(load(commands.ExecRequest, await request.read()), live, service)
+    if live.commands >= service.settings.commands_per_runtime_max:
+        raise NoCapacity("too many commands at once in this sandbox", retry_after_seconds=1.0)
+    live.commands += 1
+    try:
+        if request.query.get("stream") == "1":
+            return await _stream(request, commands.events(service, live, spec))
+        return web.json_response(await commands.collect(service, live, spec))
+    finally:
+        live.commands -= 1
+
+
+async def _stream(request: web.Request, events: AsyncIterator[dict[str, object]]) -> web.StreamResponse:
+    """Events as lines, or as SSE when asked for. A stream that breaks ends with an `error` event or with nothing."""
+    sse = "text/event-stream" in request.headers.get("Accept", "")
+    kind = "text/event-stream" if sse else "application/x-ndjson"
+    response = web.StreamResponse(headers={"Content-Type": kind, "Cache-Control": "no-store"})
+    await response.prepare(request)
+    try:
+        async for event in events:
+            await response.write(_line(event, sse))
+    except SandboxError as error:
+        await response.write(_line({"event": "error", **error_body(error)}, sse))
+    return response
+
+
+def _line(event: dict[str, object], sse: bool) -> bytes:
+    text = json.dumps(event, separators=(",", ":"))
+    return f"event: {event['event']}\ndata: {text}\n\n".encode() if sse else text.encode() + b"\n"
+
+
+def build_app(service: SandboxService, checks: Doctor) -> web.Application:
+    """The application; the service is opened and closed by its owner."""
+    app = web.Application(middlewares=[errors], client_max_size=BODY_BYTES_MAX)
+    app[SERVICE] = service
+    app[DOCTOR] = checks
+    runtime = "/v1/runtimes/{runtime_id}"
+    app.add_routes(
+        [
+            web.post("/v1/start", start),
+            web.post("/v1/stop", stop),
+            web.get("/v1/beat", beat),
+            web.get("/v1/watch", watch),
+            web.post("/v1/reservations", reserve),
+            web.delete("/v1/reservations/{address}", release),
+            web.get("/v1/runtimes", runtimes),
+            web.get("/v1/capacity", capacity),
+            web.get("/v1/doctor", doctor),
+            web.post(runtime + "/exec", execute),
+            web.get(runtime + "/files", files.download),
+            web.put(runtime + "/files", files.upload),
+            web.delete(runtime + "/files", files.delete),
+            web.get(runtime + "/files/list", files.listing),
+            web.get(runtime + "/files/stat", files.stat),
+            web.post(runtime + "/files/mkdir", files.mkdir),
+            web.post(runtime + "/files/move", files.move),
+        ]
+    )
+    files.bind(app, service)
+    return app

@@ -1,0 +1,35 @@
+"""Settings of a node, with units in their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sandboxes.size_classes import SIZE_CLASSES, SizeClass
+
+UIDS_PER_SLOT = 65_536
+
+
+class NodeSettings(BaseModel):
+    """What an operator can choose. `require` names doctor checks whose failure makes the start fail."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    node_id: str = "node-1"
+    slots: dict[str, int] = Field(default_factory=lambda: {"nano": 64, "small": 32, "medium": 8})
+    size_classes: dict[str, SizeClass] = Field(default_factory=lambda: dict(SIZE_CLASSES))
+    slot_uid_base: int = Field(default=0x2000_0000, ge=65_536)
+    private_root: str = "/mnt"
+    cgroup_root: Path = Path("/sys/fs/cgroup")
+    require: tuple[str, ...] = ("root", "bubblewrap", "user_namespaces", "uid_ranges", "seccomp", "volumes")
+    start_seconds_max: float = Field(default=10.0, gt=0)
+    shutdown_seconds_max: float = Field(default=30.0, gt=0)
+    kill_seconds_max: float = Field(default=10.0, gt=0)
+    sweep_seconds_max: float = Field(default=10.0, gt=0)
+    snapshot_bytes_max_factor: int = Field(default=4, ge=1, description="logical bytes in a snapshot, in disk sizes")
+    stopped_rows_max: int = Field(default=100_000, ge=1)
+    commands_per_runtime_max: int = Field(default=128, ge=1)
+    output_bytes_max: int = Field(default=16 << 20, ge=1024)
+    file_bytes_max: int = Field(default=4 << 30, ge=1024)
+    watchers_max: int = Field(default=64, ge=1)

@@ -1,0 +1,137 @@
+"""The slot table: which runtime sits in which slot, durable before the slot's first use.
+
+One row per runtime id, for ever used up. States: `starting` (nothing was promised yet), `running`, `stopping` (killed;
+its end is known), `lost` (ended unasked; kept until `stop`), `stopped`. A slot is taken while a row in any other state
+than `stopped` names it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncio
+
+_T = TypeVar("_T")
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS runtimes (
+  runtime_id TEXT PRIMARY KEY,
+  address TEXT NOT NULL,
+  size_class TEXT NOT NULL,
+  image TEXT NOT NULL,
+  slot INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('starting', 'running', 'stopping', 'lost', 'stopped')),
+  boot_id TEXT NOT NULL,
+  healthy_at_ms INTEGER,
+  ended_at_ms INTEGER,
+  reason TEXT NOT NULL DEFAULT '',
+  snapshot_digest TEXT,
+  snapshot_bytes INTEGER NOT NULL DEFAULT 0,
+  known INTEGER NOT NULL DEFAULT 1
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS one_runtime_per_slot ON runtimes (slot) WHERE state <> 'stopped';
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One runtime as recorded. `ended_at_ms` is the end of what may be billed, under `boot_id`."""
+
+    runtime_id: str
+    address: str
+    size_class: str
+    image: str
+    slot: int
+    state: str
+    boot_id: str
+    healthy_at_ms: int | None = None
+    ended_at_ms: int | None = None
+    reason: str = ""
+    snapshot_digest: str | None = None
+    snapshot_bytes: int = 0
+    known: int = 1
+
+
+_COLUMNS = [field.name for field in fields(Row)]
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM runtimes"  # noqa: S608 - names of our own dataclass
+
+
+class SlotTable:
+    """SQLite behind one thread. Every change is on disk when its call returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="slots")
+        self._database: sqlite3.Connection | None = None
+
+    async def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        def call() -> _T:
+            assert self._database is not None
+            return work(self._database)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    async def open(self) -> None:
+        """Open or create the file."""
+
+        def connect() -> None:
+            database = sqlite3.connect(self._path, isolation_level=None)
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            database.executescript(_SCHEMA)
+            self._database = database
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, connect)
+
+    async def close(self) -> None:
+        """Close the file."""
+        await self._run(lambda database: database.close())
+        self._thread.shutdown()
+
+    async def rows(self) -> list[Row]:
+        """Every runtime that is not stopped."""
+        query = _SELECT + " WHERE state <> 'stopped' ORDER BY runtime_id"
+        return await self._run(lambda database: [Row(*values) for values in database.execute(query)])
+
+    async def get(self, runtime_id: str) -> Row | None:
+        """One runtime, whatever its state."""
+
+        def work(database: sqlite3.Connection) -> Row | None:
+            values = database.execute(_SELECT + " WHERE runtime_id = ?", (runtime_id,)).fetchone()
+            return None if values is None else Row(*values)
+
+        return await self._run(work)
+
+    async def insert(self, row: Row) -> None:
+        """Record a runtime before its slot is used. Raises sqlite3.IntegrityError when id or slot is taken."""
+        marks = ", ".join("?" * len(_COLUMNS))
+        query = f"INSERT INTO runtimes ({', '.join(_COLUMNS)}) VALUES ({marks})"  # noqa: S608 - our own names
+        values = [getattr(row, name) for name in _COLUMNS]
+        await self._run(lambda database: database.execute(query, values))
+
+    async def update(self, runtime_id: str, **changes: Any) -> None:
+        """Change columns of one runtime."""
+        assert set(changes) <= set(_COLUMNS)
+        query = f"UPDATE runtimes SET {', '.join(f'{name} = ?' for name in changes)} WHERE runtime_id = ?"  # noqa: S608
+        await self._run(lambda database: database.execute(query, [*changes.values(), runtime_id]))
+
+    async def forget(self, runtime_id: str) -> None:
+        """Remove a start that came to nothing: the same id may be tried again."""
+        await self._run(
+            lambda database: database.execute(
+                "DELETE FROM runtimes WHERE runtime_id = ? AND state = 'starting'", (runtime_id,)
+            )
+        )
+
+    async def prune(self, rows_max: int) -> None:
+        """Forget the oldest stopped runtimes past `rows_max`."""
+        query = (
+            "DELETE FROM runtimes WHERE state = 'stopped' AND rowid <= "
+            "(SELECT max(rowid) FROM runtimes) - ?"
+        )  # fmt: skip
+        await self._run(lambda database: database.execute(query, (rows_max,)))

@@ -1,0 +1,110 @@
+"""Workspace snapshots at rest: tar streams, compressed, named by the sha256 of what lies on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import zstandard
+
+from sandboxes.node.driver import Driver, Place
+from sandboxes.protocol import StartFailed
+
+_CHUNK_BYTES = 1 << 18
+_LEVEL = 1  # as fast as the disk; a workspace is read back as often as it is written
+_DIGEST = re.compile(r"^[0-9a-f]{64}$")
+
+
+class SnapshotStore:
+    """A folder of `<sha256>.tar.zst`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for path in folder.glob("*.partial"):
+            path.unlink()
+
+    def path(self, digest: str) -> Path:
+        """Where a snapshot lies. Raises ValueError for what is no digest."""
+        if not _DIGEST.match(digest):
+            raise ValueError("not a snapshot digest")
+        return self._folder / f"{digest}.tar.zst"
+
+    def has(self, digest: str) -> bool:
+        """Whether the snapshot is here."""
+        return self.path(digest).exists()
+
+    async def save(self, driver: Driver, place: Place, limits: Mapping[str, int]) -> tuple[str, int]:
+        """Pack a mounted volume: (digest, bytes on disk). The file is on disk under its name when this returns."""
+        read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
+        work = asyncio.get_running_loop().run_in_executor(None, self._write, read_fd)
+        try:
+            await driver.pack(place, write_fd, limits)
+        except BaseException:
+            name, _digest, _size = await work
+            os.unlink(name)
+            raise
+        name, digest, size = await work
+        target = self.path(digest)
+        os.rename(name, target)
+        folder_fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(folder_fd)
+        os.close(folder_fd)
+        return digest, size
+
+    def _write(self, read_fd: int) -> tuple[str, str, int]:
+        """In a thread: compress the pipe into a temporary file, on disk when done."""
+        hasher, size = hashlib.sha256(), 0
+        compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj()
+        with (
+            os.fdopen(read_fd, "rb", buffering=0) as source,
+            tempfile.NamedTemporaryFile(dir=self._folder, suffix=".partial", delete=False) as target,
+        ):
+            while True:
+                data = source.read(_CHUNK_BYTES)
+                packed = compressor.compress(data) if data else compressor.flush()
+                hasher.update(packed)
+                size += target.write(packed)
+                if not data:
+                    break
+            target.flush()
+            os.fsync(target.fileno())
+            return target.name, hasher.hexdigest(), size
+
+    async def restore(self, digest: str, driver: Driver, place: Place, limits: Mapping[str, int]) -> None:
+        """Fill a mounted, empty volume. Raises StartFailed when the snapshot is missing or damaged."""
+        try:
+            path = self.path(digest)
+        except ValueError as error:
+            raise StartFailed("snapshot_unknown", str(error), retryable=False) from error
+        if not path.exists():
+            raise StartFailed("snapshot_unknown", "the snapshot is not on this node", retryable=False)
+        read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
+        work = asyncio.get_running_loop().run_in_executor(None, _read, path, digest, write_fd)
+        try:
+            await driver.unpack(place, read_fd, limits)
+        finally:
+            intact = await work
+        if not intact:
+            raise StartFailed("snapshot_damaged", "the snapshot does not match its digest", retryable=False)
+
+
+def _read(path: Path, digest: str, write_fd: int) -> bool:
+    """In a thread: decompress a snapshot into the pipe; whether it was what its name says."""
+    hasher = hashlib.sha256()
+    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    try:
+        with path.open("rb") as source, os.fdopen(write_fd, "wb", buffering=0) as target:
+            while data := source.read(_CHUNK_BYTES):
+                hasher.update(data)
+                view = memoryview(decompressor.decompress(data))
+                while view:
+                    view = view[target.write(view) :]
+    except (BrokenPipeError, zstandard.ZstdError):
+        return False
+    return hasher.hexdigest() == digest

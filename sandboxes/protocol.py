@@ -1,0 +1,225 @@
+"""What a sandbox node promises, whoever implements it.
+
+The real client (`sandboxes.client.NodeClient`), the service behind it and the simulated node (`sandboxes.simulated`)
+all implement `SandboxNode` and pass the same contract suite.
+
+Times are milliseconds of CLOCK_BOOTTIME under the kernel's boot id: a number means nothing without its boot id.
+
+Errors
+    SandboxError
+      StartFailed      the runtime is not up and nothing of it is left; `retryable` says whether the same request may work
+      NoCapacity       no room now; ask again after `retry_after_seconds`
+      RuntimeGone      the runtime id is not (or no longer) the one running: nothing reaches its successor
+      BadRequest       the request can never work
+      NodeUnavailable  the node did not answer; what it did is unknown
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+LossReason = Literal["exited", "oom_killed", "node_restart", "reboot"]
+
+
+class SandboxError(Exception):
+    """Base of everything a sandbox node refuses or fails at. `code` is stable; `status` is its HTTP status."""
+
+    code = "sandbox_error"
+    status = 500
+    retryable = False
+
+    def __init__(self, message: str, *, code: str | None = None, retryable: bool | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+        if retryable is not None:
+            self.retryable = retryable
+
+
+class StartFailed(SandboxError):
+    """The sandbox did not come up. Nothing of it runs and nothing is to be charged."""
+
+    code = "start_failed"
+    status = 502
+
+    def __init__(self, code: str, message: str, retryable: bool) -> None:
+        super().__init__(message, code=code, retryable=retryable)
+
+
+class NoCapacity(SandboxError):
+    """No slot of the asked size class is free."""
+
+    code = "no_capacity"
+    status = 503
+    retryable = True
+
+    def __init__(self, message: str = "no slot is free", *, retry_after_seconds: float = 5.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RuntimeGone(SandboxError):
+    """The runtime id names nothing that runs here. What it asked for was not done."""
+
+    code = "runtime_gone"
+    status = 410
+
+
+class BadRequest(SandboxError):
+    """The request is malformed or over a limit; the same bytes will never work."""
+
+    code = "bad_request"
+    status = 400
+
+
+class NodeUnavailable(SandboxError):
+    """The node did not answer in full. Whether it acted is unknown."""
+
+    code = "node_unavailable"
+    status = 503
+    retryable = True
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """Ask for one runtime. `runtime_id` is chosen by the caller and used once for ever."""
+
+    runtime_id: str
+    address: str
+    size_class: str = "small"
+    image: str = "base"
+    snapshot_digest: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A healthy runtime: what it runs on and since when."""
+
+    runtime_id: str
+    node_id: str
+    boot_id: str
+    slot: int
+    healthy_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequest:
+    """End a runtime. `snapshot=False` also destroys its workspace. `pre_stop_seconds` bounds the polite part."""
+
+    runtime_id: str
+    snapshot: bool
+    pre_stop_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """How a runtime ended. `stopped_at_ms` is the end of what may be billed: for a lost runtime the last moment it is
+    proven to have lived, None for one that never ran here. `known` is False for an id this node never started."""
+
+    runtime_id: str
+    known: bool
+    boot_id: str
+    stopped_at_ms: int | None
+    snapshot_digest: str | None
+    snapshot_bytes: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Proof that the node, and so every runtime not reported lost, was up at `at_ms`."""
+
+    node_id: str
+    boot_id: str
+    at_ms: int
+    sequence: int
+    runtimes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeLost:
+    """A runtime that ended without being asked to. `lost_at_ms` is the last moment it is proven to have lived."""
+
+    runtime_id: str
+    boot_id: str
+    lost_at_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Room kept for one address. A later reservation of the same address replaces it; it expires by itself."""
+
+    address: str
+    size_class: str = "small"
+    expires_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeInfo:
+    """One runtime the node still answers for: running, or lost and not yet stopped."""
+
+    runtime_id: str
+    address: str
+    size_class: str
+    image: str
+    slot: int
+    state: str
+    boot_id: str
+    healthy_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCapacity:
+    """Slots of one size class."""
+
+    total: int
+    used: int
+    reserved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Slots per size class, by name."""
+
+    classes: Mapping[str, ClassCapacity]
+
+
+class SandboxNode(Protocol):
+    """One machine's sandboxes."""
+
+    async def start(self, request: StartRequest) -> Runtime:
+        """Start a runtime, or answer the one already running under this id. Raises StartFailed, NoCapacity."""
+        ...
+
+    async def stop(self, request: StopRequest) -> Stopped:
+        """End a runtime for good; repeated, it answers the same. Works for lost and for unknown ids."""
+        ...
+
+    async def beat(self) -> Beat:
+        """A fresh proof, taken now."""
+        ...
+
+    def watch(self) -> AsyncIterator[Beat | RuntimeLost]:
+        """A Beat every second; RuntimeLost as it happens and, at subscription, for each one not yet stopped."""
+        ...
+
+    async def reserve(self, reservation: Reservation) -> None:
+        """Keep room for one address. Raises NoCapacity."""
+        ...
+
+    async def release(self, address: str) -> None:
+        """Give the room kept for an address back. Nothing happens if there is none."""
+        ...
+
+    async def runtimes(self) -> list[RuntimeInfo]:
+        """Every runtime that is running, or lost and not yet stopped."""
+        ...
+
+    async def capacity(self) -> Capacity:
+        """Slots in total, used and reserved, per size class."""
+        ...

@@ -1,0 +1,156 @@
+"""The child that turns into one sandbox's bubblewrap: volume, cgroup, slot uid, user namespace, exec.
+
+The order is the point. Everything root has to do comes first; then the process becomes the slot's own host uid for good;
+only then is the user namespace made, owned by that uid, so that no id in it is host 0. The parent (root) writes its map,
+and further user namespaces below it are switched off before anything of the tenant's can run.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import resource
+import sys
+from typing import NoReturn, TypedDict
+
+from . import kernel
+
+CONTROL_FD, SECCOMP_FD, INFO_FD = 3, 4, 5
+FAILED_CODE = 125
+_LIMITS = {
+    "nofile": resource.RLIMIT_NOFILE,
+    "core": resource.RLIMIT_CORE,
+    "memlock": resource.RLIMIT_MEMLOCK,
+    "msgqueue": resource.RLIMIT_MSGQUEUE,
+    "sigpending": resource.RLIMIT_SIGPENDING,
+}
+
+
+class Volume(TypedDict):
+    """A workspace volume: made from `template` when `image` is not there yet."""
+
+    image: str
+    template: str
+    folder: str
+    slot_uid: int
+    tenant_uid: int
+
+
+class LaunchRequest(TypedDict):
+    """What one sandbox is made of. `argv` is bubblewrap's, with descriptors 3 (control), 4 (seccomp), 5 (info)."""
+
+    volume: Volume
+    cgroup_files: list[str]
+    slot_uid: int
+    argv: list[str]
+    seccomp: str | None
+    limits: dict[str, int]
+
+
+def mount_volume(volume: Volume) -> None:
+    """Mount the volume's image at `<folder>/workspace`, making image and folders when they are missing."""
+    folder, mountpoint = volume["folder"], volume["folder"] + "/workspace"
+    os.makedirs(mountpoint, mode=0o700, exist_ok=True)
+    os.chown(folder, volume["slot_uid"], volume["slot_uid"])
+    if os.path.ismount(mountpoint):
+        return
+    if not os.path.exists(volume["image"]):
+        _copy_sparse(volume["template"], volume["image"])
+    device, path = kernel.attach_loop(volume["image"])
+    try:
+        kernel.mount(path, mountpoint, "ext4", kernel.MS_NOSUID | kernel.MS_NODEV, "noinit_itable")
+    finally:
+        os.close(device)
+    try:
+        os.rmdir(mountpoint + "/lost+found")
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+            raise
+    os.chown(mountpoint, volume["tenant_uid"], volume["tenant_uid"])
+    os.chmod(mountpoint, 0o750)
+
+
+def unmount_volume(volume: Volume) -> None:
+    """Unmount, if mounted; the loop device frees itself."""
+    mountpoint = volume["folder"] + "/workspace"
+    if os.path.ismount(mountpoint):
+        kernel.umount(mountpoint)
+
+
+def _copy_sparse(source: str, target: str) -> None:
+    """Copy only what is data; the rest stays a hole. The rename comes last, so a half copy is never taken for a volume."""
+    temporary = target + ".new"
+    read_fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    write_fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    size = os.fstat(read_fd).st_size
+    os.ftruncate(write_fd, size)
+    at = 0
+    while at < size:
+        try:
+            start = os.lseek(read_fd, at, os.SEEK_DATA)
+        except OSError:  # ENXIO: holes to the end
+            break
+        at = os.lseek(read_fd, start, os.SEEK_HOLE)
+        os.pwrite(write_fd, os.pread(read_fd, at - start, start), start)
+    os.close(read_fd)
+    os.close(write_fd)
+    os.rename(temporary, target)
+
+
+def run(
+    request: LaunchRequest, spawner_pid: int, descriptors: tuple[int, int], info_fd: int, ready_fd: int, go_fd: int
+) -> NoReturn:
+    """In the forked child: become the sandbox. What goes wrong is written to the sandbox's stderr pipe."""
+    try:
+        control, stderr = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 32) for fd in descriptors)
+        os.dup2(stderr, 2)
+        os.setsid()
+        kernel.die_with_parent(spawner_pid)
+        _launch(request, spawner_pid, control, info_fd, ready_fd, go_fd)
+    except BaseException as error:
+        sys.stderr.write(json.dumps({"launch": f"{type(error).__name__}: {error}"}))
+        sys.stderr.flush()
+    finally:
+        os._exit(FAILED_CODE)
+
+
+def _launch(request: LaunchRequest, spawner_pid: int, control: int, info: int, ready: int, go: int) -> None:
+    mount_volume(request["volume"])
+    pid = str(os.getpid()).encode()
+    for path in request["cgroup_files"]:
+        with open(path, "wb", buffering=0) as file:
+            file.write(pid)
+    seccomp = -1
+    if request["seccomp"] is not None:
+        seccomp = os.open(request["seccomp"], os.O_RDONLY | os.O_CLOEXEC)
+    for name, value in request["limits"].items():
+        _soft, hard = resource.getrlimit(_LIMITS[name])
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(_LIMITS[name], (value, value))
+    _become(request["slot_uid"])
+    kernel.unshare(kernel.CLONE_NEWUSER)
+    kernel.die_with_parent(spawner_pid)  # a change of credentials clears it
+    os.write(ready, b"u")
+    if os.read(go, 1) != b"g":
+        raise PermissionError("the user namespace got no map")
+    with open("/proc/sys/user/max_user_namespaces", "w") as limit:
+        limit.write("0")
+    kept = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 32) if fd >= 0 else -1 for fd in (control, seccomp, info)]
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    for target, fd in zip((CONTROL_FD, SECCOMP_FD, INFO_FD), kept, strict=True):
+        if fd >= 0:
+            os.dup2(fd, target)
+    os.execve(request["argv"][0], request["argv"], {})
+
+
+def _become(uid: int) -> None:
+    """Take an id with no way back."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    if os.getresuid() != (uid, uid, uid) or uid == 0:
+        raise PermissionError("still holding another id")

@@ -1,0 +1,330 @@
+"""One command: start it as the tenant, carry its streams, end it as a whole, tell how it ended."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+import _signal
+import _socket
+import resource
+
+from . import frames
+from .loop import Loop
+from .tenant import SIGKILL, become_tenant, kill_tagged
+
+READ_BYTES = 1 << 16
+UNSENT_BYTES_MAX = 1 << 18  # past this the command's pipes are left unread until the node catches up
+DRAIN_BYTES_MAX = 1 << 20  # what may still be read after exit; background children can write for ever
+STDIN_BYTES_MAX = 1 << 22
+ARGUMENTS_MAX = 2048
+START_FAILED_CODE = 127
+NOT_EXECUTABLE_CODE = 126
+
+
+class RequestError(Exception):
+    """The node asked for something that can't be done; the message goes back."""
+
+
+class CommandRequest:
+    """A checked `exec` request."""
+
+    def __init__(self, fields: frames.Fields) -> None:
+        self.arguments = [value for name, value in fields if name == "arg"]
+        self.environment = dict(value.partition(b"=")[::2] for name, value in fields if name == "env")
+        single = dict(fields)
+        self.cwd = single.get("cwd", b"/workspace")
+        self.timeout_ms = int(single.get("timeout_ms", b"0"))
+        self.limit_bytes = int(single.get("limit_bytes", b"0"))
+        self.processes_max = int(single.get("processes_max", b"0"))
+        self.has_stdin = single.get("stdin") == b"1"
+        if not self.arguments or len(self.arguments) > ARGUMENTS_MAX:
+            raise RequestError("a command needs 1 to 2048 arguments")
+
+
+class Stream:
+    """One output pipe of a command: what was passed on, what was cut."""
+
+    def __init__(self, fd: int, kind: int, limit_bytes: int) -> None:
+        self.fd = fd
+        self.kind = kind
+        self.left_bytes = limit_bytes
+        self.dropped_bytes = 0
+
+
+class Command:
+    """A running command and its connection to the node. Losing the connection ends the command."""
+
+    def __init__(self, loop: Loop, connection: _socket.socket, request: CommandRequest, tag: int) -> None:
+        self.loop = loop
+        self.connection = connection
+        self.request = request
+        self.tag = tag
+        self.decoder = frames.Decoder()
+        self.unsent = bytearray()
+        self.stdin_buffer = bytearray()
+        self.stdin_fd = -1
+        self.stdin_ending = False
+        self.timed_out = False
+        self.closing = False
+        self.reaped = False
+        self.paused = False
+        self.started_at = time.monotonic()
+        self.deadline = self.started_at + request.timeout_ms / 1000 if request.timeout_ms else 0.0
+        self.pid, self.report_fd, out_fd, err_fd = self._spawn()
+        self.streams = [
+            Stream(out_fd, frames.STDOUT, request.limit_bytes),
+            Stream(err_fd, frames.STDERR, request.limit_bytes),
+        ]
+        for stream in self.streams:
+            loop.watch(stream.fd, loop.READ, lambda _events, stream=stream: self._read(stream))  # type: ignore[misc]
+        loop.watch(connection.fileno(), loop.READ, self._on_connection)
+        self._send(frames.STARTED, frames.pack_fields([("pid", str(self.pid).encode())]))
+
+    def _spawn(self) -> tuple[int, int, int, int]:
+        out_r, out_w = os.pipe()
+        err_r, err_w = os.pipe()
+        report_r, report_w = os.pipe()
+        in_r, in_w = os.pipe() if self.request.has_stdin else (os.open("/dev/null", os.O_RDONLY), -1)
+        pid = os.fork()
+        if pid == 0:
+            _child(self.request, self.tag, in_r, out_w, err_w, report_w)
+        for fd in (in_r, out_w, err_w, report_w):
+            os.close(fd)
+        self.stdin_fd = in_w
+        for fd in (out_r, err_r, report_r, in_w):
+            if fd >= 0:
+                os.set_blocking(fd, False)
+        return pid, report_r, out_r, err_r
+
+    # Output
+
+    def _read(self, stream: Stream) -> bool:
+        """Read once; False when there is nothing more for now or for good."""
+        try:
+            data = os.read(stream.fd, READ_BYTES)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._close_stream(stream)
+            return False
+        kept = data[: stream.left_bytes]
+        stream.left_bytes -= len(kept)
+        stream.dropped_bytes += len(data) - len(kept)
+        if kept:
+            self._send(stream.kind, kept)
+        return True
+
+    def _close_stream(self, stream: Stream) -> None:
+        if stream.fd >= 0:
+            self.loop.forget(stream.fd)
+            os.close(stream.fd)
+            stream.fd = -1
+
+    def _send(self, kind: int, payload: bytes) -> None:
+        self.unsent += frames.pack(kind, payload)
+        self._flush()
+
+    def _flush(self) -> None:
+        while self.unsent:
+            try:
+                sent = self.connection.send(self.unsent)
+            except BlockingIOError:
+                break
+            except OSError:
+                self._abandon()
+                return
+            del self.unsent[:sent]
+        if self.connection.fileno() < 0:
+            return
+        if self.closing and not self.unsent:
+            self._close()
+            return
+        self.loop.change(self.connection.fileno(), self.loop.BOTH if self.unsent else self.loop.READ)
+        self._pause(len(self.unsent) > UNSENT_BYTES_MAX)
+
+    def _pause(self, paused: bool) -> None:
+        if paused == self.paused:
+            return
+        self.paused = paused
+        for stream in self.streams:
+            if stream.fd < 0:
+                continue
+            if paused:
+                self.loop.forget(stream.fd)
+            else:
+                self.loop.watch(stream.fd, self.loop.READ, lambda _events, stream=stream: self._read(stream))  # type: ignore[misc]
+
+    # Input
+
+    def _on_connection(self, events: int) -> None:
+        if events & self.loop.WRITE:
+            self._flush()
+        if not events & ~self.loop.WRITE or self.connection.fileno() < 0:
+            return
+        try:
+            data = self.connection.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._abandon()
+            return
+        try:
+            for kind, payload in self.decoder.feed(data):
+                self._on_frame(kind, payload)
+        except frames.FrameError:
+            self._abandon()
+
+    def _on_frame(self, kind: int, payload: bytes) -> None:
+        if kind == frames.STDIN and self.stdin_fd >= 0 and not self.stdin_ending:
+            self.stdin_buffer += payload
+            if len(self.stdin_buffer) > STDIN_BYTES_MAX:
+                raise frames.FrameError("stdin is not being read")
+            self._feed_stdin()
+        elif kind == frames.STDIN_END:
+            self.stdin_ending = True
+            self._feed_stdin()
+        elif kind == frames.SIGNAL and payload and not self.reaped:
+            os.killpg(self.pid, payload[0])
+
+    def _feed_stdin(self) -> None:
+        if self.stdin_fd < 0:
+            return
+        try:
+            while self.stdin_buffer:
+                sent = os.write(self.stdin_fd, self.stdin_buffer[:READ_BYTES])
+                del self.stdin_buffer[:sent]
+        except BlockingIOError:
+            self.loop.watch(self.stdin_fd, self.loop.WRITE, lambda _events: self._feed_stdin())
+            return
+        except OSError:
+            self._close_stdin()
+            return
+        self.loop.forget(self.stdin_fd)
+        if self.stdin_ending:
+            self._close_stdin()
+
+    def _close_stdin(self) -> None:
+        if self.stdin_fd >= 0:
+            self.loop.forget(self.stdin_fd)
+            os.close(self.stdin_fd)
+            self.stdin_fd = -1
+
+    # The end
+
+    def expire(self) -> None:
+        """The time is up: kill all of it. The exit report follows when the main process is reaped."""
+        self.timed_out = True
+        self.deadline = 0.0
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL the command and all it started."""
+        if not self.reaped:
+            try:
+                os.killpg(self.pid, SIGKILL)
+            except ProcessLookupError:
+                os.kill(self.pid, SIGKILL)
+        kill_tagged(self.tag)
+
+    def on_exit(self, status: int, usage: resource.struct_rusage) -> None:
+        """The main process was reaped: pass on what its pipes still hold, then report."""
+        self.reaped = True
+        self.deadline = 0.0
+        if self.connection.fileno() < 0:
+            self._release()
+            return
+        for stream in self.streams:
+            drained = 0
+            while stream.fd >= 0 and drained < DRAIN_BYTES_MAX and self._read(stream):
+                drained += READ_BYTES
+        fields: frames.Fields = [
+            ("code", str(os.WEXITSTATUS(status)).encode() if os.WIFEXITED(status) else b""),
+            ("signal", str(os.WTERMSIG(status)).encode() if os.WIFSIGNALED(status) else b""),
+            ("timed_out", b"1" if self.timed_out else b"0"),
+            ("cpu_us", str(int((usage.ru_utime + usage.ru_stime) * 1e6)).encode()),
+            ("max_rss_bytes", str(usage.ru_maxrss * 1024).encode()),
+            ("duration_us", str(int((time.monotonic() - self.started_at) * 1e6)).encode()),
+            ("stdout_dropped", str(self.streams[0].dropped_bytes).encode()),
+            ("stderr_dropped", str(self.streams[1].dropped_bytes).encode()),
+            ("start_error", self._start_error()),
+        ]
+        self.closing = True
+        self._send(frames.EXIT, frames.pack_fields(fields))
+
+    def _start_error(self) -> bytes:
+        try:
+            return os.read(self.report_fd, 512)
+        except OSError:
+            return b""
+
+    def _abandon(self) -> None:
+        """The node is gone from this connection: nobody may be left running for it."""
+        if self.connection.fileno() >= 0:
+            self.loop.forget(self.connection.fileno())
+            self.connection.close()
+        self.unsent.clear()
+        self.kill()
+        self._release()
+
+    def _close(self) -> None:
+        self.loop.forget(self.connection.fileno())
+        self.connection.close()
+        self._release()
+
+    def _release(self) -> None:
+        for stream in self.streams:
+            self._close_stream(stream)
+        self._close_stdin()
+        if self.report_fd >= 0:
+            os.close(self.report_fd)
+            self.report_fd = -1
+
+
+def _child(request: CommandRequest, tag: int, in_fd: int, out_fd: int, err_fd: int, report_fd: int) -> None:
+    """In the forked child: become the tenant and turn into the command. Never returns."""
+    code = START_FAILED_CODE
+    try:
+        os.setsid()
+        os.dup2(in_fd, 0)
+        os.dup2(out_fd, 1)
+        os.dup2(err_fd, 2)
+        with open("/proc/self/oom_score_adj", "wb", buffering=0) as score:
+            score.write(b"1000")  # the kernel's first choice is the command, never the supervisor
+        if request.processes_max:
+            resource.setrlimit(resource.RLIMIT_NPROC, (request.processes_max, request.processes_max))
+        _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+        _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
+        become_tenant(tag)
+        os.umask(0o022)
+        os.closerange(3, report_fd)
+        os.closerange(report_fd + 1, 4096)
+        os.chdir(request.cwd)
+        code = _execute(request)
+    except OSError as error:
+        _report(report_fd, error)
+    os._exit(code)
+
+
+def _execute(request: CommandRequest) -> int:
+    program = request.arguments[0]
+    folders = request.environment.get(b"PATH", b"/usr/local/bin:/usr/bin:/bin").split(b":")
+    candidates = [program] if b"/" in program else [folder + b"/" + program for folder in folders if folder]
+    last: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
+    for candidate in candidates:
+        try:
+            os.execve(candidate, request.arguments, request.environment)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            last = error
+    os.write(2, b"satbox: " + program[:200] + b": " + os.strerror(last.errno or 0).encode() + b"\n")
+    return START_FAILED_CODE if isinstance(last, FileNotFoundError) else NOT_EXECUTABLE_CODE
+
+
+def _report(report_fd: int, error: OSError) -> None:
+    text = f"{error.errno}:{error.strerror}:{error.filename!r}"
+    os.write(report_fd, text.encode()[:512])

@@ -1,0 +1,282 @@
+"""File work, done in a forked child that has become the tenant.
+
+Nothing here checks where a path leads: links lead where the tenant itself may go and no further, because the kernel sees
+the tenant. The one thing that is the supervisor's rather than the tenant's is the child's own /proc entry, so nothing
+under /proc is served.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+
+import _signal
+import _socket
+import resource
+
+from . import frames
+from .tenant import SIGKILL, become_tenant
+
+WORK_SECONDS_MAX = 3600
+PATH_BYTES_MAX = 4096
+ENTRIES_MAX = 10_000
+CHUNK_BYTES = 1 << 18
+_CODES = {
+    errno.ENOENT: b"not_found",
+    errno.EACCES: b"permission_denied",
+    errno.EPERM: b"permission_denied",
+    errno.EROFS: b"permission_denied",
+    errno.EEXIST: b"already_exists",
+    errno.ENOTEMPTY: b"not_empty",
+    errno.EISDIR: b"is_directory",
+    errno.ENOTDIR: b"not_directory",
+    errno.ENOSPC: b"no_space",
+    errno.EDQUOT: b"no_space",
+    errno.ENAMETOOLONG: b"bad_path",
+    errno.ELOOP: b"bad_path",
+    errno.EINVAL: b"bad_path",
+}
+
+
+class FileError(Exception):
+    """A refusal with a stable code."""
+
+    def __init__(self, code: bytes, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Worker:
+    """A child doing one file request; it owns the connection from the fork on."""
+
+    def __init__(self, connection: _socket.socket, fields: frames.Fields, tag: int) -> None:
+        self.deadline = time.monotonic() + WORK_SECONDS_MAX
+        self.pid = os.fork()
+        if self.pid == 0:
+            _child(connection, dict(fields), tag)
+        connection.close()
+
+    def expire(self) -> None:
+        """Far too long: end it."""
+        self.deadline = 0.0
+        try:
+            os.kill(self.pid, SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def on_exit(self, status: int, usage: resource.struct_rusage) -> None:
+        """The node saw the answer, or its absence, on the connection."""
+
+
+def _child(connection: _socket.socket, fields: dict[str, bytes], tag: int) -> None:
+    code = 1
+    try:
+        os.setsid()
+        _signal.set_wakeup_fd(-1)
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+        fd = connection.fileno()
+        os.closerange(3, fd)
+        os.closerange(fd + 1, 4096)
+        become_tenant(tag)
+        os.umask(0o022)
+        connection.setblocking(True)
+        connection.settimeout(300.0)
+        serve(connection, fields)
+        code = 0
+    except (FileError, OSError, frames.FrameError, ValueError) as error:
+        _send_error(connection, error)
+    finally:
+        os._exit(code)
+
+
+def _send_error(connection: _socket.socket, error: Exception) -> None:
+    if isinstance(error, FileError):
+        code, message = error.code, str(error)
+    elif isinstance(error, OSError):
+        code = _CODES.get(error.errno or 0, b"io_error")
+        message = error.strerror or "input/output error"
+    else:
+        code, message = b"bad_request", str(error)
+    fields = [("code", code), ("message", message.encode()[:500])]
+    try:
+        connection.sendall(frames.pack(frames.ERROR, frames.pack_fields(fields)))
+    except OSError:
+        return
+
+
+def serve(connection: _socket.socket, fields: dict[str, bytes]) -> None:
+    """Do one request and answer it."""
+    operation = fields["op"].decode("ascii", "replace")
+    path = _path(fields.get("path", b""))
+    if operation == "read":
+        _read(connection, path)
+    elif operation == "write":
+        _write(connection, path, int(fields["limit_bytes"]), int(fields.get("mode", b"420")))
+    elif operation == "list":
+        _list(connection, path)
+    elif operation == "stat":
+        _answer(connection, _describe(path, os.path.basename(path), os.lstat(path)))
+    elif operation == "mkdir":
+        os.makedirs(path, exist_ok=fields.get("parents") == b"1")
+        _answer(connection, [])
+    elif operation == "move":
+        target = _path(fields.get("target", b""))
+        if fields.get("overwrite") != b"1" and os.path.lexists(target):
+            raise FileError(b"already_exists", "the target exists")
+        os.rename(path, target)
+        _answer(connection, [])
+    elif operation == "delete":
+        _delete(path, fields.get("recursive") == b"1")
+        _answer(connection, [])
+    else:
+        raise FileError(b"bad_request", "no such operation")
+
+
+def _answer(connection: _socket.socket, fields: frames.Fields) -> None:
+    connection.sendall(frames.pack(frames.RESULT, frames.pack_fields(fields)))
+
+
+def _path(raw: bytes) -> bytes:
+    """An absolute path; relative ones are under /workspace."""
+    if not raw or len(raw) > PATH_BYTES_MAX or b"\0" in raw:
+        raise FileError(b"bad_path", "a path of 1 to 4096 bytes without NUL is needed")
+    return os.path.join(b"/workspace", raw)
+
+
+def _refuse_proc(fd: int) -> None:
+    if os.readlink(f"/proc/self/fd/{fd}").startswith("/proc/"):
+        raise FileError(b"permission_denied", "files under /proc are not served; read them with a command")
+
+
+def _describe(path: bytes, name: bytes, info: os.stat_result) -> frames.Fields:
+    kinds = {stat.S_IFREG: b"file", stat.S_IFDIR: b"directory", stat.S_IFLNK: b"link"}
+    kind = kinds.get(stat.S_IFMT(info.st_mode), b"other")
+    fields: frames.Fields = [
+        ("name", name),
+        ("type", kind),
+        ("size", str(info.st_size).encode()),
+        ("mode", str(stat.S_IMODE(info.st_mode)).encode()),
+        ("mtime_ms", str(info.st_mtime_ns // 1_000_000).encode()),
+    ]
+    if kind == b"link":
+        try:
+            fields.append(("target", os.readlink(path)))
+        except OSError:
+            fields.append(("target", b""))
+    return fields
+
+
+def _read(connection: _socket.socket, path: bytes) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    _refuse_proc(fd)
+    info = os.fstat(fd)
+    if stat.S_ISDIR(info.st_mode):
+        raise FileError(b"is_directory", "the path is a directory")
+    if not stat.S_ISREG(info.st_mode):
+        raise FileError(b"not_regular", "the path is not a regular file")
+    connection.sendall(frames.pack(frames.STARTED, frames.pack_fields(_describe(path, os.path.basename(path), info))))
+    left = info.st_size
+    while left:
+        size = min(left, frames.FRAME_BYTES_MAX)
+        connection.sendall(size.to_bytes(4, "big") + bytes((frames.DATA,)))
+        sent = 0
+        while sent < size:
+            step = os.sendfile(connection.fileno(), fd, None, size - sent)
+            if step == 0:
+                os._exit(1)  # the file shrank: a stream cut short is the only honest answer left
+            sent += step
+        left -= size
+    connection.sendall(frames.pack(frames.END))
+
+
+def _write(connection: _socket.socket, path: bytes, limit_bytes: int, mode: int) -> None:
+    path = os.path.realpath(path)
+    folder = os.path.dirname(path)
+    if os.path.isdir(path):
+        raise FileError(b"is_directory", "the path is a directory")
+    if path.startswith(b"/proc/"):
+        raise FileError(b"permission_denied", "files under /proc are not served")
+    temporary = os.path.join(folder, b".satbox-upload-%d" % os.getpid())
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        size = _receive(connection, fd, limit_bytes)
+        os.fchmod(fd, mode & 0o777)
+        os.close(fd)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    _answer(connection, [("size", str(size).encode())])
+
+
+def _receive(connection: _socket.socket, fd: int, limit_bytes: int) -> int:
+    """Write the DATA frames up to END into `fd`; a connection that ends before END is an error."""
+    total = 0
+    buffer = memoryview(bytearray(CHUNK_BYTES))
+    while True:
+        header = _exactly(connection, frames.HEADER_BYTES)
+        left = frames.payload_bytes(header)
+        if header[4] == frames.END:
+            return total
+        if header[4] != frames.DATA:
+            raise frames.FrameError("not a body frame")
+        total += left
+        if total > limit_bytes:
+            raise FileError(b"too_large", f"more than {limit_bytes} bytes")
+        while left:
+            count = connection.recv_into(buffer[: min(left, CHUNK_BYTES)])
+            if count == 0:
+                raise frames.FrameError("body cut short")
+            view = buffer[:count]
+            while view:
+                view = view[os.write(fd, view) :]
+            left -= count
+
+
+def _exactly(connection: _socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = connection.recv(size - len(data))
+        if not more:
+            raise frames.FrameError("body cut short")
+        data += more
+    return data
+
+
+def _list(connection: _socket.socket, path: bytes) -> None:
+    batch: list[bytes] = []
+    truncated = b"0"
+    with os.scandir(path) as entries:
+        for count, entry in enumerate(entries):
+            if count >= ENTRIES_MAX:
+                truncated = b"1"
+                break
+            try:
+                info = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue  # gone since it was listed
+            batch.append(frames.pack(frames.DATA, frames.pack_fields(_describe(entry.path, entry.name, info))))
+            if len(batch) >= 256:
+                connection.sendall(b"".join(batch))
+                batch.clear()
+    batch.append(frames.pack(frames.END, frames.pack_fields([("truncated", truncated)])))
+    connection.sendall(b"".join(batch))
+
+
+def _delete(path: bytes, recursive: bool) -> None:
+    if not stat.S_ISDIR(os.lstat(path).st_mode):
+        os.unlink(path)
+        return
+    if recursive:
+        for folder, names, files in os.walk(path, topdown=False):
+            for name in files:
+                os.unlink(os.path.join(folder, name))
+            for name in names:
+                inner = os.path.join(folder, name)
+                if os.path.islink(inner):
+                    os.unlink(inner)
+                else:
+                    os.rmdir(inner)
+    os.rmdir(path)
