@@ -17,8 +17,8 @@ from actors.errors import FencedError
 from actors.storage import Batch, Mark, WalletStore
 from actors.view import View
 from actors.wallet.bucket import BrokenInvariantError
-from actors.wallet.commands import BurnNonce, Command, Deposit, Effect, Look, Reverse
-from actors.wallet.decide import Decision, decide, needs_proof, resume
+from actors.wallet.commands import BurnNonce, Command, Deposit, Effect, Look, Observe, Reverse
+from actors.wallet.decide import TERMINAL_FAILURES, Decision, decide, needs_proof, resume
 from actors.wallet.lifecycle import next_alarm_ms
 from actors.wallet.state import Instant, Policy, Proof, WalletState
 
@@ -197,8 +197,7 @@ class WalletActor:
     def _decide(
         self, state: WalletState, command: Command, proof: Proof | None, marks: list[Mark] | tuple[()]
     ) -> Decision:
-        mark = _mark(command)
-        is_duplicate = mark is not None and (mark in marks or self._store.has_seen(mark.kind, mark.id))
+        is_duplicate = any(mark in marks or self._store.has_seen(mark.kind, mark.id) for mark in _barring(command))
         at = Instant(self._around.clock.wall_ms(), proof or self._around.proof(), self._around.new_runtime_id())
         return decide(state, command, at, self._around.policy, is_duplicate=is_duplicate)
 
@@ -256,5 +255,17 @@ def _mark(command: Command) -> Mark | None:
             return Mark("reversal", payment_id)
         case BurnNonce(nonce=nonce, expires_ms=expires_ms):
             return Mark("nonce", nonce, expires_ms)
+        case Observe(payment_id=payment_id, state=state) if state in TERMINAL_FAILURES:
+            return Mark("ended", payment_id)
         case _:
             return None
+
+
+def _barring(command: Command) -> tuple[Mark, ...]:
+    """The marks that make a command a repetition. A sight of a payment that has ended or was credited comes too late:
+    taken seriously it would start a sandbox on money that is spent or will not come.
+    """
+    if isinstance(command, Observe):
+        return Mark("ended", command.payment_id), Mark("deposit", command.payment_id)
+    mark = _mark(command)
+    return () if mark is None else (mark,)

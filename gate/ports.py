@@ -1,19 +1,22 @@
 """What a gate needs from the rest of the service, as interfaces, and the bundle that carries them."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from oracle.quotes import Quote
-from relay_client.settlements import PaymentReport, Presentation
-from sandboxes.client import NodeClient
 
 from actors.clock import Clock
 from actors.system import ActorSystem
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.receipts import ReceiptSigner
+from gate.room import Room
 from gate.settings import GateSettings
 from gate.views import Views
+from relay_client.settlements import PaymentReport, Presentation
+from relay_client.verify import VerifiedPayment
+from sandboxes.client import NodeClient
 
 
 class SettlementsPort(Protocol):
@@ -56,3 +59,6 @@ class Services:
     passes: PassIssuer
     receipts: ReceiptSigner
     operator_key: Ed25519PrivateKey
+    room: Room
+    read_quote: Callable[[str], Quote]
+    preflight: Callable[[VerifiedPayment], Awaitable[object]]

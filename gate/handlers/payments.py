@@ -1,0 +1,84 @@
+"""Quote, create, extend, payment status."""
+
+from aiohttp import web
+
+from actors.view import iso
+from actors.wallet.state import Phase, Plan
+from gate.callers import Caller
+from gate.offers import offers_for, price_of
+from gate.paywall import Purchase, buy, payment_status
+from gate.ports import Services
+from gate.routing import Handler
+from operations import models as m
+from operations.errors import SatboxError
+from relay_client.offers import USAT_PER_SAT
+
+
+async def quote(services: Services, request: web.Request, caller: Caller, data: m.QuoteInput) -> m.Quote:
+    """What an amount costs in each asset; nothing is bought."""
+    settings = services.settings
+    price = price_of(data, settings.rates_usat_per_second["small"], settings.default_sats)
+    made = await offers_for(services, price, None)
+    return m.Quote(
+        sats=price.usat // USAT_PER_SAT,
+        seconds=price.seconds,
+        rate_usat_per_second=price.rate_usat_per_second,
+        offers=[
+            m.OfferView(
+                asset=offer.asset.symbol,
+                contract=offer.asset.wire,
+                amount=str(offer.atomic_amount),
+                sats=offer.usat // USAT_PER_SAT,
+                seconds=price.seconds,
+                quote_id=offer.quote.quote_id if offer.quote else None,
+                expires_at=iso(offer.quote.expires_at_ms) if offer.quote else None,
+            )
+            for offer in made.offers
+        ],
+        not_offered=made.not_offered,
+    )
+
+
+async def create(services: Services, request: web.Request, caller: Caller, data: m.CreateInput) -> web.StreamResponse:
+    """A sandbox for the proven wallet."""
+    address = caller.owned(None)
+    settings = services.settings
+    rate = settings.rates_usat_per_second[data.size_class]
+    price = price_of(data, rate, settings.default_sats)
+    least = rate * settings.policy.wake_minimum_seconds
+    if price.usat < least:
+        raise SatboxError("invalid_request", details={"sats": f"at least {-(-least // USAT_PER_SAT)} to start"})
+    if "payment-signature" not in request.headers:
+        view = await services.views.get(address)
+        if view.state.phase not in (Phase.NONE, Phase.REAPED):
+            raise SatboxError("already_exists", details={"state": view.state.phase.value})
+    plan = Plan(data.size_class, data.image, tuple(sorted(data.environment.items())))
+    body = data.model_dump(mode="json")
+    return await buy(services, request, caller, Purchase("create", address, price, body, plan))
+
+
+async def extend(services: Services, request: web.Request, caller: Caller, data: m.ExtendInput) -> web.StreamResponse:
+    """More time for one's own wallet, or a gift to another."""
+    address = caller.address(data.address)
+    view = await services.views.get(address)
+    if not view.state.is_planned:
+        raise SatboxError("wallet_not_found")
+    price = price_of(data, view.state.rate_usat_per_second, services.settings.default_sats)
+    body = data.model_dump(mode="json") | {"address": address}
+    return await buy(services, request, caller, Purchase("extend", address, price, body))
+
+
+async def status(services: Services, request: web.Request, caller: Caller, data: m.PaymentInput) -> m.PaymentStatus:
+    """Where a payment stands."""
+    report = await services.settlements.report(data.payment_id)
+    if report is None:
+        raise SatboxError("payment_not_found", details={"paymentId": data.payment_id, "status": "not_found"})
+    return payment_status(services, report)
+
+
+HANDLERS: dict[str, Handler] = {
+    "sandbox.quote": quote,
+    "sandbox.create": create,
+    "sandbox.extend": extend,
+    "payment.status": status,
+}

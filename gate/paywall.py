@@ -1,0 +1,262 @@
+"""x402 at the gate: offer, judge, reserve, settle, answer.
+
+The order is what keeps money safe. Nothing is written before a payment is valid by its own bytes; room is reserved before
+the relay is called; settlements commit an attempt before they call it; and after a payment was presented, an answer carries
+payment requirements never again (a public client pays once more for every 402 that has them).
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from actors.view import View, iso
+from actors.wallet.commands import Prepare
+from actors.wallet.state import Phase, Plan
+from gate.callers import Caller
+from gate.handlers.sandbox import shown
+from gate.offers import Offers, Price, offers_for
+from gate.ports import Services
+from gate.routing import json_response
+from operations import models as m
+from operations.errors import SatboxError
+from relay_client.models import (
+    PaymentPayload,
+    PaymentRequired,
+    ResourceInfo,
+    SettleResult,
+    canonical_hash,
+    decode_payment_header,
+    encode_header,
+    payment_identifier_extension,
+    wire_json,
+)
+from relay_client.offers import chosen_asset
+from relay_client.settlements import PaymentReport, Presentation
+from relay_client.sink import Purpose
+from relay_client.states import PaymentState
+from relay_client.verify import VerifiedPayment, verify_payment
+
+UP = frozenset({Phase.ALIVE, Phase.GRACE})
+RESTING = frozenset({Phase.NONE, Phase.REAPED})
+PAID_STATES = frozenset({PaymentState.MEMPOOL, PaymentState.CONFIRMED})
+FAILED_STATES = frozenset({PaymentState.FAILED, PaymentState.REPLACED, PaymentState.NOT_FOUND})
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What a paid request wants."""
+
+    purpose: Purpose
+    address: str
+    price: Price
+    body: dict[str, Any]
+    plan: Plan | None = None
+
+
+async def buy(services: Services, request: web.Request, caller: Caller, purchase: Purchase) -> web.StreamResponse:
+    """Answer a paid request: 402 with offers when it carries no payment, otherwise what became of the payment."""
+    header = request.headers.get("payment-signature")
+    if header is None:
+        if "X-PAYMENT" in request.headers:
+            raise SatboxError("payment_v1_unsupported")
+        return await _offer(services, request, purchase)
+    payload = decode_payment_header(header)
+    payment = await asyncio.to_thread(_verify, services, purchase, payload)
+    before = await services.views.get(purchase.address, fresh=True)
+    if await services.settlements.find(payment.identity) is None:
+        # New bytes: room first, then money. Bytes seen before replay their answer whatever room there is.
+        await services.preflight(payment)
+        before = await services.system.prepare(
+            purchase.address, Prepare(purchase.purpose, purchase.plan, purchase.price.rate_usat_per_second)
+        )
+    report = await services.settlements.present(_presentation(services, request, caller, purchase, payload, payment))
+    if report.state in FAILED_STATES:
+        raise _refused(services, report)
+    if report.address != purchase.address:
+        raise SatboxError("payment_target_conflict", details={"paymentId": report.payment_id})
+    view = await _settled(services, purchase.address, before, report)
+    return _answer(services, request, report, view)
+
+
+async def _offer(services: Services, request: web.Request, purchase: Purchase) -> web.StreamResponse:
+    """402: header and body carry the same document, so that every known client finds it."""
+    view = await services.views.get(purchase.address)
+    if view.state.phase in RESTING:
+        await services.room.check(purchase.plan.size_class if purchase.plan else view.state.plan.size_class)
+    only = chosen_asset(
+        services.settings.network, request.query.get("tokenType"), request.headers.get("X-PAYMENT-TOKEN-TYPE")
+    )
+    made = await offers_for(services, purchase.price, only)
+    if not made.offers:
+        raise SatboxError("asset_not_offered", details=dict(made.not_offered))
+    required = _required(services, request, purchase, made)
+    return web.json_response(
+        wire_json(required),
+        status=402,
+        headers={"payment-required": encode_header(required), "x-request-id": request["request_id"]},
+    )
+
+
+def _required(services: Services, request: web.Request, purchase: Purchase, made: Offers) -> PaymentRequired:
+    reason = f"Pay to {purchase.purpose} the sandbox of {purchase.address}."
+    if made.not_offered:
+        reason += " Not offered now: " + "; ".join(f"{asset}: {why}" for asset, why in made.not_offered.items())
+    return PaymentRequired(
+        error=reason,
+        resource=ResourceInfo(
+            url=f"{services.settings.public_url}{request.path}",
+            description=f"{purchase.price.seconds} seconds of a satbox sandbox",
+            mimeType="application/json",
+        ),
+        accepts=[offer.requirements(rate_usat_per_second=purchase.price.rate_usat_per_second) for offer in made.offers],
+        extensions=payment_identifier_extension(),
+    )
+
+
+def _verify(services: Services, purchase: Purchase, payload: PaymentPayload) -> VerifiedPayment:
+    settings = services.settings
+    return verify_payment(
+        payload.transaction_bytes(),
+        accepted=payload.accepted,
+        network=settings.network,
+        pay_to=settings.pay_to,
+        required_usat=purchase.price.usat,
+        read_quote=services.read_quote,
+    )
+
+
+def _presentation(
+    services: Services,
+    request: web.Request,
+    caller: Caller,
+    purchase: Purchase,
+    payload: PaymentPayload,
+    payment: VerifiedPayment,
+) -> Presentation:
+    described = {"path": request.path, "body": purchase.body, "transaction": payment.identity}
+    wants_confirmed = request.query.get("settle") == "confirmed"
+    return Presentation(
+        payment=payment,
+        address=purchase.address,
+        purpose=purchase.purpose,
+        body_hash=canonical_hash(described),
+        holder=caller.gate_pass.address if caller.gate_pass else None,
+        identifier=payload.identifier(),
+        credit_before_confirmation=services.settings.start_on_mempool and not wants_confirmed,
+    )
+
+
+def _refused(services: Services, report: PaymentReport) -> SatboxError:
+    status = payment_status(services, report)
+    return SatboxError(
+        report.code or "payment_failed",
+        details={
+            "paymentId": report.payment_id,
+            "checkStatusUrl": status.checkStatusUrl,
+            "status": report.state.value,
+            "reason": report.detail,
+            "terminalReason": status.terminalReason,
+            "nextSteps": status.nextSteps,
+        },
+        funds_moved=report.funds_moved,
+    )
+
+
+async def _settled(services: Services, address: str, before: View, report: PaymentReport) -> View:
+    """The wallet once this payment has had its effect, or when the wait is over."""
+    view = await services.views.get(address, fresh=True)
+    if report.state not in PAID_STATES:
+        return view
+    give_up = services.clock.monotonic_ms() + int(services.settings.start_wait_seconds * 1000)
+    while not _has_taken_effect(view, before, report.payment_id):
+        left = (give_up - services.clock.monotonic_ms()) / 1000
+        if left <= 0:
+            break
+        view = await services.system.wait(address, view.state.version, left)
+    return services.views.put(view)
+
+
+def _has_taken_effect(view: View, before: View, payment_id: str) -> bool:
+    state = view.state
+    if state.phase is Phase.STARTING or state.phase is Phase.STOPPING:
+        return False
+    if any(pending.payment_id == payment_id for pending in state.pending):
+        return True
+    return state.accounts.deposits != before.state.accounts.deposits or state.phase in UP
+
+
+def payment_status(services: Services, report: PaymentReport) -> m.PaymentStatus:
+    """A payment in the words x402 clients poll for."""
+    return m.PaymentStatus(
+        paymentId=report.payment_id,
+        status=report.state.value,
+        terminalReason=report.terminal_reason.value if report.terminal_reason else None,
+        txid=report.txid,
+        blockHeight=report.block_height,
+        payer=report.payer,
+        address=report.address,
+        asset=report.asset,
+        amount=str(report.atomic_amount),
+        expected_usat=report.expected_usat,
+        credited_usat=report.credited_usat,
+        retryable=report.retryable,
+        nextSteps=report.next_steps,
+        checkStatusUrl=f"{services.settings.public_url}/payment-status/{report.payment_id}",
+    )
+
+
+def receipt_for(services: Services, report: PaymentReport, view: View) -> m.Receipt:
+    """What the operator signs about a payment: a mempool receipt says `mempool`, nothing more."""
+    return services.receipts.sign(
+        {
+            "kind": "settlement",
+            "deployment": services.settings.deployment,
+            "network": services.settings.network.caip2,
+            "payment_id": report.payment_id,
+            "status": report.state.value,
+            "txid": report.txid,
+            "payer": report.payer,
+            "wallet": report.address,
+            "asset": report.asset,
+            "amount": str(report.atomic_amount),
+            "expected_usat": str(report.expected_usat),
+            "credited_usat": str(report.credited_usat),
+            "journal_head": view.state.head,
+            "journal_seq": view.state.seq,
+            "issued_at": iso(services.clock.wall_ms()),
+        }
+    )
+
+
+def _answer(services: Services, request: web.Request, report: PaymentReport, view: View) -> web.StreamResponse:
+    is_up = view.state.phase in UP
+    payment = payment_status(services, report)
+    result = SettleResult(
+        success=report.state in PAID_STATES,
+        payer=report.payer,
+        transaction=report.txid or "",
+        network=services.settings.network.caip2,
+    )
+    paid = m.Paid(
+        status=report.state.value,
+        paymentId=report.payment_id,
+        checkStatusUrl=payment.checkStatusUrl,
+        payment=payment,
+        sandbox=shown(services, view),
+        receipt=receipt_for(services, report, view),
+        message=_message(report, view),
+    )
+    headers = {"payment-response": encode_header(result), "x-request-id": request["request_id"]}
+    return json_response(paid, 201 if is_up else 202, headers)
+
+
+def _message(report: PaymentReport, view: View) -> str | None:
+    if view.state.phase is Phase.REAPED and view.state.reason == "start_failed":
+        return "The sandbox did not start. Your credit is kept and nothing is charged; POST /sandbox/wake to try again."
+    if view.state.phase in RESTING and report.state in PAID_STATES:
+        return "The payment is not enough for a wake yet, or waits for its confirmation; it is credited in full."
+    if report.state not in PAID_STATES:
+        return "The payment is under way. Do not pay again: poll checkStatusUrl."
+    return None
