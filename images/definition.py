@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent
 _PACKAGE_STATUS = Path("/var/lib/dpkg/status")
 
 
-class ImageMissing(LookupError):
+class ImageMissing(LookupError):  # noqa: N818 - reads as what happened
     """No image of that name is defined."""
 
 

@@ -39,7 +39,7 @@ class SandboxError(Exception):
             self.retryable = retryable
 
 
-class StartFailed(SandboxError):
+class StartFailed(SandboxError):  # noqa: N818 - reads as what happened
     """The sandbox did not come up. Nothing of it runs and nothing is to be charged."""
 
     code = "start_failed"
@@ -49,7 +49,7 @@ class StartFailed(SandboxError):
         super().__init__(message, code=code, retryable=retryable)
 
 
-class NoCapacity(SandboxError):
+class NoCapacity(SandboxError):  # noqa: N818 - reads as what happened
     """No slot of the asked size class is free."""
 
     code = "no_capacity"
@@ -61,21 +61,21 @@ class NoCapacity(SandboxError):
         self.retry_after_seconds = retry_after_seconds
 
 
-class RuntimeGone(SandboxError):
+class RuntimeGone(SandboxError):  # noqa: N818 - reads as what happened
     """The runtime id names nothing that runs here. What it asked for was not done."""
 
     code = "runtime_gone"
     status = 410
 
 
-class BadRequest(SandboxError):
+class BadRequest(SandboxError):  # noqa: N818 - reads as what happened
     """The request is malformed or over a limit; the same bytes will never work."""
 
     code = "bad_request"
     status = 400
 
 
-class NodeUnavailable(SandboxError):
+class NodeUnavailable(SandboxError):  # noqa: N818 - reads as what happened
     """The node did not answer in full. Whether it acted is unknown."""
 
     code = "node_unavailable"
@@ -118,7 +118,8 @@ class StopRequest:
 @dataclass(frozen=True, slots=True)
 class Stopped:
     """How a runtime ended. `stopped_at_ms` is the end of what may be billed: for a lost runtime the last moment it is
-    proven to have lived, None for one that never ran here. `known` is False for an id this node never started."""
+    proven to have lived, None for one that never ran here. `known` is False for an id this node never started.
+    """
 
     runtime_id: str
     known: bool

@@ -33,12 +33,13 @@ from sandboxes.supervisor.tenant import TENANT_ID
 _UNIX_PATH_BYTES_MAX = 107
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunning(Exception):  # noqa: N818 - reads as what happened
     """Another node process owns this state folder."""
 
 
 def _lock(state: Path) -> int:
     """Own the state folder for as long as this process lives."""
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
     fd = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,7 +59,6 @@ def _prepare(settings: NodeSettings, state: Path) -> dict[str, images.PreparedIm
 async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
     """Serve until SIGTERM or SIGINT; then stop every sandbox with a snapshot, within the bounded time."""
     log = structlog.get_logger()
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = _lock(state)
     cgroups = open_cgroups(settings.cgroup_root, state)
     seccomp, seccomp_problem = _seccomp()
@@ -79,7 +79,7 @@ async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
-    socket_path.unlink(missing_ok=True)
+    _remove(socket_path)
     umask = os.umask(0o177)
     try:
         await web.UnixSite(runner, str(socket_path)).start()
@@ -87,11 +87,20 @@ async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
         os.umask(umask)
     ready = {"ready": True, "node_id": settings.node_id, "boot_id": service.boot_id, "socket": str(socket_path)}
     print(json.dumps({**ready, "swept_groups": len(swept), **doctor.report()}), flush=True)  # noqa: T201 - the contract
-    await ending.wait()
+    waits = [asyncio.ensure_future(ending.wait()), asyncio.ensure_future(driver.broken())]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    if not ending.is_set():
+        log.error("node.driver_broken")
     await service.close()
     await runner.cleanup()
-    socket_path.unlink(missing_ok=True)
+    _remove(socket_path)
     os.close(lock)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _seccomp() -> tuple[bytes | None, str | None]:

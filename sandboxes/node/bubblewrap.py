@@ -61,6 +61,10 @@ class BubblewrapDriver:
         if self._spawner is not None:
             await self._spawner.close()
 
+    async def broken(self) -> None:
+        """See `Driver.broken`: the spawner ended."""
+        await self._client().gone.wait()
+
     async def launch(self, launch: Launch) -> Running:
         """See `Driver.launch`."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -185,10 +189,10 @@ class BubblewrapDriver:
             "--ro-bind", f"{self._root}/images/{image.definition.name}/etc", "/etc",
             "--ro-bind", f"{self._root}/guest", GUEST_CODE,
             "--proc", "/proc", "--dev", "/dev",
-            "--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", "/tmp",
-            "--perms", "1777", "--size", quarter, "--tmpfs", "/dev/shm",
+            "--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", "/tmp",  # noqa: S108 - paths inside
+            "--perms", "1777", "--size", quarter, "--tmpfs", "/dev/shm",  # noqa: S108 - paths inside
             "--perms", "1777", "--size", quarter, "--tmpfs", "/run",
-            "--dir", "/var", "--symlink", "/tmp", "/var/tmp", "--symlink", "/run", "/var/run", "--dir", "/home",
+            "--dir", "/var", "--symlink", "/tmp", "/var/tmp", "--symlink", "/run", "/var/run", "--dir", "/home",  # noqa: S108 - paths inside
             "--bind", f"{self._folder(launch.place)}/workspace", "/workspace",
         ]  # fmt: skip
         for path in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):

@@ -56,6 +56,10 @@ class Cgroups(Protocol):
         """Groups below this node's parent."""
         ...
 
+    def close(self) -> None:
+        """Remove this node's parent group if nothing is left in it."""
+        ...
+
 
 def _read_int(path: Path) -> int | None:
     try:
@@ -153,6 +157,10 @@ class CgroupsV2:
         """See `Cgroups.leftovers`."""
         return sorted(path.name for path in self._parent.iterdir() if path.is_dir())
 
+    def close(self) -> None:
+        """See `Cgroups.close`."""
+        _remove(self._parent)
+
 
 class CgroupsV1:
     """One hierarchy per controller, mounted under the root by name."""
@@ -210,13 +218,18 @@ class CgroupsV1:
 
     def remove(self, name: str) -> bool:
         """See `Cgroups.remove`."""
-        return all([_remove(folder / name) for folder in self._folders.values()])
+        removed = [_remove(folder / name) for folder in self._folders.values()]  # each is tried, also after a failure
+        return all(removed)
 
     def leftovers(self) -> list[str]:
         """See `Cgroups.leftovers`."""
-        return sorted(
-            {path.name for folder in self._folders.values() for path in folder.iterdir() if path.is_dir()}
-        )  # fmt: skip
+        groups = {path.name for folder in self._folders.values() for path in folder.iterdir() if path.is_dir()}
+        return sorted(groups)
+
+    def close(self) -> None:
+        """See `Cgroups.close`."""
+        for folder in self._folders.values():
+            _remove(folder)
 
 
 class NoCgroups:
@@ -243,6 +256,9 @@ class NoCgroups:
     def leftovers(self) -> list[str]:
         """There are none."""
         return []
+
+    def close(self) -> None:
+        """There is nothing to remove."""
 
 
 def open_cgroups(root: Path, state: Path) -> Cgroups:

@@ -103,7 +103,8 @@ def text_or_base64(name: str, data: bytes) -> dict[str, str]:
 
 def outcome(ended: Exit, oom_in_slot: bool) -> dict[str, Any]:
     """How a command ended. The memory verdict is the host's own counter; code, signal and usage are the supervisor's,
-    which the tenant can't reach but which runs inside: `evidence` says so."""
+    which the tenant can't reach but which runs inside: `evidence` says so.
+    """
     killed_for_memory = oom_in_slot and (ended.signal == SIGKILL or ended.exit_code == 128 + SIGKILL)
     return {
         "exit_code": ended.exit_code,

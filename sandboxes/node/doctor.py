@@ -13,7 +13,7 @@ from sandboxes.node.settings import UIDS_PER_SLOT, NodeSettings
 _HOST_ID_LAST = 0xFFFF_FFFE
 
 
-class RequirementMissing(Exception):
+class RequirementMissing(Exception):  # noqa: N818 - reads as what happened
     """A restriction the operator requires can't be enforced here: the node must not start."""
 
 

@@ -37,7 +37,8 @@ class Launch:
 @dataclass(slots=True)
 class Running:
     """A sandbox's process tree as its driver sees it. `control` leads to the supervisor; `exited` gets the wait status
-    once the whole tree is gone."""
+    once the whole tree is gone.
+    """
 
     key: str
     control: socket.socket
@@ -60,6 +61,10 @@ class Driver(Protocol):
 
     async def close(self) -> None:
         """End every sandbox and let go of every mount."""
+        ...
+
+    async def broken(self) -> None:
+        """Returns when the driver can start nothing any more; the node then has to be started anew."""
         ...
 
     async def launch(self, launch: Launch) -> Running:

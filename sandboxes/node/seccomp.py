@@ -20,7 +20,7 @@ _FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
 _PERSONALITIES = (0x0, 0x0008, 0x20000, 0x20008, 0xFFFFFFFF)
 
 
-class SeccompUnavailable(Exception):
+class SeccompUnavailable(Exception):  # noqa: N818 - reads as what happened
     """libseccomp is missing, or it can't build the filter."""
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from images import PreparedImage
 from sandboxes.node.capacity import CapacityBook
@@ -21,7 +20,6 @@ from sandboxes.node.snapshots import SnapshotStore
 from sandboxes.node.spawner_client import SpawnerGone
 from sandboxes.node.supervisor_client import SupervisorClient
 from sandboxes.protocol import (
-    BadRequest,
     Beat,
     Capacity,
     NoCapacity,
@@ -30,6 +28,7 @@ from sandboxes.protocol import (
     RuntimeGone,
     RuntimeInfo,
     RuntimeLost,
+    SandboxError,
     StartFailed,
     StartRequest,
     Stopped,
@@ -82,7 +81,7 @@ class SandboxService:
         self._live: dict[str, Live] = {}
         self._lost: dict[str, RuntimeLost] = {}
         self._slots_taken: set[int] = set()
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._watchers: set[asyncio.Queue[Beat | RuntimeLost]] = set()
         self._sequence = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -119,7 +118,8 @@ class SandboxService:
 
     async def close(self) -> None:
         """Stop every sandbox with a snapshot within a bounded time, then let go. What does not make it in time is found
-        and salvaged by the next process."""
+        and salvaged by the next process.
+        """
         self._closing = True
         requests = [StopRequest(runtime_id, snapshot=True, pre_stop_seconds=1.0) for runtime_id in self._live]
         stops = [asyncio.ensure_future(self._stop_for_shutdown(request)) for request in requests]
@@ -133,12 +133,13 @@ class SandboxService:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._beat_now()
         await self._driver.close()
+        self.cgroups.close()
         await self._slots.close()
         self._heartbeat.close()
 
     async def _stop_for_shutdown(self, request: StopRequest) -> None:
         """The owner did not ask for this stop, so the runtime stays on record as lost, with its volume packed away."""
-        async with self._locks[request.runtime_id]:
+        async with self._locked(request.runtime_id):
             live = self._live.get(request.runtime_id)
             if live is None:
                 return
@@ -147,8 +148,8 @@ class SandboxService:
             await self._record_loss(live.row, self._clock_ms(), "node_restart")
             await self._quiet_unmount(live.row)
 
-    def _spawn(self, work: Callable[[], None] | asyncio.Future[None] | object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -176,7 +177,7 @@ class SandboxService:
         """See `SandboxNode.beat`."""
         return self._beat_now()
 
-    async def watch(self) -> AsyncIterator[Beat | RuntimeLost]:
+    async def watch(self) -> AsyncGenerator[Beat | RuntimeLost, None]:
         """See `SandboxNode.watch`. A reader that falls far behind is cut off."""
         if len(self._watchers) >= self.settings.watchers_max:
             raise NoCapacity("too many watchers")
@@ -239,18 +240,12 @@ class SandboxService:
                 self._capacity.give_back(request.runtime_id)
                 raise
 
-    def _locked(self, runtime_id: str) -> contextlib.AbstractAsyncContextManager[object]:
-        @contextlib.asynccontextmanager
-        async def guard() -> AsyncIterator[None]:
-            lock = self._locks[runtime_id]
-            try:
-                async with lock:
-                    yield
-            finally:
-                if not lock.locked() and self._locks.get(runtime_id) is lock and not _waiters(lock):
-                    del self._locks[runtime_id]
-
-        return guard()
+    def _locked(self, runtime_id: str) -> asyncio.Lock:
+        """The lock of one runtime id; it lives as long as someone holds or awaits it."""
+        lock = self._locks.get(runtime_id)
+        if lock is None:
+            lock = self._locks[runtime_id] = asyncio.Lock()
+        return lock
 
     async def _start(self, request: StartRequest) -> Runtime:
         slot = next(number for number in range(sum(self.settings.slots.values())) if number not in self._slots_taken)
@@ -302,11 +297,15 @@ class SandboxService:
         assert row.healthy_at_ms is not None
         return Runtime(row.runtime_id, self.settings.node_id, row.boot_id, row.slot, row.healthy_at_ms)
 
-    def _group(self, slot: int) -> str:
+    @staticmethod
+    def _group(slot: int) -> str:
         return f"slot-{slot}"
 
     def _volume_path(self, slot: int) -> Path:
         return self._state / "volumes" / f"slot-{slot}.ext4"
+
+    def _has_volume(self, slot: int) -> bool:
+        return self._volume_path(slot).exists()
 
     def _remove_volume(self, slot: int) -> None:
         self._volume_path(slot).unlink(missing_ok=True)
@@ -375,7 +374,8 @@ class SandboxService:
 
     async def _stop_unknown(self, runtime_id: str) -> Stopped:
         """An id never started here, or whose start came to nothing: used up from now on, so that a start request still
-        on its way finds the door closed."""
+        on its way finds the door closed.
+        """
         row = Row(runtime_id, "", "", "", -1, "stopped", self.boot_id, reason="unknown", known=0)
         await self._slots.insert(row)
         return self._stopped(row)
@@ -421,9 +421,13 @@ class SandboxService:
         """Pack the quiet volume if asked, wipe it, free the slot. Repeatable up to the last line."""
         place = self._place(row)
         changes: dict[str, object] = {"state": "stopped", "snapshot_digest": None, "snapshot_bytes": 0}
-        if snapshot and Path(place.volume_image).exists():
+        if snapshot and self._has_volume(row.slot):
             await self._driver.mount(place)
-            digest, size = await self._snapshots.save(self._driver, place, self._snapshot_limits(row))
+            try:
+                digest, size = await self._snapshots.save(self._driver, place, self._snapshot_limits(row))
+            except (DriverError, OSError) as error:
+                # The volume stays as it is: the caller may try again, or give the workspace up with snapshot=False.
+                raise SandboxError(str(error)[:500], code="snapshot_failed", retryable=True) from error
             changes |= {"snapshot_digest": digest, "snapshot_bytes": size}
         await self._driver.unmount(place)
         await self._slots.update(row.runtime_id, **changes)
@@ -456,10 +460,4 @@ def _loss(row: Row) -> RuntimeLost:
 
 
 def _changed(row: Row, **changes: object) -> Row:
-    from dataclasses import replace
-
     return replace(row, **changes)  # type: ignore[arg-type]
-
-
-def _waiters(lock: asyncio.Lock) -> bool:
-    return bool(getattr(lock, "_waiters", None))

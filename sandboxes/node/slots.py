@@ -7,14 +7,13 @@ than `stopped` names it.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
-
-import asyncio
 
 _T = TypeVar("_T")
 

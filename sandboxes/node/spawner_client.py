@@ -15,7 +15,7 @@ _MESSAGE_BYTES_MAX = 1 << 17
 _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from sandboxes.spawner.main import main; main()"
 
 
-class SpawnerGone(Exception):
+class SpawnerGone(Exception):  # noqa: N818 - reads as what happened
     """The spawner ended, and with it every sandbox and mount."""
 
 
@@ -30,6 +30,7 @@ class SpawnerClient:
         self._socket: socket.socket | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._ready: asyncio.Future[None] | None = None
+        self.gone = asyncio.Event()
 
     async def open(self) -> None:
         """Start the spawner and wait until its mounts stand. Raises SpawnerGone with the reason."""
@@ -60,6 +61,7 @@ class SpawnerClient:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
             self._socket.close()
             self._socket = None
+        self.gone.set()
         gone = SpawnerGone("the spawner ended; see " + str(self._log_path))
         for future in [self._ready, *self._exits.values()]:
             if future is not None and not future.done():

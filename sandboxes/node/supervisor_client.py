@@ -15,7 +15,7 @@ _READ_BYTES = 1 << 18
 _GRACE_SECONDS = 5.0  # past a command's own timeout before the node stops believing its supervisor
 
 
-class GuestRefused(SandboxError):
+class GuestRefused(SandboxError):  # noqa: N818 - reads as what happened
     """The supervisor refused the request; `code` is one of a fixed set, the message is the guest's."""
 
     code = "guest_refused"
@@ -178,7 +178,8 @@ class SupervisorClient:
 
     async def execute(self, spec: CommandSpec) -> AsyncIterator[Output | Exit]:
         """Run a command: its output as it comes, then exactly one Exit. Closing the iterator kills the command.
-        Raises NodeUnavailable (`stream_broken`) when the end is not known."""
+        Raises NodeUnavailable (`stream_broken`) when the end is not known.
+        """
         content: frames.Fields = [
             ("op", b"exec"),
             ("cwd", spec.cwd.encode()),

@@ -11,13 +11,14 @@ from sandboxes.size_classes import SizeClass
 _PAUSE_SECONDS = 0.01
 
 
-class VolumesUnavailable(Exception):
+class VolumesUnavailable(Exception):  # noqa: N818 - reads as what happened
     """This machine can't make or mount workspace volumes."""
 
 
 def make_template(path: Path, size_class: SizeClass, tenant_uid: int) -> None:
     """An empty file system of the class's size and inode limit: sparse, with a small journal, so that a volume left by a
-    power cut comes back consistent. Made once, then copied in well under a millisecond."""
+    power cut comes back consistent. Made once, then copied in well under a millisecond.
+    """
     if path.exists():
         return
     building = path.with_suffix(".new")
@@ -51,7 +52,8 @@ def held_images(folder: Path) -> set[str]:
 
 def wait_until_free(folder: Path, seconds_max: float) -> None:
     """Wait for the mounts of an earlier node process to be gone: a volume mounted twice would be destroyed.
-    Raises TimeoutError."""
+    Raises TimeoutError.
+    """
     deadline = time.monotonic() + seconds_max
     while held := held_images(folder):
         if time.monotonic() > deadline:

@@ -26,17 +26,17 @@ def _checked(result: int, what: str) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
-    """mount(2)."""
+    """Attach a file system to the tree."""
     _checked(_libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode()), target)
 
 
 def umount(target: str, flags: int = 0) -> None:
-    """umount2(2)."""
+    """Detach a file system."""
     _checked(_libc.umount2(target.encode(), flags), target)
 
 
 def unshare(flags: int) -> None:
-    """unshare(2)."""
+    """Leave namespaces, as in unshare(2)."""
     _checked(_libc.unshare(flags), "unshare")
 
 

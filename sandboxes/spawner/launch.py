@@ -69,7 +69,7 @@ def mount_volume(volume: Volume) -> None:
         if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
             raise
     os.chown(mountpoint, volume["tenant_uid"], volume["tenant_uid"])
-    os.chmod(mountpoint, 0o750)
+    os.chmod(mountpoint, 0o700)
 
 
 def unmount_volume(volume: Volume) -> None:
@@ -109,7 +109,7 @@ def run(
         os.setsid()
         kernel.die_with_parent(spawner_pid)
         _launch(request, spawner_pid, control, info_fd, ready_fd, go_fd)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - a child may not return into the spawner's loop
         sys.stderr.write(json.dumps({"launch": f"{type(error).__name__}: {error}"}))
         sys.stderr.flush()
     finally:
@@ -144,7 +144,7 @@ def _launch(request: LaunchRequest, spawner_pid: int, control: int, info: int, r
     for target, fd in zip((CONTROL_FD, SECCOMP_FD, INFO_FD), kept, strict=True):
         if fd >= 0:
             os.dup2(fd, target)
-    os.execve(request["argv"][0], request["argv"], {})
+    os.execve(request["argv"][0], request["argv"], {})  # noqa: S606 - exactly what is meant
 
 
 def _become(uid: int) -> None:

@@ -49,10 +49,12 @@ class Spawner:
         self.watch(control.fileno(), self._on_request)
 
     def watch(self, fd: int, handler: Callable[[], None]) -> None:
+        """Call `handler` whenever `fd` can be read."""
         self.poll.register(fd, select.EPOLLIN)
         self.handlers[fd] = handler
 
     def forget(self, fd: int) -> None:
+        """Stop watching a descriptor and close it."""
         self.poll.unregister(fd)
         del self.handlers[fd]
         os.close(fd)
@@ -67,6 +69,7 @@ class Spawner:
                     handler()
 
     def send(self, message: dict[str, object]) -> None:
+        """Tell the node. Without a node there is nothing left to do here."""
         try:
             self.control.send(json.dumps(message).encode())
         except (BrokenPipeError, ConnectionResetError):
@@ -119,7 +122,7 @@ class Spawner:
                 kernel.die_with_parent(spawner_pid)
                 work()
                 code = 0
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - a child may not return into this loop
                 sys.stderr.write(f"spawner child: {type(error).__name__}: {error}\n")
                 sys.stderr.flush()
             finally:

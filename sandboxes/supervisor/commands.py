@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` costs a millisecond of enums
+import _socket
 import errno
 import os
-import time
-
-import _signal
-import _socket
 import resource
+import time
 
 from . import frames
 from .loop import Loop
@@ -316,7 +315,7 @@ def _execute(request: CommandRequest) -> int:
     last: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
     for candidate in candidates:
         try:
-            os.execve(candidate, request.arguments, request.environment)
+            os.execve(candidate, request.arguments, request.environment)  # noqa: S606 - exactly what is meant
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:

@@ -7,14 +7,13 @@ under /proc is served.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` costs a millisecond of enums
+import _socket
 import errno
 import os
+import resource
 import stat
 import time
-
-import _signal
-import _socket
-import resource
 
 from . import frames
 from .tenant import SIGKILL, become_tenant

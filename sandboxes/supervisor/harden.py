@@ -35,7 +35,8 @@ def _libc_call(name: str, *arguments: object) -> int:
 
 def harden(keep_fd: int) -> None:
     """Empty the bounding, ambient and inheritable sets, keep three capabilities, close every other descriptor, become
-    undumpable. Raises OSError when the kernel refuses, and then nothing has been run for anyone."""
+    undumpable. Raises OSError when the kernel refuses, and then nothing has been run for anyone.
+    """
     os.closerange(keep_fd + 1, 1 << 16)
     for capability in range(CAPABILITY_LAST_MAX + 1):
         # The kernel answers EINVAL past its last capability; a refusal below that shows in the check at the end.

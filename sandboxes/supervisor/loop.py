@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` costs a millisecond of enums
 import os
+import resource
 import select
 import time
 from collections.abc import Callable
 from typing import Protocol
-
-import _signal
-import resource
 
 
 class Child(Protocol):

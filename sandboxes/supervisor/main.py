@@ -6,12 +6,11 @@ there is nothing for a tenant to open, and nothing to sweep up after a crash.
 
 from __future__ import annotations
 
+import _socket
 import gc
 import os
 import sys
 import time
-
-import _socket
 
 from . import files, frames
 from .commands import Command, CommandRequest, RequestError
@@ -123,7 +122,8 @@ class Pending:
 
 class Termination:
     """SIGTERM to all the tenant has, then an answer once all are gone or the time is up. A child of the loop in name
-    only: its number is negative, so that no process can have it."""
+    only: its number is negative, so that no process can have it.
+    """
 
     def __init__(self, loop: Loop, connection: _socket.socket, timeout_ms: int) -> None:
         self.loop = loop
@@ -132,10 +132,8 @@ class Termination:
         self._key = -id(self)
         loop.children[self._key] = self
         loop.on_reaped.append(self._look)
-        try:
-            os.kill(-1, SIGTERM)
-        except ProcessLookupError:
-            pass
+        if processes():
+            os.kill(-1, SIGTERM)  # from pid 1: everyone here but itself
         self._look()
 
     def _look(self) -> None:
@@ -154,21 +152,22 @@ class Termination:
             return
         self.loop.on_reaped.remove(self._look)
         left = str(len(processes())).encode()
-        try:
-            self.connection.send(frames.pack(frames.RESULT, frames.pack_fields([("left", left)])))
-        except OSError:
-            pass
-        self.connection.close()
+        reply(self.connection, frames.RESULT, [("left", left)])
 
 
 def refuse(connection: _socket.socket, error: Exception) -> None:
     """Answer with an error and hang up."""
-    fields = [("code", b"request_refused"), ("message", str(error).encode()[:500])]
+    reply(connection, frames.ERROR, [("code", b"request_refused"), ("message", str(error).encode()[:500])])
+
+
+def reply(connection: _socket.socket, kind: int, fields: frames.Fields) -> None:
+    """Answer with one small frame and hang up, whether or not anyone still listens."""
     try:
-        connection.send(frames.pack(frames.ERROR, frames.pack_fields(fields)))
+        connection.send(frames.pack(kind, frames.pack_fields(fields)))
     except OSError:
-        pass
-    connection.close()
+        return
+    finally:
+        connection.close()
 
 
 def main() -> None:
@@ -183,6 +182,6 @@ def main() -> None:
     control.send(b"ready")
     try:
         supervisor.run()
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - pid 1 leaves a word before it takes all along
         sys.stderr.write(f"supervisor: {type(error).__name__}: {error}\n"[:400])
         os._exit(70)

@@ -50,7 +50,8 @@ def tagged(tag: int) -> list[int]:
 
 def kill_tagged(tag: int) -> bool:
     """SIGKILL every process of a command, however it was started. True once a look finds none that was not yet killed;
-    False when it still grows after the last round, which only the slot's cgroup can then end."""
+    False when it still grows after the last round, which only the slot's cgroup can then end.
+    """
     killed: set[int] = set()
     for _ in range(KILL_ROUNDS_MAX):
         fresh = [pid for pid in tagged(tag) if pid not in killed]

@@ -1,0 +1,193 @@
+"""A `SandboxNode` in memory: for tests and the simulator. Starts at once, takes its time from the caller, and fails,
+loses runtimes and runs out of room on demand. It passes the contract suite of the real node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, replace
+
+from sandboxes.node.capacity import CapacityBook
+from sandboxes.protocol import (
+    Beat,
+    Capacity,
+    Reservation,
+    Runtime,
+    RuntimeInfo,
+    RuntimeLost,
+    SandboxError,
+    StartFailed,
+    StartRequest,
+    Stopped,
+    StopRequest,
+)
+
+DEFAULT_SLOTS = {"nano": 64, "small": 32, "medium": 8}
+WATCHER_QUEUE_MAX = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    request: StartRequest
+    runtime: Runtime
+    lost: RuntimeLost | None = None
+
+
+class SimulatedNode:
+    """One pretended machine. `clock_ms` gives boottime milliseconds."""
+
+    def __init__(
+        self,
+        clock_ms: Callable[[], int],
+        *,
+        node_id: str = "node-simulated",
+        boot_id: str = "boot-simulated",
+        slots: Mapping[str, int] = DEFAULT_SLOTS,
+    ) -> None:
+        self.node_id = node_id
+        self.boot_id = boot_id
+        self._clock_ms = clock_ms
+        self._totals = dict(slots)
+        self._capacity = CapacityBook(self._totals, clock_ms)
+        self._entries: dict[str, _Entry] = {}
+        self._stopped: dict[str, Stopped] = {}
+        self._snapshots: dict[str, int] = {}
+        self._failures: deque[SandboxError] = deque()
+        self._watchers: set[asyncio.Queue[Beat | RuntimeLost | None]] = set()
+        self._sequence = 0
+        self._last_beat_ms = clock_ms()
+
+    # What a test or the simulator does to it
+
+    def fail_next_start(self, error: SandboxError) -> None:
+        """The next start that would work raises `error` instead. Repeated calls queue up."""
+        self._failures.append(error)
+
+    def lose(self, runtime_id: str, reason: str = "exited", lost_at_ms: int | None = None) -> None:
+        """A runtime ends unasked, now or at an earlier moment."""
+        entry = self._entries[runtime_id]
+        at_ms = self._clock_ms() if lost_at_ms is None else lost_at_ms
+        lost = RuntimeLost(runtime_id, entry.runtime.boot_id, max(at_ms, entry.runtime.healthy_at_ms), reason)
+        self._entries[runtime_id] = replace(entry, lost=lost)
+        self._publish(lost)
+
+    def restart(self, new_boot_id: str | None = None) -> None:
+        """The node process dies and comes back, after a reboot when a boot id is given: streams end, reservations are
+        forgotten, every runtime is lost at the last beat.
+        """
+        reason = "node_restart" if new_boot_id is None else "reboot"
+        watchers, self._watchers = self._watchers, set()
+        for runtime_id, entry in self._entries.items():
+            if entry.lost is None:
+                self.lose(runtime_id, reason, self._last_beat_ms)
+        for queue in watchers:
+            queue.put_nowait(None)
+        self.boot_id = new_boot_id or self.boot_id
+        self._capacity = CapacityBook(self._totals, self._clock_ms)
+        self._capacity.adopt((runtime_id, entry.request.size_class) for runtime_id, entry in self._entries.items())
+
+    def tick(self) -> Beat:
+        """What the real node does every second: a beat for every watcher."""
+        beat = self._beat()
+        self._publish(beat)
+        return beat
+
+    def _publish(self, event: Beat | RuntimeLost) -> None:
+        for queue in list(self._watchers):
+            queue.put_nowait(event)
+
+    def _beat(self) -> Beat:
+        self._sequence += 1
+        self._last_beat_ms = self._clock_ms()
+        alive = sum(1 for entry in self._entries.values() if entry.lost is None)
+        return Beat(self.node_id, self.boot_id, self._last_beat_ms, self._sequence, alive)
+
+    # SandboxNode
+
+    async def start(self, request: StartRequest) -> Runtime:
+        """See `SandboxNode.start`."""
+        entry = self._entries.get(request.runtime_id)
+        if entry is not None and entry.lost is None:
+            return entry.runtime
+        if entry is not None or request.runtime_id in self._stopped:
+            state = "lost" if entry is not None else "stopped"
+            raise StartFailed(f"runtime_{state}", f"this runtime id is used up ({state})", retryable=False)
+        if request.image != "base":
+            raise StartFailed("unknown_image", f"no image {request.image!r}", retryable=False)
+        if request.snapshot_digest is not None and request.snapshot_digest not in self._snapshots:
+            raise StartFailed("snapshot_unknown", "the snapshot is not on this node", retryable=False)
+        self._capacity.take(request.runtime_id, request.size_class, request.address)
+        if self._failures:
+            self._capacity.give_back(request.runtime_id)
+            raise self._failures.popleft()
+        taken = {entry.runtime.slot for entry in self._entries.values()}
+        slot = next(number for number in range(len(taken) + 1) if number not in taken)
+        runtime = Runtime(request.runtime_id, self.node_id, self.boot_id, slot, self._clock_ms())
+        self._entries[request.runtime_id] = _Entry(request, runtime)
+        return runtime
+
+    async def stop(self, request: StopRequest) -> Stopped:
+        """See `SandboxNode.stop`."""
+        done = self._stopped.get(request.runtime_id)
+        if done is not None:
+            return done
+        entry = self._entries.pop(request.runtime_id, None)
+        if entry is None:
+            stopped = Stopped(request.runtime_id, False, self.boot_id, None, None, 0, "unknown")
+        else:
+            lost = entry.lost
+            at_ms = self._clock_ms() if lost is None else lost.lost_at_ms
+            reason = "stopped" if lost is None else lost.reason
+            digest, size = self._snapshot(request.runtime_id) if request.snapshot else (None, 0)
+            stopped = Stopped(request.runtime_id, True, entry.runtime.boot_id, at_ms, digest, size, reason)
+            self._capacity.give_back(request.runtime_id)
+        self._stopped[request.runtime_id] = stopped
+        return stopped
+
+    def _snapshot(self, runtime_id: str) -> tuple[str, int]:
+        digest = hashlib.sha256(runtime_id.encode()).hexdigest()
+        self._snapshots[digest] = 1024
+        return digest, 1024
+
+    async def beat(self) -> Beat:
+        """See `SandboxNode.beat`."""
+        return self._beat()
+
+    async def watch(self) -> AsyncGenerator[Beat | RuntimeLost, None]:
+        """See `SandboxNode.watch`; beats come with `tick`. Ends when the node restarts."""
+        queue: asyncio.Queue[Beat | RuntimeLost | None] = asyncio.Queue(WATCHER_QUEUE_MAX)
+        self._watchers.add(queue)
+        try:
+            for entry in list(self._entries.values()):
+                if entry.lost is not None:
+                    yield entry.lost
+            yield self._beat()
+            while (event := await queue.get()) is not None:
+                yield event
+        finally:
+            self._watchers.discard(queue)
+
+    async def reserve(self, reservation: Reservation) -> None:
+        """See `SandboxNode.reserve`."""
+        self._capacity.reserve(reservation)
+
+    async def release(self, address: str) -> None:
+        """See `SandboxNode.release`."""
+        self._capacity.release(address)
+
+    async def runtimes(self) -> list[RuntimeInfo]:
+        """See `SandboxNode.runtimes`."""
+        return [
+            RuntimeInfo(
+                runtime_id, entry.request.address, entry.request.size_class, entry.request.image, entry.runtime.slot,
+                "running" if entry.lost is None else "lost", entry.runtime.boot_id, entry.runtime.healthy_at_ms,
+            )
+            for runtime_id, entry in sorted(self._entries.items())
+        ]  # fmt: skip
+
+    async def capacity(self) -> Capacity:
+        """See `SandboxNode.capacity`."""
+        return self._capacity.capacity()
