@@ -70,9 +70,12 @@ async def faucet(request: web.Request) -> web.Response:
         raise bad_request(f"address is not of {network.value}")
     assets = {"stx": STX, "sbtc": sbtc(network).asset_id, "usdcx": usdcx(network).asset_id}
     amounts = {asset: _count(body.get(name, 0), name, FAUCET_UNITS_MAX) for name, asset in assets.items()}
-    for asset, amount in amounts.items():
-        if amount:
-            world.chain.faucet(str(who), asset, amount)
+    try:
+        for asset, amount in amounts.items():
+            if amount:
+                world.chain.faucet(str(who), asset, amount)
+    except ValueError as error:
+        raise bad_request(str(error)) from error
     world.commit()
     return web.json_response(_account(world, str(who)))
 

@@ -21,7 +21,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def _group(request: web.Request) -> str | None:
-    group = request.path.split("/", 2)[1]
+    group = request.path.strip("/").partition("/")[0]
     return group if group in ROUTES else None
 
 

@@ -35,6 +35,7 @@ BLOCK_TRANSACTIONS_MAX = 500
 BLOCKS_KEPT = 200  # how deep a reorganisation can go
 TRANSACTIONS_KEPT = 5_000
 FAUCET_UNITS_MAX = 10**15
+ACCOUNTS_MAX = 100_000
 
 
 class Interference(Protocol):
@@ -134,6 +135,8 @@ class Chain:
         """Gives units of `STX` or of a token's asset id, at once."""
         if not 0 <= amount <= FAUCET_UNITS_MAX:
             raise ValueError(f"the faucet gives at most {FAUCET_UNITS_MAX} units at once")
+        if address not in self.ledger.accounts and len(self.ledger.accounts) >= ACCOUNTS_MAX:
+            raise ValueError(f"a devnet has at most {ACCOUNTS_MAX} accounts")
         self.ledger.mint(address, asset, amount)
 
     def submit(self, raw: bytes, now: float) -> TxRecord:
@@ -211,11 +214,9 @@ class Chain:
             if vanish:
                 self._forget(record)
                 continue
+            # A confirmed nonce is below every pending one of its account, so nothing can have taken its place.
+            assert not any(slot in self._slots for slot in record.nonce_slots)
             record.unconfirm()
-            self.dirty.txids.add(txid)
-            if any(slot in self._slots for slot in record.nonce_slots):
-                record.status = REPLACED_ACROSS_FORK
-                continue
             self._enter(record)
         return list(reversed(undone))
 

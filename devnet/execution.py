@@ -171,6 +171,6 @@ def execute(
         ledger.roll_back(charged)
         events = []
     ledger.bump_nonce(origin)
-    if tx.sponsor is not None:
+    if payer != origin:
         ledger.bump_nonce(payer)
     return Outcome(status, result, tuple(events))

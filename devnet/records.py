@@ -72,11 +72,11 @@ class TxRecord:
 
     @property
     def nonce_slots(self) -> tuple[tuple[str, int], ...]:
-        """The account nonces this transaction would use up: the origin's and, if sponsored, the sponsor's."""
+        """The account nonces this transaction would use up: the origin's and the sponsor's, one if they are the same."""
         slots = [(self.origin, self.tx.origin.nonce)]
         if self.tx.sponsor is not None and self.sponsor is not None:
             slots.append((self.sponsor, self.tx.sponsor.nonce))
-        return tuple(slots)
+        return tuple(dict.fromkeys(slots))
 
     def unconfirm(self) -> None:
         """Back to the mempool: forgets its block, result and events."""

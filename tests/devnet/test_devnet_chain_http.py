@@ -214,6 +214,14 @@ async def test_a_sponsor_pays_the_fee(twin: Twin) -> None:
     assert (await twin.balance(BOB.address))["stx"] == STX_FUNDS - 700
 
 
+async def test_an_account_may_sponsor_itself(twin: Twin) -> None:
+    txid = await twin.broadcast(sign_sponsor(ALICE.pay_stx(SERVICE.address, 9, 0, sponsored=True), ALICE.key, 700, 0))
+    await twin.mine()
+
+    assert (await twin.tx(txid))["tx_status"] == "success"
+    assert (await twin.get(f"/stacks/v2/accounts/{ALICE.address}?proof=0"))["nonce"] == 1
+
+
 async def test_lists_of_an_addresss_transactions(twin: Twin) -> None:
     first = await twin.broadcast(ALICE.pay_stx(SERVICE.address, 1, 0))
     await twin.mine()
