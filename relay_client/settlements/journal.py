@@ -1,0 +1,354 @@
+"""The transactions of the settlements file. Each function runs inside one, so each leaves a legal state or nothing.
+
+Nothing here waits, asks anybody or reads a clock. Every change of state goes through `move`, which knows only the legal
+moves of `states`, and writes the wallets' message beside it.
+"""
+
+import sqlite3
+from dataclasses import dataclass, replace
+from typing import Any
+
+from operations.errors import SatboxError
+from relay_client.chain import ChainTransaction
+from relay_client.settlements.outbox import post
+from relay_client.settlements.policy import Outstanding, Policy, granted_usat
+from relay_client.settlements.records import (
+    COLUMNS,
+    COMPLETE,
+    SELF_PAID,
+    WAITS_FOR_SPONSOR,
+    Payment,
+    Presentation,
+    from_row,
+    funds_moved,
+)
+from relay_client.sink import Credit, Reversal
+from relay_client.states import OBSERVED, Observation, PaymentState, TerminalReason, is_terminal, moves_to
+
+_SELECT = f"SELECT {', '.join(COLUMNS)} FROM payments"  # noqa: S608 - our own column names
+_INSERT = f"INSERT INTO payments ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+
+
+def payment_id_of(identity: str) -> str:
+    """The id of a payment: a function of its origin-signed bytes, so that nothing can give it two."""
+    return f"pay_{identity[:32]}"
+
+
+def load(db: sqlite3.Connection, payment_id: str) -> Payment | None:
+    """A payment by its id."""
+    row = db.execute(f"{_SELECT} WHERE payment_id = ?", (payment_id,)).fetchone()
+    return None if row is None else from_row(row)
+
+
+def unfinished(db: sqlite3.Connection) -> list[Payment]:
+    """Payments somebody has to look at again: in flight, lately confirmed, or given up but possibly broadcast."""
+    return [from_row(row) for row in db.execute(f"{_SELECT} WHERE watching = 1 ORDER BY created_at_ms")]
+
+
+def history(db: sqlite3.Connection, payment_id: str) -> list[tuple[str, str, int]]:
+    """(state, observation, at_ms) of every move, oldest first."""
+    query = "SELECT state, observation, at_ms FROM moves WHERE payment_id = ? ORDER BY seq"
+    return list(db.execute(query, (payment_id,)))
+
+
+def recall(db: sqlite3.Connection, shown: Presentation) -> Payment | None:
+    """The payment that this presentation repeats, or None when it is new.
+
+    Raises payment_identifier_conflict when its identifier came with another body, payment_target_conflict when its bytes
+    came for another wallet or purpose.
+    """
+    origin = shown.payment.origin
+    if shown.identifier is not None:
+        query = "SELECT body_hash FROM identifiers WHERE origin = ? AND identifier = ?"
+        row = db.execute(query, (origin, shown.identifier)).fetchone()
+        if row is not None and row[0] != shown.body_hash:
+            raise SatboxError("payment_identifier_conflict")
+    payment = load(db, payment_id_of(shown.payment.identity))
+    if payment is None:
+        return None
+    if payment.identity != shown.payment.identity:
+        raise SatboxError("payment_target_conflict", "Two payments share an id.")  # 2^-128: refused, never mixed up
+    if (payment.address, payment.purpose) != (shown.address, shown.purpose):
+        # The payment itself stands where it was first presented.
+        details = {"paymentId": payment.payment_id}
+        raise SatboxError("payment_target_conflict", details=details, funds_moved=funds_moved(payment))
+    if shown.identifier is not None:
+        db.execute(
+            "INSERT OR IGNORE INTO identifiers VALUES (?, ?, ?, ?)",
+            (origin, shown.identifier, shown.body_hash, payment.payment_id),
+        )
+    return payment
+
+
+def check_new(db: sqlite3.Connection, shown: Presentation, policy: Policy, now_ms: int) -> None:
+    """Raises what only stops a payment that was never presented: a quote past its time, a nonce already credited."""
+    payment = shown.payment
+    expires = payment.quote_expires_at_ms
+    if expires is not None and now_ms > expires + policy.quote_grace_ms:
+        raise SatboxError("quote_expired", details={"quote_id": payment.quote_id, "expired_at_ms": expires})
+    query = "SELECT payment_id FROM credits WHERE chain_id = ? AND origin = ? AND nonce = ?"
+    if db.execute(query, (payment.chain_id, payment.origin, payment.nonce)).fetchone() is not None:
+        raise SatboxError("payment_nonce_stale", "A payment with this nonce has already been credited.")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The payment of a presentation; `is_new` when this call recorded the attempt and must carry it out."""
+
+    payment: Payment
+    is_new: bool
+
+
+def open_attempt(db: sqlite3.Connection, shown: Presentation, policy: Policy, now_ms: int) -> Opened:
+    """Record the attempt before anybody is asked to broadcast: from here on its outcome is unknown, never failed."""
+    known = recall(db, shown)
+    if known is not None:
+        return Opened(known, is_new=False)
+    check_new(db, shown, policy, now_ms)
+    verified = shown.payment
+    sponsored = COMPLETE if verified.sponsored else SELF_PAID
+    if verified.unsponsored:
+        sponsored = WAITS_FOR_SPONSOR
+    payment = Payment(
+        payment_id=payment_id_of(verified.identity), identity=verified.identity, chain_id=verified.chain_id,
+        origin=verified.origin, nonce=verified.nonce, address=shown.address, purpose=shown.purpose,
+        holder=shown.holder, asset=verified.asset, asset_wire=verified.asset_wire, asset_id=verified.asset_id,
+        pay_to=verified.pay_to, amount=verified.amount, rate_usat=verified.rate_usat,
+        rate_atomic=verified.rate_atomic, quote_id=verified.quote_id, sponsored=sponsored,
+        transaction_bytes=verified.transaction, body_hash=shown.body_hash, state=PaymentState.QUEUED,
+        terminal_reason=None, code=None, detail=None, txid=verified.txid, expected_usat=verified.usat,
+        grantable=int(shown.credit_before_confirmation), granted_usat=0, credited_usat=0, reversed_usat=0,
+        attempts=0, created_at_ms=now_ms, updated_at_ms=now_ms, mempool_at_ms=None, seen_at_ms=now_ms,
+        block_height=None, confirmed_at_ms=None, vanished_at_ms=None, watching=1,
+    )  # fmt: skip
+    db.execute(_INSERT, tuple(getattr(payment, name) for name in COLUMNS))
+    _log(db, payment.payment_id, (PaymentState.QUEUED,), Observation.PRESENTED, now_ms)
+    if shown.identifier is not None:
+        db.execute(
+            "INSERT INTO identifiers VALUES (?, ?, ?, ?)",
+            (verified.origin, shown.identifier, shown.body_hash, payment.payment_id),
+        )
+    return Opened(call_begins(db, payment.payment_id, now_ms), is_new=True)
+
+
+def _log(
+    db: sqlite3.Connection, payment_id: str, way: tuple[PaymentState, ...], observed: Observation, now_ms: int
+) -> None:
+    for state in way:
+        db.execute(
+            "INSERT INTO moves SELECT ?, coalesce(max(seq), 0) + 1, ?, ?, ? FROM moves WHERE payment_id = ?",
+            (payment_id, state, observed, now_ms, payment_id),
+        )
+
+
+def _save(db: sqlite3.Connection, payment: Payment, **changes: Any) -> Payment:
+    columns = ", ".join(f"{name} = ?" for name in changes)
+    query = f"UPDATE payments SET {columns} WHERE payment_id = ?"  # noqa: S608 - our own column names
+    db.execute(query, (*changes.values(), payment.payment_id))
+    return replace(payment, **changes)
+
+
+def _get(db: sqlite3.Connection, payment_id: str) -> Payment:
+    payment = load(db, payment_id)
+    if payment is None:
+        raise LookupError(payment_id)
+    return payment
+
+
+def call_begins(db: sqlite3.Connection, payment_id: str, now_ms: int) -> Payment:
+    """The relay is about to be called: whatever happens now, the bytes may get out."""
+    payment = _get(db, payment_id)
+    way = moves_to(payment.state, PaymentState.BROADCASTING)
+    _log(db, payment_id, way, Observation.RELAY_CALLED, now_ms)
+    return _save(db, payment, state=PaymentState.BROADCASTING, attempts=payment.attempts + 1, updated_at_ms=now_ms)
+
+
+def _outstanding(db: sqlite3.Connection, payment: Payment) -> Outstanding:
+    total = "SELECT coalesce(sum(granted_usat), 0) FROM payments WHERE state = 'mempool'"
+    (overall,) = db.execute(total).fetchone()
+    (payer,) = db.execute(f"{total} AND origin = ?", (payment.origin,)).fetchone()
+    (wallet,) = db.execute(f"{total} AND address = ?", (payment.address,)).fetchone()
+    loss = open_loss(db, payment.origin) + (open_loss(db, payment.holder) if payment.holder else 0)
+    return Outstanding(payer, wallet, overall, loss > 0)
+
+
+def seen_in_mempool(
+    db: sqlite3.Connection, payment_id: str, txid: str | None, observed: Observation, policy: Policy, now_ms: int
+) -> Payment:
+    """A node has it. The first sighting decides what may be spent of it and tells the wallet."""
+    payment = _get(db, payment_id)
+    if is_terminal(payment.state):
+        return payment
+    known = payment.txid if payment.txid_is_local else txid or payment.txid
+    if payment.state is PaymentState.MEMPOOL:
+        return _save(db, payment, txid=known, seen_at_ms=now_ms)
+    way = moves_to(payment.state, OBSERVED[observed])
+    granted = granted_usat(policy, payment.expected_usat, _outstanding(db, payment)) if payment.grantable else 0
+    _log(db, payment_id, way, observed, now_ms)
+    payment = _save(
+        db, payment, state=PaymentState.MEMPOOL, txid=known, granted_usat=granted, mempool_at_ms=now_ms,
+        seen_at_ms=now_ms, updated_at_ms=now_ms, detail=None,
+    )  # fmt: skip
+    post(db, payment_id, payment.observation(), now_ms)
+    return payment
+
+
+def held(db: sqlite3.Connection, payment_id: str, detail: str, now_ms: int) -> Payment:
+    """The relay keeps it for later, or turned the call away at the door."""
+    payment = _get(db, payment_id)
+    if payment.state is not PaymentState.BROADCASTING:
+        return payment
+    _log(db, payment_id, (PaymentState.QUEUED,), Observation.RELAY_HELD, now_ms)
+    payment = _save(db, payment, state=PaymentState.QUEUED, detail=detail, updated_at_ms=now_ms)
+    post(db, payment_id, payment.observation(), now_ms)
+    return payment
+
+
+def unknown(db: sqlite3.Connection, payment_id: str, detail: str, now_ms: int) -> Payment:
+    """Nobody can tell whether it went out; it stays `broadcasting`."""
+    payment = _get(db, payment_id)
+    if payment.state is not PaymentState.BROADCASTING:
+        return payment
+    payment = _save(db, payment, detail=detail, updated_at_ms=now_ms)
+    post(db, payment_id, payment.observation(), now_ms)
+    return payment
+
+
+def end(
+    db: sqlite3.Connection,
+    payment_id: str,
+    observed: Observation,
+    reason: TerminalReason,
+    code: str,
+    detail: str,
+    now_ms: int,
+    *,
+    watch: bool,
+) -> Payment:
+    """It ended without success. `watch`: its bytes may be out there, so the chain is asked for a while yet."""
+    payment = _get(db, payment_id)
+    if is_terminal(payment.state):
+        return payment
+    target = OBSERVED[observed]
+    _log(db, payment_id, moves_to(payment.state, target), observed, now_ms)
+    payment = _save(
+        db, payment, state=target, terminal_reason=reason, code=code, detail=detail[:200], updated_at_ms=now_ms,
+        watching=int(watch),
+    )  # fmt: skip
+    post(db, payment_id, payment.observation(), now_ms)
+    if payment.granted_usat:  # counted as lost until the wallet says how much of it was used
+        _write_loss(db, payment, payment.granted_usat, now_ms)
+    return payment
+
+
+def stop_watching(db: sqlite3.Connection, payment_id: str) -> Payment:
+    """Nothing can change it any more."""
+    return _save(db, _get(db, payment_id), watching=0, vanished_at_ms=None)
+
+
+def confirm(db: sqlite3.Connection, payment_id: str, tx: ChainTransaction, now_ms: int) -> Payment:
+    """The chain has it in a block: credit what its event says, once, and tell the wallet, all in this transaction.
+
+    A payment given up before is credited all the same and keeps its terminal state: the money did arrive.
+    """
+    payment = _get(db, payment_id)
+    if payment.credited_usat or payment.state is PaymentState.CONFIRMED:
+        return payment
+    amount = tx.received(asset_id=payment.asset_id, sender=payment.origin, recipient=payment.pay_to)
+    usat = amount * payment.rate_usat // payment.rate_atomic
+    if usat <= 0:
+        return end(
+            db, payment_id, Observation.CHAIN_ABORTED, TerminalReason.CHAIN_ABORT, "payment_failed",
+            "the transaction succeeded without paying us", now_ms, watch=False,
+        )  # fmt: skip
+    height = tx.block_height or 0
+    try:
+        db.execute(
+            "INSERT INTO credits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            (payment_id, payment.chain_id, payment.origin, payment.nonce, tx.txid, payment.asset, amount, usat,
+             height, tx.block_hash, now_ms),
+        )  # fmt: skip
+    except sqlite3.IntegrityError:
+        return end(
+            db, payment_id, Observation.CHAIN_REPLACED, TerminalReason.SUPERSEDED, "payment_nonce_stale",
+            "this nonce has already been credited", now_ms, watch=False,
+        )  # fmt: skip
+    changes: dict[str, Any] = {
+        "txid": tx.txid, "credited_usat": usat, "block_height": height, "confirmed_at_ms": now_ms,
+        "seen_at_ms": now_ms, "updated_at_ms": now_ms, "watching": 1,
+    }  # fmt: skip
+    if not is_terminal(payment.state):
+        _log(db, payment_id, moves_to(payment.state, PaymentState.CONFIRMED), Observation.CHAIN_SUCCESS, now_ms)
+        changes |= {"state": PaymentState.CONFIRMED, "code": None, "detail": None}
+    payment = _save(db, payment, **changes)
+    _make_good(db, payment, usat)
+    credit = Credit(payment_id, payment.address, payment.origin, usat, payment.asset, amount, tx.txid, height, now_ms)
+    post(db, payment_id, credit, now_ms)  # before the observation: what holds the sandbox up is replaced, then released
+    post(db, payment_id, payment.observation(), now_ms)
+    return payment
+
+
+def still_there(db: sqlite3.Connection, payment_id: str, height: int, *, is_final: bool) -> Payment:
+    """A recheck found the credited transaction in a block."""
+    payment = _get(db, payment_id)
+    return _save(db, payment, block_height=height, vanished_at_ms=None, watching=int(not is_final))
+
+
+def vanished(db: sqlite3.Connection, payment_id: str, now_ms: int) -> Payment:
+    """A recheck did not find the credited transaction; remembers since when."""
+    payment = _get(db, payment_id)
+    return payment if payment.vanished_at_ms is not None else _save(db, payment, vanished_at_ms=now_ms)
+
+
+def reverse(db: sqlite3.Connection, payment_id: str, reason: str, now_ms: int) -> Payment:
+    """A credited payment left the chain for good: take its credit back, once."""
+    payment = _get(db, payment_id)
+    if not payment.credited_usat:
+        return payment
+    db.execute("UPDATE credits SET reversed_at_ms = ? WHERE payment_id = ?", (now_ms, payment_id))
+    message = Reversal(
+        payment_id, payment.address, payment.origin, payment.credited_usat, payment.txid or "", now_ms, reason
+    )
+    post(db, payment_id, message, now_ms)
+    return _save(
+        db, payment, credited_usat=0, reversed_usat=payment.credited_usat, code="payment_failed", detail=reason,
+        updated_at_ms=now_ms, vanished_at_ms=None, watching=0,
+    )  # fmt: skip
+
+
+def record_loss(db: sqlite3.Connection, payment_id: str, usat: int, now_ms: int) -> None:
+    """What was really spent on this payment (0 when nothing): held against its payer and whoever presented it, once.
+
+    The beneficiary is not punished: a gift that fails must not get a stranger banned.
+    """
+    payment = _get(db, payment_id)
+    _write_loss(db, payment, usat, now_ms)
+    if payment.credited_usat:  # it arrived after all, before the wallet could say so
+        _make_good(db, payment, payment.credited_usat)
+
+
+def _write_loss(db: sqlite3.Connection, payment: Payment, usat: int, now_ms: int) -> None:
+    """Set a payment's loss; what was made good of it before stays made good."""
+    db.execute(
+        """INSERT INTO losses VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (payment_id) DO UPDATE
+           SET open_usat = max(0, excluded.usat - (usat - open_usat)), usat = excluded.usat""",
+        (payment.payment_id, payment.origin, payment.holder, usat, usat, now_ms),
+    )
+
+
+def open_loss(db: sqlite3.Connection, address: str) -> int:
+    """What starts on credit by this payer or pass holder still cost us, in usat."""
+    query = "SELECT coalesce(sum(open_usat), 0) FROM losses WHERE open_usat > 0 AND (payer = ? OR holder = ?)"
+    (usat,) = db.execute(query, (address, address)).fetchone()
+    return int(usat)
+
+
+def _make_good(db: sqlite3.Connection, payment: Payment, usat: int) -> None:
+    """Confirmed deposits of a payer or holder close losses of theirs, oldest first, up to their amount."""
+    query = """SELECT payment_id, open_usat FROM losses
+               WHERE open_usat > 0 AND (payer IN (?, ?) OR holder IN (?, ?)) ORDER BY at_ms, payment_id"""
+    parties = (payment.origin, payment.holder or payment.origin)
+    for loss_id, open_usat in db.execute(query, (*parties, *parties)).fetchall():
+        paid = min(open_usat, usat)
+        usat -= paid
+        db.execute("UPDATE losses SET open_usat = open_usat - ? WHERE payment_id = ?", (paid, loss_id))

@@ -1,0 +1,128 @@
+"""The tables of `settlements.sqlite`, as migrations that are only ever added to.
+
+`credits` is the promise of the whole package: at most one row per (chain, origin, nonce) and per txid, for ever.
+"""
+
+import sqlite3
+from collections.abc import Callable
+
+_FIRST = """
+CREATE TABLE payments (
+    payment_id TEXT PRIMARY KEY,
+    identity TEXT NOT NULL UNIQUE,
+    chain_id INTEGER NOT NULL,
+    origin TEXT NOT NULL,
+    nonce INTEGER NOT NULL,
+    address TEXT NOT NULL,
+    purpose TEXT NOT NULL CHECK (purpose IN ('create', 'extend')),
+    holder TEXT,
+    asset TEXT NOT NULL,
+    asset_wire TEXT NOT NULL,
+    asset_id TEXT,
+    pay_to TEXT NOT NULL,
+    amount INTEGER NOT NULL CHECK (amount > 0),
+    rate_usat INTEGER NOT NULL CHECK (rate_usat > 0),
+    rate_atomic INTEGER NOT NULL CHECK (rate_atomic > 0),
+    quote_id TEXT,
+    sponsored INTEGER NOT NULL,
+    transaction_bytes BLOB NOT NULL,
+    body_hash TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'broadcasting', 'mempool', 'confirmed', 'failed', 'replaced')),
+    terminal_reason TEXT,
+    code TEXT,
+    detail TEXT,
+    txid TEXT,
+    expected_usat INTEGER NOT NULL CHECK (expected_usat > 0),
+    grantable INTEGER NOT NULL,
+    granted_usat INTEGER NOT NULL DEFAULT 0 CHECK (granted_usat BETWEEN 0 AND expected_usat),
+    credited_usat INTEGER NOT NULL DEFAULT 0,
+    reversed_usat INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    updated_at_ms INTEGER NOT NULL,
+    mempool_at_ms INTEGER,
+    seen_at_ms INTEGER NOT NULL,
+    block_height INTEGER,
+    confirmed_at_ms INTEGER,
+    vanished_at_ms INTEGER,
+    watching INTEGER NOT NULL
+) STRICT;
+CREATE INDEX payments_watching ON payments (created_at_ms) WHERE watching = 1;
+CREATE INDEX payments_granted_payer ON payments (origin) WHERE state = 'mempool';
+CREATE INDEX payments_granted_wallet ON payments (address) WHERE state = 'mempool';
+CREATE TABLE moves (
+    payment_id TEXT NOT NULL REFERENCES payments,
+    seq INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    observation TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (payment_id, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE identifiers (
+    origin TEXT NOT NULL,
+    identifier TEXT NOT NULL,
+    body_hash TEXT NOT NULL,
+    payment_id TEXT NOT NULL REFERENCES payments,
+    PRIMARY KEY (origin, identifier)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE credits (
+    payment_id TEXT PRIMARY KEY REFERENCES payments,
+    chain_id INTEGER NOT NULL,
+    origin TEXT NOT NULL,
+    nonce INTEGER NOT NULL,
+    txid TEXT NOT NULL UNIQUE,
+    asset TEXT NOT NULL,
+    atomic_amount INTEGER NOT NULL CHECK (atomic_amount > 0),
+    usat INTEGER NOT NULL CHECK (usat >= 0),
+    block_height INTEGER NOT NULL,
+    block_hash TEXT,
+    confirmed_at_ms INTEGER NOT NULL,
+    reversed_at_ms INTEGER,
+    UNIQUE (chain_id, origin, nonce)
+) STRICT;
+CREATE TABLE outbox (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    lane TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('observe', 'credit', 'reverse', 'outage')),
+    body TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    acknowledged_at_ms INTEGER
+) STRICT;
+CREATE INDEX outbox_open ON outbox (lane, seq) WHERE acknowledged_at_ms IS NULL;
+CREATE TABLE losses (
+    payment_id TEXT PRIMARY KEY REFERENCES payments,
+    payer TEXT NOT NULL,
+    holder TEXT,
+    usat INTEGER NOT NULL CHECK (usat >= 0),
+    open_usat INTEGER NOT NULL CHECK (open_usat >= 0),
+    at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX losses_payer ON losses (payer) WHERE open_usat > 0;
+CREATE INDEX losses_holder ON losses (holder) WHERE open_usat > 0;
+CREATE TABLE outages (
+    outage_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    since_ms INTEGER NOT NULL,
+    until_ms INTEGER
+) STRICT;
+"""
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    for statement in _FIRST.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create,)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file up to date, each migration in its own transaction; refuses a file of a newer version."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise RuntimeError(f"this file is of a newer version ({version}) than this program ({len(MIGRATIONS)})")
+    for number in range(version, len(MIGRATIONS)):
+        connection.execute("BEGIN IMMEDIATE")
+        MIGRATIONS[number](connection)
+        connection.execute(f"PRAGMA user_version = {number + 1}")
+        connection.execute("COMMIT")
