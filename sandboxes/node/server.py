@@ -6,12 +6,23 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import structlog
 from aiohttp import web
 
 from sandboxes.node import commands, files
 from sandboxes.node.doctor import Doctor
+from sandboxes.node.driver import DriverError
 from sandboxes.node.service import Live, SandboxService
-from sandboxes.protocol import BadRequest, NoCapacity, Reservation, SandboxError, StartRequest, StopRequest
+from sandboxes.node.spawner_client import SpawnerGone
+from sandboxes.protocol import (
+    BadRequest,
+    NoCapacity,
+    NodeUnavailable,
+    Reservation,
+    SandboxError,
+    StartRequest,
+    StopRequest,
+)
 from sandboxes.wire import check_runtime_id, check_start, dump, dump_event, error_body, load
 
 BODY_BYTES_MAX = 12 << 20
@@ -30,6 +41,10 @@ async def errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
     except SandboxError as error:
         headers = {"Retry-After": str(int(error.retry_after_seconds) + 1)} if isinstance(error, NoCapacity) else {}
         return web.json_response(error_body(error), status=error.status, headers=headers)
+    except (DriverError, SpawnerGone, OSError) as error:
+        structlog.get_logger().exception("node.request_failed", path=request.path)
+        problem = NodeUnavailable(f"{type(error).__name__}: {error}"[:500])
+        return web.json_response(error_body(problem), status=problem.status)
     except web.HTTPException as error:
         problem = SandboxError(error.reason or "refused", code="http_error")
         return web.json_response(error_body(problem), status=error.status)

@@ -36,7 +36,7 @@ def umount(target: str, flags: int = 0) -> None:
 
 
 def unshare(flags: int) -> None:
-    """Leave namespaces, as in unshare(2)."""
+    """Move this process into new namespaces."""
     _checked(_libc.unshare(flags), "unshare")
 
 

@@ -1,0 +1,47 @@
+import itertools
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from sandboxes.client import NodeClient
+from sandboxes.protocol import StartRequest, StopRequest
+from tests.sandboxes.running_node import HAS_REAL_NODE, RunningNode
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def runtime_ids() -> Iterator[str]:
+    return (f"rt-{number}" for number in _numbers)
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[RunningNode]:
+    if not HAS_REAL_NODE:
+        pytest.skip("needs root and bubblewrap")
+    running = RunningNode()
+    ready = await running.start()
+    assert ready["ready"], ready
+    yield running
+    await running.close()
+
+
+class Box:
+    """One started sandbox with short ways to use it."""
+
+    def __init__(self, client: NodeClient, runtime_id: str) -> None:
+        self.client = client
+        self.runtime_id = runtime_id
+
+    async def run(self, command: str | list[str], **options: object) -> dict[str, object]:
+        return await self.client.exec(self.runtime_id, command, **options)  # type: ignore[arg-type]
+
+    async def python(self, source: str, **options: object) -> dict[str, object]:
+        return await self.run(["python3", "-c", source], **options)
+
+
+@pytest.fixture
+async def box(node: RunningNode, runtime_ids: Iterator[str]) -> AsyncIterator[Box]:
+    runtime = await node.client.start(StartRequest(next(runtime_ids), "SP-box", size_class="nano"))
+    yield Box(node.client, runtime.runtime_id)
+    await node.client.stop(StopRequest(runtime.runtime_id, snapshot=False))

@@ -1,0 +1,207 @@
+"""What every SandboxNode promises, held against the simulated node and the real one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from sandboxes.node.cgroups import open_cgroups
+from sandboxes.protocol import (
+    BadRequest,
+    Beat,
+    NoCapacity,
+    Reservation,
+    RuntimeLost,
+    SandboxNode,
+    StartFailed,
+    StartRequest,
+    StopRequest,
+)
+from sandboxes.simulated import SimulatedNode
+from tests.sandboxes.running_node import HAS_REAL_NODE, SETTINGS, RunningNode
+
+
+class Subject:
+    """A node under test and the way to make one of its runtimes end unasked."""
+
+    def __init__(self, node: SandboxNode, running: RunningNode | None) -> None:
+        self.node = node
+        self.running = running
+
+    async def lose(self, runtime_id: str) -> None:
+        if isinstance(self.node, SimulatedNode):
+            self.node.lose(runtime_id)
+            return
+        assert self.running is not None
+        slot = next(item.slot for item in await self.node.runtimes() if item.runtime_id == runtime_id)
+        open_cgroups(Path("/sys/fs/cgroup"), self.running.state).kill(f"slot-{slot}")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_ms = 1_000_000
+
+    def __call__(self) -> int:
+        self.now_ms += 1
+        return self.now_ms
+
+
+@pytest.fixture(params=["simulated", pytest.param("real", marks=pytest.mark.sandbox)])
+async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    if request.param == "simulated":
+        yield Subject(SimulatedNode(Clock(), slots=SETTINGS["slots"]), None)
+        return
+    if not HAS_REAL_NODE:
+        pytest.skip("needs root and bubblewrap")
+    running = RunningNode()
+    assert (await running.start())["ready"]
+    yield Subject(running.client, running)
+    await running.close()
+
+
+async def test_start_is_answered_the_same_when_repeated(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    request = StartRequest(next(runtime_ids), "SP1", size_class="nano")
+
+    first, second = await subject.node.start(request), await subject.node.start(request)
+
+    assert first == second
+    assert (await subject.node.capacity()).classes["nano"].used == 1
+
+
+async def test_concurrent_starts_of_one_id_make_one_runtime(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    request = StartRequest(next(runtime_ids), "SP1", size_class="nano")
+
+    runtimes = await asyncio.gather(*(subject.node.start(request) for _ in range(4)))
+
+    assert set(runtimes) == {runtimes[0]}
+    assert len(await subject.node.runtimes()) == 1
+
+
+async def test_stop_is_answered_the_same_when_repeated(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    runtime = await subject.node.start(StartRequest(next(runtime_ids), "SP1", size_class="nano"))
+
+    first = await subject.node.stop(StopRequest(runtime.runtime_id, snapshot=True))
+    second = await subject.node.stop(StopRequest(runtime.runtime_id, snapshot=True))
+
+    assert first == second
+    assert first.known
+    assert first.snapshot_digest is not None
+    assert first.stopped_at_ms is not None
+    assert first.stopped_at_ms >= runtime.healthy_at_ms
+    assert (await subject.node.capacity()).classes["nano"].used == 0
+
+
+async def test_stop_of_an_unknown_id_closes_the_door_behind_it(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    runtime_id = next(runtime_ids)
+
+    stopped = await subject.node.stop(StopRequest(runtime_id, snapshot=True))
+    with pytest.raises(StartFailed) as failure:
+        await subject.node.start(StartRequest(runtime_id, "SP1"))
+
+    assert not stopped.known
+    assert stopped.stopped_at_ms is None
+    assert failure.value.code == "runtime_stopped"
+    assert not failure.value.retryable
+
+
+async def test_no_room_is_said_and_room_comes_back(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    runtime = await subject.node.start(StartRequest(next(runtime_ids), "SP1", size_class="medium"))
+    with pytest.raises(NoCapacity):
+        await subject.node.start(StartRequest(next(runtime_ids), "SP2", size_class="medium"))
+
+    await subject.node.stop(StopRequest(runtime.runtime_id, snapshot=False))
+
+    assert await subject.node.start(StartRequest(next(runtime_ids), "SP2", size_class="medium"))
+
+
+async def test_a_reservation_keeps_room_for_its_address_only(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    await subject.node.reserve(Reservation("SP1", "medium", 60))
+
+    with pytest.raises(NoCapacity) as full:
+        await subject.node.reserve(Reservation("SP2", "medium", 60))
+    await subject.node.reserve(Reservation("SP1", "medium", 60))
+    await subject.node.start(StartRequest(next(runtime_ids), "SP1", size_class="medium"))
+
+    counts = (await subject.node.capacity()).classes["medium"]
+    assert full.value.retry_after_seconds > 0
+    assert (counts.used, counts.reserved) == (1, 0)
+
+
+async def test_a_released_reservation_is_free_again(subject: Subject) -> None:
+    await subject.node.reserve(Reservation("SP1", "medium", 60))
+    await subject.node.release("SP1")
+    await subject.node.release("SP1")
+
+    await subject.node.reserve(Reservation("SP2", "medium", 60))
+
+    assert (await subject.node.capacity()).classes["medium"].reserved == 1
+
+
+async def test_an_unknown_size_class_is_a_bad_request(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    with pytest.raises(BadRequest):
+        await subject.node.start(StartRequest(next(runtime_ids), "SP1", size_class="huge"))
+
+
+async def test_an_unknown_image_and_an_unknown_snapshot_fail_for_good(
+    subject: Subject, runtime_ids: Iterator[str]
+) -> None:
+    for wrong in ({"image": "nothing"}, {"snapshot_digest": "0" * 64}):
+        with pytest.raises(StartFailed) as failure:
+            await subject.node.start(StartRequest(next(runtime_ids), "SP1", size_class="nano", **wrong))
+        assert not failure.value.retryable
+    assert (await subject.node.capacity()).classes["nano"].used == 0
+
+
+async def test_beats_count_up_and_never_go_back(subject: Subject) -> None:
+    first, second = await subject.node.beat(), await subject.node.beat()
+
+    assert second.sequence > first.sequence
+    assert second.at_ms >= first.at_ms
+    assert first.boot_id == second.boot_id
+
+
+async def test_a_loss_is_told_at_once_and_again_until_stopped(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    runtime = await subject.node.start(StartRequest(next(runtime_ids), "SP1", size_class="nano"))
+    early = subject.node.watch()
+    assert isinstance(await anext(early), Beat)
+
+    await subject.lose(runtime.runtime_id)
+
+    async with asyncio.timeout(10):
+        lost = await next_loss(early)
+    late = subject.node.watch()
+    assert await anext(late) == lost
+    assert lost.runtime_id == runtime.runtime_id
+    assert lost.lost_at_ms >= runtime.healthy_at_ms
+
+    stopped = await subject.node.stop(StopRequest(runtime.runtime_id, snapshot=True))
+    after = subject.node.watch()
+    assert stopped.known
+    assert stopped.stopped_at_ms == lost.lost_at_ms
+    assert stopped.reason == lost.reason
+    assert isinstance(await anext(after), Beat)
+    for stream in (early, late, after):
+        await stream.aclose()  # type: ignore[attr-defined]
+
+
+async def next_loss(stream: AsyncIterator[Beat | RuntimeLost]) -> RuntimeLost:
+    async for event in stream:
+        if isinstance(event, RuntimeLost):
+            return event
+    raise AssertionError("the stream ended")
+
+
+async def test_a_lost_id_can_not_start_again(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    runtime = await subject.node.start(StartRequest(next(runtime_ids), "SP1", size_class="nano"))
+    stream = subject.node.watch()
+    await anext(stream)
+    await subject.lose(runtime.runtime_id)
+    async with asyncio.timeout(10):
+        await next_loss(stream)
+    await stream.aclose()  # type: ignore[attr-defined]
+
+    with pytest.raises(StartFailed) as failure:
+        await subject.node.start(StartRequest(runtime.runtime_id, "SP1", size_class="nano"))
+
+    assert failure.value.code == "runtime_lost"
