@@ -112,6 +112,11 @@ class Settlements:
         payment = await self._store.run(lambda db: journal.load(db, payment_id))
         return None if payment is None else report_of(payment)
 
+    async def find(self, identity: str) -> PaymentReport | None:
+        """A payment by sha256 of its origin-signed bytes, whoever asks and for whatever purpose."""
+        report = await self.report(journal.payment_id_of(identity))
+        return report if report is not None and report.identity == identity else None
+
     async def history(self, payment_id: str) -> list[tuple[str, str, int]]:
         """(state, observation, wall ms) of every move of a payment."""
         return await self._store.run(lambda db: journal.history(db, payment_id))
