@@ -3,27 +3,24 @@
 import asyncio
 import logging
 import os
-import pickle
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import ray
-from sandboxes.client import NodeClient
 
 from actors.actor import QueueFullError
 from actors.clock import SystemClock
 from actors.errors import ActorError
 from actors.host import HostSettings, WalletHost
 from actors.placement import HostMap
+from actors.ray_call import packed, unpacked
+from actors.ray_settlements import RaySettlements
 from actors.requests import Request, Response, serve
 from actors.wallet.state import Policy
 from operations.errors import SatboxError
+from sandboxes.client import NodeClient
 
 log = logging.getLogger(__name__)
 
-NAMESPACE = "satbox"
 CONCURRENCY_MAX = 2000
 """Calls one host works on at a time; most of them wait for events or for a version."""
 
@@ -47,6 +44,7 @@ class HostProcess:
         logging.basicConfig(level=logging.WARNING)
         self._name = name
         self._spec = spec
+        self._settlements = RaySettlements(spec.settlements)
         self._starting: asyncio.Task[WalletHost] | None = None
 
     async def ping(self) -> int:
@@ -56,14 +54,14 @@ class HostProcess:
 
     async def batch(self, payload: bytes) -> bytes:
         """Serve many requests at once; each fails or succeeds alone."""
-        requests: list[Request] = pickle.loads(payload)  # noqa: S301 - Ray's own channel, authenticated by its token
+        requests: list[Request] = unpacked(payload)
         host = await self._host()
         answers = await asyncio.gather(*(_serve(host, request) for request in requests))
-        return pickle.dumps(answers, protocol=5)
+        return packed(answers)
 
     async def serve(self, payload: bytes) -> bytes:
         """Serve one request that may take long."""
-        return pickle.dumps(await _serve(await self._host(), pickle.loads(payload)), protocol=5)  # noqa: S301
+        return packed(await _serve(await self._host(), unpacked(payload)))
 
     async def outage(self, since_ms: int, until_ms: int | None) -> None:
         """Hold grace while payments cannot be taken."""
@@ -102,8 +100,7 @@ class HostProcess:
         return host
 
     async def _tell_loss(self, payment_id: str, payer: str, usat: int) -> None:
-        settlements: Any = ray.get_actor("settlements-0", namespace=NAMESPACE)
-        await settlements.record_loss.remote(payment_id, payer, usat)
+        await self._settlements.record_loss(payment_id, payer, usat)
 
 
 async def _serve(host: WalletHost, request: Request) -> Response | SatboxError | ActorError:

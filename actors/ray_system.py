@@ -6,8 +6,6 @@ flight the next one gathers. Every command is idempotent (see `actors.wallet`), 
 
 import asyncio
 import contextlib
-import pickle
-import time
 from collections import deque
 from typing import Any
 
@@ -16,22 +14,21 @@ from ray.exceptions import RayActorError
 
 from actors.errors import ActorError
 from actors.placement import HostMap
-from actors.ray_host import CONCURRENCY_MAX, NAMESPACE, HostProcess, HostSpec
+from actors.ray_call import NamedActors, packed, start_actor, unpacked
+from actors.ray_host import CONCURRENCY_MAX, HostProcess, HostSpec
 from actors.requests import Ask, ReadLedger, ReadMeter, Request, Response
 from operations.errors import SatboxError
 
 BATCH_MAX = 256
 WINDOW = 4
 WAITING_MAX = 8192
-CALL_SECONDS_MAX = 30.0
-RETRY_SECONDS = 0.1
 
 
 class _Host:
     """One host's handle, its gathering batch and its window."""
 
-    def __init__(self, system: "RayTransport", name: str) -> None:
-        self._system = system
+    def __init__(self, actors: NamedActors, name: str) -> None:
+        self._actors = actors
         self._name = name
         self._waiting: deque[tuple[Request, asyncio.Future[Response]]] = deque()
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -56,9 +53,9 @@ class _Host:
         self._flush()
 
     async def _send(self, batch: "list[tuple[Request, asyncio.Future[Response]]]") -> None:
-        payload = pickle.dumps([request for request, _ in batch], protocol=5)
+        payload = packed([request for request, _ in batch])
         try:
-            answers = pickle.loads(await self._system.call(self._name, "batch", payload))  # noqa: S301 - our own host
+            answers = unpacked(await self._actors.call(self._name, "batch", payload))
         except BaseException as error:
             for _, future in batch:
                 if not future.done():
@@ -85,7 +82,8 @@ class RayTransport:
     def __init__(self, spec: HostSpec) -> None:
         self._spec = spec
         self._hosts: dict[str, _Host] = {}
-        self._handles: dict[str, Any] = {}
+        is_on_demand = spec.placement.placement == "dedicated"
+        self._actors = NamedActors((lambda name: start_host(name, spec)) if is_on_demand else None)
 
     @property
     def placement(self) -> HostMap:
@@ -98,47 +96,25 @@ class RayTransport:
         if isinstance(request, Ask | ReadLedger | ReadMeter):
             host = self._hosts.get(name)
             if host is None:
-                host = self._hosts[name] = _Host(self, name)
+                host = self._hosts[name] = _Host(self._actors, name)
             try:
                 return await host.ask(request)
             except ActorError as error:
                 raise SatboxError("overloaded", retry_after=1) from error
-        answer = pickle.loads(await self.call(name, "serve", pickle.dumps(request, protocol=5)))  # noqa: S301
+        answer = unpacked(await self._actors.call(name, "serve", packed(request)))
         if isinstance(answer, Exception):
             raise answer
         response: Response = answer
         return response
 
-    async def call(self, name: str, method: str, *arguments: Any) -> Any:
-        """Call a host; wait for Ray to bring it back when it has died."""
-        give_up = time.monotonic() + CALL_SECONDS_MAX
-        while True:
-            try:
-                return await getattr(self.handle(name), method).remote(*arguments)
-            except (RayActorError, ValueError) as error:
-                # ValueError: the name is not registered (yet, or again).
-                self._handles.pop(name, None)
-                if time.monotonic() > give_up:
-                    raise SatboxError("timeout", f"host {name} does not answer", retry_after=2) from error
-            await asyncio.sleep(RETRY_SECONDS)
-
-    def handle(self, name: str) -> Any:
-        """The named actor; made when it does not exist and may be made on demand."""
-        handle = self._handles.get(name)
-        if handle is None:
-            is_on_demand = self.placement.placement == "dedicated"
-            handle = start_host(name, self._spec) if is_on_demand else ray.get_actor(name, namespace=NAMESPACE)
-            self._handles[name] = handle
-        return handle
-
     async def broadcast_outage(self, since_ms: int, until_ms: int | None) -> None:
         """Tell every host that runs."""
-        await asyncio.gather(*(self.call(name, "outage", since_ms, until_ms) for name in self._running()))
+        await asyncio.gather(*(self._actors.call(name, "outage", since_ms, until_ms) for name in self._running()))
 
     async def statistics(self) -> dict[str, dict[str, int]]:
         """Counts by host."""
         names = self._running()
-        counts = await asyncio.gather(*(self.call(name, "statistics") for name in names))
+        counts = await asyncio.gather(*(self._actors.call(name, "statistics") for name in names))
         return dict(zip(names, counts, strict=True))
 
     def _running(self) -> list[str]:
@@ -149,18 +125,9 @@ class RayTransport:
         for name in self._running():
             with contextlib.suppress(RayActorError, ValueError, TimeoutError):
                 async with asyncio.timeout(15):
-                    await self.handle(name).close.remote()
+                    await self._actors.handle(name).close.remote()
 
 
 def start_host(name: str, spec: HostSpec) -> Any:
-    """Make the named host, or get it when it is there. Ray restarts it for as long as it exists."""
-    actor: Any = ray.remote(HostProcess)
-    return actor.options(
-        name=name,
-        namespace=NAMESPACE,
-        get_if_exists=True,
-        lifetime="detached",
-        max_restarts=-1,
-        max_concurrency=CONCURRENCY_MAX,
-        num_cpus=0,
-    ).remote(name, spec)
+    """Make the named host, or get it when it is there."""
+    return start_actor(HostProcess, name, name, spec, concurrency=CONCURRENCY_MAX)

@@ -72,8 +72,8 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> Iterator[tuple[
         yield "200", {"description": "bytes" if operation.body is Body.DOWNLOAD else "text"}
     else:
         content = {"application/json": {"schema": _schema(operation.output, schemas)}}
-        for status in ("201", "202") if operation.paid else ("200",):
-            yield status, {"description": "ok", "content": content}
+        for success in ("201", "202") if operation.paid else ("200",):
+            yield success, {"description": "ok", "content": content}
     by_status: dict[int, list[str]] = {}
     for code in operation.errors:
         by_status.setdefault(ERRORS[code].status, []).append(code)

@@ -65,17 +65,16 @@ async def buy(services: Services, request: web.Request, caller: Caller, purchase
     payload = decode_payment_header(header)
     payment = await asyncio.to_thread(_verify, services, purchase, payload)
     before = await services.views.get(purchase.address, fresh=True)
-    if await services.settlements.find(payment.identity) is None:
+    presentation = _presentation(services, request, caller, purchase, payload, payment)
+    report = await services.settlements.recall(presentation)
+    if report is None:
         # New bytes: room first, then money. Bytes seen before replay their answer whatever room there is.
-        await services.preflight(payment)
         before = await services.system.prepare(
             purchase.address, Prepare(purchase.purpose, purchase.plan, purchase.price.rate_usat_per_second)
         )
-    report = await services.settlements.present(_presentation(services, request, caller, purchase, payload, payment))
+        report = await services.settlements.present(presentation)
     if report.state in FAILED_STATES:
         raise _refused(services, report)
-    if report.address != purchase.address:
-        raise SatboxError("payment_target_conflict", details={"paymentId": report.payment_id})
     view = await _settled(services, purchase.address, before, report)
     return _answer(services, request, report, view)
 
@@ -118,7 +117,7 @@ def _required(services: Services, request: web.Request, purchase: Purchase, made
 def _verify(services: Services, purchase: Purchase, payload: PaymentPayload) -> VerifiedPayment:
     settings = services.settings
     return verify_payment(
-        payload.transaction_bytes(),
+        payload.transaction_bytes,
         accepted=payload.accepted,
         network=settings.network,
         pay_to=settings.pay_to,
@@ -143,7 +142,7 @@ def _presentation(
         purpose=purchase.purpose,
         body_hash=canonical_hash(described),
         holder=caller.gate_pass.address if caller.gate_pass else None,
-        identifier=payload.identifier(),
+        identifier=payload.identifier,
         credit_before_confirmation=services.settings.start_on_mempool and not wants_confirmed,
     )
 

@@ -1,11 +1,10 @@
 """What a gate needs from the rest of the service, as interfaces, and the bundle that carries them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from oracle.quotes import Quote
 
 from actors.clock import Clock
 from actors.system import ActorSystem
@@ -14,8 +13,8 @@ from gate.receipts import ReceiptSigner
 from gate.room import Room
 from gate.settings import GateSettings
 from gate.views import Views
+from oracle.quotes import Quote
 from relay_client.settlements import PaymentReport, Presentation
-from relay_client.verify import VerifiedPayment
 from sandboxes.client import NodeClient
 
 
@@ -30,8 +29,8 @@ class SettlementsPort(Protocol):
         """A payment by its id."""
         ...
 
-    async def find(self, identity: str) -> PaymentReport | None:
-        """A payment by the hash of its origin-signed bytes."""
+    async def recall(self, presentation: Presentation) -> PaymentReport | None:
+        """What `present` would answer for bytes presented before; None for new ones. Raises conflicts."""
         ...
 
 
@@ -61,4 +60,3 @@ class Services:
     operator_key: Ed25519PrivateKey
     room: Room
     read_quote: Callable[[str], Quote]
-    preflight: Callable[[VerifiedPayment], Awaitable[object]]

@@ -1,0 +1,147 @@
+"""The composition root: from settings to specs, actors and a gate's services."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from actors.clock import SystemClock
+from actors.ray_host import HostSpec
+from actors.ray_oracle import OracleSpec, PriceUrls, RayOracle
+from actors.ray_settlements import RaySettlements, SettlementsSpec
+from actors.ray_system import RayTransport
+from actors.system import ActorSystem
+from gate.genesis import AgentRegistry, Challenger, PassIssuer
+from gate.ports import Services
+from gate.receipts import ReceiptSigner
+from gate.room import Room
+from gate.settings import GateSettings
+from gate.views import Views
+from oracle.quotes import quote_reader
+from relay_client.settlements import Policy as SettlementPolicy
+from sandboxes.client import NodeClient
+from satbox.keys import DeploymentKeys, load_keys
+from satbox.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Settings and keys, and what follows from them."""
+
+    settings: Settings
+    keys: DeploymentKeys
+
+    @classmethod
+    def load(cls, settings: Settings) -> "Deployment":
+        """Make the home folder and read or make the keys."""
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return cls(settings, load_keys(settings.home))
+
+    @property
+    def node_socket(self) -> Path:
+        """Where the sandbox node listens."""
+        return self.settings.home / "run" / "node.sock"
+
+    @property
+    def pay_to(self) -> str:
+        """The receiving address: named in the settings, or the devnet treasury."""
+        return self.settings.pay_to or self.keys.pay_to(self.settings.stacks_network)
+
+    def host_spec(self) -> HostSpec:
+        """What wallet hosts are told."""
+        settings = self.settings
+        return HostSpec(
+            home=settings.home,
+            node_socket=self.node_socket,
+            placement=settings.host_map(),
+            policy=settings.policy(),
+            idle_seconds=settings.actors.idle_seconds,
+        )
+
+    def settlements_spec(self) -> SettlementsSpec:
+        """What settlements are told."""
+        settings = self.settings
+        return SettlementsSpec(
+            home=settings.home,
+            relay_url=settings.upstreams.relay,
+            stacks_api_url=settings.upstreams.stacks_api,
+            transport=self.host_spec(),
+            policy=SettlementPolicy(),
+        )
+
+    def oracle_spec(self) -> OracleSpec:
+        """What the oracle is told."""
+        base = self.settings.upstreams.prices
+        return OracleSpec(
+            home=self.settings.home,
+            key_path=self.settings.home / "keys" / "operator.pem",
+            network=self.settings.stacks_network.caip2,
+            pay_to=self.pay_to,
+            urls=PriceUrls() if base is None else PriceUrls.of_devnet(base),
+        )
+
+    def gate_settings(self) -> GateSettings:
+        """What a gate is told."""
+        settings = self.settings
+        public_url = settings.gate.public_url or f"http://{settings.gate.host}:{settings.gate.port}"
+        return GateSettings(
+            deployment=settings.deployment,
+            network=settings.stacks_network,
+            pay_to=self.pay_to,
+            public_url=public_url,
+            operator_token=self.keys.operator_token,
+            policy=settings.policy(),
+            rates_usat_per_second=dict(settings.rates_usat_per_second),
+            default_sats=settings.gate.default_sats,
+            start_on_mempool=settings.settle.start_on == "mempool",
+            start_wait_seconds=settings.gate.start_wait_seconds,
+            upload_bytes_max=settings.gate.upload_bytes_max,
+        )
+
+
+@contextlib.asynccontextmanager
+async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
+    """Everything a gate works with, on a cluster that this process has joined."""
+    settings = deployment.gate_settings()
+    clock = SystemClock()
+    transport = RayTransport(deployment.host_spec())
+    system = ActorSystem(transport)
+    key = deployment.keys.operator
+    oracle = RayOracle()
+    async with contextlib.AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        node = await stack.enter_async_context(NodeClient(deployment.node_socket))
+        yield Services(
+            settings=settings,
+            clock=clock,
+            system=system,
+            views=Views(system, clock, settings.snapshot_ms_max),
+            settlements=RaySettlements(deployment.settlements_spec().count),
+            oracle=oracle,
+            node=node,
+            registry=AgentRegistry(deployment.settings.upstreams.registry, session, time.monotonic),
+            challenger=Challenger(
+                key, deployment=settings.deployment, network=settings.network, wall_seconds=time.time
+            ),
+            passes=PassIssuer(key, deployment=settings.deployment, wall_seconds=time.time),
+            receipts=ReceiptSigner(key),
+            operator_key=key,
+            room=Room(node, clock),
+            read_quote=quote_reader(key.public_key(), network=settings.network.caip2, pay_to=settings.pay_to),
+        )
+
+
+def on_devnet(settings: Settings, urls: dict[str, str]) -> Settings:
+    """The settings with every upstream pointed at the embedded devnet."""
+    upstreams = settings.upstreams.model_copy(
+        update={
+            "relay": urls["relay"],
+            "stacks_api": urls["stacks"],
+            "registry": urls["aibtc"],
+            "prices": urls["prices"],
+        }
+    )
+    return settings.model_copy(update={"upstreams": upstreams})

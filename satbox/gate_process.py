@@ -1,0 +1,63 @@
+"""`python -m satbox.gate_process`: one gate, on the cluster named under SATBOX_HOME/run. Prints one JSON line when ready."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from gate.genesis import bitcoin
+from satbox.keys import load_keys
+from satbox.ray_cluster import join_cluster
+from satbox.settings import Settings
+
+HEADER_BYTES_MAX = 65_536
+"""A payment header carries a transaction of up to some kilobytes in base64, twice."""
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way get a moment to finish."""
+    from gate.app import create_app  # imports Ray, which the cluster had to be joined for
+    from satbox.compose import Deployment, gate_services
+
+    deployment = Deployment.load(settings)
+    gate = settings.gate
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    async with gate_services(deployment) as services:
+        runner = web.AppRunner(
+            create_app(services),
+            access_log=None,
+            max_field_size=HEADER_BYTES_MAX,
+            max_line_size=HEADER_BYTES_MAX,
+            keepalive_timeout=75.0,
+        )
+        await runner.setup()
+        site = web.TCPSite(runner, gate.host, gate.port, reuse_port=True, shutdown_timeout=3.0)
+        await site.start()
+        port = runner.addresses[0][1]
+        # The proof library takes a second to load: meanwhile everything else is served.
+        threading.Thread(target=bitcoin.warm, name="warm", daemon=True).start()
+        print(json.dumps({"ready": True, "url": f"http://{gate.host}:{port}", "pid": os.getpid()}), flush=True)
+        await ending.wait()
+        await runner.cleanup()
+
+
+def main() -> None:
+    """Entry point. Settings come from SATBOX_GATE_SETTINGS (one JSON document), so that all processes agree."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    settings = Settings.model_validate_json(os.environ["SATBOX_GATE_SETTINGS"])
+    join_cluster(settings.home, load_keys(settings.home).ray_token_path)
+    uvloop.run(serve(settings))
+
+
+if __name__ == "__main__":
+    main()

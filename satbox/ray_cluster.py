@@ -1,0 +1,72 @@
+"""Start and find the Ray cluster: on loopback, guarded by a token, and not in the way of the OOM killer's wrong choice."""
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+NAMESPACE = "satbox"
+OBJECT_STORE_BYTES = 80 << 20
+"""Ray's least. Bytes never travel over Ray here, only small commands."""
+
+
+def prepare(token_path: Path) -> None:
+    """Set what Ray reads from the environment. It reads some of it when it is imported, so this comes first of all."""
+    if "ray" in sys.modules and os.environ.get("RAY_AUTH_TOKEN_PATH") != str(token_path):
+        raise RuntimeError("Ray was imported before its environment was prepared")
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # under `uv run` workers hang otherwise
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token_path)
+    # Ray's memory monitor kills the newest worker first: that may be the process that holds money. The kernel and the
+    # sandboxes' own limits decide instead.
+    os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+
+
+def start_cluster(home: Path, token_path: Path) -> str:
+    """Start a cluster of this one machine that dies with this process; returns its address, also kept for others."""
+    prepare(token_path)
+    import ray
+
+    context: Any = ray.init(
+        address="local",
+        namespace=NAMESPACE,
+        num_cpus=max(2, os.cpu_count() or 2),
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+        _node_ip_address="127.0.0.1",
+    )
+    address = str(context.address_info["gcs_address"])
+    run = home / "run"
+    run.mkdir(parents=True, exist_ok=True)
+    temporary = run / "ray.json.new"
+    temporary.write_text(json.dumps({"address": address, "pid": os.getpid()}))
+    os.replace(temporary, run / "ray.json")
+    return address
+
+
+def join_cluster(home: Path, token_path: Path) -> None:
+    """Connect this process to the running cluster."""
+    prepare(token_path)
+    import ray
+
+    address = json.loads((home / "run" / "ray.json").read_text())["address"]
+    ray.init(
+        address=address,
+        namespace=NAMESPACE,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+        _node_ip_address="127.0.0.1",
+    )
+
+
+def stop_cluster() -> None:
+    """Let go of the cluster; when this process started it, end it."""
+    import ray
+
+    ray.shutdown()

@@ -1,0 +1,191 @@
+"""A whole service on this machine: devnet, sandbox node, Ray cluster with its actors, gate. Started in that order, ended in
+reverse, each child kept running; a watchdog finds actors that Ray has brought back and that nobody has called yet.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from actors.placement import SHARDS
+from actors.ray_call import NamedActors
+from actors.ray_oracle import NAME as ORACLE
+from actors.ray_oracle import start_oracle
+from actors.ray_settlements import start_settlements
+from actors.ray_system import RayTransport, start_host
+from actors.storage import read_state
+from satbox.children import Child, python_module
+from satbox.compose import Deployment, on_devnet
+from satbox.ray_cluster import start_cluster, stop_cluster
+from satbox.settings import Settings
+
+log = structlog.get_logger()
+
+WATCHDOG_SECONDS = 1.0
+PING_SECONDS_MAX = 30.0
+Say = Callable[[str], None]
+
+
+class AlreadyRunningError(Exception):
+    """Another service owns this home folder."""
+
+
+@dataclass
+class Service:
+    """A running service, for whoever started it."""
+
+    deployment: Deployment
+    gate_url: str
+    devnet_urls: dict[str, str] = field(default_factory=dict)
+    children: dict[str, Child] = field(default_factory=dict)
+    actors: NamedActors = field(default_factory=NamedActors)
+
+    def pid(self, name: str) -> int | None:
+        """The process id of a child."""
+        return self.children[name].pid
+
+    async def actor_pid(self, name: str) -> int:
+        """The process id of an actor, once it is up."""
+        return int(await self.actors.call(name, "ping"))
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, say: Say) -> AsyncIterator[Service]:
+    """Start everything; end everything on the way out, posting charges and saving workspaces."""
+    deployment = Deployment.load(settings)
+    (settings.home / "run").mkdir(exist_ok=True, mode=0o700)
+    with _owned(deployment):
+        async with contextlib.AsyncExitStack() as stack:
+            urls: dict[str, str] = {}
+            children: dict[str, Child] = {}
+            if settings.devnet.enabled:
+                say("starting the devnet")
+                children["devnet"] = child = _devnet(settings)
+                urls = (await child.start())["urls"]
+                stack.push_async_callback(child.stop)
+                settings = on_devnet(settings, urls)
+                deployment = Deployment(settings, deployment.keys)
+            say("starting the sandbox node")
+            children["node"] = child = _node(deployment)
+            await child.start()
+            stack.push_async_callback(child.stop)
+            say("starting the actors on Ray")
+            await asyncio.to_thread(start_cluster, settings.home, deployment.keys.ray_token_path)
+            stack.callback(stop_cluster)
+            actors = NamedActors()
+            transport = RayTransport(deployment.host_spec())
+            names = await _start_actors(deployment, actors)
+            stack.push_async_callback(_close_actors, transport, actors, names)
+            say("starting the gate")
+            children["gate"] = child = _gate(deployment)
+            ready = await child.start()
+            stack.push_async_callback(child.stop)
+            scheduler = _watchdog(actors, names)
+            stack.callback(scheduler.shutdown, wait=False)
+            yield Service(deployment, ready["url"], urls, children, actors)
+            say("stopping: charges are posted and workspaces saved")
+
+
+@contextlib.contextmanager
+def _owned(deployment: Deployment) -> Any:
+    """Own the home folder for as long as this process lives."""
+    path = deployment.settings.home / "run" / "lock"
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise AlreadyRunningError(f"a service already runs on {deployment.settings.home}") from error
+        yield
+
+
+def _devnet(settings: Settings) -> Child:
+    return Child(
+        "devnet",
+        python_module(
+            "devnet",
+            *("--port", str(settings.devnet.port)),
+            *("--state", str(settings.home / "devnet.sqlite")),
+            *("--network", settings.network),
+            *("--block-seconds", str(settings.devnet.block_seconds)),
+        ),
+        dict(os.environ),
+    )
+
+
+def _node(deployment: Deployment) -> Child:
+    arguments = ("--socket", str(deployment.node_socket), "--state", str(deployment.settings.home / "node"))
+    settings = json.dumps(deployment.settings.node)
+    return Child("node", python_module("sandboxes.node", *arguments, "--settings-json", settings), dict(os.environ))
+
+
+def _gate(deployment: Deployment) -> Child:
+    environment = dict(os.environ) | {"SATBOX_GATE_SETTINGS": deployment.settings.model_dump_json()}
+    return Child("gate", python_module("satbox.gate_process"), environment)
+
+
+async def _start_actors(deployment: Deployment, actors: NamedActors) -> list[str]:
+    """Make every actor and wait until each has taken up its work, wallets with a sandbox among them."""
+    spec = deployment.host_spec()
+    settlements = deployment.settlements_spec()
+    names = spec.placement.names()
+    if spec.placement.placement == "dedicated":
+        names = await asyncio.to_thread(_unfinished_wallets, deployment)
+    for name in names:
+        start_host(name, spec)
+    for k in range(settlements.count):
+        start_settlements(f"settlements-{k}", settlements)
+    start_oracle(deployment.oracle_spec())
+    names = [*names, *(f"settlements-{k}" for k in range(settlements.count)), ORACLE]
+    await asyncio.gather(*(actors.call(name, "ping") for name in names))
+    return names
+
+
+def _unfinished_wallets(deployment: Deployment) -> list[str]:
+    """Dedicated placement makes actors on demand, but a wallet with a sandbox cannot wait for somebody to ask."""
+    wallets = deployment.settings.home / "wallets"
+    found = []
+    for shard in range(SHARDS):
+        for path in (wallets / f"{shard:04d}").glob("*.sqlite"):
+            state = read_state(path)
+            if state is not None and (state.runtime is not None or state.losses):
+                found.append(f"wallet-{path.stem}")
+    return found
+
+
+def _watchdog(actors: NamedActors, names: list[str]) -> AsyncIOScheduler:
+    """A restarted actor starts its work on its first call: make that call, so that no deadline waits for a visitor."""
+
+    async def sweep() -> None:
+        running = set(names) | set(await asyncio.to_thread(_wallet_actors))
+        async with asyncio.timeout(PING_SECONDS_MAX):
+            await asyncio.gather(*(actors.call(name, "ping") for name in running), return_exceptions=True)
+
+    scheduler = AsyncIOScheduler()
+    scheduler.add_job(
+        sweep, "interval", seconds=WATCHDOG_SECONDS, max_instances=1, coalesce=True, misfire_grace_time=30
+    )
+    scheduler.start()
+    return scheduler
+
+
+def _wallet_actors() -> list[str]:
+    import ray
+
+    return [name for name in ray.util.list_named_actors() if name.startswith("wallet-")]
+
+
+async def _close_actors(transport: RayTransport, actors: NamedActors, names: list[str]) -> None:
+    """Settlements first, so that nothing new reaches a host; then hosts post what is due and let go."""
+    for name in names:
+        if not name.startswith(("host-", "wallet-")):
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(10):
+                    await actors.handle(name).close.remote()
+    await transport.close()

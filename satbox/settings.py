@@ -1,0 +1,142 @@
+"""All settings, from `SATBOX_HOME/satbox.toml` and the environment (`SATBOX_LIFECYCLE__GRACE_SECONDS=30`).
+
+The defaults are a whole service on one machine with the embedded devnet. Mainnet is settings alone, and refuses what only a
+devnet may do.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from actors.placement import HostMap, Placement
+from actors.wallet.state import Policy
+from gate.settings import PROVISIONAL_RATES_USAT
+from stacks import Address, Network
+
+KNOWN_TEST_ADDRESSES = frozenset(
+    {"15c31b8c1c11c515e244b75806bac48d1399c775", "6d78de7b0625dfbfc16c3a8a5735f6dc3dc3f2ce"}
+)
+"""hash160 of keys printed in public documents: money sent there belongs to everybody."""
+
+
+def default_home() -> Path:
+    """Where a service keeps its state: `SATBOX_HOME`, or `.satbox` in the user's home."""
+    return Path(os.environ.get("SATBOX_HOME") or Path.home() / ".satbox")
+
+
+class GateSection(BaseModel):
+    """Where the gate listens, and how callers reach it."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(4020, ge=0, le=65_535)
+    public_url: str | None = None
+    default_sats: int = Field(500, ge=1, le=10_000)
+    start_wait_seconds: float = 20.0
+    upload_bytes_max: int = 1 << 30
+
+
+class DevnetSection(BaseModel):
+    """The embedded devnet."""
+
+    enabled: bool = True
+    port: int = Field(4021, ge=0, le=65_535)
+    block_seconds: float = Field(1.0, ge=0)
+
+
+class Upstreams(BaseModel):
+    """What satbox talks to; filled in by the devnet when that is enabled."""
+
+    relay: str = "https://x402-relay.aibtc.com"
+    stacks_api: str = "https://api.hiro.so"
+    registry: str = "https://aibtc.com"
+    prices: str | None = None
+
+
+class ActorsSection(BaseModel):
+    """How wallets are placed."""
+
+    placement: Placement = "shared"
+    hosts: int = Field(2, ge=1, le=256)
+    idle_seconds: float = 300.0
+
+
+class LifecycleSection(BaseModel):
+    """Rules of time."""
+
+    grace_seconds: float = Field(60, ge=0)
+    grace_cap_seconds: float = Field(600, ge=0)
+    wake_minimum_seconds: int = Field(60, ge=0)
+
+
+class SettleSection(BaseModel):
+    """When a payment starts a sandbox: as soon as it is in the mempool, or only once confirmed."""
+
+    start_on: Literal["mempool", "confirmed"] = "mempool"
+
+
+class Settings(BaseSettings):
+    """One deployment."""
+
+    model_config = SettingsConfigDict(env_prefix="SATBOX_", env_nested_delimiter="__", extra="forbid")
+
+    home: Path = Field(default_factory=default_home)
+    deployment: str = Field("satbox-local", pattern=r"^[a-zA-Z0-9.-]{1,64}$")
+    network: Literal["mainnet", "testnet"] = "testnet"
+    pay_to: str | None = None
+    gate: GateSection = Field(default_factory=GateSection)
+    devnet: DevnetSection = Field(default_factory=DevnetSection)
+    upstreams: Upstreams = Field(default_factory=Upstreams)
+    actors: ActorsSection = Field(default_factory=ActorsSection)
+    lifecycle: LifecycleSection = Field(default_factory=LifecycleSection)
+    settle: SettleSection = Field(default_factory=SettleSection)
+    rates_usat_per_second: dict[str, int] = Field(default_factory=lambda: dict(PROVISIONAL_RATES_USAT))
+    node: dict[str, Any] = Field(default_factory=dict)
+    """Passed to the sandbox node as it is."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, default_home() / "satbox.toml")
+
+    @property
+    def stacks_network(self) -> Network:
+        """The Stacks network of this deployment."""
+        return Network.MAINNET if self.network == "mainnet" else Network.TESTNET
+
+    @model_validator(mode="after")
+    def _mainnet_is_serious(self) -> "Settings":
+        if self.network == "mainnet" and not self.devnet.enabled:
+            for name, url in self.upstreams.model_dump().items():
+                if url is not None and not str(url).startswith("https://"):
+                    raise ValueError(f"upstreams.{name} must be https on mainnet")
+            if self.pay_to is None:
+                raise ValueError("pay_to is required on mainnet: the address this deployment alone receives at")
+        if self.pay_to is not None:
+            address = Address.parse(self.pay_to)
+            if address.network is not self.stacks_network:
+                raise ValueError("pay_to is an address of another network")
+            if not self.devnet.enabled and address.hash160.hex() in KNOWN_TEST_ADDRESSES:
+                raise ValueError("pay_to belongs to a key that is printed in public documents")
+        return self
+
+    def policy(self) -> Policy:
+        """The wallets' rules."""
+        return Policy(
+            grace_ms=round(self.lifecycle.grace_seconds * 1000),
+            grace_cap_ms=round(self.lifecycle.grace_cap_seconds * 1000),
+            wake_minimum_seconds=self.lifecycle.wake_minimum_seconds,
+        )
+
+    def host_map(self) -> HostMap:
+        """Which host serves which wallet."""
+        return HostMap(self.actors.placement, self.actors.hosts)

@@ -1,0 +1,35 @@
+"""`satbox up`: run the service until Ctrl-C, and say what to try next."""
+
+import asyncio
+import signal
+import sys
+
+from satbox.keys import load_keys
+from satbox.ray_cluster import prepare
+from satbox.settings import Settings
+
+
+async def run_up(settings: Settings, *, quiet: bool = False) -> None:
+    """Run until SIGINT or SIGTERM. Progress goes to stderr; stdout stays free for machines."""
+    prepare(load_keys(settings.home).ray_token_path)
+    from satbox.service import running  # imports Ray
+
+    def say(line: str) -> None:
+        if not quiet:
+            print(f"satbox: {line}", file=sys.stderr, flush=True)
+
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    async with running(settings, say) as service:
+        say(f"ready: gate on {service.gate_url}, state in {settings.home}")
+        if service.devnet_urls:
+            say("try, in another terminal:")
+            for line in (
+                "satbox keygen && satbox register && satbox faucet",
+                "satbox prove && satbox create --sats 500",
+                "satbox exec 'echo hello from $(hostname)'",
+                "satbox status --watch",
+            ):
+                say(f"    {line}")
+        await ending.wait()
