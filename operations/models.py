@@ -280,7 +280,7 @@ class ExecResult(Output):
     stdout_base64: str | None = None
     stderr_base64: str | None = None
     truncated: dict[str, int] = Field(default_factory=dict)
-    cpu_ms: int | None = None
+    cpu_ms: float | None = None
     max_rss_bytes: int | None = None
     duration_ms: float | None = None
     evidence: str = "host"
