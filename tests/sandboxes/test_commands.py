@@ -1,0 +1,195 @@
+"""Commands in a real sandbox: the truth about how they end, and nothing left of them."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from sandboxes.protocol import BadRequest, NodeUnavailable, RuntimeGone, StopRequest
+from tests.sandboxes.conftest import Box
+from tests.sandboxes.running_node import until
+
+pytestmark = pytest.mark.sandbox
+
+
+async def test_a_command_s_output_and_code_come_back(box: Box) -> None:
+    result = await box.run(["python3", "-c", "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"])
+
+    assert (result["exit_code"], result["signal"], result["timed_out"]) == (3, None, False)
+    assert (result["stdout"], result["stderr"]) == ("out\n", "err\n")
+    assert result["cpu_ms"] > 0
+    assert result["max_rss_bytes"] > 1 << 20
+    assert result["truncated"] == {"stdout_bytes_dropped": 0, "stderr_bytes_dropped": 0}
+
+
+async def test_shell_lines_environment_and_folder(box: Box) -> None:
+    result = await box.run("echo $A; pwd | tr a-z A-Z; id -un", env={"A": "x y"}, cwd="/tmp")
+
+    assert result["stdout"] == "x y\n/TMP\ntenant\n"
+
+
+async def test_stdin_reaches_the_command(box: Box) -> None:
+    data = bytes(range(256)) * 4000
+
+    result = await box.run("sha256sum; wc -c < /dev/null", stdin=data)
+
+    import hashlib
+
+    assert result["stdout"].split()[0] == hashlib.sha256(data).hexdigest()
+
+
+async def test_a_command_that_ignores_its_stdin_still_ends(box: Box) -> None:
+    result = await box.run(["true"], stdin=b"x" * 3_000_000)
+
+    assert result["exit_code"] == 0
+
+
+async def test_a_signal_is_not_an_exit_code(box: Box) -> None:
+    result = await box.run("kill -SEGV $$")
+
+    assert (result["exit_code"], result["signal"]) == (None, 11)
+
+
+async def test_a_missing_program_says_so(box: Box) -> None:
+    result = await box.run(["no-such-program"])
+
+    assert result["exit_code"] == 127
+    assert "No such file" in result["stderr"]
+
+
+async def test_a_missing_folder_says_so(box: Box) -> None:
+    result = await box.run(["true"], cwd="/nowhere")
+
+    assert result["exit_code"] == 127
+    assert "/nowhere" in result["start_error"]
+
+
+async def test_bytes_that_are_no_text_come_in_base64(box: Box) -> None:
+    result = await box.run(r"printf '\377\000'")
+
+    assert result["stdout_base64"] == "/wA="
+
+
+async def test_output_past_the_limit_is_counted(box: Box) -> None:
+    result = await box.run("head -c 1000000 /dev/zero; head -c 500 /dev/zero >&2", output_limit_bytes=1000)
+
+    assert len(result["stdout"]) == 1000
+    assert result["truncated"] == {"stdout_bytes_dropped": 999_000, "stderr_bytes_dropped": 0}
+    assert result["exit_code"] == 0
+
+
+async def test_a_timeout_kills_the_whole_tree_also_daemons(box: Box) -> None:
+    daemon = "import os,time\nif os.fork() == 0:\n os.setsid()\n if os.fork() == 0: time.sleep(1000)\n os._exit(0)\nos.wait()\n"
+
+    result = await box.python(daemon + "time.sleep(1000)", timeout_seconds=1.0)
+    left = await box.run(["ps", "-eo", "user=,args="])
+
+    assert result["timed_out"]
+    assert result["signal"] == 9
+    assert "time.sleep" not in left["stdout"]
+
+
+async def test_background_children_outlive_a_finished_command(box: Box) -> None:
+    result = await box.run("sleep 1000 & echo started")
+    left = await box.run(["ps", "-eo", "args="])
+
+    assert result["stdout"] == "started\n"
+    assert result["duration_ms"] < 1000
+    assert "sleep 1000" in left["stdout"]
+
+
+async def test_a_caller_who_leaves_takes_the_command_with_it(box: Box) -> None:
+    stream = box.client.exec_stream(box.runtime_id, "echo go; sleep 1000 & sleep 1000")
+    async for event in stream:
+        if event["event"] == "stdout":
+            break
+    await stream.aclose()  # type: ignore[attr-defined]
+
+    async def gone() -> bool:
+        return "sleep" not in (await box.run(["ps", "-eo", "args="]))["stdout"]
+
+    async with asyncio.timeout(10):
+        while not await gone():  # noqa: ASYNC110 - each look is a command of its own
+            await asyncio.sleep(0.01)
+
+
+async def test_a_stream_ends_with_exit(box: Box) -> None:
+    events = [event async for event in box.client.exec_stream(box.runtime_id, "echo a; echo b >&2; exit 4")]
+
+    assert [event["event"] for event in events][0] == "started"
+    assert {event["event"]: event.get("data") for event in events[1:-1]} == {"stdout": "a\n", "stderr": "b\n"}
+    assert (events[-1]["event"], events[-1]["exit_code"]) == ("exit", 4)
+
+
+async def test_a_stream_cut_by_the_end_of_the_sandbox_is_no_success(box: Box) -> None:
+    async def use() -> None:
+        async for event in box.client.exec_stream(box.runtime_id, "echo go; sleep 1000"):
+            if event["event"] == "stdout":
+                stopping.set()
+
+    stopping = asyncio.Event()
+    using = asyncio.ensure_future(use())
+    await stopping.wait()
+    await box.client.stop(StopRequest(box.runtime_id, snapshot=False))
+
+    with pytest.raises(NodeUnavailable):
+        await using
+
+
+async def test_a_stopped_runtime_is_gone(box: Box) -> None:
+    await box.client.stop(StopRequest(box.runtime_id, snapshot=False))
+
+    with pytest.raises(RuntimeGone) as gone:
+        await box.run("true")
+    with pytest.raises(RuntimeGone):
+        await box.client.read_file(box.runtime_id, "x")
+
+    assert gone.value.code == "runtime_gone"
+
+
+async def test_memory_over_the_limit_is_oom_killed_and_the_supervisor_lives(box: Box) -> None:
+    result = await box.python("x = b'x' * (1 << 30)")
+    after = await box.run(["echo", "alive"])
+
+    assert result["oom_killed"]
+    assert result["signal"] == 9
+    assert result["evidence"] == "host"
+    assert after["stdout"] == "alive\n"
+    assert not after["oom_killed"]
+
+
+async def test_requests_over_a_limit_are_refused(box: Box) -> None:
+    for options in ({"env": {"A=B": "x"}}, {"timeout_seconds": 0}, {"env": {"A": "x" * 70_000}}, {"user": "root"}):
+        with pytest.raises(BadRequest):
+            await box.run("true", **options)
+    with pytest.raises(BadRequest):
+        await box.run(["a\0b"])
+
+
+async def test_many_commands_at_once(box: Box) -> None:
+    results = await asyncio.gather(*(box.run(f"echo {number}") for number in range(20)))
+
+    assert [result["stdout"] for result in results] == [f"{number}\n" for number in range(20)]
+
+
+async def test_pre_stop_hook_and_sigterm_come_before_the_kill(box: Box) -> None:
+    hook = "mkdir -p .satbox; printf '#!/bin/sh\\necho bye > /workspace/hook\\n' > .satbox/pre-stop; chmod +x .satbox/pre-stop"
+    trap = "trap 'echo term > /workspace/term; exit 0' TERM; touch /workspace/armed; while :; do sleep 0.01; done"
+    await box.run(hook)
+    running = asyncio.ensure_future(box.run(trap))
+    async with asyncio.timeout(10):
+        while (await box.run("test -e armed"))["exit_code"] != 0:  # noqa: ASYNC110 - each look is a command
+            await asyncio.sleep(0)
+
+    stopped = await box.client.stop(StopRequest(box.runtime_id, snapshot=True, pre_stop_seconds=5))
+    with contextlib.suppress(NodeUnavailable, RuntimeGone):
+        await running
+    from sandboxes.protocol import StartRequest
+
+    again = f"{box.runtime_id}-again"
+    await box.client.start(StartRequest(again, "SP-box", size_class="nano", snapshot_digest=stopped.snapshot_digest))
+    result = await box.client.exec(again, "cat hook term")
+    await box.client.stop(StopRequest(again, snapshot=False))
+
+    assert result["stdout"] == "bye\nterm\n"
+    await until(lambda: True)
