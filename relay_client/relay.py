@@ -30,13 +30,18 @@ _R = TerminalReason
 
 @dataclass(frozen=True, slots=True)
 class SettleOrder:
-    """What the relay is asked to broadcast, and what it is told to compare."""
+    """What the relay is asked to broadcast, and what it is told to compare.
+
+    The relay repeats its cached answer for an identifier for 300 s. After a lost reply that is what we want; after an
+    answer that asks us to come again it is not: `round` counts those, and is part of the identifier.
+    """
 
     transaction: bytes
     network: str
     pay_to: str
     amount: int
     asset: str
+    round: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +100,10 @@ class RelayPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RelayStatus:
-    """An answer of `/settle/status`. `seen_on_chain_api`: the relay looked just now and the transaction was there."""
+    """An answer of `/settle/status`. `on_chain_api`: whether the relay, looking just now, saw it pending; None: not told."""
 
     phase: RelayPhase
-    seen_on_chain_api: bool = False
+    on_chain_api: bool | None = None
     block_height: int | None = None
     reached: bool = True
 
@@ -155,7 +160,7 @@ class Relay(Protocol):
 
 def order_identifier(order: SettleOrder) -> str:
     """The payment identifier an order goes under: the same order has the same one, so that a resend is idempotent."""
-    return "satbox_" + canonical_hash(_requirements(order) | {"transaction": order.transaction.hex()})[:48]
+    return "satbox_" + canonical_hash(_requirements(order) | {"tx": order.transaction.hex(), "round": order.round})[:48]
 
 
 def _requirements(order: SettleOrder) -> dict[str, Any]:
@@ -225,7 +230,7 @@ def read_status(answer: Answer) -> RelayStatus:
     if answer.status != 200 or phase is None:
         return RelayStatus(RelayPhase.SILENT)
     live = fields.get("hiroStatus")
-    seen = isinstance(live, dict) and live.get("txStatus") == "pending"
+    seen = live.get("txStatus") == "pending" if isinstance(live, dict) and "txStatus" in live else None
     height = fields.get("blockHeight")
     return RelayStatus(phase, seen, height if isinstance(height, int) else None)
 

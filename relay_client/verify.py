@@ -291,7 +291,7 @@ def verify_payment(
         sponsored=tx.is_sponsored,
         unsponsored=waits_for_sponsor,
         txid=None if waits_for_sponsor else tx.txid(),
-        fee=tx.fee,
+        fee=0 if waits_for_sponsor else tx.fee,
         memo=transfer.memo,
         # One form for every unsponsored copy, so that what stands in the empty slot changes nothing.
         transaction=replace(tx, sponsor=UNSPONSORED).serialize() if waits_for_sponsor else raw,

@@ -118,7 +118,7 @@ def open_attempt(db: sqlite3.Connection, shown: Presentation, policy: Policy, no
         transaction_bytes=verified.transaction, body_hash=shown.body_hash, state=PaymentState.QUEUED,
         terminal_reason=None, code=None, detail=None, txid=verified.txid, expected_usat=verified.usat,
         grantable=int(shown.credit_before_confirmation), granted_usat=0, credited_usat=0, reversed_usat=0,
-        attempts=0, created_at_ms=now_ms, updated_at_ms=now_ms, mempool_at_ms=None, seen_at_ms=now_ms,
+        attempts=0, rounds=0, created_at_ms=now_ms, updated_at_ms=now_ms, mempool_at_ms=None, seen_at_ms=now_ms,
         block_height=None, confirmed_at_ms=None, vanished_at_ms=None, watching=1,
     )  # fmt: skip
     db.execute(_INSERT, tuple(getattr(payment, name) for name in COLUMNS))
@@ -199,17 +199,19 @@ def held(db: sqlite3.Connection, payment_id: str, detail: str, now_ms: int) -> P
     if payment.state is not PaymentState.BROADCASTING:
         return payment
     _log(db, payment_id, (PaymentState.QUEUED,), Observation.RELAY_HELD, now_ms)
-    payment = _save(db, payment, state=PaymentState.QUEUED, detail=detail, updated_at_ms=now_ms)
+    payment = _save(
+        db, payment, state=PaymentState.QUEUED, detail=detail, rounds=payment.rounds + 1, updated_at_ms=now_ms
+    )
     post(db, payment_id, payment.observation(), now_ms)
     return payment
 
 
-def unknown(db: sqlite3.Connection, payment_id: str, detail: str, now_ms: int) -> Payment:
-    """Nobody can tell whether it went out; it stays `broadcasting`."""
+def unknown(db: sqlite3.Connection, payment_id: str, detail: str, now_ms: int, *, answered: bool) -> Payment:
+    """Nobody can tell whether it went out; it stays `broadcasting`. `answered`: the reply came, and settles nothing."""
     payment = _get(db, payment_id)
     if payment.state is not PaymentState.BROADCASTING:
         return payment
-    payment = _save(db, payment, detail=detail, updated_at_ms=now_ms)
+    payment = _save(db, payment, detail=detail, rounds=payment.rounds + int(answered), updated_at_ms=now_ms)
     post(db, payment_id, payment.observation(), now_ms)
     return payment
 

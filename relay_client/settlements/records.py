@@ -96,6 +96,7 @@ class Payment:
     credited_usat: int
     reversed_usat: int
     attempts: int
+    rounds: int
     created_at_ms: int
     updated_at_ms: int
     mempool_at_ms: int | None

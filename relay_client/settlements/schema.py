@@ -38,6 +38,7 @@ CREATE TABLE payments (
     credited_usat INTEGER NOT NULL DEFAULT 0,
     reversed_usat INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL,
+    rounds INTEGER NOT NULL,
     created_at_ms INTEGER NOT NULL,
     updated_at_ms INTEGER NOT NULL,
     mempool_at_ms INTEGER,

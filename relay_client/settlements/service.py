@@ -190,14 +190,7 @@ class Settlements:
     # Asking for a broadcast
 
     async def _call_relay(self, payment: Payment) -> Payment:
-        order = SettleOrder(
-            payment.transaction_bytes,
-            f"stacks:{payment.chain_id}",
-            payment.pay_to,
-            payment.amount,
-            payment.asset_wire,
-        )
-        outcome = await self._relay.settle(order)
+        outcome = await self._relay.settle(_order(payment))
         await self._reached(relay=not (isinstance(outcome, Unknown) and not outcome.reached))
         self._checkpoint("after_reply")
         payment = await self._take(payment, outcome)
@@ -225,8 +218,10 @@ class Settlements:
                 return await self._write(payment_id, lambda db: journal.held(db, payment_id, reason, now_ms))
             case Refused():
                 return await self._refused(payment, outcome)
-            case Unknown(why):
-                return await self._write(payment_id, lambda db: journal.unknown(db, payment_id, why, now_ms))
+            case Unknown(why, reached):
+                return await self._write(
+                    payment_id, lambda db: journal.unknown(db, payment_id, why, now_ms, answered=reached)
+                )
 
     async def _refused(self, payment: Payment, refusal: Refused) -> Payment:
         """Believe a refusal only when it cannot be the echo of an earlier broadcast of the same bytes."""
@@ -238,7 +233,9 @@ class Settlements:
             unsettled = payment.attempts > 1 and age_ms < self._policy.refusal_settles_ms
             if isinstance(sight, Silent) or unsettled:
                 payment_id, now_ms = payment.payment_id, self._clock.now_ms()
-                return await self._write(payment_id, lambda db: journal.unknown(db, payment_id, refusal.reason, now_ms))
+                return await self._write(
+                    payment_id, lambda db: journal.unknown(db, payment_id, refusal.reason, now_ms, answered=True)
+                )
         return await self._end(
             payment,
             Observation.RELAY_REFUSED,
@@ -300,7 +297,7 @@ class Settlements:
             status = await self._relay.settle_status(payment.txid)
             await self._reached(relay=status.reached)
             fresh = now_ms - (payment.mempool_at_ms or 0) < self._policy.relay_word_ms
-            if status.phase is RelayPhase.PENDING and (fresh or status.seen_on_chain_api):
+            if status.phase is RelayPhase.PENDING and (status.on_chain_api or (fresh and status.on_chain_api is None)):
                 return await self._seen_pending(payment, payment.txid)
         self._looked_ms[payment.payment_id] = now_ms
         sight = await self._look(payment)
@@ -323,10 +320,7 @@ class Settlements:
         if self._is_complete(payment):
             outcome = await self._chain.broadcast(payment.transaction_bytes)
         else:
-            outcome = await self._relay.settle(
-                SettleOrder(payment.transaction_bytes, f"stacks:{payment.chain_id}", payment.pay_to, payment.amount,
-                            payment.asset_wire)
-            )  # fmt: skip
+            outcome = await self._relay.settle(_order(payment))
         if isinstance(outcome, Accepted) and payment.state is PaymentState.MEMPOOL and self._is_complete(payment):
             return await self._seen_pending(payment, outcome.txid)
         return payment
@@ -535,6 +529,17 @@ class Settlements:
             ended, self._outage = self._outage, None
             await self._store.run(lambda db: _end_outage(db, ended, now_ms))
             self._delivery.wake(outbox.OUTAGE_LANE)
+
+
+def _order(payment: Payment) -> SettleOrder:
+    return SettleOrder(
+        payment.transaction_bytes,
+        f"stacks:{payment.chain_id}",
+        payment.pay_to,
+        payment.amount,
+        payment.asset_wire,
+        payment.rounds,
+    )
 
 
 def _open_outage(db: sqlite3.Connection) -> Outage | None:

@@ -22,7 +22,7 @@ class Terms:
     asset: str = "STX"
     atomic_amount: int = 1_000_000
     usat: int = 1_000_000_000
-    expires_at_ms: int = 1_000_000
+    expires_at_ms: int = 1_900_000_000_000
     token: str = "quote-token"
 
 

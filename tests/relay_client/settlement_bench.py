@@ -1,0 +1,176 @@
+"""Settlements over the real devnet through real HTTP clients, on one clock that tests move, with crashes at will."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+from aiohttp.test_utils import TestClient
+from payment_builders import NETWORK, PAY_TO, PAYER, verified
+
+from relay_client.chain import StacksApi
+from relay_client.relay import RelayClient
+from relay_client.settlements import PaymentReport, Policy, Presentation, Settlements, Store
+from relay_client.sink import Credit, Observation, Outage, Reversal
+from stacks import PrivateKey, Transaction
+
+WALLET = "ST2CY5V39NHDPWSXMW9QDT3HC3GD6Q6XX4CFRK9AG"
+
+
+class Crash(BaseException):
+    """The process dies here: nothing after this line happens."""
+
+
+class Clock:
+    """Wall, monotonic and devnet time in one, moved by hand."""
+
+    def __init__(self) -> None:
+        self.ms = 1_800_000_000_000
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def monotonic_ms(self) -> int:
+        return self.ms
+
+    def now(self) -> float:
+        return self.ms / 1000
+
+    async def sleep(self, seconds: float) -> None:
+        self.ms += int(seconds * 1000)
+
+
+@dataclass
+class Wallets:
+    """A sink with a memory of its own, like the wallets' files: UNIQUE(payment_id), and trouble on request."""
+
+    observations: list[Observation] = field(default_factory=list)
+    credits: dict[str, Credit] = field(default_factory=dict)
+    credit_calls: int = 0
+    reversals: dict[str, Reversal] = field(default_factory=dict)
+    outages: list[Outage] = field(default_factory=list)
+    trouble: int = 0
+    lose_acknowledgement: int = 0
+
+    async def observe(self, observation: Observation) -> None:
+        self._maybe_fail()
+        self.observations.append(observation)
+
+    async def credit(self, credit: Credit) -> None:
+        self.credit_calls += 1
+        self._maybe_fail()
+        known = self.credits.setdefault(credit.payment_id, credit)
+        assert known == credit
+        if self.lose_acknowledgement:
+            self.lose_acknowledgement -= 1
+            raise ConnectionError("the reply got lost")
+
+    async def reverse(self, reversal: Reversal) -> None:
+        self._maybe_fail()
+        self.reversals.setdefault(reversal.payment_id, reversal)
+
+    async def payments_unavailable(self, outage: Outage) -> None:
+        self._maybe_fail()
+        self.outages.append(outage)
+
+    def _maybe_fail(self) -> None:
+        if self.trouble:
+            self.trouble -= 1
+            raise ConnectionError("wallets cannot be reached")
+
+    def states(self, payment_id: str) -> list[str]:
+        return [seen.state for seen in self.observations if seen.payment_id == payment_id]
+
+
+class Bench:
+    """One settlements process that can be killed and started again."""
+
+    def __init__(self, twin: TestClient, session: aiohttp.ClientSession, clock: Clock, path: Path) -> None:
+        self.twin, self.session, self.clock, self.path = twin, session, clock, path
+        self.wallets = Wallets()
+        self.policy = Policy(present_wait_ms=60_000)
+        self.crash_at: str | None = None
+        self.settlements: Settlements
+        self.store: Store
+        self.start()
+
+    def start(self) -> None:
+        url = str(self.twin.make_url("/"))
+        self.store = Store(self.path)
+        relay = RelayClient(f"{url}relay", self.session, settle_timeout_seconds=0.5, read_timeout_seconds=0.5)
+        self.chain = StacksApi(f"{url}stacks", self.session, read_timeout_seconds=0.5, broadcast_timeout_seconds=0.5)
+        self.settlements = Settlements(
+            self.store, relay, self.chain, self.wallets, self.clock,
+            policy=self.policy, rng=random.Random(7), checkpoint=self._checkpoint,
+        )  # fmt: skip
+
+    def _checkpoint(self, step: str) -> None:
+        if step == self.crash_at:
+            self.crash_at = None
+            raise Crash(step)
+
+    async def kill(self) -> None:
+        await self.settlements.aclose()
+        self.store.close()
+
+    async def restart(self) -> None:
+        await self.kill()
+        self.start()
+
+    async def post(self, path: str, body: object) -> dict:
+        async with self.twin.post(path, json=body) as reply:
+            assert reply.status in (200, 201), await reply.text()
+            return await reply.json()
+
+    async def fault(self, kind: str, **parameters: object) -> None:
+        await self.post("/devnet/faults", {"kind": kind, **parameters})
+
+    async def heal(self) -> None:
+        async with self.twin.delete("/devnet/faults") as reply:
+            assert reply.status == 200
+
+    async def fund(self, key: PrivateKey, *, stx: int = 50_000_000, sats: int = 1_000_000) -> None:
+        address = str(key.public_key.address(NETWORK))
+        await self.post("/devnet/faucet", {"address": address, "stx": stx, "sbtc": sats})
+
+    async def mine(self, count: int = 1) -> None:
+        self.clock.ms += 1000 * count
+        await self.post("/devnet/mine", {"count": count})
+
+    async def broadcast(self, tx: Transaction) -> str:
+        async with self.twin.post("/stacks/v2/transactions", data=tx.serialize()) as reply:
+            assert reply.status == 200, await reply.text()
+            return await reply.json()
+
+    async def present(self, tx: Transaction, **changes: object) -> PaymentReport:
+        return await self.settlements.present(presentation(tx, **changes))
+
+    async def pass_time(self, seconds: float, *, step_seconds: float = 1.0, mining: bool = False) -> None:
+        for _ in range(max(1, int(seconds / step_seconds))):
+            self.clock.ms += int(step_seconds * 1000)
+            if mining:
+                await self.post("/devnet/mine", {"count": 1})
+            await self.settlements.tick()
+
+    async def until(
+        self, payment_id: str, holds: Callable[[PaymentReport], bool], *, mining: bool = True, step_seconds: float = 2
+    ) -> PaymentReport:
+        for _ in range(400):
+            report = await self.settlements.report(payment_id)
+            if report is not None and holds(report):
+                await self.settlements.tick()  # let the outbox out
+                return report
+            await self.pass_time(step_seconds, step_seconds=step_seconds, mining=mining)
+        raise AssertionError(f"never came to pass: {report}")
+
+    async def confirmed(self, payment_id: str) -> PaymentReport:
+        return await self.until(payment_id, lambda report: report.state == "confirmed")
+
+
+def presentation(tx: Transaction, **changes: object) -> Presentation:
+    fields: dict = {"address": WALLET, "purpose": "create", "body_hash": "body"} | changes
+    return Presentation(payment=verified(tx), **fields)
+
+
+__all__ = ["PAYER", "PAY_TO", "WALLET", "Bench", "Clock", "Crash", "Wallets", "presentation"]
