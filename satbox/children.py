@@ -62,6 +62,7 @@ class Child:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             preexec_fn=_die_with_parent,
+            start_new_session=True,  # Ctrl-C is ours to handle: children end in order
         )
         assert self._process.stdout is not None
         try:

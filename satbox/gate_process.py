@@ -2,17 +2,15 @@
 
 import asyncio
 import json
-import logging
 import os
 import signal
-import sys
 import threading
 
-import structlog
 import uvloop
 from aiohttp import web
 
 from gate.genesis import bitcoin
+from satbox import logs
 from satbox.keys import load_keys
 from satbox.ray_cluster import join_cluster
 from satbox.settings import Settings
@@ -52,8 +50,7 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Entry point. Settings come from SATBOX_GATE_SETTINGS (one JSON document), so that all processes agree."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    logs.configure()
     settings = Settings.model_validate_json(os.environ["SATBOX_GATE_SETTINGS"])
     join_cluster(settings.home, load_keys(settings.home).ray_token_path)
     uvloop.run(serve(settings))

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 
+from satbox import logs
 from satbox.keys import load_keys
 from satbox.ray_cluster import prepare
 from satbox.settings import Settings
@@ -18,10 +19,11 @@ async def run_up(settings: Settings, *, quiet: bool = False) -> None:
         if not quiet:
             print(f"satbox: {line}", file=sys.stderr, flush=True)
 
+    logs.configure()
     ending = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    _end_on_signals(ending)
     async with running(settings, say) as service:
+        _end_on_signals(ending)  # again: Ray put its own handler there when it started
         say(f"ready: gate on {service.gate_url}, state in {settings.home}")
         if service.devnet_urls:
             say("try, in another terminal:")
@@ -33,3 +35,8 @@ async def run_up(settings: Settings, *, quiet: bool = False) -> None:
             ):
                 say(f"    {line}")
         await ending.wait()
+
+
+def _end_on_signals(ending: asyncio.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
