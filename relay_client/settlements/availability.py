@@ -1,6 +1,18 @@
-"""Whether payments can be taken at all: relay and chain both out of reach is an outage, told with its span. Pure."""
+"""Whether payments can be taken at all: relay and chain both out of reach is an outage, told to the wallets with its span.
 
+Grace must not run out while nobody can pay, so an outage is written down like money is, and survives a restart.
+"""
+
+import sqlite3
 from dataclasses import dataclass
+
+from relay_client.chain import Chain, ChainUnavailable
+from relay_client.relay import Relay
+from relay_client.settlements import outbox
+from relay_client.settlements.delivery import Delivery
+from relay_client.settlements.schedule import Clock
+from relay_client.settlements.store import Store
+from relay_client.sink import Outage
 
 
 @dataclass(slots=True)
@@ -24,3 +36,79 @@ class Availability:
         if self.relay_down_since_ms is None or self.chain_down_since_ms is None:
             return None
         return max(self.relay_down_since_ms, self.chain_down_since_ms)
+
+
+class Watchdog:
+    """Notes who answers, from every call that is made and from probes when none is, and tells outages."""
+
+    def __init__(self, store: Store, relay: Relay, chain: Chain, clock: Clock, delivery: Delivery) -> None:
+        self._store = store
+        self._relay = relay
+        self._chain = chain
+        self._clock = clock
+        self._delivery = delivery
+        self._availability = Availability()
+        self._outage: Outage | None = None
+
+    async def resume(self) -> None:
+        """Take up an outage that a restart fell into; it ends when either side answers."""
+        outage = await self._store.run(_open_outage)
+        if outage is not None:
+            self._outage = outage
+            self._availability = Availability(outage.since_ms, outage.since_ms)
+
+    @property
+    def available(self) -> bool:
+        """Whether relay or chain answers."""
+        return self._availability.outage_since_ms is None
+
+    @property
+    def relay_is_gone(self) -> bool:
+        """Whether the relay did not answer the last time."""
+        return self._availability.relay_down_since_ms is not None
+
+    async def probe(self) -> None:
+        """Ask both sides how they are when nothing else does."""
+        await self.reached(relay=await self._relay.health())
+        try:
+            await self._chain.tip_height()
+        except ChainUnavailable:
+            await self.reached(chain=False)
+        else:
+            await self.reached(chain=True)
+
+    async def reached(self, *, relay: bool | None = None, chain: bool | None = None) -> None:
+        """One side answered, or did not."""
+        now_ms = self._clock.now_ms()
+        if relay is not None:
+            self._availability.relay(reached=relay, now_ms=now_ms)
+        if chain is not None:
+            self._availability.chain(reached=chain, now_ms=now_ms)
+        since_ms = self._availability.outage_since_ms
+        if since_ms is not None and self._outage is None:
+            self._outage = Outage(0, since_ms, None)  # taken before the await, so that it is told once
+            self._outage = await self._store.run(lambda db: _begin_outage(db, since_ms, now_ms))
+            self._delivery.wake(outbox.OUTAGE_LANE)
+        elif since_ms is None and self._outage is not None and self._outage.outage_id:
+            ended, self._outage = self._outage, None
+            await self._store.run(lambda db: _end_outage(db, ended, now_ms))
+            self._delivery.wake(outbox.OUTAGE_LANE)
+
+
+def _open_outage(db: sqlite3.Connection) -> Outage | None:
+    query = "SELECT outage_id, since_ms FROM outages WHERE until_ms IS NULL ORDER BY outage_id DESC LIMIT 1"
+    row = db.execute(query).fetchone()
+    return None if row is None else Outage(row[0], row[1], None)
+
+
+def _begin_outage(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Outage:
+    outage_id = db.execute("INSERT INTO outages (since_ms) VALUES (?)", (since_ms,)).lastrowid
+    assert outage_id is not None
+    outage = Outage(outage_id, since_ms, None)
+    outbox.post(db, outbox.OUTAGE_LANE, outage, now_ms)
+    return outage
+
+
+def _end_outage(db: sqlite3.Connection, outage: Outage, now_ms: int) -> None:
+    db.execute("UPDATE outages SET until_ms = ? WHERE outage_id = ?", (now_ms, outage.outage_id))
+    outbox.post(db, outbox.OUTAGE_LANE, Outage(outage.outage_id, outage.since_ms, now_ms), now_ms)
