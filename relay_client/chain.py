@@ -266,10 +266,12 @@ class StacksApi:
         return found
 
     async def by_nonce(self, address: str, nonce: int) -> tuple[ChainTransaction, ...]:
-        """GET the address's mempool and confirmed transactions, newest first, until past `nonce`."""
-        found = [tx for tx in await self._listing(f"/extended/v1/address/{address}/mempool", 0) if tx.sender == address]
+        """GET what the address sent: its mempool, then its confirmed transactions, newest first, until past `nonce`."""
+        # By sender: the address's own mempool listing can be filled up by strangers who send to it.
+        pending = await self._listing(f"/extended/v1/tx/mempool?sender_address={address}&", 0)
+        found = [tx for tx in pending if tx.sender == address]
         for page in range(PAGES_MAX):
-            listed = await self._listing(f"/extended/v1/address/{address}/transactions", page * PAGE)
+            listed = await self._listing(f"/extended/v1/address/{address}/transactions?", page * PAGE)
             own = [tx for tx in listed if tx.sender == address]
             found += own
             if len(listed) < PAGE or any(tx.nonce <= nonce for tx in own):
@@ -325,7 +327,7 @@ class StacksApi:
         return read_broadcast(answer)
 
     async def _listing(self, path: str, offset: int) -> list[ChainTransaction]:
-        results = (await self._get(f"{path}?limit={PAGE}&offset={offset}")).fields.get("results")
+        results = (await self._get(f"{path}limit={PAGE}&offset={offset}")).fields.get("results")
         if not isinstance(results, list):
             raise ChainUnavailable("the answer is no list")
         return [tx for tx in map(read_transaction, results[:PAGE]) if tx is not None]

@@ -1,5 +1,6 @@
 """Settlements over the real devnet through real HTTP clients, on one clock that tests move, with crashes at will."""
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -52,6 +53,7 @@ class Wallets:
     outages: list[Outage] = field(default_factory=list)
     trouble: int = 0
     lose_acknowledgement: int = 0
+    arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def observe(self, observation: Observation) -> None:
         self._maybe_fail()
@@ -62,6 +64,8 @@ class Wallets:
         self._maybe_fail()
         known = self.credits.setdefault(credit.payment_id, credit)
         assert known == credit
+        async with self.arrived:
+            self.arrived.notify_all()
         if self.lose_acknowledgement:
             self.lose_acknowledgement -= 1
             raise ConnectionError("the reply got lost")
@@ -73,6 +77,11 @@ class Wallets:
     async def payments_unavailable(self, outage: Outage) -> None:
         self._maybe_fail()
         self.outages.append(outage)
+
+    async def credited(self, count: int) -> None:
+        """Wait until that many payments are credited."""
+        async with asyncio.timeout(20), self.arrived:
+            await self.arrived.wait_for(lambda: len(self.credits) >= count)
 
     def _maybe_fail(self) -> None:
         if self.trouble:
