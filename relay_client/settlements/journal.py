@@ -57,13 +57,13 @@ def recall(db: sqlite3.Connection, shown: Presentation) -> Payment | None:
     Raises payment_identifier_conflict when its identifier came with another body, payment_target_conflict when its bytes
     came for another wallet or purpose.
     """
-    origin = shown.payment.origin
+    origin, payment_id = shown.payment.origin, payment_id_of(shown.payment.identity)
     if shown.identifier is not None:
-        query = "SELECT body_hash FROM identifiers WHERE origin = ? AND identifier = ?"
+        query = "SELECT body_hash, payment_id FROM identifiers WHERE origin = ? AND identifier = ?"
         row = db.execute(query, (origin, shown.identifier)).fetchone()
-        if row is not None and row[0] != shown.body_hash:
+        if row is not None and row != (shown.body_hash, payment_id):
             raise SatboxError("payment_identifier_conflict")
-    payment = load(db, payment_id_of(shown.payment.identity))
+    payment = load(db, payment_id)
     if payment is None:
         return None
     if payment.identity != shown.payment.identity:

@@ -1,0 +1,176 @@
+"""The store's promises, and the journal's transactions one by one."""
+
+import asyncio
+import sqlite3
+
+import pytest
+from payment_builders import PAY_TO, SBTC, sbtc_payment, stx_payment
+from settlement_bench import presentation
+
+from operations.errors import SatboxError
+from relay_client.chain import ChainPhase, ChainTransaction, Movement
+from relay_client.settlements import Policy, Store, journal, outbox
+from relay_client.settlements.schema import MIGRATIONS, migrate
+from relay_client.settlements.store import StoreClosed
+from relay_client.sink import Credit
+from relay_client.states import IllegalMove, Observation
+
+NOW = 1_800_000_000_000
+POLICY = Policy()
+
+
+@pytest.fixture
+def db():
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    migrate(connection)
+    yield connection
+    connection.close()
+
+
+def opened(db, tx, **changes):
+    return journal.open_attempt(db, presentation(tx, **changes), POLICY, NOW).payment
+
+
+def on_chain(payment, *, asset_id="own", recipient=PAY_TO, amount=None, txid=None, sender=None):
+    move = Movement(
+        payment.asset_id if asset_id == "own" else asset_id,
+        sender or payment.origin, recipient, payment.amount if amount is None else amount,
+    )  # fmt: skip
+    return ChainTransaction(
+        txid or payment.txid or "ab" * 32, ChainPhase.SUCCESS, "success", payment.origin, payment.nonce, False,
+        block_height=7, movements=(move,), events_complete=True,
+    )  # fmt: skip
+
+
+def counts(db):
+    return tuple(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("payments", "credits"))
+
+
+def test_what_is_credited_is_the_amount_of_the_event(db):
+    payment = opened(db, sbtc_payment(250))
+    assert journal.confirm(db, payment.payment_id, on_chain(payment, amount=240), NOW).credited_usat == 240_000_000
+    quoted = opened(db, stx_payment(1_000_000, nonce=1))
+    assert journal.confirm(db, quoted.payment_id, on_chain(quoted, amount=999_999), NOW).credited_usat == 999_999_000
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{"asset_id": None}, {"asset_id": f"{SBTC.contract}::sbtc-token-locked"}, {"recipient": "SOMEBODY"},
+     {"sender": "SOMEBODY"}, {"amount": 0}],
+)  # fmt: skip
+def test_an_event_that_does_not_pay_us_credits_nothing_and_fails_the_payment(db, event):
+    payment = opened(db, sbtc_payment())
+    after = journal.confirm(db, payment.payment_id, on_chain(payment, **event), NOW)
+    assert (after.state, after.terminal_reason, after.credited_usat) == ("failed", "chain_abort", 0)
+    assert counts(db) == (1, 0)
+
+
+def test_confirmed_again_and_again_it_is_credited_once(db):
+    payment = opened(db, sbtc_payment())
+    first = journal.confirm(db, payment.payment_id, on_chain(payment), NOW)
+    assert journal.confirm(db, payment.payment_id, on_chain(payment), NOW + 1) == first
+    letters = db.execute("SELECT count(*) FROM outbox WHERE kind = 'credit'").fetchone()
+    assert letters == (1,)
+
+
+def test_one_nonce_is_credited_once_for_ever(db):
+    one, two = opened(db, sbtc_payment(memo="one")), opened(db, sbtc_payment(memo="two"))
+    journal.confirm(db, one.payment_id, on_chain(one), NOW)
+    after = journal.confirm(db, two.payment_id, on_chain(two), NOW)
+    assert (after.state, after.terminal_reason) == ("replaced", "superseded")
+    assert counts(db) == (2, 1)
+
+
+def test_one_txid_is_credited_once_for_ever(db):
+    one, two = opened(db, sbtc_payment()), opened(db, sbtc_payment(nonce=1))
+    journal.confirm(db, one.payment_id, on_chain(one), NOW)
+    after = journal.confirm(db, two.payment_id, on_chain(two, txid=one.txid), NOW)
+    assert after.state == "replaced"
+    assert counts(db) == (2, 1)
+
+
+def test_the_credit_goes_out_before_what_held_the_sandbox_up_is_released(db):
+    payment = opened(db, sbtc_payment())
+    journal.seen_in_mempool(db, payment.payment_id, None, Observation.RELAY_ACCEPTED, POLICY, NOW)
+    journal.confirm(db, payment.payment_id, on_chain(payment), NOW)
+    kinds = [kind for (kind,) in db.execute("SELECT kind FROM outbox ORDER BY seq")]
+    assert kinds == ["observe", "credit", "observe"]
+
+
+def test_a_newer_observation_takes_the_place_of_one_not_delivered(db):
+    payment = opened(db, sbtc_payment())
+    journal.held(db, payment.payment_id, "gap", NOW)
+    journal.seen_in_mempool(db, payment.payment_id, None, Observation.CHAIN_PENDING, POLICY, NOW)
+    letter = outbox.next_letter(db, payment.payment_id)
+    assert letter is not None
+    assert letter.message.state == "mempool"
+    assert outbox.acknowledge(db, letter, NOW) is None
+
+
+def test_letters_read_back_as_they_were_written(db):
+    payment = opened(db, sbtc_payment())
+    journal.confirm(db, payment.payment_id, on_chain(payment), NOW)
+    letter = outbox.next_letter(db, payment.payment_id)
+    assert letter is not None
+    assert letter.message == Credit(
+        payment.payment_id, payment.address, payment.origin, 250_000_000, "sBTC", 250, payment.txid, 7, NOW
+    )
+
+
+def test_an_end_is_an_end(db):
+    payment = opened(db, sbtc_payment())
+    journal.confirm(db, payment.payment_id, on_chain(payment), NOW)
+    with pytest.raises(IllegalMove):
+        journal.call_begins(db, payment.payment_id, NOW)
+
+
+def test_a_reversal_is_written_once(db):
+    payment = opened(db, sbtc_payment())
+    journal.confirm(db, payment.payment_id, on_chain(payment), NOW)
+    first = journal.reverse(db, payment.payment_id, "gone", NOW)
+    assert journal.reverse(db, payment.payment_id, "gone", NOW) == first
+    assert db.execute("SELECT count(*) FROM outbox WHERE kind = 'reverse'").fetchone() == (1,)
+
+
+def test_an_identifier_of_another_payment_is_a_conflict_even_with_the_same_body_hash(db):
+    opened(db, sbtc_payment(), identifier="i" * 16)
+    with pytest.raises(SatboxError) as caught:
+        opened(db, sbtc_payment(nonce=1), identifier="i" * 16)
+    assert caught.value.code == "payment_identifier_conflict"
+
+
+def test_a_file_of_a_newer_program_is_refused(db):
+    db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    with pytest.raises(RuntimeError, match="newer"):
+        migrate(db)
+
+
+async def test_work_that_raises_is_undone_alone(tmp_path):
+    store = Store(tmp_path / "s.sqlite")
+
+    def insert(db):
+        db.execute("INSERT INTO outages (since_ms) VALUES (1)")
+
+    def insert_and_raise(db):
+        insert(db)
+        raise ValueError("no")
+
+    outcomes = await asyncio.gather(
+        store.run(insert), store.run(insert_and_raise), store.run(insert), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [type(None), ValueError, type(None)]
+    assert await store.run(lambda db: db.execute("SELECT count(*) FROM outages").fetchone()) == (2,)
+    store.close()
+    with pytest.raises(StoreClosed):
+        await store.run(insert)
+
+
+async def test_what_was_answered_is_on_disk(tmp_path):
+    store = Store(tmp_path / "s.sqlite")
+    await store.run(lambda db: db.execute("INSERT INTO outages (since_ms) VALUES (7)").lastrowid)
+    other = sqlite3.connect(tmp_path / "s.sqlite")
+    assert other.execute("SELECT since_ms FROM outages").fetchone() == (7,)
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    other.close()
+    store.close()
