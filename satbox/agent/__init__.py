@@ -1,0 +1,1 @@
+"""An agent: its two keys, what it signs with them, and the payments it makes."""

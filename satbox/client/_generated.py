@@ -1,0 +1,536 @@
+"""One method per operation, async and sync.
+
+Generated from the operation registry by `python -m satbox.client.generate`; do not edit.
+"""
+
+from typing import Literal
+
+from operations import models as m
+from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload
+
+
+class Operations(Calls):
+    """Every operation of the service, as a coroutine."""
+
+    async def gate_challenge(self, *, btc_address: str, stx_address: str, scope: str = "owner") -> m.Challenge:
+        """Get a challenge to prove a pair of Bitcoin and Stacks addresses.
+
+        Errors: btc_address_unsupported, btc_network_mismatch, stx_address_invalid, stx_network_mismatch.
+        """
+        return await self._call(
+            "gate.challenge", m.Challenge, btc_address=btc_address, stx_address=stx_address, scope=scope
+        )
+
+    async def gate_prove(self, *, challenge: str, btc_signature: str, stx_signature: str) -> m.GatePass:
+        """Trade both signatures over a challenge for a gate pass.
+
+        Errors: challenge_invalid, challenge_expired, challenge_replayed, btc_signature_invalid,
+        stx_signature_invalid, signature_high_s, pair_not_registered, pair_mismatch, level_too_low,
+        registry_unavailable.
+        """
+        return await self._call(
+            "gate.prove", m.GatePass, challenge=challenge, btc_signature=btc_signature, stx_signature=stx_signature
+        )
+
+    async def gate_revoke(self) -> m.Revoked:
+        """Void every gate pass issued for your wallet so far.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing.
+        """
+        return await self._call("gate.revoke", m.Revoked)
+
+    async def sandbox_quote(self, *, sats: int | None = None, seconds: int | None = None) -> m.Quote:
+        """See what sats or seconds cost in each asset; nothing is bought."""
+        return await self._call("sandbox.quote", m.Quote, sats=sats, seconds=seconds)
+
+    async def sandbox_create(
+        self,
+        *,
+        sats: int | None = None,
+        seconds: int | None = None,
+        size_class: Literal["nano", "small", "medium"] = "small",
+        image: str = "base",
+        environment: dict[str, str] | None = None,
+        max_sats: int | None = None,
+        asset: str | None = None,
+        sponsored: bool = False,
+    ) -> m.Paid:
+        """Create your wallet's sandbox; answers 402 with offers until it is paid.
+
+        Pays within `max_sats` (default: the client's), once: after a lost answer the same signed bytes are repeated.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, payment_required,
+        payment_malformed, payment_version_unsupported, payment_v1_unsupported, payment_identifier_invalid,
+        payment_identifier_conflict, payment_target_conflict, payment_wrong_network, payment_multisig_unsupported,
+        payment_payload_unsupported, payment_wrong_asset, payment_wrong_recipient, payment_amount_insufficient,
+        payment_signature_invalid, payment_sender_mismatch, payment_to_self, payment_post_conditions_abort,
+        payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_insufficient_funds, payment_refused,
+        payment_failed, quote_expired, quote_invalid, asset_not_offered, payer_on_hold, no_capacity, node_unavailable,
+        already_exists.
+        """
+        return await self._pay(
+            "sandbox.create",
+            PaymentTerms(max_sats, asset, sponsored),
+            sats=sats,
+            seconds=seconds,
+            size_class=size_class,
+            image=image,
+            environment=environment,
+        )
+
+    async def sandbox_extend(
+        self,
+        *,
+        sats: int | None = None,
+        seconds: int | None = None,
+        address: str | None = None,
+        max_sats: int | None = None,
+        asset: str | None = None,
+        sponsored: bool = False,
+    ) -> m.Paid:
+        """Pay more time for your sandbox, or for somebody else's as a gift; wakes a reaped one.
+
+        Pays within `max_sats` (default: the client's), once: after a lost answer the same signed bytes are repeated.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, payment_required,
+        payment_malformed, payment_version_unsupported, payment_v1_unsupported, payment_identifier_invalid,
+        payment_identifier_conflict, payment_target_conflict, payment_wrong_network, payment_multisig_unsupported,
+        payment_payload_unsupported, payment_wrong_asset, payment_wrong_recipient, payment_amount_insufficient,
+        payment_signature_invalid, payment_sender_mismatch, payment_to_self, payment_post_conditions_abort,
+        payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_insufficient_funds, payment_refused,
+        payment_failed, quote_expired, quote_invalid, asset_not_offered, payer_on_hold, no_capacity, node_unavailable,
+        wallet_not_found.
+        """
+        return await self._pay(
+            "sandbox.extend", PaymentTerms(max_sats, asset, sponsored), sats=sats, seconds=seconds, address=address
+        )
+
+    async def payment_status(self, payment_id: str) -> m.PaymentStatus:
+        """See where a payment stands.
+
+        Errors: payment_not_found.
+        """
+        return await self._call("payment.status", m.PaymentStatus, payment_id=payment_id)
+
+    async def sandbox_status(self, *, address: str | None = None, fresh: bool = False) -> m.SandboxStatus:
+        """See the sandbox's state, balance and how long it lasts.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return await self._call("sandbox.status", m.SandboxStatus, address=address, fresh=fresh)
+
+    async def sandbox_exec(
+        self,
+        *,
+        address: str | None = None,
+        argv: list[str] | None = None,
+        shell: str | None = None,
+        cwd: str = "/workspace",
+        env: dict[str, str] | None = None,
+        stdin: str | None = None,
+        timeout_seconds: float = 60,
+        output_limit_bytes: int = 1048576,
+        stream: bool = False,
+    ) -> m.ExecResult:
+        """Run a command in your sandbox.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable.
+        """
+        return await self._call(
+            "sandbox.exec",
+            m.ExecResult,
+            address=address,
+            argv=argv,
+            shell=shell,
+            cwd=cwd,
+            env=env,
+            stdin=stdin,
+            timeout_seconds=timeout_seconds,
+            output_limit_bytes=output_limit_bytes,
+            stream=stream,
+        )
+
+    async def files_read(self, path: str, *, address: str | None = None) -> bytes:
+        """Read a file.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
+        path_forbidden.
+        """
+        return await self._download("files.read", path=path, address=address)
+
+    async def files_write(self, path: str, data: Upload, *, address: str | None = None) -> m.Done:
+        """Write a file.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
+        path_forbidden, disk_full, body_too_large.
+        """
+        return await self._upload("files.write", m.Done, data, path=path, address=address)
+
+    async def files_delete(self, path: str, *, address: str | None = None) -> m.Done:
+        """Delete a file or a directory with all in it.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
+        path_forbidden.
+        """
+        return await self._call("files.delete", m.Done, path=path, address=address)
+
+    async def files_list(self, path: str, *, address: str | None = None) -> m.FileList:
+        """List a directory.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
+        path_forbidden.
+        """
+        return await self._call("files.list", m.FileList, path=path, address=address)
+
+    async def files_stat(self, path: str, *, address: str | None = None) -> m.FileInfo:
+        """See what a path is.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
+        path_forbidden.
+        """
+        return await self._call("files.stat", m.FileInfo, path=path, address=address)
+
+    async def files_mkdir(self, path: str, *, address: str | None = None) -> m.Done:
+        """Make a directory and its parents.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
+        path_forbidden.
+        """
+        return await self._call("files.mkdir", m.Done, path=path, address=address)
+
+    async def files_move(self, path: str, to: str, *, address: str | None = None) -> m.Done:
+        """Move or rename a file.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
+        path_forbidden, path_exists.
+        """
+        return await self._call("files.move", m.Done, path=path, to=to, address=address)
+
+    async def sandbox_wake(
+        self, *, address: str | None = None, size_class: Literal["nano", "small", "medium"] | None = None
+    ) -> m.SandboxStatus:
+        """Start a reaped sandbox on the credit that is left.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found,
+        credit_insufficient, no_capacity, start_failed.
+        """
+        return await self._call("sandbox.wake", m.SandboxStatus, address=address, size_class=size_class)
+
+    async def sandbox_reap(self, *, address: str | None = None, destroy: bool = False) -> m.SandboxStatus:
+        """Stop the sandbox and stop paying; the workspace and the credit are kept.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return await self._call("sandbox.reap", m.SandboxStatus, address=address, destroy=destroy)
+
+    async def sandbox_ledger(self, *, address: str | None = None, after: int = 0, limit: int = 200) -> m.Ledger:
+        """Read your journal: every deposit and charge, hash-chained.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return await self._call("sandbox.ledger", m.Ledger, address=address, after=after, limit=limit)
+
+    async def sandbox_meter(self, *, address: str | None = None) -> m.MeterExplanation:
+        """Check every charge by hand: spans, rate, remainders and sum.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return await self._call("sandbox.meter", m.MeterExplanation, address=address)
+
+    async def sandbox_events(
+        self, *, address: str | None = None, after: int = 0, limit: int = 200, follow: bool = False
+    ) -> m.Events:
+        """Follow what happens to your wallet.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return await self._call("sandbox.events", m.Events, address=address, after=after, limit=limit, follow=follow)
+
+    async def operator_rate(self, address: str, rate_usat_per_second: int) -> m.SandboxStatus:
+        """Set the rate of one wallet.
+
+        Errors: operator_only, wallet_not_found.
+        """
+        return await self._call(
+            "operator.rate", m.SandboxStatus, address=address, rate_usat_per_second=rate_usat_per_second
+        )
+
+    async def service_health(self) -> m.Health:
+        """See whether the service and its parts work."""
+        return await self._call("service.health", m.Health)
+
+    async def service_metrics(self) -> str:
+        """Counters and histograms in Prometheus text."""
+        return await self._text("service.metrics")
+
+
+class SyncOperations(SyncCalls[Operations]):
+    """The same, blocking."""
+
+    def gate_challenge(self, *, btc_address: str, stx_address: str, scope: str = "owner") -> m.Challenge:
+        """Get a challenge to prove a pair of Bitcoin and Stacks addresses.
+
+        Errors: btc_address_unsupported, btc_network_mismatch, stx_address_invalid, stx_network_mismatch.
+        """
+        return self._run(self._client.gate_challenge(btc_address=btc_address, stx_address=stx_address, scope=scope))
+
+    def gate_prove(self, *, challenge: str, btc_signature: str, stx_signature: str) -> m.GatePass:
+        """Trade both signatures over a challenge for a gate pass.
+
+        Errors: challenge_invalid, challenge_expired, challenge_replayed, btc_signature_invalid,
+        stx_signature_invalid, signature_high_s, pair_not_registered, pair_mismatch, level_too_low,
+        registry_unavailable.
+        """
+        return self._run(
+            self._client.gate_prove(challenge=challenge, btc_signature=btc_signature, stx_signature=stx_signature)
+        )
+
+    def gate_revoke(self) -> m.Revoked:
+        """Void every gate pass issued for your wallet so far.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing.
+        """
+        return self._run(self._client.gate_revoke())
+
+    def sandbox_quote(self, *, sats: int | None = None, seconds: int | None = None) -> m.Quote:
+        """See what sats or seconds cost in each asset; nothing is bought."""
+        return self._run(self._client.sandbox_quote(sats=sats, seconds=seconds))
+
+    def sandbox_create(
+        self,
+        *,
+        sats: int | None = None,
+        seconds: int | None = None,
+        size_class: Literal["nano", "small", "medium"] = "small",
+        image: str = "base",
+        environment: dict[str, str] | None = None,
+        max_sats: int | None = None,
+        asset: str | None = None,
+        sponsored: bool = False,
+    ) -> m.Paid:
+        """Create your wallet's sandbox; answers 402 with offers until it is paid.
+
+        Pays within `max_sats` (default: the client's), once: after a lost answer the same signed bytes are repeated.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, payment_required,
+        payment_malformed, payment_version_unsupported, payment_v1_unsupported, payment_identifier_invalid,
+        payment_identifier_conflict, payment_target_conflict, payment_wrong_network, payment_multisig_unsupported,
+        payment_payload_unsupported, payment_wrong_asset, payment_wrong_recipient, payment_amount_insufficient,
+        payment_signature_invalid, payment_sender_mismatch, payment_to_self, payment_post_conditions_abort,
+        payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_insufficient_funds, payment_refused,
+        payment_failed, quote_expired, quote_invalid, asset_not_offered, payer_on_hold, no_capacity, node_unavailable,
+        already_exists.
+        """
+        return self._run(
+            self._client.sandbox_create(
+                sats=sats,
+                seconds=seconds,
+                size_class=size_class,
+                image=image,
+                environment=environment,
+                max_sats=max_sats,
+                asset=asset,
+                sponsored=sponsored,
+            )
+        )
+
+    def sandbox_extend(
+        self,
+        *,
+        sats: int | None = None,
+        seconds: int | None = None,
+        address: str | None = None,
+        max_sats: int | None = None,
+        asset: str | None = None,
+        sponsored: bool = False,
+    ) -> m.Paid:
+        """Pay more time for your sandbox, or for somebody else's as a gift; wakes a reaped one.
+
+        Pays within `max_sats` (default: the client's), once: after a lost answer the same signed bytes are repeated.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, payment_required,
+        payment_malformed, payment_version_unsupported, payment_v1_unsupported, payment_identifier_invalid,
+        payment_identifier_conflict, payment_target_conflict, payment_wrong_network, payment_multisig_unsupported,
+        payment_payload_unsupported, payment_wrong_asset, payment_wrong_recipient, payment_amount_insufficient,
+        payment_signature_invalid, payment_sender_mismatch, payment_to_self, payment_post_conditions_abort,
+        payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_insufficient_funds, payment_refused,
+        payment_failed, quote_expired, quote_invalid, asset_not_offered, payer_on_hold, no_capacity, node_unavailable,
+        wallet_not_found.
+        """
+        return self._run(
+            self._client.sandbox_extend(
+                sats=sats, seconds=seconds, address=address, max_sats=max_sats, asset=asset, sponsored=sponsored
+            )
+        )
+
+    def payment_status(self, payment_id: str) -> m.PaymentStatus:
+        """See where a payment stands.
+
+        Errors: payment_not_found.
+        """
+        return self._run(self._client.payment_status(payment_id))
+
+    def sandbox_status(self, *, address: str | None = None, fresh: bool = False) -> m.SandboxStatus:
+        """See the sandbox's state, balance and how long it lasts.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return self._run(self._client.sandbox_status(address=address, fresh=fresh))
+
+    def sandbox_exec(
+        self,
+        *,
+        address: str | None = None,
+        argv: list[str] | None = None,
+        shell: str | None = None,
+        cwd: str = "/workspace",
+        env: dict[str, str] | None = None,
+        stdin: str | None = None,
+        timeout_seconds: float = 60,
+        output_limit_bytes: int = 1048576,
+        stream: bool = False,
+    ) -> m.ExecResult:
+        """Run a command in your sandbox.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable.
+        """
+        return self._run(
+            self._client.sandbox_exec(
+                address=address,
+                argv=argv,
+                shell=shell,
+                cwd=cwd,
+                env=env,
+                stdin=stdin,
+                timeout_seconds=timeout_seconds,
+                output_limit_bytes=output_limit_bytes,
+                stream=stream,
+            )
+        )
+
+    def files_read(self, path: str, *, address: str | None = None) -> bytes:
+        """Read a file.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
+        path_forbidden.
+        """
+        return self._run(self._client.files_read(path, address=address))
+
+    def files_write(self, path: str, data: Upload, *, address: str | None = None) -> m.Done:
+        """Write a file.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
+        path_forbidden, disk_full, body_too_large.
+        """
+        return self._run(self._client.files_write(path, data, address=address))
+
+    def files_delete(self, path: str, *, address: str | None = None) -> m.Done:
+        """Delete a file or a directory with all in it.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
+        path_forbidden.
+        """
+        return self._run(self._client.files_delete(path, address=address))
+
+    def files_list(self, path: str, *, address: str | None = None) -> m.FileList:
+        """List a directory.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
+        path_forbidden.
+        """
+        return self._run(self._client.files_list(path, address=address))
+
+    def files_stat(self, path: str, *, address: str | None = None) -> m.FileInfo:
+        """See what a path is.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
+        path_forbidden.
+        """
+        return self._run(self._client.files_stat(path, address=address))
+
+    def files_mkdir(self, path: str, *, address: str | None = None) -> m.Done:
+        """Make a directory and its parents.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
+        path_forbidden.
+        """
+        return self._run(self._client.files_mkdir(path, address=address))
+
+    def files_move(self, path: str, to: str, *, address: str | None = None) -> m.Done:
+        """Move or rename a file.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
+        path_forbidden, path_exists.
+        """
+        return self._run(self._client.files_move(path, to, address=address))
+
+    def sandbox_wake(
+        self, *, address: str | None = None, size_class: Literal["nano", "small", "medium"] | None = None
+    ) -> m.SandboxStatus:
+        """Start a reaped sandbox on the credit that is left.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found,
+        credit_insufficient, no_capacity, start_failed.
+        """
+        return self._run(self._client.sandbox_wake(address=address, size_class=size_class))
+
+    def sandbox_reap(self, *, address: str | None = None, destroy: bool = False) -> m.SandboxStatus:
+        """Stop the sandbox and stop paying; the workspace and the credit are kept.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return self._run(self._client.sandbox_reap(address=address, destroy=destroy))
+
+    def sandbox_ledger(self, *, address: str | None = None, after: int = 0, limit: int = 200) -> m.Ledger:
+        """Read your journal: every deposit and charge, hash-chained.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return self._run(self._client.sandbox_ledger(address=address, after=after, limit=limit))
+
+    def sandbox_meter(self, *, address: str | None = None) -> m.MeterExplanation:
+        """Check every charge by hand: spans, rate, remainders and sum.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return self._run(self._client.sandbox_meter(address=address))
+
+    def sandbox_events(
+        self, *, address: str | None = None, after: int = 0, limit: int = 200, follow: bool = False
+    ) -> m.Events:
+        """Follow what happens to your wallet.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return self._run(self._client.sandbox_events(address=address, after=after, limit=limit, follow=follow))
+
+    def operator_rate(self, address: str, rate_usat_per_second: int) -> m.SandboxStatus:
+        """Set the rate of one wallet.
+
+        Errors: operator_only, wallet_not_found.
+        """
+        return self._run(self._client.operator_rate(address, rate_usat_per_second))
+
+    def service_health(self) -> m.Health:
+        """See whether the service and its parts work."""
+        return self._run(self._client.service_health())
+
+    def service_metrics(self) -> str:
+        """Counters and histograms in Prometheus text."""
+        return self._run(self._client.service_metrics())

@@ -1,0 +1,104 @@
+"""Calls with identity: the right token on every request, proven anew once when the gate does not take it any more."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import aiohttp
+
+from operations import models as m
+from operations.errors import SatboxError
+from operations.registry import Auth
+from satbox.client.answers import Answer, error_of, has_error
+from satbox.client.calls import Upload
+from satbox.client.passes import PassCache
+from satbox.client.requests import Request
+from satbox.client.settings import ClientSettings
+from satbox.client.transport import Transport, refuse_errors
+from satbox.client.uploads import is_repeatable, pieces
+
+RENEWABLE = frozenset({"pass_missing", "pass_expired", "pass_revoked", "pass_invalid"})
+Result = TypeVar("Result")
+
+
+class Caller:
+    """Sends requests for one client. `prove` gets a new pass; without it only open operations work."""
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        transport: Transport,
+        passes: PassCache,
+        prove: Callable[[], Awaitable[m.GatePass]] | None,
+    ) -> None:
+        self._settings = settings
+        self._transport = transport
+        self._passes = passes
+        self._prove = prove
+
+    async def _token(self, request: Request) -> str | None:
+        if not request.needs_pass:
+            return None
+        operator = self._settings.operator_token
+        if request.operation.auth is Auth.OPERATOR or self._prove is None:
+            if operator is None and request.operation.auth is Auth.OPERATOR:
+                raise SatboxError("operator_only", hint="Give the operator's token.")
+            return operator
+        kept = self._passes.get()
+        return (kept or await self._prove()).token
+
+    def _may_renew(self, request: Request) -> bool:
+        return request.needs_pass and self._prove is not None and request.operation.auth is not Auth.OPERATOR
+
+    async def _headers(self, request: Request, extra: Mapping[str, str]) -> dict[str, str]:
+        token = await self._token(request)
+        return {**extra} if token is None else {**extra, "Authorization": f"Bearer {token}"}
+
+    async def send(
+        self,
+        request: Request,
+        *,
+        headers: Mapping[str, str] | None = None,
+        data: Upload | None = None,
+        total_seconds: float | None = None,
+    ) -> Answer:
+        """One whole answer, errors included. Raises unreachable."""
+        for is_last in (False, True):
+            answer = await self._transport.send(
+                request.operation.method,
+                request.path,
+                query=request.query,
+                headers=await self._headers(request, headers or {}),
+                json=request.json,
+                data=None if data is None else pieces(data),
+                total_seconds=total_seconds,
+            )
+            can_repeat = not is_last and self._may_renew(request) and is_repeatable(data)
+            if not (can_repeat and answer.status == 401 and has_error(answer) and error_of(answer).code in RENEWABLE):
+                break
+            self._passes.drop()
+        return answer
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, request: Request, *, headers: Mapping[str, str] | None = None, total_seconds: float | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A successful response to read piece by piece. Raises the gate's error, or unreachable."""
+        for is_last in (False, True):
+            try:
+                async with self._transport.open(
+                    request.operation.method,
+                    request.path,
+                    query=request.query,
+                    headers=await self._headers(request, headers or {}),
+                    json=request.json,
+                    total_seconds=total_seconds,
+                ) as response:
+                    await refuse_errors(response)
+                    is_last = True  # from here on an error is the reader's, not the pass's
+                    yield response
+                    return
+            except SatboxError as error:
+                if is_last or error.code not in RENEWABLE or not self._may_renew(request):
+                    raise
+                self._passes.drop()

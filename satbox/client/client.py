@@ -1,0 +1,215 @@
+"""The async client."""
+
+import asyncio
+import base64
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from operations import models as m
+from operations.errors import SatboxError
+from satbox.agent.journal import FileJournal, Journal, MemoryJournal, OpenPayment
+from satbox.agent.keystore import Agent
+from satbox.agent.paying import Limits, Payer, StacksApi
+from satbox.agent.signing import Expected, sign_challenge
+from satbox.client._generated import Operations
+from satbox.client.answers import Answer, error_of, model_of
+from satbox.client.caller import Caller
+from satbox.client.calls import Output, PaymentTerms, Upload
+from satbox.client.passes import PassCache
+from satbox.client.purchase import Purchases, Surroundings
+from satbox.client.requests import request_for
+from satbox.client.settings import DEFAULT_GATE, ClientSettings
+from satbox.client.streams import ExecEvent, Streams
+from satbox.client.transport import Transport
+
+POLL_SECONDS = 0.5
+POLL_SECONDS_MAX = 5.0
+_FAILED = frozenset({"failed", "replaced", "not_found"})
+
+
+class Client(Operations):
+    """One agent's way to one gate: proves by itself, pays by itself within `max_sats`, never pays twice for one request.
+
+    Everything that goes wrong is a SatboxError; branch on its `code`. Besides the gate's codes there are `unreachable`,
+    `max_sats_exceeded` and `ambiguous` (a payment was sent and nobody said what became of it: repeat the call, or `resume`).
+    """
+
+    def __init__(
+        self,
+        gate: str | ClientSettings = DEFAULT_GATE,
+        *,
+        agent: Agent | None = None,
+        now_seconds: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.settings = gate if isinstance(gate, ClientSettings) else ClientSettings(gate=gate)
+        self.agent = agent
+        self._now = now_seconds
+        self._sleep = sleep
+        self._transport = Transport(self.settings.gate_url, self.settings.timeouts)
+        folder = agent.folder if agent is not None else None
+        passes = PassCache(
+            None if folder is None else folder / "passes.json",
+            f"{self.settings.gate_url} {self.settings.network.value}",
+            now_seconds,
+        )
+        self._passes = passes
+        self._proving = asyncio.Lock()
+        self._caller = Caller(self.settings, self._transport, passes, None if agent is None else self._renewed)
+        self._streams = Streams(self._caller, self.settings.timeouts, sleep)
+        journal: Journal = MemoryJournal() if folder is None else FileJournal(folder)
+        self._purchases = Purchases(
+            gate=str(self.settings.gate_url),
+            network=self.settings.network,
+            journal=journal,
+            signer=self._payer(),
+            send=self._send_paid,
+            look_up=self.payment_status,
+            look_at=self._sandbox_of,
+            around=Surroundings(now_seconds, sleep),
+        )
+
+    def _payer(self) -> Payer | None:
+        if self.agent is None:
+            return None
+        chain = StacksApi(self.settings.stacks_api_url, self._transport.session)
+        return Payer(self.agent.stacks_key, chain, lambda: f"x402:{secrets.token_urlsafe(18)}")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()
+
+    # Identity
+
+    async def prove(self, *, scope: str = "owner") -> m.GatePass:
+        """Prove the agent's keys: get a challenge, check and sign it, trade it for a pass, and keep that."""
+        if self.agent is None:
+            raise SatboxError("pass_missing", "No agent's keys were given to prove.", hint="Client(agent=...)")
+        settings = self.settings
+        pair = self.agent.addresses(settings.network)
+        challenge = await self.gate_challenge(btc_address=pair.btc, stx_address=pair.stx, scope=scope)
+        expected = Expected(settings.network, scope, settings.expected_deployment, self._now())
+        proof = sign_challenge(self.agent, challenge, expected)
+        gate_pass = await self.gate_prove(
+            challenge=challenge.challenge, btc_signature=proof.btc_signature, stx_signature=proof.stx_signature
+        )
+        if scope == "owner":
+            self._passes.put(gate_pass)
+        return gate_pass
+
+    async def _renewed(self) -> m.GatePass:
+        """A pass, proven once however many requests want one."""
+        async with self._proving:
+            return self._passes.get() or await self.prove()
+
+    # Calls, for the generated methods
+
+    async def _call(self, name: str, output: type[Output], **values: Any) -> Output:
+        request = request_for(name, values)
+        seconds = self.settings.timeouts.answer_seconds + float(request.values.get("timeout_seconds", 0))
+        return model_of(await self._caller.send(request, total_seconds=seconds), output)
+
+    async def _text(self, name: str, **values: Any) -> str:
+        return self._body(await self._caller.send(request_for(name, values))).decode("utf-8", "replace")
+
+    async def _download(self, name: str, **values: Any) -> bytes:
+        request = request_for(name, values)
+        return self._body(await self._caller.send(request, total_seconds=self.settings.timeouts.transfer_seconds))
+
+    @staticmethod
+    def _body(answer: Answer) -> bytes:
+        if not answer.is_ok:
+            raise error_of(answer)
+        return answer.body
+
+    async def _upload(self, name: str, output: type[Output], data: Upload, **values: Any) -> Output:
+        request = request_for(name, values)
+        seconds = self.settings.timeouts.transfer_seconds
+        return model_of(await self._caller.send(request, data=data, total_seconds=seconds), output)
+
+    async def _pay(self, name: str, terms: PaymentTerms, **values: Any) -> m.Paid:
+        request = request_for(name, values)
+        max_sats = self.settings.max_sats if terms.max_sats is None else terms.max_sats
+        return await self._purchases.buy(name, request.values, Limits(max_sats, terms.asset, terms.sponsored))
+
+    async def _send_paid(self, name: str, values: Mapping[str, Any], payment: str | None) -> Answer:
+        headers = {} if payment is None else {"payment-signature": payment}
+        seconds = self.settings.timeouts.paid_seconds
+        return await self._caller.send(request_for(name, values), headers=headers, total_seconds=seconds)
+
+    async def _sandbox_of(self, address: str | None) -> m.SandboxStatus:
+        return await self.sandbox_status(address=address, fresh=True)
+
+    # Payments
+
+    def open_payments(self) -> list[OpenPayment]:
+        """Payments that were sent and whose outcome is not known."""
+        return self._purchases.open_payments()
+
+    async def resume(self) -> list[m.Paid]:
+        """Send every open payment again, unchanged, until its outcome is known."""
+        return await self._purchases.resume()
+
+    async def wait_confirmed(self, payment_id: str, *, timeout_seconds: float = 600.0) -> m.PaymentStatus:
+        """Poll a payment until it is confirmed. Raises payment_failed when it never will be, timeout when it is not yet."""
+        give_up, pause = self._now() + timeout_seconds, POLL_SECONDS
+        while True:
+            status = await self.payment_status(payment_id)
+            if status.status == "confirmed":
+                return status
+            if status.status in _FAILED:
+                raise SatboxError("payment_failed", details=status.model_dump(exclude_none=True))
+            if self._now() + pause > give_up:
+                raise SatboxError(
+                    "timeout", f"The payment is still {status.status}.", details={"paymentId": payment_id},
+                    funds_moved="unknown", hint="Do not pay again; keep polling its status.",
+                )  # fmt: skip
+            await self._sleep(pause)
+            pause = min(pause * 1.5, POLL_SECONDS_MAX)
+
+    # Streams
+
+    def events(self, *, address: str | None = None, after: int = 0) -> AsyncIterator[m.Event]:
+        """Follow a wallet's events, reconnecting as often as needed. Never ends by itself."""
+        return self._streams.events(address=address, after=after)
+
+    def exec_stream(
+        self,
+        *,
+        shell: str | None = None,
+        argv: list[str] | None = None,
+        stdin: bytes | None = None,
+        **options: Any,
+    ) -> AsyncIterator[ExecEvent]:
+        """Run a command and follow its output; the last event is `exit` and has the result."""
+        encoded = None if stdin is None else base64.b64encode(stdin).decode()
+        return self._streams.exec({"shell": shell, "argv": argv, "stdin": encoded, **options})
+
+    def read_stream(self, path: str, *, address: str | None = None) -> AsyncIterator[bytes]:
+        """Read a file of any size in pieces."""
+        return self._streams.read(path, address)
+
+    async def download(self, path: str, to: Path, *, address: str | None = None) -> int:
+        """Copy a file of any size out of the sandbox; its size in bytes."""
+        return await self._streams.download(path, to, address)
+
+    # Short names of the everyday operations.
+    create = Operations.sandbox_create
+    extend = Operations.sandbox_extend
+    status = Operations.sandbox_status
+    exec = Operations.sandbox_exec
+    wake = Operations.sandbox_wake
+    reap = Operations.sandbox_reap
+    upload = Operations.files_write

@@ -1,0 +1,132 @@
+"""What comes over time: events of a wallet, output of a command, files."""
+
+import asyncio
+import base64
+import json
+import os
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from operations import models as m
+from operations.errors import SatboxError
+from satbox.client.caller import Caller
+from satbox.client.requests import request_for
+from satbox.client.settings import Timeouts
+from satbox.client.sse import SseReader
+from satbox.client.transport import Lost, lines
+
+RECONNECTS_MAX = 6
+RECONNECT_SECONDS_MAX = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExecEvent:
+    """One step of a command: `data` for output, `result` for the end."""
+
+    kind: Literal["started", "stdout", "stderr", "exit"]
+    data: bytes = b""
+    result: m.ExecResult | None = None
+
+
+class Streams:
+    """Streaming calls of one client."""
+
+    def __init__(self, caller: Caller, timeouts: Timeouts, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self._caller = caller
+        self._timeouts = timeouts
+        self._sleep = sleep
+
+    async def events(self, *, address: str | None, after: int) -> AsyncIterator[m.Event]:
+        """Events as they happen, each once, over as many connections as it takes. Raises unreachable when none can be had."""
+        failures = 0
+        while True:
+            request = request_for("sandbox.events", {"address": address, "after": after, "follow": True})
+            headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+            try:
+                async with self._caller.stream(request, headers=headers) as response:
+                    reader = SseReader()
+                    async for line in lines(response):
+                        failures = 0
+                        found = reader.feed(line)
+                        if found is None:
+                            continue
+                        event = _event(found.data)
+                        if event.seq > after:
+                            after = event.seq
+                            yield event
+                lost = SatboxError("unreachable", "The gate keeps ending the stream of events.")
+            except Lost as error:
+                lost = error
+            failures += 1
+            if failures > RECONNECTS_MAX:
+                raise lost
+            await self._sleep(min(0.25 * 2**failures, RECONNECT_SECONDS_MAX))
+
+    async def exec(self, values: dict[str, Any]) -> AsyncIterator[ExecEvent]:
+        """A command's output as it appears, then its end. Raises timeout when the stream has no end."""
+        request = request_for("sandbox.exec", {**values, "stream": True})
+        total = float(request.values["timeout_seconds"]) + self._timeouts.answer_seconds
+        async with self._caller.stream(request, total_seconds=total) as response:
+            reader = SseReader()
+            async for line in lines(response):
+                found = reader.feed(line)
+                if found is None:
+                    continue
+                event = _exec_event(found.data)
+                yield event
+                if event.kind == "exit":
+                    return
+        raise SatboxError("timeout", "The stream ended before the command did.", hint="The command may still run.")
+
+    async def read(self, path: str, address: str | None) -> AsyncIterator[bytes]:
+        """A file in pieces. Raises unreachable when it is cut short."""
+        request = request_for("files.read", {"path": path, "address": address})
+        async with self._caller.stream(request, total_seconds=self._timeouts.transfer_seconds) as response:
+            async for piece in response.content.iter_chunked(1 << 18):
+                yield piece
+
+    async def download(self, path: str, to: Path, address: str | None) -> int:
+        """A file to a local file, which appears whole or not at all; its size in bytes."""
+        temporary = to.with_name(f".{to.name}.{secrets.token_hex(6)}")
+        size = 0
+        try:
+            with await asyncio.to_thread(temporary.open, "wb") as file:
+                async for piece in self.read(path, address):
+                    size += await asyncio.to_thread(file.write, piece)
+            await asyncio.to_thread(os.replace, temporary, to)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return size
+
+
+def _event(data: str) -> m.Event:
+    try:
+        return m.Event.model_validate_json(data)
+    except ValidationError as error:
+        raise SatboxError("internal", "The stream holds an event that cannot be read.") from error
+
+
+def _exec_event(data: str) -> ExecEvent:
+    try:
+        fields = json.loads(data)
+        kind = fields["event"]
+        if kind == "error":
+            raise SatboxError(
+                "node_unavailable", str(fields.get("message", ""))[:300], hint="The command may still run."
+            )
+        if kind == "exit":
+            return ExecEvent("exit", result=m.ExecResult.model_validate(fields))
+        if kind == "started":
+            return ExecEvent("started")
+        if kind in ("stdout", "stderr"):
+            encoded = fields.get("data_base64")
+            raw = base64.b64decode(encoded) if encoded is not None else str(fields["data"]).encode()
+            return ExecEvent(kind, raw)
+    except (ValueError, KeyError, TypeError) as error:
+        raise SatboxError("internal", "The stream holds an event that cannot be read.") from error
+    raise SatboxError("internal", f"The stream holds an event of an unknown kind: {str(kind)[:40]}.")
