@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -65,6 +66,8 @@ class NodeClient:
     async def _call(self, method: str, path: str, *, seconds: float | None = None, **options: Any) -> bytes:
         """One request with its whole answer. Raises the domain error of an error answer, NodeUnavailable otherwise."""
         limit = aiohttp.ClientTimeout(total=self._control_seconds_max if seconds is None else seconds)
+        if isinstance(options.get("data"), bytes):
+            options["data"] = io.BytesIO(options["data"])  # sent in pieces: a large body does not hold up the loop
         try:
             async with self._open().request(method, f"http://node{path}", timeout=limit, **options) as response:
                 body = await response.read()
@@ -152,7 +155,9 @@ class NodeClient:
         """Run a command (a string goes to a shell) and wait for its result. `options`: cwd, env, output_limit_bytes."""
         body = self._exec_body(command, stdin, timeout_seconds, options)
         path = f"/v1/runtimes/{quote(runtime_id, safe='')}/exec"
-        return dict(json.loads(await self._call("POST", path, json=body, seconds=timeout_seconds + 30)))
+        return dict(
+            json.loads(await self._call("POST", path, data=json.dumps(body).encode(), seconds=timeout_seconds + 30))
+        )
 
     async def exec_stream(
         self,
@@ -167,7 +172,7 @@ class NodeClient:
         body = self._exec_body(command, stdin, timeout_seconds, options)
         url = f"http://node/v1/runtimes/{quote(runtime_id, safe='')}/exec?stream=1"
         try:
-            async with self._open().post(url, json=body) as response:
+            async with self._open().post(url, data=io.BytesIO(json.dumps(body).encode())) as response:
                 if response.status >= 400:
                     raise _error(response.status, await response.read())
                 async for line in response.content:
@@ -225,12 +230,14 @@ class NodeClient:
     async def make_folder(self, runtime_id: str, path: str, *, parents: bool = True) -> None:
         """Make a folder."""
         target = f"/v1/runtimes/{quote(runtime_id, safe='')}/files/mkdir"
-        await self._call("POST", target, json={"path": path, "parents": parents})
+        await self._call("POST", target, data=json.dumps({"path": path, "parents": parents}).encode())
 
     async def move_file(self, runtime_id: str, source: str, target: str, *, overwrite: bool = False) -> None:
         """Move or rename inside the sandbox."""
         body = {"source": source, "target": target, "overwrite": overwrite}
-        await self._call("POST", f"/v1/runtimes/{quote(runtime_id, safe='')}/files/move", json=body)
+        await self._call(
+            "POST", f"/v1/runtimes/{quote(runtime_id, safe='')}/files/move", data=json.dumps(body).encode()
+        )
 
 
 def _error(status: int, body: bytes) -> Exception:

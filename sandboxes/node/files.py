@@ -127,15 +127,19 @@ async def upload(request: web.Request) -> web.Response:
     except ValueError as error:
         raise BadRequest("mode is octal") from error
     async with _request(request, "write", path=_path(request), limit_bytes=limit, mode=mode) as connection:
+        answering = asyncio.ensure_future(connection.expect(frames.RESULT))
         try:
             async for chunk in request.content.iter_chunked(CHUNK_BYTES):
+                if answering.done():
+                    break  # a refusal: the rest of the body need not travel
                 connection.send(frames.DATA, chunk)
                 await connection.writer.drain()
                 connection.be_patient(WAIT_SECONDS)
-            connection.send(frames.END)
-        except ConnectionError:
-            pass  # the guest hung up: its reason is waiting to be read
-        answer = await connection.expect(frames.RESULT)
+            else:
+                connection.send(frames.END)
+            answer = await answering
+        finally:
+            answering.cancel()
         return web.json_response({"size_bytes": int(answer.get("size", b"0"))})
 
 

@@ -30,6 +30,7 @@ class Child:
         self.request_id = request_id
         self.pid = pid
         self.inner_fd = -1
+        self.info = b""
         self.dying = False
 
 
@@ -166,10 +167,13 @@ class Spawner:
 
     def _on_info(self, child: Child, info_r: int) -> None:
         data = os.read(info_r, 4096)
+        child.info += data
+        if data and not child.info.rstrip().endswith(b"}"):
+            return  # bubblewrap writes its report in pieces
         self.forget(info_r)
         if not data or child.pid not in self.children:
             return
-        inner_pid = int(json.loads(data)["child-pid"])
+        inner_pid = int(json.loads(child.info)["child-pid"])
         try:
             child.inner_fd = os.pidfd_open(inner_pid)
         except ProcessLookupError:

@@ -16,7 +16,7 @@ from .tenant import SIGKILL, become_tenant, kill_tagged
 READ_BYTES = 1 << 16
 UNSENT_BYTES_MAX = 1 << 18  # past this the command's pipes are left unread until the node catches up
 DRAIN_BYTES_MAX = 1 << 20  # what may still be read after exit; background children can write for ever
-STDIN_BYTES_MAX = 1 << 22
+STDIN_BYTES_MAX = 1 << 18  # past this the connection is left unread until the command catches up
 ARGUMENTS_MAX = 2048
 START_FAILED_CODE = 127
 NOT_EXECUTABLE_CODE = 126
@@ -137,11 +137,18 @@ class Command:
             del self.unsent[:sent]
         if self.connection.fileno() < 0:
             return
-        if self.closing and not self.unsent:
-            self._close()
-            return
-        self.loop.change(self.connection.fileno(), self.loop.BOTH if self.unsent else self.loop.READ)
+        self._listen()
         self._pause(len(self.unsent) > UNSENT_BYTES_MAX)
+
+    def _listen(self) -> None:
+        """What the connection is watched for: its end always, more input only while stdin is being read."""
+        events = self.loop.HANGUP
+        if len(self.stdin_buffer) <= STDIN_BYTES_MAX:
+            events |= self.loop.READ
+        if self.unsent:
+            events |= self.loop.WRITE
+        if self.connection.fileno() >= 0:
+            self.loop.change(self.connection.fileno(), events)
 
     def _pause(self, paused: bool) -> None:
         if paused == self.paused:
@@ -162,6 +169,9 @@ class Command:
             self._flush()
         if not events & ~self.loop.WRITE or self.connection.fileno() < 0:
             return
+        if not events & self.loop.READ:
+            self._abandon()
+            return
         try:
             data = self.connection.recv(READ_BYTES)
         except BlockingIOError:
@@ -171,6 +181,8 @@ class Command:
         if not data:
             self._abandon()
             return
+        if self.closing:
+            return  # the report is out; late input is read and dropped, so that the report is not reset away
         try:
             for kind, payload in self.decoder.feed(data):
                 self._on_frame(kind, payload)
@@ -180,8 +192,6 @@ class Command:
     def _on_frame(self, kind: int, payload: bytes) -> None:
         if kind == frames.STDIN and self.stdin_fd >= 0 and not self.stdin_ending:
             self.stdin_buffer += payload
-            if len(self.stdin_buffer) > STDIN_BYTES_MAX:
-                raise frames.FrameError("stdin is not being read")
             self._feed_stdin()
         elif kind == frames.STDIN_END:
             self.stdin_ending = True
@@ -198,10 +208,12 @@ class Command:
                 del self.stdin_buffer[:sent]
         except BlockingIOError:
             self.loop.watch(self.stdin_fd, self.loop.WRITE, lambda _events: self._feed_stdin())
+            self._listen()
             return
         except OSError:
             self._close_stdin()
             return
+        self._listen()
         self.loop.forget(self.stdin_fd)
         if self.stdin_ending:
             self._close_stdin()
@@ -211,6 +223,8 @@ class Command:
             self.loop.forget(self.stdin_fd)
             os.close(self.stdin_fd)
             self.stdin_fd = -1
+            self.stdin_buffer.clear()
+            self._listen()
 
     # The end
 
@@ -251,6 +265,7 @@ class Command:
             ("stderr_dropped", str(self.streams[1].dropped_bytes).encode()),
             ("start_error", self._start_error()),
         ]
+        self._release()  # what background children write from here on has no reader
         self.closing = True
         self._send(frames.EXIT, frames.pack_fields(fields))
 
@@ -266,12 +281,8 @@ class Command:
             self.loop.forget(self.connection.fileno())
             self.connection.close()
         self.unsent.clear()
-        self.kill()
-        self._release()
-
-    def _close(self) -> None:
-        self.loop.forget(self.connection.fileno())
-        self.connection.close()
+        if not self.reaped:
+            self.kill()
         self._release()
 
     def _release(self) -> None:

@@ -20,6 +20,7 @@ from .tenant import SIGKILL, become_tenant
 
 WORK_SECONDS_MAX = 3600
 PATH_BYTES_MAX = 4096
+PEER_SILENCE_SECONDS = 300
 ENTRIES_MAX = 10_000
 CHUNK_BYTES = 1 << 18
 _CODES = {
@@ -81,7 +82,8 @@ def _child(connection: _socket.socket, fields: dict[str, bytes], tag: int) -> No
         become_tenant(tag)
         os.umask(0o022)
         connection.setblocking(True)
-        connection.settimeout(300.0)
+        for option in (_socket.SO_RCVTIMEO, _socket.SO_SNDTIMEO):
+            connection.setsockopt(_socket.SOL_SOCKET, option, PEER_SILENCE_SECONDS.to_bytes(8, "little") + bytes(8))
         serve(connection, fields)
         code = 0
     except (FileError, OSError, frames.FrameError, ValueError) as error:
@@ -101,6 +103,8 @@ def _send_error(connection: _socket.socket, error: Exception) -> None:
     fields = [("code", code), ("message", message.encode()[:500])]
     try:
         connection.sendall(frames.pack(frames.ERROR, frames.pack_fields(fields)))
+        while connection.recv(CHUNK_BYTES):  # a body still coming would reset the answer away if left unread
+            continue
     except OSError:
         return
 
@@ -176,7 +180,13 @@ def _read(connection: _socket.socket, path: bytes) -> None:
     if not stat.S_ISREG(info.st_mode):
         raise FileError(b"not_regular", "the path is not a regular file")
     connection.sendall(frames.pack(frames.STARTED, frames.pack_fields(_describe(path, os.path.basename(path), info))))
-    left = info.st_size
+    try:
+        _send_body(connection, fd, info.st_size)
+    except OSError:
+        os._exit(1)  # past the start of a body, a stream cut short is the only error that can't be taken for content
+
+
+def _send_body(connection: _socket.socket, fd: int, left: int) -> None:
     while left:
         size = min(left, frames.FRAME_BYTES_MAX)
         connection.sendall(size.to_bytes(4, "big") + bytes((frames.DATA,)))
@@ -184,7 +194,7 @@ def _read(connection: _socket.socket, path: bytes) -> None:
         while sent < size:
             step = os.sendfile(connection.fileno(), fd, None, size - sent)
             if step == 0:
-                os._exit(1)  # the file shrank: a stream cut short is the only honest answer left
+                raise OSError("the file shrank")
             sent += step
         left -= size
     connection.sendall(frames.pack(frames.END))

@@ -30,7 +30,7 @@ class Loop:
 
     READ = select.EPOLLIN
     WRITE = select.EPOLLOUT
-    BOTH = select.EPOLLIN | select.EPOLLOUT
+    HANGUP = select.EPOLLRDHUP
 
     def __init__(self) -> None:
         self._poll = select.epoll()
