@@ -27,7 +27,10 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """A confirmed payment: `usat` by the amount of the chain's event, whatever state was last observed."""
+    """A confirmed payment: `usat` by the amount of the chain's event, whatever state was last observed.
+
+    `payment_id` is new (`..._1`) for a payment that was reversed and came back: it is another credit.
+    """
 
     payment_id: str
     address: str
@@ -42,7 +45,7 @@ class Credit:
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """A credited payment left the chain for good: `usat` of it is taken back."""
+    """A credited payment left the chain: the `usat` of the credit with the same `payment_id` are taken back."""
 
     payment_id: str
     address: str

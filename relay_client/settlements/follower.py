@@ -218,21 +218,21 @@ class Follower:
                     payment_id, lambda db: journal.still_there(db, payment_id, height, is_final=is_final)
                 )
             case Displaced(tx):
-                return await self._reverse(payment, f"replaced by {tx.txid}")
+                return await self._reverse(payment, f"replaced by {tx.txid}", watch=False)
             case Found(tx) if tx.phase is ChainPhase.ABORTED:
-                return await self._reverse(payment, "aborted after a reorganisation")
+                return await self._reverse(payment, "aborted after a reorganisation", watch=False)
             case Silent():
                 return payment
         payment = await self._store.run(lambda db: journal.vanished(db, payment_id, now_ms))
         if isinstance(sight, Absent):
             if now_ms - (payment.vanished_at_ms or now_ms) > self._policy.reorg_wait_ms:
-                return await self._reverse(payment, "left the chain and did not come back")
+                return await self._reverse(payment, "left the chain and did not come back", watch=True)
             await self._rebroadcast(payment)
         return payment
 
-    async def _reverse(self, payment: Payment, reason: str) -> Payment:
+    async def _reverse(self, payment: Payment, reason: str, *, watch: bool) -> Payment:
         payment_id, now_ms = payment.payment_id, self._clock.now_ms()
-        return await self._write(payment_id, lambda db: journal.reverse(db, payment_id, reason, now_ms))
+        return await self._write(payment_id, lambda db: journal.reverse(db, payment_id, reason, now_ms, watch=watch))
 
     async def _watch(self, payment: Payment) -> Payment:
         """Given up, but its bytes may be out there: if it confirms after all, the money arrived and is credited."""

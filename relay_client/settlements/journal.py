@@ -118,7 +118,7 @@ def open_attempt(db: sqlite3.Connection, shown: Presentation, policy: Policy, no
         transaction_bytes=verified.transaction, body_hash=shown.body_hash, state=PaymentState.QUEUED,
         terminal_reason=None, code=None, detail=None, txid=verified.txid, expected_usat=verified.usat,
         grantable=int(shown.credit_before_confirmation), granted_usat=0, credited_usat=0, reversed_usat=0,
-        attempts=0, rounds=0, created_at_ms=now_ms, updated_at_ms=now_ms, mempool_at_ms=None, seen_at_ms=now_ms,
+        reversals=0, attempts=0, rounds=0, created_at_ms=now_ms, updated_at_ms=now_ms, mempool_at_ms=None, seen_at_ms=now_ms,
         block_height=None, confirmed_at_ms=None, vanished_at_ms=None, watching=1,
     )  # fmt: skip
     db.execute(_INSERT, tuple(getattr(payment, name) for name in COLUMNS))
@@ -251,10 +251,11 @@ def stop_watching(db: sqlite3.Connection, payment_id: str) -> Payment:
 def confirm(db: sqlite3.Connection, payment_id: str, tx: ChainTransaction, now_ms: int) -> Payment:
     """The chain has it in a block: credit what its event says, once, and tell the wallet, all in this transaction.
 
-    A payment given up before is credited all the same and keeps its terminal state: the money did arrive.
+    A payment given up before is credited all the same and keeps its terminal state: the money did arrive. One that was
+    reversed and has come back is credited anew, under a credit id of its own.
     """
     payment = _get(db, payment_id)
-    if payment.credited_usat or payment.state is PaymentState.CONFIRMED:
+    if payment.credited_usat:
         return payment
     amount = tx.received(asset_id=payment.asset_id, sender=payment.origin, recipient=payment.pay_to)
     usat = amount * payment.rate_usat // payment.rate_atomic
@@ -266,25 +267,33 @@ def confirm(db: sqlite3.Connection, payment_id: str, tx: ChainTransaction, now_m
     height = tx.block_height or 0
     try:
         db.execute(
-            "INSERT INTO credits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            "INSERT INTO credits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (payment_id, payment.chain_id, payment.origin, payment.nonce, tx.txid, payment.asset, amount, usat,
              height, tx.block_hash, now_ms),
         )  # fmt: skip
     except sqlite3.IntegrityError:
+        if _credit_may_fall(db, payment):
+            return (
+                payment  # after a reorganisation: the other one's recheck reverses it, then this one is looked at again
+            )
         return end(
             db, payment_id, Observation.CHAIN_REPLACED, TerminalReason.SUPERSEDED, "payment_nonce_stale",
             "this nonce has already been credited", now_ms, watch=False,
         )  # fmt: skip
     changes: dict[str, Any] = {
         "txid": tx.txid, "credited_usat": usat, "block_height": height, "confirmed_at_ms": now_ms,
-        "seen_at_ms": now_ms, "updated_at_ms": now_ms, "watching": 1,
+        "seen_at_ms": now_ms, "updated_at_ms": now_ms, "watching": 1, "reversed_usat": 0,
     }  # fmt: skip
     if not is_terminal(payment.state):
         _log(db, payment_id, moves_to(payment.state, PaymentState.CONFIRMED), Observation.CHAIN_SUCCESS, now_ms)
-        changes |= {"state": PaymentState.CONFIRMED, "code": None, "detail": None}
+        changes["state"] = PaymentState.CONFIRMED
+    if changes.get("state", payment.state) is PaymentState.CONFIRMED:
+        changes |= {"code": None, "detail": None}
     payment = _save(db, payment, **changes)
     _make_good(db, payment, usat)
-    credit = Credit(payment_id, payment.address, payment.origin, usat, payment.asset, amount, tx.txid, height, now_ms)
+    credit = Credit(
+        payment.credit_id, payment.address, payment.origin, usat, payment.asset, amount, tx.txid, height, now_ms
+    )
     post(db, payment_id, credit, now_ms)  # before the observation: what holds the sandbox up is replaced, then released
     post(db, payment_id, payment.observation(), now_ms)
     return payment
@@ -302,19 +311,27 @@ def vanished(db: sqlite3.Connection, payment_id: str, now_ms: int) -> Payment:
     return payment if payment.vanished_at_ms is not None else _save(db, payment, vanished_at_ms=now_ms)
 
 
-def reverse(db: sqlite3.Connection, payment_id: str, reason: str, now_ms: int) -> Payment:
-    """A credited payment left the chain for good: take its credit back, once."""
+def _credit_may_fall(db: sqlite3.Connection, payment: Payment) -> bool:
+    """Whether the credit at this payment's nonce is another payment's and still within the depth of a reorganisation."""
+    query = """SELECT p.watching FROM credits c JOIN payments p USING (payment_id)
+               WHERE c.chain_id = ? AND c.origin = ? AND c.nonce = ? AND c.payment_id != ?"""
+    row = db.execute(query, (payment.chain_id, payment.origin, payment.nonce, payment.payment_id)).fetchone()
+    return row is not None and row[0] == 1
+
+
+def reverse(db: sqlite3.Connection, payment_id: str, reason: str, now_ms: int, *, watch: bool) -> Payment:
+    """A credited payment left the chain: take its credit back, once. `watch`: it may yet come back."""
     payment = _get(db, payment_id)
     if not payment.credited_usat:
         return payment
-    db.execute("UPDATE credits SET reversed_at_ms = ? WHERE payment_id = ?", (now_ms, payment_id))
+    db.execute("DELETE FROM credits WHERE payment_id = ?", (payment_id,))
     message = Reversal(
-        payment_id, payment.address, payment.origin, payment.credited_usat, payment.txid or "", now_ms, reason
+        payment.credit_id, payment.address, payment.origin, payment.credited_usat, payment.txid or "", now_ms, reason
     )
     post(db, payment_id, message, now_ms)
     return _save(
         db, payment, credited_usat=0, reversed_usat=payment.credited_usat, code="payment_failed", detail=reason,
-        updated_at_ms=now_ms, vanished_at_ms=None, watching=0,
+        updated_at_ms=now_ms, vanished_at_ms=None, watching=int(watch), reversals=payment.reversals + 1,
     )  # fmt: skip
 
 

@@ -95,6 +95,7 @@ class Payment:
     granted_usat: int
     credited_usat: int
     reversed_usat: int
+    reversals: int
     attempts: int
     rounds: int
     created_at_ms: int
@@ -105,6 +106,11 @@ class Payment:
     confirmed_at_ms: int | None
     vanished_at_ms: int | None
     watching: int
+
+    @property
+    def credit_id(self) -> str:
+        """What its credit and reversal go by: the payment id, or a new one once a reversed payment has come back."""
+        return self.payment_id if not self.reversals else f"{self.payment_id}_{self.reversals}"
 
     @property
     def is_unsponsored(self) -> bool:

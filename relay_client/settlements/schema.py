@@ -1,6 +1,7 @@
 """The tables of `settlements.sqlite`, as migrations that are only ever added to.
 
-`credits` is the promise of the whole package: at most one row per (chain, origin, nonce) and per txid, for ever.
+`credits` is the promise of the whole package: at most one standing credit per (chain, origin, nonce) and per txid. Only a
+reversal removes a row; what was reversed stays readable in `outbox`.
 """
 
 import sqlite3
@@ -37,6 +38,7 @@ CREATE TABLE payments (
     granted_usat INTEGER NOT NULL DEFAULT 0 CHECK (granted_usat BETWEEN 0 AND expected_usat),
     credited_usat INTEGER NOT NULL DEFAULT 0,
     reversed_usat INTEGER NOT NULL DEFAULT 0,
+    reversals INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL,
     rounds INTEGER NOT NULL,
     created_at_ms INTEGER NOT NULL,
@@ -78,7 +80,6 @@ CREATE TABLE credits (
     block_height INTEGER NOT NULL,
     block_hash TEXT,
     confirmed_at_ms INTEGER NOT NULL,
-    reversed_at_ms INTEGER,
     UNIQUE (chain_id, origin, nonce)
 ) STRICT;
 CREATE TABLE outbox (

@@ -1,6 +1,7 @@
 """The store's promises, and the journal's transactions one by one."""
 
 import asyncio
+import json
 import sqlite3
 
 import pytest
@@ -77,6 +78,7 @@ def test_confirmed_again_and_again_it_is_credited_once(db):
 def test_one_nonce_is_credited_once_for_ever(db):
     one, two = opened(db, sbtc_payment(memo="one")), opened(db, sbtc_payment(memo="two"))
     journal.confirm(db, one.payment_id, on_chain(one), NOW)
+    journal.still_there(db, one.payment_id, 7, is_final=True)
     after = journal.confirm(db, two.payment_id, on_chain(two), NOW)
     assert (after.state, after.terminal_reason) == ("replaced", "superseded")
     assert counts(db) == (2, 1)
@@ -128,9 +130,30 @@ def test_an_end_is_an_end(db):
 def test_a_reversal_is_written_once(db):
     payment = opened(db, sbtc_payment())
     journal.confirm(db, payment.payment_id, on_chain(payment), NOW)
-    first = journal.reverse(db, payment.payment_id, "gone", NOW)
-    assert journal.reverse(db, payment.payment_id, "gone", NOW) == first
+    first = journal.reverse(db, payment.payment_id, "gone", NOW, watch=True)
+    assert journal.reverse(db, payment.payment_id, "gone", NOW, watch=True) == first
     assert db.execute("SELECT count(*) FROM outbox WHERE kind = 'reverse'").fetchone() == (1,)
+
+
+def test_a_reversed_payment_that_comes_back_is_another_credit(db):
+    payment = opened(db, sbtc_payment())
+    journal.confirm(db, payment.payment_id, on_chain(payment), NOW)
+    journal.reverse(db, payment.payment_id, "gone", NOW, watch=True)
+    back = journal.confirm(db, payment.payment_id, on_chain(payment), NOW)
+    assert (back.state, back.credited_usat, back.reversed_usat) == ("confirmed", 250_000_000, 0)
+    names = [
+        json.loads(body)["payment_id"].removeprefix(payment.payment_id)
+        for (body,) in db.execute("SELECT body FROM outbox WHERE kind IN ('credit', 'reverse') ORDER BY seq")
+    ]
+    assert names == ["", "", "_1"]
+
+
+def test_after_a_reorganisation_the_rival_waits_for_the_reversal(db):
+    one, two = opened(db, sbtc_payment(memo="one")), opened(db, sbtc_payment(memo="two"))
+    journal.confirm(db, one.payment_id, on_chain(one), NOW)
+    assert journal.confirm(db, two.payment_id, on_chain(two), NOW) == two
+    journal.reverse(db, one.payment_id, "displaced", NOW, watch=False)
+    assert journal.confirm(db, two.payment_id, on_chain(two), NOW).credited_usat == 250_000_000
 
 
 def test_an_identifier_of_another_payment_is_a_conflict_even_with_the_same_body_hash(db):

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import pickle
 
 import pytest
 from payment_builders import OTHER, sbtc_payment, stx_payment
@@ -290,6 +291,29 @@ async def test_a_confirmed_payment_displaced_by_a_reorg_is_reversed_once(bench):
     report = await bench.settlements.report(report.payment_id)
     assert (report.credited_usat, report.reversed_usat) == (0, 250_000_000)
     assert bench.wallets.reversals[report.payment_id].usat == 250_000_000
+
+
+async def test_a_payment_that_stays_away_is_reversed_and_credited_anew_when_it_returns(bench):
+    tx = sbtc_payment()
+    report = await bench.present(tx)
+    await bench.confirmed(report.payment_id)
+    await bench.fault("down", routes="stacks", path="/v2/transactions", mode="503")
+    await bench.fault("down", routes="relay", mode="503")
+    await bench.post("/devnet/faults", {"kind": "reorg", "blocks": 3, "vanish": True})
+    report = await bench.until(report.payment_id, lambda now: now.reversed_usat > 0, mining=False, step_seconds=30)
+    assert (report.credited_usat, report.code) == (0, "payment_failed")
+    await bench.heal()
+    await bench.broadcast(tx)
+    report = await bench.until(report.payment_id, lambda now: now.credited_usat > 0)
+    assert (report.state, report.reversed_usat, report.code) == ("confirmed", 0, None)
+    assert sum(credit.usat for credit in bench.wallets.credits.values()) == 500_000_000
+    assert sum(reversal.usat for reversal in bench.wallets.reversals.values()) == 250_000_000
+
+
+async def test_reports_and_presentations_cross_process_boundaries(bench):
+    shown = presentation(sbtc_payment())
+    report = await bench.settlements.present(pickle.loads(pickle.dumps(shown)))
+    assert pickle.loads(pickle.dumps(report)) == report
 
 
 async def test_after_the_reorg_depth_nobody_looks_any_more(bench):
