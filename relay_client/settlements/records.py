@@ -113,11 +113,6 @@ class Payment:
         return self.payment_id if not self.reversals else f"{self.payment_id}_{self.reversals}"
 
     @property
-    def is_unsponsored(self) -> bool:
-        """Whether what we hold waits for the relay's signature, so that its txid is the relay's to tell."""
-        return bool(self.sponsored) and self.txid_is_local is False
-
-    @property
     def txid_is_local(self) -> bool:
         """Whether the bytes we hold are complete: their txid is known without asking anybody."""
         return not self.sponsored or self.sponsored == COMPLETE

@@ -51,16 +51,14 @@ class Schedule:
         heapq.heappush(self._heap, (self._due[key], key))
         self._changed.set()
 
-    def _start_due(self) -> bool:
-        now, started = self._clock.monotonic_ms(), False
+    def _start_due(self) -> None:
+        now = self._clock.monotonic_ms()
         while self._heap and self._heap[0][0] <= now and len(self._running) < self._concurrency:
             due, key = heapq.heappop(self._heap)
             if self._due.get(key) != due:
                 continue  # an earlier time took its place
             del self._due[key]
             self._running[key] = asyncio.create_task(self._run_one(key), name=f"{self._name} {key}")
-            started = True
-        return started
 
     async def _run_one(self, key: str) -> None:
         try:
