@@ -1,0 +1,249 @@
+"""Hostile code inside a sandbox: each restriction is tried from within and has to refuse."""
+
+import re
+
+import pytest
+
+from sandboxes.protocol import StartRequest, StopRequest
+from tests.sandboxes.conftest import Box
+from tests.sandboxes.running_node import RunningNode
+
+pytestmark = pytest.mark.sandbox
+
+EPERM, ENOSYS, EACCES, EROFS = 1, 38, 13, 30
+
+CALL = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*a):
+    r = libc.syscall(*a)
+    return 0 if r >= 0 else ctypes.get_errno()
+"""
+
+
+async def errno_of(box: Box, expression: str) -> int:
+    result = await box.python(CALL + f"print({expression})")
+    assert result["exit_code"] == 0, result
+    return int(result["stdout"])
+
+
+async def test_no_id_inside_is_host_root(box: Box) -> None:
+    maps = (await box.run("cat /proc/self/uid_map /proc/self/gid_map"))["stdout"]
+    rows = [tuple(map(int, line.split())) for line in maps.splitlines()]
+
+    assert rows
+    for _inside, outside, count in rows:
+        assert outside >= 65_536
+        assert outside + count < 1 << 32
+    assert len([row for row in rows if row[2] == 1]) == 4
+
+
+async def test_the_tenant_has_no_capability_and_no_way_to_one(box: Box) -> None:
+    status = (await box.run("cat /proc/self/status"))["stdout"]
+
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert {int(fields[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+    assert fields["NoNewPrivs"] == "1"
+    assert fields["Seccomp"] == "2"
+    assert fields["Uid"].split() == ["1000"] * 4
+
+
+async def test_becoming_another_id_is_refused(box: Box) -> None:
+    for attempt in (
+        "os.setuid(0)",
+        "os.setresuid(0,0,0)",
+        "os.setgroups([])",
+        "os.setgid(0)",
+        "os.setresuid(65534,65534,65534)",
+    ):
+        assert (await box.python(f"import os; {attempt}"))["exit_code"] == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/sys/vm/overcommit_memory",
+        "/proc/sys/user/max_user_namespaces", "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger",
+        "/proc/sys/kernel/modprobe", "/proc/sys/fs/binfmt_misc/register", "/proc/self/uid_map", "/proc/1/oom_score_adj",
+        "/etc/passwd", "/usr/bin/x", "/x", "/opt/satbox/x", "/dev/x", "/sys/x", "/var/x", "/home/x",
+    ],
+)  # fmt: skip
+async def test_writes_outside_are_refused(box: Box, path: str) -> None:
+    result = await box.run(f"echo x > {path}")
+
+    assert result["exit_code"] != 0
+    assert re.search("Permission denied|Read-only|No such file|nonexistent|not permitted|Directory|I.O error", result["stderr"])
+
+
+async def test_setid_files_give_nothing(box: Box) -> None:
+    script = (
+        "cp /usr/bin/id ./id && chmod 6755 id && ./id -u; ls -n id; "
+        "find / -xdev -perm /6000 -type f 2>/dev/null | head -3; grep -c nosuid /proc/self/mounts; "
+        "(su -c id 2>&1 || true) | tail -1"
+    )
+    result = await box.run(script)
+
+    assert result["stdout"].splitlines()[0] == "1000"
+    assert " 1000 1000 " in result["stdout"].splitlines()[1]
+    assert "uid=0" not in result["stdout"]
+    mounts = (await box.run("cat /proc/self/mounts"))["stdout"].splitlines()
+    assert [line for line in mounts if "nosuid" not in line] == []
+
+
+async def test_nothing_of_the_host_can_be_read(box: Box, node: RunningNode) -> None:
+    for path in ("/etc/shadow", "/root", "/work", str(node.state), str(node.socket), "/var/lib", "/proc/1/environ", "/proc/1/root",
+                 "/proc/1/cwd/", "/proc/1/mem", "/proc/1/fd", "/proc/1/maps", "/proc/kcore", "/sys/fs/cgroup", "/dev/sda",
+                 "/dev/loop0", "/dev/mem", "/dev/kmsg", "/dev/vda"):  # fmt: skip
+        result = await box.run(
+            ["python3", "-c", f"import os; p={path!r}; os.listdir(p) if os.path.isdir(p) else open(p).read(1)"]
+        )
+        assert result["exit_code"] == 1, path
+    environment = (await box.run("env"))["stdout"]
+    assert "SATBOX" not in environment
+    everyone = (await box.run(["ps", "-eo", "pid="]))["stdout"].split()
+    assert len(everyone) < 10
+
+
+async def test_the_supervisor_can_not_be_signalled_traced_or_reached(box: Box) -> None:
+    assert (await box.python("import os; os.kill(1, 9)"))["stderr"].strip().endswith("Operation not permitted")
+    assert await errno_of(box, "call(101, 16, 1, 0, 0)") == EPERM  # ptrace(PTRACE_ATTACH)
+    assert await errno_of(box, "call(310, 1, 0, 0, 0, 0, 0)") == EPERM  # process_vm_readv
+    assert await errno_of(box, "call(438, os.pidfd_open(1), 3, 0)") == EPERM  # pidfd_getfd
+    assert (await box.python("import signal,os; signal.pidfd_send_signal(os.pidfd_open(1), 9)"))["exit_code"] == 1
+    assert (await box.run("cat /proc/net/unix | wc -l; find / -type s 2>/dev/null | wc -l"))["stdout"].split()[1] == "0"
+    assert (await box.run(["echo", "still here"]))["stdout"] == "still here\n"
+
+
+async def test_the_supervisor_s_own_rights_are_few(box: Box) -> None:
+    status = (await box.run("cat /proc/1/status"))["stdout"]
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+
+    assert int(fields["CapPrm"], 16) == int(fields["CapEff"], 16) == 0xE0
+    assert int(fields["CapBnd"], 16) == int(fields["CapInh"], 16) == int(fields["CapAmb"], 16) == 0
+    assert fields["Seccomp"] == "2"
+
+
+async def test_there_is_no_network_but_the_loopback(box: Box) -> None:
+    script = """
+import socket
+def tried(family, kind, address):
+    try:
+        s = socket.socket(family, kind); s.settimeout(2)
+        (s.connect if kind == socket.SOCK_STREAM else lambda a: s.sendto(b'x', a))(address)
+        return 'reached'
+    except OSError as error:
+        return 'refused'
+print([name for _, name in socket.if_nameindex()])
+for address in ('1.1.1.1', '169.254.169.254', '10.0.0.1', '192.168.0.1', '172.17.0.1'):
+    print(tried(socket.AF_INET, socket.SOCK_STREAM, (address, 80)), tried(socket.AF_INET, socket.SOCK_DGRAM, (address, 53)))
+print(tried(socket.AF_INET6, socket.SOCK_STREAM, ('2606:4700:4700::1111', 80)))
+for family, kind in ((socket.AF_PACKET, socket.SOCK_RAW), (socket.AF_INET, socket.SOCK_RAW), (40, 1), (38, 5), (16, 3)):
+    try:
+        socket.socket(family, kind, 15 if family == 16 else 1 if kind == 3 else 0).bind((0, 0) if family == 16 else None)
+        print('made', family)
+    except (OSError, TypeError):
+        print('refused')
+"""
+    result = await box.python(script)
+
+    assert result["stdout"].splitlines()[0] == "['lo']"
+    assert "reached" not in result["stdout"]
+
+
+async def test_abstract_sockets_of_the_host_are_out_of_reach(box: Box) -> None:
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("\0satbox-hostile-test")
+        listener.listen()
+        result = await box.python("import socket; socket.socket(socket.AF_UNIX).connect('\\0satbox-hostile-test')")
+
+    assert "ConnectionRefusedError" in result["stderr"]
+
+
+@pytest.mark.parametrize(
+    "flag", [0x10000000, 0x20000, 0x20000000, 0x40000000, 0x8000000, 0x4000000, 0x2000000], ids=hex
+)
+async def test_no_new_namespace(box: Box, flag: int) -> None:
+    assert await errno_of(box, f"call(272, {flag})") == EPERM  # unshare
+    assert await errno_of(box, f"call(56, {flag | 17}, 0, 0, 0, 0)") == EPERM  # clone
+    assert await errno_of(box, "call(435, b'\\0' * 88, 88)") == ENOSYS  # clone3
+
+
+REFUSED = {
+    "keyctl": "250, 0, 0, 0, 0, 0", "add_key": "248, b'user', b'x', b'y', 1, -1", "request_key": "249, b'user', b'x', 0, 0",
+    "bpf": "321, 0, 0, 0", "userfaultfd": "323, 0", "io_uring_setup": "425, 8, b'\\0' * 120", "io_uring_enter": "426, 0, 0, 0, 0, 0",
+    "perf_event_open": "298, b'\\0' * 112, 0, -1, -1, 0", "mount": "165, b'x', b'/tmp', b'tmpfs', 0, 0",
+    "umount2": "166, b'/workspace', 2", "pivot_root": "155, b'/', b'/'", "chroot": "161, b'/tmp'", "setns": "308, 0, 0",
+    "fsopen": "430, b'tmpfs', 0", "open_tree": "428, -100, b'/', 1", "move_mount": "429, -100, b'/', -100, b'/', 0",
+    "mount_setattr": "442, -100, b'/', 0, 0, 0", "init_module": "175, 0, 0, b''", "finit_module": "313, 0, b'', 0",
+    "delete_module": "176, b'x', 0", "kexec_load": "246, 0, 0, 0, 0", "reboot": "169, 0xfee1dead, 672274793, 0, 0",
+    "clock_settime": "227, 0, b'\\0' * 16", "settimeofday": "164, 0, 0", "adjtimex": "159, b'\\0' * 208",
+    "swapon": "167, b'/x', 0", "acct": "163, 0", "syslog": "103, 3, 0, 0", "sethostname": "170, b'x', 1",
+    "open_by_handle_at": "304, -100, b'\\0' * 16, 0", "ptrace_traceme": "101, 0, 0, 0, 0", "iopl": "172, 3",
+    "quotactl": "179, 0, 0, 0, 0", "process_madvise": "440, 0, 0, 0, 0, 0", "memfd_secret": "447, 0",
+}  # fmt: skip
+
+
+async def test_dangerous_system_calls_are_refused(box: Box) -> None:
+    source = CALL + "".join(f"print({name!r}, call({arguments}))\n" for name, arguments in REFUSED.items())
+
+    result = await box.python(source)
+
+    answers = dict(line.split() for line in result["stdout"].splitlines())
+    assert answers.keys() == REFUSED.keys(), result
+    assert {name: code for name, code in answers.items() if int(code) not in (EPERM, ENOSYS)} == {}
+
+
+async def test_device_nodes_can_not_be_made(box: Box) -> None:
+    assert (await box.run("mknod d c 1 1"))["exit_code"] != 0
+    assert (await box.run("mknod d b 254 0"))["exit_code"] != 0
+
+
+async def test_a_fork_bomb_stays_in_its_box(box: Box) -> None:
+    bomb = "import os\nwhile True:\n try:\n  os.fork()\n except OSError: pass\n"
+
+    result = await box.python(bomb, timeout_seconds=2)
+    after = await box.run(["echo", "alive"])
+
+    assert result["timed_out"]
+    assert after["stdout"] == "alive\n"
+
+
+async def test_a_disk_and_inode_bomb_stay_in_their_box(box: Box) -> None:
+    disk = await box.run("head -c 2G /dev/zero > f; stat -c %s f; rm f", timeout_seconds=60)
+    inodes = await box.python(
+        "i = 0\ntry:\n while True: open(f'f{i}', 'w').close(); i += 1\nexcept OSError as e: print(i, e.errno)"
+    )
+    scratch = await box.run(
+        "for d in /tmp /dev/shm /run; do head -c 2G /dev/zero > $d/f; rm $d/f; done; true", timeout_seconds=60
+    )
+    after = await box.run(["echo", "alive"])
+
+    assert int(disk["stdout"]) < 256 << 20
+    assert "No space" in disk["stderr"]
+    count, code = map(int, inodes["stdout"].split())
+    assert (count < 16_384, code) == (True, 28)
+    assert scratch["stderr"].count("No space") == 3
+    assert after["stdout"] == "alive\n"
+
+
+async def test_a_descriptor_bomb_is_bounded(box: Box) -> None:
+    result = await box.python(
+        "import os\nn = 0\ntry:\n while True: os.dup(0); n += 1\nexcept OSError as e: print(n, e.errno)"
+    )
+
+    assert int(result["stdout"].split()[0]) < 4096
+
+
+async def test_sandboxes_do_not_see_each_other(node: RunningNode) -> None:
+    one = (await node.client.start(StartRequest("one", "SP1", size_class="nano"))).runtime_id
+    two = (await node.client.start(StartRequest("two", "SP2", size_class="nano"))).runtime_id
+    await node.client.write_file(one, "secret", b"x", mode=0o777)
+    uids = {(await node.client.exec(rid, "cat /proc/self/uid_map"))["stdout"] for rid in (one, two)}
+    seen = await node.client.exec(two, "ls /workspace; ipcs -a | wc -l; ps -e | wc -l")
+
+    assert len(uids) == 2
+    assert "secret" not in seen["stdout"]
+    for rid in (one, two):
+        await node.client.stop(StopRequest(rid, snapshot=False))
