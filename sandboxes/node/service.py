@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from images import PreparedImage
 from sandboxes.node.capacity import CapacityBook
-from sandboxes.node.cgroups import Cgroups
+from sandboxes.node.cgroups import Cgroups, sweep
 from sandboxes.node.driver import Driver, DriverError, Launch, Place, Running
 from sandboxes.node.heartbeat import HeartbeatFile, LastBeat
 from sandboxes.node.settings import UIDS_PER_SLOT, NodeSettings
@@ -133,6 +133,8 @@ class SandboxService:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._beat_now()
         await self._driver.close()
+        with contextlib.suppress(TimeoutError):  # what does not empty now is swept at the next start
+            await asyncio.to_thread(sweep, self.cgroups, self.settings.kill_seconds_max)
         self.cgroups.close()
         await self._slots.close()
         self._heartbeat.close()
