@@ -43,8 +43,8 @@ async def errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
         return web.json_response(error_body(error), status=error.status, headers=headers)
     except (DriverError, SpawnerGone, OSError) as error:
         structlog.get_logger().exception("node.request_failed", path=request.path)
-        problem = NodeUnavailable(f"{type(error).__name__}: {error}"[:500])
-        return web.json_response(error_body(problem), status=problem.status)
+        broken = NodeUnavailable(f"{type(error).__name__}: {error}"[:500])
+        return web.json_response(error_body(broken), status=broken.status)
     except web.HTTPException as error:
         problem = SandboxError(error.reason or "refused", code="http_error")
         return web.json_response(error_body(problem), status=error.status)

@@ -85,5 +85,5 @@ async def until(condition: object, seconds: float = 10.0) -> None:
     """Wait for the kernel to finish what it was told; there is no event to wait for."""
     assert callable(condition)
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - the kernel sets no event
+        while not condition():
             await asyncio.sleep(0.01)

@@ -1,8 +1,11 @@
 """The node dies: nothing of it is left, everyone hears, the workspaces are saved."""
 
 import json
+import os
 import signal
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -39,7 +42,10 @@ async def test_a_workspace_survives_stop_and_start(node: RunningNode, runtime_id
 
     stopped = await node.client.stop(StopRequest(first, snapshot=True))
     second = await started(node, runtime_ids, stopped.snapshot_digest)
-    look = "cat soft; stat -c '%i' hard d/e/file | uniq | wc -l; stat -c %A hard; stat -c %Y old; tail -c 5 sparse; ls; stat -c %U d; du -k sparse | cut -f1"
+    look = (
+        "cat soft; stat -c '%i' hard d/e/file | uniq | wc -l; stat -c %A hard; stat -c %Y old; tail -c 5 sparse; ls;"
+        " stat -c %U d; du -k sparse | cut -f1"
+    )
     result = await node.client.exec(second, look)
     await node.client.stop(StopRequest(second, snapshot=False))
 
@@ -104,8 +110,6 @@ async def test_a_loss_stays_on_record_over_a_second_crash(node: RunningNode, run
 
 
 async def test_an_earlier_boot_s_runtimes_are_lost_to_the_reboot(node: RunningNode, runtime_ids: Iterator[str]) -> None:
-    import sqlite3
-
     runtime_id = await started(node, runtime_ids)
     await node.end(signal.SIGKILL)
     with sqlite3.connect(node.state / "slots.sqlite") as database:
@@ -158,20 +162,22 @@ async def test_a_required_restriction_that_is_missing_keeps_the_node_down() -> N
 
 
 async def test_the_death_of_the_spawner_ends_the_node_too(node: RunningNode, runtime_ids: Iterator[str]) -> None:
-    import os
-    from pathlib import Path
-
     await started(node, runtime_ids)
     assert node.process is not None
-    children = [
-        int(path.parent.name)
-        for path in Path("/proc").glob("[0-9]*/status")
-        if f"\nPPid:\t{node.process.pid}\n" in path.read_text()
-    ]
-
-    os.kill(children[0], signal.SIGKILL)
+    os.kill(children_of(node.process.pid)[0], signal.SIGKILL)
 
     assert await node.process.wait() == 0
     await until(lambda: not node.leftovers())
     await node.start()
     assert len(await losses(node)) == 1
+
+
+def children_of(pid: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/status"):
+        try:
+            if f"\nPPid:\t{pid}\n" in path.read_text():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found

