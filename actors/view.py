@@ -67,7 +67,7 @@ def status(view: View, policy: Policy, wall_ms: int) -> SandboxStatus:
         charged_usat=burnt,
         seconds_left=seconds_left,
         exhausts_at=exhausts_at,
-        grace=_grace(state, policy, now_ms, wall_ms),
+        grace=_grace(state, policy, now_ms),
         pending_payments=[
             PendingPayment(
                 paymentId=p.payment_id, status=p.state, expected_usat=p.expected_usat, granted_usat=p.granted_usat
@@ -110,14 +110,15 @@ def _runway(state: WalletState, now_ms: int | None, wall_ms: int) -> tuple[float
     return left_ms / MS_PER_SECOND, iso(wall_ms + exhausts - now_ms)
 
 
-def _grace(state: WalletState, policy: Policy, now_ms: int | None, wall_ms: int) -> Grace | None:
+def _grace(state: WalletState, policy: Policy, now_ms: int | None) -> Grace | None:
     if state.phase is not Phase.GRACE or state.grace is None or now_ms is None:
         return None
     deadline = grace_deadline_ms(state, policy)
     held = holding(state)
-    offset = wall_ms - now_ms
+    # One offset for all three, from the label kept when grace began, so that they do not jitter between two looks.
+    offset = state.grace.began_wall_ms - state.grace.began_ms
     return Grace(
-        began_at=iso(state.grace.began_ms + offset),
+        began_at=iso(state.grace.began_wall_ms),
         deadline_at=iso(deadline + offset),
         cap_at=iso(grace_cap_ms(state.grace, policy) + offset),
         held_by_payment=held[0].payment_id if held else None,

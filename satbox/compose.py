@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
@@ -14,6 +14,7 @@ from actors.ray_oracle import OracleSpec, PriceUrls, RayOracle
 from actors.ray_settlements import RaySettlements, SettlementsSpec
 from actors.ray_system import RayTransport
 from actors.system import ActorSystem
+from actors.wallet.state import Policy
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.ports import Services
 from gate.receipts import ReceiptSigner
@@ -69,7 +70,7 @@ class Deployment:
             relay_url=settings.upstreams.relay,
             stacks_api_url=settings.upstreams.stacks_api,
             transport=self.host_spec(),
-            policy=SettlementPolicy(),
+            policy=_settlement_policy(settings.policy()),
         )
 
     def oracle_spec(self) -> OracleSpec:
@@ -145,3 +146,11 @@ def on_devnet(settings: Settings, urls: dict[str, str]) -> Settings:
         }
     )
     return settings.model_copy(update={"upstreams": upstreams})
+
+
+def _settlement_policy(policy: Policy) -> SettlementPolicy:
+    """Settlements tell a wallet of a pending payment at least three times within its grace, or grace would run out
+    between two sights."""
+    usual = SettlementPolicy()
+    often_ms = max(100, policy.grace_ms // 3)
+    return replace(usual, refresh_ms=min(usual.refresh_ms, often_ms), poll_max_ms=min(usual.poll_max_ms, often_ms))

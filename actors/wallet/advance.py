@@ -63,7 +63,9 @@ def charge_proven(turn: Turn) -> None:
 
 def enter_grace(turn: Turn, began_ms: int, *, on_credit: bool = False) -> None:
     """The bucket is empty; the clock of grace starts."""
-    turn.set(phase=Phase.GRACE, grace=GraceState(began_ms, on_credit))
+    now_ms = turn.at.proof.now_ms if turn.at.proof is not None else began_ms
+    began_wall_ms = turn.at.wall_ms - (now_ms - began_ms)
+    turn.set(phase=Phase.GRACE, grace=GraceState(began_ms, began_wall_ms, on_credit))
     turn.tell("grace", on_credit=on_credit, seconds=turn.policy.grace_ms // 1000)
 
 

@@ -115,7 +115,7 @@ def _observe(turn: Turn, command: c.Observe) -> c.Refusal | None:
         turn.set(pending=tuple(known.values()))
         if pending is not None:
             turn.tell("payment_failed", payment_id=command.payment_id, reason=command.terminal_reason)
-        _credit_start_failed(turn, command)
+        _grant_failed(turn, command)
         return None
     before = known.get(command.payment_id)
     if before is None and len(known) >= turn.policy.pending_max:
@@ -150,11 +150,19 @@ def _start_on_credit(turn: Turn, command: c.Observe) -> None:
         begin_start(turn, "paid")
 
 
-def _credit_start_failed(turn: Turn, command: c.Observe) -> None:
-    """A payment that a start leaned on will not come: stop, and take what was used as a loss."""
+def _grant_failed(turn: Turn, command: c.Observe) -> None:
+    """A payment will not come. Settlements hold its payer to the whole grant until told what was really used."""
     lean = turn.state.credit_start
-    if lean is None or lean.payment_id != command.payment_id:
-        return
+    if lean is not None and lean.payment_id == command.payment_id:
+        _credit_start_failed(turn)
+    elif command.expected_usat > 0:
+        # It may have stretched grace. What that left unpaid stays owed here, and is the payer's loss to make good.
+        used = min(command.expected_usat, turn.state.accounts.debt_usat) if command.granted_usat > 0 else 0
+        _tell_loss(turn, Loss(command.payment_id, command.payer, used))
+
+
+def _credit_start_failed(turn: Turn) -> None:
+    """The payment a start leaned on will not come: stop, and take what was used as a loss."""
     if turn.state.phase is Phase.GRACE:
         charge_proven(turn)
         begin_stop(turn, "payment_failed", After.REAP)
@@ -168,12 +176,16 @@ def _write_off_credit_start(turn: Turn) -> None:
     lean = turn.state.credit_start
     assert lean is not None
     turn.set(credit_start=None)
-    loss = turn.state.accounts.debt_usat - lean.debt_before_usat
+    loss = max(0, turn.state.accounts.debt_usat - lean.debt_before_usat)
     if loss > 0:
         turn.post(bucket.write_off(loss, lean.payment_id))
-        turn.set(losses=(*turn.state.losses, Loss(lean.payment_id, lean.payer, loss)))
         turn.tell("loss_written_off", payment_id=lean.payment_id, usat=loss)
-        turn.do(c.TellLoss(lean.payment_id, lean.payer, loss))
+    _tell_loss(turn, Loss(lean.payment_id, lean.payer, loss))
+
+
+def _tell_loss(turn: Turn, loss: Loss) -> None:
+    turn.set(losses=(*turn.state.losses, loss))
+    turn.do(c.TellLoss(loss.payment_id, loss.payer, loss.usat))
 
 
 def _deposit(turn: Turn, command: c.Deposit) -> c.Refusal | None:

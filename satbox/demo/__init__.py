@@ -1,0 +1,60 @@
+"""`satbox demo`: the whole story on the embedded devnet, with real processes, signatures, payments and sandboxes."""
+
+import asyncio
+import json
+import shutil
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+from actors.placement import Placement
+from satbox import logs
+from satbox.keys import load_keys
+from satbox.ray_cluster import prepare
+from satbox.settings import ActorsSection, DevnetSection, GateSection, LifecycleSection, Settings
+
+
+async def run_demo(*, as_json: bool = False, placement: Placement = "shared") -> int:
+    """Run the story; prints it, or one JSON object. Returns the exit code."""
+    home = Path(tempfile.mkdtemp(prefix="satbox-demo-"))
+    try:
+        logs.configure()
+        settings = demo_settings(home, placement)
+        prepare(load_keys(home).ray_token_path)
+        from satbox.demo.story import tell  # imports Ray
+
+        report = await tell(settings, quiet=as_json)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
+    if as_json:
+        print(json.dumps(report))
+    elif not report["ok"]:
+        print("the story broke off; see the step marked with a cross", file=sys.stderr)
+    return 0 if report["ok"] else 1
+
+
+def demo_settings(home: Path, placement: Placement) -> Settings:
+    """A service of its own: fresh folder, free ports, and grace short enough to watch."""
+    gate_port, devnet_port = free_ports(2)
+    return Settings(
+        home=home,
+        deployment="satbox-demo",
+        gate=GateSection(port=gate_port),
+        devnet=DevnetSection(port=devnet_port),
+        actors=ActorsSection(placement=placement),
+        lifecycle=LifecycleSection(grace_seconds=3, grace_cap_seconds=30, wake_minimum_seconds=2),
+        node={"slots": {"nano": 2, "small": 4, "medium": 1}},
+    )
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports nobody listens on now."""
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in held]
+    finally:
+        for one in held:
+            one.close()
