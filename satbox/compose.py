@@ -150,7 +150,8 @@ def on_devnet(settings: Settings, urls: dict[str, str]) -> Settings:
 
 def _settlement_policy(policy: Policy) -> SettlementPolicy:
     """Settlements tell a wallet of a pending payment at least three times within its grace, or grace would run out
-    between two sights."""
+    between two sights.
+    """
     usual = SettlementPolicy()
     often_ms = max(100, policy.grace_ms // 3)
     return replace(usual, refresh_ms=min(usual.refresh_ms, often_ms), poll_max_ms=min(usual.poll_max_ms, often_ms))

@@ -24,6 +24,9 @@ def prepare(token_path: Path) -> None:
     # sandboxes' own limits decide instead.
     os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+    # One machine: every part of Ray binds to loopback. (Asked for 127.0.0.1 by `_node_ip_address`, Ray takes the machine's
+    # outward address all the same and listens on every interface; this switch, named after other systems, does it.)
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 
 
 def start_cluster(home: Path, token_path: Path) -> str:
@@ -39,7 +42,6 @@ def start_cluster(home: Path, token_path: Path) -> str:
         object_store_memory=OBJECT_STORE_BYTES,
         logging_level=logging.ERROR,
         log_to_driver=False,
-        _node_ip_address="127.0.0.1",
     )
     address = str(context.address_info["gcs_address"])
     run = home / "run"
@@ -61,7 +63,6 @@ def join_cluster(home: Path, token_path: Path) -> None:
         namespace=NAMESPACE,
         logging_level=logging.ERROR,
         log_to_driver=False,
-        _node_ip_address="127.0.0.1",
     )
 
 

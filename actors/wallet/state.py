@@ -104,7 +104,8 @@ class Pending:
 @dataclass(frozen=True, slots=True)
 class GraceState:
     """Running without credit since `began_ms` (node time; `began_wall_ms` labels it). On credit: started on a receipt,
-    with no grace of its own."""
+    with no grace of its own.
+    """
 
     began_ms: int
     began_wall_ms: int = 0
