@@ -1,0 +1,100 @@
+"""Where a command goes and who it speaks for: flags, then the environment, then `satbox.toml`, then defaults."""
+
+import os
+import sys
+import tomllib
+from argparse import Namespace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from satbox.agent.keystore import Agent
+    from satbox.client import Client
+
+GATE_PORT, DEVNET_PORT = 4020, 4021
+
+
+class Context:
+    """One command's surroundings."""
+
+    def __init__(self, arguments: Namespace) -> None:
+        self.arguments = arguments
+        self.home = Path(os.environ.get("SATBOX_HOME") or Path.home() / ".satbox")
+        wants_json = bool(getattr(arguments, "json", False))
+        wants_table = bool(getattr(arguments, "table", False))
+        self.as_json = wants_json or (not wants_table and not sys.stdout.isatty())
+        self.is_live = sys.stderr.isatty()
+
+    def _given(self, name: str) -> str | None:
+        return getattr(self.arguments, name, None) or os.environ.get(f"SATBOX_{name.upper()}") or None
+
+    @cached_property
+    def _file(self) -> dict[str, Any]:
+        try:
+            with (self.home / "satbox.toml").open("rb") as file:
+                return tomllib.load(file)
+        except (OSError, tomllib.TOMLDecodeError):
+            return {}
+
+    def _port(self, section: str, default: int) -> int:
+        configured = self._file.get(section)
+        kept = configured.get("port", default) if isinstance(configured, dict) else default
+        return int(os.environ.get(f"SATBOX_{section.upper()}__PORT") or kept)
+
+    @property
+    def gate(self) -> str:
+        """The gate's address."""
+        return self._given("gate") or f"http://127.0.0.1:{self._port('gate', GATE_PORT)}"
+
+    @property
+    def devnet(self) -> str:
+        """The devnet's address."""
+        return os.environ.get("SATBOX_DEVNET_URL") or f"http://127.0.0.1:{self._port('devnet', DEVNET_PORT)}"
+
+    @property
+    def agent_name(self) -> str:
+        """Whose keys."""
+        return self._given("agent") or "default"
+
+    @property
+    def network(self) -> str:
+        """Where money moves."""
+        return self._given("network") or str(self._file.get("network", "testnet"))
+
+    def load_agent(self) -> "Agent":
+        """The agent's keys."""
+        from satbox.agent.keystore import Keystore
+
+        return Keystore(self.home).load(self.agent_name)
+
+    def operator_token(self) -> str | None:
+        """The operator's token, when this is the operator's machine and user."""
+        try:
+            return (self.home / "keys" / "operator.token").read_text().strip()
+        except OSError:
+            return None
+
+    def client(self, *, with_agent: bool = True, as_operator: bool = False) -> "Client":
+        """A client for this gate. Without the agent only open operations work."""
+        from operations.errors import SatboxError
+        from satbox.client import Client, ClientSettings
+        from satbox.client.settings import is_loopback
+        from stacks import Network
+
+        network = Network(self.network)
+        try:
+            settings = ClientSettings(self.gate, network)
+        except ValueError as error:
+            raise SatboxError("invalid_request", str(error)) from error
+        stacks_api = self._given("stacks_api")
+        if stacks_api is None and network is Network.TESTNET and is_loopback(settings.gate_url.host or ""):
+            stacks_api = f"{self.devnet}/stacks"
+        settings = ClientSettings(
+            self.gate,
+            network,
+            stacks_api=stacks_api,
+            deployment=self._given("deployment"),
+            operator_token=self.operator_token() if as_operator else None,
+        )
+        return Client(settings, agent=self.load_agent() if with_agent else None)

@@ -1,0 +1,44 @@
+"""Every operation that needs nothing of its own: arguments in, one call, result out."""
+
+from typing import Any
+
+from satbox.cli.context import Context
+from satbox.cli.output import show
+from satbox.cli.table import Command
+
+
+def values_of(context: Context) -> dict[str, Any]:
+    """The operation's input, as the command line gave it."""
+    command: Command = context.arguments.command
+    values: dict[str, Any] = {}
+    for argument in command.arguments:
+        value = getattr(context.arguments, argument.name, None)
+        if value is not None:
+            values[argument.name] = dict(value) if argument.kind == "pairs" else value
+    return values
+
+
+def needs_agent(command: Command) -> bool:
+    """Whether the operation wants a pass. The registry says so, but importing it takes longer than knowing these."""
+    return not command.is_operators and command.operation not in OPEN_OPERATIONS
+
+
+OPEN_OPERATIONS = frozenset(
+    {"gate.challenge", "gate.prove", "sandbox.quote", "payment.status", "service.health", "service.metrics"}
+)
+
+
+async def call(context: Context) -> int:
+    """One call of one operation."""
+    command: Command = context.arguments.command
+    client = context.client(with_agent=needs_agent(command), as_operator=command.is_operators)
+    async with client:
+        result = await getattr(client, command.method)(**values_of(context))
+    if isinstance(result, str):
+        if context.as_json:
+            show(context, {"text": result})
+        else:
+            print(result, end="")
+    else:
+        show(context, result)
+    return 0

@@ -1,0 +1,89 @@
+"""Run one command: parse, dispatch, tell errors, exit. Everything heavy is imported by the verb that needs it."""
+
+import importlib
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Coroutine
+from typing import Any
+
+from satbox.cli.context import Context
+from satbox.cli.errors import INTERRUPTED, NOT_RUN, OK, REFUSED, USAGE, UsageError, exit_code_of, tell, usage_body
+
+VERBS = {
+    "up": "service:up",
+    "demo": "service:demo",
+    "mcp": "service:mcp",
+    "doctor": "doctor:doctor",
+    "keygen": "agents:keygen",
+    "register": "agents:register",
+    "faucet": "agents:faucet",
+    "resume": "money:resume",
+    "cp": "copying:copy",
+    "gate.prove": "agents:prove",
+    "gate.challenge": "agents:challenge",
+    "sandbox.create": "money:buy",
+    "sandbox.extend": "money:buy",
+    "sandbox.status": "status:status",
+    "sandbox.exec": "execution:execute",
+    "sandbox.events": "events:events",
+    "sandbox.reap": "status:reap",
+    "files.read": "copying:read",
+    "files.write": "copying:write",
+}
+"""Verbs with a module of their own; every other operation is done by `generic:call`."""
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(outcome(sys.argv[1:] if argv is None else argv))
+
+
+def outcome(argv: list[str]) -> int:
+    """Run a command line; its exit code."""
+    from satbox.cli.parser import build
+
+    wants_json = "--json" in argv or ("--table" not in argv and not sys.stdout.isatty())
+    try:
+        parser = build()
+        arguments = parser.parse_args(argv)
+    except UsageError as error:
+        tell(usage_body(error), as_json=wants_json)
+        return USAGE
+    if getattr(arguments, "version", False):
+        from importlib.metadata import version
+
+        print(version("satbox"))
+        return OK
+    if not hasattr(arguments, "verb"):
+        parser.print_help()
+        return OK if not argv else USAGE
+    return _dispatch(arguments)
+
+
+def _dispatch(arguments: Namespace) -> int:
+    import asyncio
+
+    context = Context(arguments)
+    verb: str = arguments.verb
+    module, _, function = VERBS.get(verb, "generic:call").partition(":")
+    work: Coroutine[Any, Any, int | None] = getattr(importlib.import_module(f"satbox.cli.{module}"), function)(context)
+    try:
+        return asyncio.run(work) or OK
+    except UsageError as error:
+        tell(usage_body(error), as_json=context.as_json)
+        return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away; without this the interpreter complains at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return REFUSED
+    except Exception as error:
+        from operations.errors import SatboxError
+
+        if not isinstance(error, SatboxError):
+            raise
+        request_id = str(error.details.get("request_id", ""))
+        tell(error.body(request_id), as_json=context.as_json)
+        return NOT_RUN if verb == "sandbox.exec" else exit_code_of(error.code, error.funds_moved)

@@ -1,0 +1,129 @@
+"""Results on stdout: exactly one JSON document, or tables for people. Amounts are exact text, never floats."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from satbox.cli.context import Context
+
+USAT_PER_SAT = 1_000_000
+CELL_CHARS_MAX = 60
+
+
+def sats_text(usat: int) -> str:
+    """Micro-sats as sats with all six decimals: 12_500_000 is `12.500000`."""
+    sign = "-" if usat < 0 else ""
+    whole, part = divmod(abs(usat), USAT_PER_SAT)
+    return f"{sign}{whole:,}.{part:06d}"
+
+
+def duration_text(seconds: float | None) -> str:
+    """Seconds for people."""
+    if seconds is None:
+        return "-"
+    whole = int(max(0, seconds))
+    days, rest = divmod(whole, 86_400)
+    hours, rest = divmod(rest, 3600)
+    minutes, left = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (left, "s")]
+    shown = [f"{count} {unit}" for count, unit in parts if count][:2]
+    return " ".join(shown) or "0 s"
+
+
+def document_of(result: Any) -> Any:
+    """A result as JSON data."""
+    return result.model_dump(mode="json") if hasattr(result, "model_dump") else result
+
+
+def show(context: Context, result: Any, title: str | None = None) -> None:
+    """Print a result."""
+    document = document_of(result)
+    if context.as_json:
+        print(json.dumps(document, ensure_ascii=False))
+    else:
+        _tables(document, title)
+
+
+def _label(name: str) -> str:
+    return name.removesuffix("_usat").replace("_", " ")
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and name.endswith("_usat"):
+        return f"{sats_text(value)} sats"
+    if name == "seconds_left" and isinstance(value, int | float):
+        return duration_text(value)
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def _tables(document: Any, title: str | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    if not isinstance(document, dict):
+        console.print(_cell("", document), markup=False)
+        return
+    plain = Table(box=None, show_header=False, title=title, title_justify="left")
+    plain.add_column(style="dim")
+    plain.add_column(overflow="fold")
+    lists = {name: value for name, value in document.items() if _is_rows(value)}
+    for name, value in document.items():
+        if name in lists or value in (None, [], {}):
+            continue
+        if isinstance(value, dict):
+            for inner, part in value.items():
+                if part is not None:
+                    plain.add_row(f"{_label(name)} · {_label(inner)}", Text(_short(_cell(_unit(name, inner), part))))
+        else:
+            plain.add_row(_label(name), Text(_cell(name, value)))
+    if plain.row_count:
+        console.print(plain)
+    for name, rows in lists.items():
+        columns = [key for key in rows[0] if any(row.get(key) not in (None, [], {}) for row in rows)]
+        table = Table(title=_label(name), title_justify="left", box=None, header_style="bold")
+        for column in columns:
+            table.add_column(_label(column), overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(_short(_cell(column, row.get(column)))) for column in columns))
+        console.print(table)
+
+
+def _unit(outer: str, inner: str) -> str:
+    """Journal accounts and postings are micro-sats without saying so."""
+    return f"{inner}_usat" if outer in ("accounts", "postings") else inner
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= CELL_CHARS_MAX else text[: CELL_CHARS_MAX - 1] + "…"
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+@contextmanager
+def progress(context: Context, words: str) -> Iterator[None]:
+    """A spinner on stderr while something takes its time; nothing unless stderr is a terminal."""
+    if not context.is_live:
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(words):
+        yield
+
+
+def note(context: Context, words: str) -> None:
+    """A line of progress on stderr, for people only."""
+    if not context.as_json:
+        print(words, file=sys.stderr)

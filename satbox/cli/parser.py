@@ -1,0 +1,224 @@
+"""The command line's grammar, from the command table and the few verbs that are no operation.
+
+argparse, since the richer parsers alone take longer to import (0.15 s and more) than a whole `satbox --help` may.
+"""
+
+import argparse
+import difflib
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from satbox.cli._commands import COMMANDS
+from satbox.cli.errors import UsageError
+from satbox.cli.table import Argument, Command
+
+EPILOG = """exit codes: 0 done, 1 refused or failed, 2 usage, 3 unreachable, 4 payment sent but outcome unknown (satbox resume).
+exec exits as the command did: its code, 128 + signal, 124 timed out, 125 never run.
+JSON on stdout with --json or when piped; progress and errors on stderr."""
+
+GROUPS = {"files": "work with files in the sandbox", "meter": "check charges", "operator": "for the operator"}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of exiting, and suggests the nearest verb."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {message}", f"See {self.prog} --help.")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        choices = list(action.choices or ())
+        if choices and value not in choices:
+            near = difflib.get_close_matches(str(value), [str(choice) for choice in choices], 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(map(str, choices))}"
+            raise argparse.ArgumentError(action, f"{value!r} is not known; {hint}")
+
+
+def _shared() -> _Parser:
+    """Options that stand anywhere."""
+    shared = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = shared.add_argument_group("common options")
+    group.add_argument("--json", action="store_true", help="one JSON document on stdout (default when piped)")
+    group.add_argument("--table", action="store_true", help="output for people, even when piped")
+    group.add_argument("--gate", metavar="URL", help="the gate (SATBOX_GATE; default http://127.0.0.1:4020)")
+    group.add_argument("--agent", metavar="NAME", help="whose keys (SATBOX_AGENT; default: default)")
+    group.add_argument("--network", choices=("testnet", "mainnet"), help="where money moves (SATBOX_NETWORK)")
+    group.add_argument("--stacks-api", metavar="URL", help="for nonces and fees (SATBOX_STACKS_API)")
+    group.add_argument("--deployment", metavar="NAME", help="whom proofs are made out to (SATBOX_DEPLOYMENT)")
+    return shared
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not NAME=VALUE")
+    return name, value
+
+
+def _add(parser: argparse.ArgumentParser, argument: Argument) -> None:
+    options: dict[str, Any] = {"help": argument.help.strip() or None}
+    if argument.choices:
+        options["choices"] = argument.choices
+    match argument.kind:
+        case "flag":
+            parser.add_argument(argument.flag, dest=argument.name, action="store_true", default=None, **options)
+            return
+        case "integer":
+            options["type"] = int
+        case "number":
+            options["type"] = float
+        case "pairs":
+            options |= {"type": _pair, "action": "append", "metavar": "NAME=VALUE"}
+        case "list":
+            options |= {"nargs": "+"}
+    if argument.is_positional:
+        parser.add_argument(argument.name, nargs=None if argument.is_required else "?", **options)
+    else:
+        parser.add_argument(argument.flag, dest=argument.name, required=argument.is_required, **options)
+
+
+def _operation(parser: argparse.ArgumentParser, command: Command) -> None:
+    for argument in command.arguments:
+        if (command.operation, argument.name) not in HIDDEN:
+            _add(parser, argument)
+    if command.is_paid:
+        parser.add_argument("--max-sats", type=int, help="the most to pay (default: what --sats says, else 1000)")
+        parser.add_argument("--asset", choices=("sBTC", "STX", "USDCx"), help="what to pay with (default: first offer)")
+        parser.add_argument("--sponsored", action="store_true", help="let the relay pay the fee")
+        parser.add_argument("--wait", action="store_true", help="wait until the payment is confirmed")
+    extra = EXTRA.get(command.operation)
+    if extra is not None:
+        extra(parser)
+    parser.set_defaults(command=command, verb=command.operation)
+
+
+HIDDEN = frozenset(
+    {
+        ("sandbox.exec", "argv"), ("sandbox.exec", "shell"), ("sandbox.exec", "stdin"), ("sandbox.exec", "stream"),
+        ("gate.prove", "challenge"), ("gate.prove", "btc_signature"), ("gate.prove", "stx_signature"),
+        ("gate.challenge", "btc_address"), ("gate.challenge", "stx_address"),
+    }
+)  # fmt: skip
+"""Fields that a verb fills in, or asks for, in its own way."""
+
+
+def _exec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-i", "--stdin", action="store_true", help="pass our standard input on (up to 1 MB)")
+    parser.add_argument("--shell", action="store_true", help="the words are one line for the shell")
+    parser.add_argument("--raw", action="store_true", help="the command's own output on stdout, not JSON")
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="one word: a shell line; more: argv")
+
+
+def _prove(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scope", default="owner", help="what the pass covers: owner, exec, files, extend")
+    parser.add_argument("--challenge", help="a challenge signed elsewhere (with both signatures)")
+    parser.add_argument("--btc-signature", help="base64: BIP-322 simple or BIP-137")
+    parser.add_argument("--stx-signature", help="hex, RSV, SIP-018")
+
+
+def _challenge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--btc-address", help="default: the agent's")
+    parser.add_argument("--stx-address", help="default: the agent's")
+
+
+def _status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--watch", action="store_true", help="keep showing it, by the second")
+
+
+def _read(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--raw", action="store_true", help="the bytes themselves on stdout")
+    parser.add_argument("--output", metavar="FILE", help="into a file")
+
+
+def _write(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--from", dest="source", metavar="FILE", default="-", help="what to write (default: stdin)")
+
+
+def _reap(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="confirms --destroy")
+
+
+EXTRA: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "sandbox.exec": _exec,
+    "gate.prove": _prove,
+    "gate.challenge": _challenge,
+    "sandbox.status": _status,
+    "sandbox.reap": _reap,
+    "files.read": _read,
+    "files.write": _write,
+}
+
+
+def _up(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--placement", choices=("shared", "dedicated"), default="shared", help="how wallets are placed")
+
+
+def _keygen(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", help="default: --agent")
+
+
+def _register(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--level", type=int, default=2, choices=(0, 1, 2), help="2 is Genesis")
+
+
+def _faucet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sbtc", type=int, default=100_000, help="sats of sBTC (default: 100000)")
+    parser.add_argument("--stx", type=int, default=100_000_000, help="micro-STX (default: 100000000)")
+
+
+def _cp(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", help="a path here, or box:PATH")
+    parser.add_argument("target", help="a path here, or box:PATH")
+
+
+def _mcp(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--http", type=int, metavar="PORT", help="streamable HTTP on 127.0.0.1 instead of stdio")
+    parser.add_argument("--max-sats", type=int, default=1_000, help="most that this session may pay (default: 1000)")
+
+
+def _nothing(parser: argparse.ArgumentParser) -> None:
+    pass
+
+
+LOCAL: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "up": ("run the whole service until Ctrl-C, with its devnet", _up),
+    "demo": ("run the whole story on a devnet of its own", _demo),
+    "keygen": ("make an agent's keys", _keygen),
+    "register": ("register the agent at the devnet", _register),
+    "faucet": ("get coins from the devnet", _faucet),
+    "resume": ("send open payments again, unchanged, until their outcome is known", _nothing),
+    "cp": ("copy files and directories; box:PATH is in the sandbox", _cp),
+    "doctor": ("check this machine and the service", _nothing),
+    "mcp": ("serve the tools over the Model Context Protocol", _mcp),
+}
+
+
+def build() -> argparse.ArgumentParser:
+    """The whole grammar."""
+    shared = _shared()
+    plain = argparse.RawDescriptionHelpFormatter
+    root = _Parser(
+        prog="satbox", description="Pay sats, get a sandbox.", epilog=EPILOG, parents=[shared], formatter_class=plain
+    )
+    root.add_argument("--version", action="store_true", help="print the version")
+    verbs = root.add_subparsers(metavar="VERB", parser_class=_Parser)
+    for name, (summary, add) in LOCAL.items():
+        parser = verbs.add_parser(name, help=summary, description=summary, parents=[shared])
+        add(parser)
+        parser.set_defaults(verb=name)
+    groups: dict[str, Any] = {}
+    for command in COMMANDS:
+        where: Any = verbs
+        if len(command.words) == 2:
+            if command.words[0] not in groups:
+                group = verbs.add_parser(command.words[0], help=GROUPS[command.words[0]], parents=[shared])
+                groups[command.words[0]] = group.add_subparsers(metavar="VERB", parser_class=_Parser, required=True)
+            where = groups[command.words[0]]
+        parser = where.add_parser(
+            command.words[-1], help=command.summary, description=command.summary, parents=[shared]
+        )
+        _operation(parser, command)
+    return root

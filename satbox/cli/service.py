@@ -1,0 +1,55 @@
+"""Verbs that run something: the service, the demo, the tools."""
+
+import os
+
+from satbox.cli.context import Context
+from satbox.cli.errors import REFUSED
+
+
+def _settings_environment() -> None:
+    """`SATBOX_GATE` is where a client goes; the service's settings have a section of that name."""
+    os.environ.pop("SATBOX_GATE", None)
+
+
+async def up(context: Context) -> int:
+    """The whole service until a signal."""
+    _settings_environment()
+    from pydantic import ValidationError
+
+    from operations.errors import SatboxError
+    from satbox.service import AlreadyRunningError
+    from satbox.settings import Settings
+    from satbox.up import run_up
+
+    try:
+        await run_up(Settings(), quiet=context.arguments.quiet)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors()[:5])
+        raise SatboxError("invalid_request", f"The settings do not fit: {faults}", hint="See satbox.toml.") from error
+    except AlreadyRunningError as error:
+        raise SatboxError("already_exists", str(error), hint="Stop it first, or use another SATBOX_HOME.") from error
+    return 0
+
+
+async def demo(context: Context) -> int:
+    """The whole story."""
+    _settings_environment()
+    from satbox.demo import run_demo
+
+    # Only an explicit --json: the story is for people even when it is kept in a file.
+    as_json = bool(getattr(context.arguments, "json", False))
+    return await run_demo(as_json=as_json, placement=context.arguments.placement)
+
+
+async def mcp(context: Context) -> int:
+    """The tools."""
+    from satbox.mcp_server import serve_http, serve_stdio
+
+    if context.arguments.max_sats < 0:
+        return REFUSED
+    async with context.client() as client:
+        if context.arguments.http is None:
+            await serve_stdio(client, session_sats=context.arguments.max_sats)
+        else:
+            await serve_http(client, port=context.arguments.http, session_sats=context.arguments.max_sats)
+    return 0

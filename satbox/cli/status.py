@@ -1,0 +1,67 @@
+"""`satbox status`, also live, and `satbox reap`."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from satbox.cli.context import Context
+from satbox.cli.errors import UsageError
+from satbox.cli.generic import call, values_of
+from satbox.cli.output import duration_text, sats_text, show
+
+ASK_SECONDS = 5.0
+TICK_SECONDS = 1.0
+
+
+async def status(context: Context) -> int:
+    """Once, or by the second until Ctrl-C (NDJSON when not for people)."""
+    if not context.arguments.watch:
+        return await call(context)
+    async with context.client() as client:
+        await (_stream(context, client) if context.as_json else _watch(context, client))
+    return 0
+
+
+async def _stream(context: Context, client: Any) -> None:
+    while True:
+        found = await client.status(**values_of(context))
+        print(json.dumps(found.model_dump(mode="json")), flush=True)
+        await asyncio.sleep(TICK_SECONDS)
+
+
+def balance_now(balance_usat: int, rate_usat_per_second: int, elapsed_ms: int) -> int:
+    """What is left after a while at a rate, in micro-sats; the gate's own answer replaces it every few seconds."""
+    return max(0, balance_usat - rate_usat_per_second * elapsed_ms // 1000)
+
+
+async def _watch(context: Context, client: Any) -> None:
+    from rich.live import Live
+
+    with Live(auto_refresh=False) as live:
+        found, asked = await client.status(**values_of(context)), time.monotonic()
+        while True:
+            elapsed_ms = int((time.monotonic() - asked) * 1000)
+            if elapsed_ms >= ASK_SECONDS * 1000:
+                found, asked, elapsed_ms = await client.status(**values_of(context)), time.monotonic(), 0
+            live.update(_line(found, elapsed_ms), refresh=True)
+            await asyncio.sleep(TICK_SECONDS)
+
+
+def _line(found: Any, elapsed_ms: int) -> str:
+    if found.state not in ("alive", "grace"):
+        return f"{found.address}  {found.state}  {sats_text(found.balance_usat)} sats"
+    balance = balance_now(found.balance_usat, found.rate_usat_per_second, elapsed_ms)
+    left = found.grace.seconds_left if found.grace is not None else found.seconds_left
+    left = None if left is None else left - elapsed_ms / 1000
+    rate = sats_text(found.rate_usat_per_second)
+    return f"{found.address}  {found.state}  {sats_text(balance)} sats  -{rate}/s  {duration_text(left)} left"
+
+
+async def reap(context: Context) -> int:
+    """Stop the sandbox; deleting its workspace wants a second word."""
+    if context.arguments.destroy and not context.arguments.yes:
+        raise UsageError("--destroy deletes the workspace for good", "Say --yes as well.")
+    async with context.client() as client:
+        show(context, await client.reap(**values_of(context)))
+    return 0

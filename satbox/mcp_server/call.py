@@ -1,0 +1,121 @@
+"""One tool call: arguments in, one client method, a bounded document out."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from operations.errors import SatboxError
+from operations.registry import Body
+from satbox.client import Client
+from satbox.mcp_server.budget import Budget
+from satbox.mcp_server.tools import READ_BYTES_DEFAULT, ToolSpec
+
+TEXT_CHARS_MAX = 20_000
+ITEMS_MAX = 100
+
+
+async def call_tool(client: Client, budget: Budget, tool: ToolSpec, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The tool's result as JSON data. Raises SatboxError."""
+    unknown = sorted(set(arguments) - set(tool.schema["properties"]))
+    if unknown:
+        raise SatboxError("invalid_request", f"There is no argument {', '.join(unknown)[:100]}.")
+    values = {name: value for name, value in arguments.items() if value is not None}
+    operation = tool.operation
+    if operation.name == "gate.prove" and not values.keys() & {"challenge", "btc_signature", "stx_signature"}:
+        return _without_token((await client.prove()).model_dump(mode="json"))
+    if operation.name == "gate.challenge" and client.agent is not None:
+        pair = client.agent.addresses(client.settings.network)
+        values = {"btc_address": pair.btc, "stx_address": pair.stx, **values}
+    if operation.paid:
+        return await _pay(client, budget, tool, values)
+    if operation.body is Body.UPLOAD:
+        return await _write(client, tool, values)
+    if operation.body is Body.DOWNLOAD:
+        return await _read(client, values)
+    if operation.name == "sandbox.exec" and "stdin" in values:
+        values["stdin"] = base64.b64encode(str(values["stdin"]).encode()).decode()
+    result = await _method(client, tool)(**values)
+    document = result.model_dump(mode="json", exclude_none=True)
+    return _without_token(document) if operation.name == "gate.prove" else _cut(document)
+
+
+def _method(client: Client, tool: ToolSpec) -> Any:
+    return getattr(client, tool.operation.function)
+
+
+def _without_token(document: dict[str, Any]) -> dict[str, Any]:
+    """The pass stays in this server: whoever reads the answer could act as the wallet's owner."""
+    return document | {"token": "kept by this server"}
+
+
+async def _pay(client: Client, budget: Budget, tool: ToolSpec, values: dict[str, Any]) -> dict[str, Any]:
+    max_sats = values.pop("max_sats", None)
+    if max_sats is None:
+        max_sats = values.get("sats", budget.left_sats)
+    if isinstance(max_sats, bool) or not isinstance(max_sats, int):
+        raise SatboxError("invalid_request", "max_sats is a whole number of sats.")
+    with budget.reserved(max_sats) as reservation:
+        try:
+            paid = await _method(client, tool)(**values, max_sats=max_sats)
+        except SatboxError as error:
+            if error.funds_moved is not False:
+                reservation.spent_sats = max_sats  # it may be spent: count it until the owner knows better
+            raise
+        reservation.spent_sats = -(-paid.payment.expected_usat // 1_000_000)
+    document: dict[str, Any] = paid.model_dump(mode="json", exclude_none=True)
+    document["session_budget"] = {"spent_sats": budget.spent_sats, "left_sats": budget.left_sats}
+    return document
+
+
+async def _write(client: Client, tool: ToolSpec, values: dict[str, Any]) -> dict[str, Any]:
+    text, encoded = values.pop("content", None), values.pop("content_base64", None)
+    if (text is None) == (encoded is None):
+        raise SatboxError("invalid_request", "Give exactly one of content and content_base64.")
+    try:
+        data = str(text).encode() if encoded is None else base64.b64decode(str(encoded), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise SatboxError("invalid_request", "content_base64 is not base64.") from error
+    done: dict[str, Any] = (await client.files_write(**values, data=data)).model_dump(mode="json", exclude_none=True)
+    return done
+
+
+async def _read(client: Client, values: dict[str, Any]) -> dict[str, Any]:
+    """A window of a file; reading stops as soon as the window is full."""
+    offset, limit = int(values.pop("offset_bytes", 0)), int(values.pop("limit_bytes", READ_BYTES_DEFAULT))
+    info = await client.files_stat(**values)
+    window, seen = bytearray(), 0
+    async for piece in client.read_stream(values["path"], address=values.get("address")):
+        begin = max(0, offset - seen)
+        window += piece[begin : begin + limit - len(window)]
+        seen += len(piece)
+        if len(window) >= limit:
+            break
+    document: dict[str, Any] = {"path": values["path"], "size_bytes": info.size_bytes, "offset_bytes": offset}
+    try:
+        document["content"] = window.decode()
+    except UnicodeDecodeError:
+        document["content_base64"] = base64.b64encode(window).decode()
+    following = offset + len(window)
+    if len(window) >= limit and following < info.size_bytes:
+        document["note"] = f"There is more: call again with offset_bytes={following}."
+    return document
+
+
+def _cut(document: dict[str, Any]) -> dict[str, Any]:
+    """Long texts and lists are cut, and the note says how to get the rest."""
+    notes = []
+    for name, value in document.items():
+        if isinstance(value, str) and len(value) > TEXT_CHARS_MAX:
+            document[name] = value[:TEXT_CHARS_MAX]
+            notes.append(
+                f"{name} is cut to {TEXT_CHARS_MAX} of {len(value)} characters; write the output to a file and read that"
+                " with satbox_read_file and offset_bytes."
+            )
+        elif isinstance(value, list) and len(value) > ITEMS_MAX:
+            document[name] = value[:ITEMS_MAX]
+            last = value[ITEMS_MAX - 1]
+            after = last.get("seq") if isinstance(last, dict) else None
+            rest = "" if after is None else f"; go on with after={after}"
+            notes.append(f"{name} shows {ITEMS_MAX} of {len(value)}{rest}.")
+    return document | {"note": " ".join(notes)} if notes else document
