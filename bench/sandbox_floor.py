@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,6 +90,7 @@ async def measure(n: int, idle: int) -> list[dict[str, object]]:
         each = rss_bytes(pids) / (idle + 1) / (1 << 20)
     process.send_signal(signal.SIGTERM)
     await process.wait()
+    shutil.rmtree(folder)
     note = f"{platform.release()}, {os.cpu_count()} cores"
     memory = {
         "name": "rss_idle_sandbox",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 from collections.abc import Iterator
@@ -146,6 +147,8 @@ async def test_one_state_folder_has_one_node(node: RunningNode) -> None:
     second.state, second.process = node.state, None
 
     answer = await second.start()
+    await second.end(signal.SIGTERM)
+    shutil.rmtree(second.folder)
 
     assert not answer["ready"]
     assert "AlreadyRunning" in str(answer["error"])
