@@ -87,7 +87,7 @@ async def deposits(wallets: int, total: int) -> Figure:
         began = time.perf_counter()
         await asyncio.gather(*(one(n) for n in range(total)))
         seconds = time.perf_counter() - began
-    label = "deposits_1_wallet" if wallets == 1 else f"deposits_{wallets}_wallets"
+    label = "deposits_1_wallet_in_process" if wallets == 1 else f"deposits_{wallets}_wallets_in_process"
     return Figure(label, "1/s", total, round(total / seconds, 1), note="committed with fsync before each answer")
 
 
