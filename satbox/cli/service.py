@@ -17,7 +17,6 @@ async def up(context: Context) -> int:
     from pydantic import ValidationError
 
     from operations.errors import SatboxError
-    from satbox.service import AlreadyRunningError
     from satbox.settings import Settings
     from satbox.up import run_up
 
@@ -26,7 +25,12 @@ async def up(context: Context) -> int:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors()[:5])
         raise SatboxError("invalid_request", f"The settings do not fit: {faults}", hint="See satbox.toml.") from error
-    except AlreadyRunningError as error:
+    except Exception as error:
+        # Only now: importing the service imports Ray, which `run_up` must prepare first.
+        from satbox.service import AlreadyRunningError
+
+        if not isinstance(error, AlreadyRunningError):
+            raise
         raise SatboxError("already_exists", str(error), hint="Stop it first, or use another SATBOX_HOME.") from error
     return 0
 

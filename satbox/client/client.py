@@ -162,6 +162,10 @@ class Client(Operations):
         """Send every open payment again, unchanged, until its outcome is known."""
         return await self._purchases.resume()
 
+    def sats_signed_for(self, payment_id: str) -> int | None:
+        """How many sats this client signed away under an id, answered once; None when it signed nothing of that name."""
+        return self._purchases.sats_signed_for(payment_id)
+
     async def wait_confirmed(self, payment_id: str, *, timeout_seconds: float = 600.0) -> m.PaymentStatus:
         """Poll a payment until it is confirmed. Raises payment_failed when it never will be, timeout when it is not yet."""
         give_up, pause = self._now() + timeout_seconds, POLL_SECONDS

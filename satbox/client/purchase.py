@@ -24,6 +24,7 @@ from satbox.client.transport import Lost
 from stacks import Network
 
 TRIES = 4
+REMEMBERED_MAX = 1_000
 RETRY_SECONDS = (0.5, 2.0, 5.0)
 RETRY_AFTER_SECONDS_MAX = 10.0
 _PAID = frozenset({"queued", "broadcasting", "mempool", "confirmed"})
@@ -70,6 +71,11 @@ class Purchases:
         self._look_up = look_up
         self._look_at = look_at
         self._around = around
+        self._sats: dict[str, int] = {}
+
+    def sats_signed_for(self, payment_id: str) -> int | None:
+        """What was signed away under this id, asked once: by our own bytes, whatever the gate says. None when unknown."""
+        return self._sats.pop(payment_id, None)
 
     def open_payments(self) -> list[OpenPayment]:
         """Payments whose outcome is not known yet."""
@@ -129,6 +135,9 @@ class Purchases:
 
     async def _present(self, kept: OpenPayment, *, is_first: bool) -> m.Paid:
         """Send the kept bytes until an answer is understood."""
+        self._sats[kept.payment_id] = kept.sats
+        while len(self._sats) > REMEMBERED_MAX:
+            self._sats.pop(next(iter(self._sats)))
         last: SatboxError | None = None
         for attempt in range(TRIES):
             if attempt:

@@ -62,7 +62,8 @@ async def _pay(client: Client, budget: Budget, tool: ToolSpec, values: dict[str,
             if error.funds_moved is not False:
                 reservation.spent_sats = max_sats  # it may be spent: count it until the owner knows better
             raise
-        reservation.spent_sats = -(-paid.payment.expected_usat // 1_000_000)
+        signed = client.sats_signed_for(paid.paymentId)  # never the gate's word: it could say that nothing was paid
+        reservation.spent_sats = max_sats if signed is None else signed
     document: dict[str, Any] = paid.model_dump(mode="json", exclude_none=True)
     document["session_budget"] = {"spent_sats": budget.spent_sats, "left_sats": budget.left_sats}
     return document

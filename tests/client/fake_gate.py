@@ -58,7 +58,9 @@ def status_of(address: str) -> m.SandboxStatus:
 
 
 def payment_of(payment_id: str, state: str = "mempool") -> m.PaymentStatus:
-    return m.PaymentStatus(paymentId=payment_id, status=state, checkStatusUrl=f"http://gate/payment-status/{payment_id}")
+    return m.PaymentStatus(
+        paymentId=payment_id, status=state, checkStatusUrl=f"http://gate/payment-status/{payment_id}"
+    )
 
 
 @dataclass
@@ -74,6 +76,7 @@ class FakeGate:
     passes_refused: int = 0
     proofs: int = 0
     challenge_changes: dict[str, Any] = field(default_factory=dict)
+    wall_seconds: Callable[[], float] = lambda: 1_000_000.0
     url: str = ""
 
     @property
@@ -159,7 +162,7 @@ class FakeGate:
         body = await request.json()
         challenger = Challenger(
             Ed25519PrivateKey.from_private_bytes(bytes(32)), deployment="fake", network=NETWORK,
-            wall_seconds=lambda: 1_000_000.0,
+            wall_seconds=self.wall_seconds,
         )  # fmt: skip
         issued = challenger.issue(body["btc_address"], body["stx_address"], body["scope"])
         answer = {
@@ -174,9 +177,14 @@ class FakeGate:
         self.proofs += 1
         return web.json_response(
             {
-                "token": PASS, "address": str(STACKS_KEY.address(NETWORK)), "btc_address": BTC, "level": 2,
-                "level_name": "Genesis", "scope": "owner", "expires_at": "2100-01-01T00:00:00Z",
-            }  # fmt: skip
+                "token": PASS,
+                "address": str(STACKS_KEY.address(NETWORK)),
+                "btc_address": BTC,
+                "level": 2,
+                "level_name": "Genesis",
+                "scope": "owner",
+                "expires_at": "2100-01-01T00:00:00Z",
+            }
         )
 
     async def nonces(self, request: web.Request) -> web.StreamResponse:

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.client.fake_gate import BTC, NETWORK, PAY_TO, FakeGate, agent, entry, required
 
 from operations.errors import SatboxError
 from satbox import Client
 from satbox.client import ClientSettings
 from stacks import ContractCall, TokenTransfer, decode_transaction
 from stacks.postconditions import PostConditionMode
+from tests.client.fake_gate import BTC, NETWORK, PAY_TO, FakeGate, agent, entry, required
 
 NOW = 1_000_000.0
 

@@ -1,0 +1,219 @@
+"""The command line against a gate that does as it is told: output, errors, exit codes."""
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from satbox.agent.keystore import Keystore, agent_of
+from satbox.cli.output import sats_text
+from satbox.cli.status import balance_now
+from stacks import PrivateKey
+from tests.cli.running import satbox
+from tests.client.fake_gate import BITCOIN_KEY, NETWORK, STACKS_KEY, FakeGate, entry, required
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    Keystore(tmp_path).save(agent_of("default", STACKS_KEY, BITCOIN_KEY))
+    return tmp_path
+
+
+@given(st.integers(-(10**18), 10**18))
+def test_sats_are_exact_text(usat: int) -> None:
+    whole, _, part = sats_text(usat).replace(",", "").partition(".")
+    assert len(part) == 6
+    sign = -1 if whole.startswith("-") else 1
+    assert sign * (abs(int(whole)) * 1_000_000 + int(part)) == usat
+
+
+@given(st.integers(0, 10**15), st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**9))
+def test_a_shown_balance_only_falls_and_stops_at_nothing(balance: int, rate: int, early: int, later: int) -> None:
+    first, second = sorted((early, later))
+    assert balance >= balance_now(balance, rate, first) >= balance_now(balance, rate, second) >= 0
+
+
+async def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    heavy = ("ray", "bitcoinlib", "aiohttp", "pydantic", "mcp", "rich", "cryptography")
+    code = (
+        "import sys; from satbox.cli.main import outcome; outcome([]);"
+        f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await process.communicate()
+    assert b"VERB" in out
+    assert err.decode().strip() == "[]"
+
+
+async def test_keygen_shows_addresses_and_never_keys(tmp_path: Path) -> None:
+    made = await satbox("keygen", "alice", home=tmp_path)
+    assert made.code == 0
+    kept = Keystore(tmp_path).load("alice")
+    assert made.document["testnet"] == {"stx": kept.testnet.stx, "btc": kept.testnet.btc}
+    assert kept.stacks_key.secret.hex() not in made.stdout.decode() + made.stderr
+    again = await satbox("keygen", "alice", home=tmp_path)
+    assert (again.code, again.error["code"], again.stdout) == (1, "already_exists", b"")
+
+
+async def test_a_challenge_of_another_time_is_not_signed(home: Path) -> None:
+    async with FakeGate().running() as gate:
+        ended = await satbox("status", home=home, gate=gate.url)
+    assert (ended.code, ended.error["code"], ended.stdout) == (1, "challenge_invalid", b"")
+
+
+async def test_create_pays_and_prints_one_document(home: Path) -> None:
+    async with FakeGate(wall_seconds=time.time).running() as gate:
+        ended = await satbox("create", "--sats", "500", home=home, gate=gate.url)
+        assert (ended.code, ended.document["status"], gate.signed) == (0, "mempool", 1)
+        table = await satbox("status", "--table", home=home, gate=gate.url)
+        assert table.code == 0
+        assert b"500.000000 sats" in table.stdout
+        assert gate.proofs == 1  # the pass outlives the process
+
+
+async def test_max_sats_is_what_was_named(home: Path) -> None:
+    async with FakeGate(wall_seconds=time.time, offers=required(entry(501))).running() as gate:
+        ended = await satbox("create", "--sats", "500", home=home, gate=gate.url)
+    assert (ended.code, ended.error["code"], gate.signed) == (1, "max_sats_exceeded", 0)
+
+
+async def test_an_ambiguous_payment_has_its_own_code_and_is_resumed(home: Path) -> None:
+    async with FakeGate(wall_seconds=time.time, script=["again"]).running() as gate:
+        ended = await satbox("create", "--sats", "500", home=home, gate=gate.url)
+        assert (ended.code, ended.error["code"], ended.error["funds_moved"]) == (4, "ambiguous", "unknown")
+        gate.script = ["paid"]
+        resumed = await satbox("resume", home=home, gate=gate.url)
+        assert (resumed.code, resumed.document["resumed"], gate.signed) == (0, 1, 1)
+
+
+async def test_unreachable_has_its_own_code(home: Path) -> None:
+    ended = await satbox("health", home=home, gate="http://127.0.0.1:9")
+    assert (ended.code, ended.error["code"]) == (3, "unreachable")
+    human = await satbox("health", "--table", home=home, gate="http://127.0.0.1:9")
+    assert human.code == 3
+    assert human.stderr.startswith("satbox: unreachable: ")
+    assert len(human.stderr.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("statsu",), ("create", "--sats", "x"), ("create", "--nope"), ("files",), ("files", "move", "a"), ("exec",),
+        ("cp", "a", "b"), ("cp", "box:a", "box:b"), ("reap", "--destroy"), ("create", "--environment", "novalue"),
+        ("create", "--size-class", "huge"), ("prove", "--challenge", "x"),
+    ],
+)  # fmt: skip
+async def test_what_does_not_fit_is_told_before_anything_is_sent(home: Path, words: tuple[str, ...]) -> None:
+    ended = await satbox(*words, home=home, gate="http://127.0.0.1:9")
+    assert (ended.code, ended.error["code"], ended.stdout) == (2, "invalid_request", b"")
+
+
+EXITS: list[tuple[dict[str, Any], int]] = [
+    ({"exit_code": 0}, 0),
+    ({"exit_code": 3}, 3),
+    ({"signal": 9}, 137),
+    ({"signal": 9, "timed_out": True}, 124),
+]
+
+
+@pytest.mark.parametrize(("end", "code"), EXITS)
+async def test_exec_exits_as_the_command_did(home: Path, end: dict[str, Any], code: int) -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        asked.append(body)
+        result = {"stdout": "hi\n", **end}
+        if not body["stream"]:
+            return web.json_response(result)
+        events = [
+            {"event": "started"},
+            {"event": "stdout", "data": "hi\n"},
+            {"event": "stderr", "data": "\ufffd", "data_base64": "/w=="},
+            {"event": "exit", **end},
+        ]
+        text = "".join(f"event: {e['event']}\ndata: {json.dumps(e)}\n\n" for e in events)
+        return web.Response(text=text, content_type="text/event-stream")
+
+    async with FakeGate(wall_seconds=time.time).running(("POST", "/sandbox/exec", serve)) as gate:
+        one = await satbox("exec", "echo hi | cat", home=home, gate=gate.url)
+        assert (one.code, one.document["stdout"]) == (code, "hi\n")
+        raw = await satbox("exec", "--raw", "-i", "ls", "-la", "--json", home=home, gate=gate.url, stdin=b"in")
+        assert (raw.code, raw.stdout) == (code, b"hi\n")
+    assert asked[0]["shell"] == "echo hi | cat"
+    assert asked[1]["argv"] == ["ls", "-la", "--json"]
+    assert asked[1]["stdin"] == "aW4="
+
+
+async def test_exec_that_never_ran_is_told_apart(home: Path) -> None:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        return FakeGate.error("sandbox_reaped")
+
+    async with FakeGate(wall_seconds=time.time).running(("POST", "/sandbox/exec", serve)) as gate:
+        ended = await satbox("exec", "true", home=home, gate=gate.url)
+    assert (ended.code, ended.error["code"]) == (125, "sandbox_reaped")
+
+
+async def test_a_hostile_listing_writes_nowhere_else(home: Path, tmp_path: Path) -> None:
+    async def stat(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"path": "d", "name": "d", "kind": "directory", "size_bytes": 0})
+
+    async def listing(request: web.Request) -> web.StreamResponse:
+        names = ["../evil", "..", "/etc/x", "ok"]
+        entries = [{"path": name, "name": name, "kind": "file", "size_bytes": 1} for name in names]
+        return web.json_response({"path": "d", "entries": entries})
+
+    async def read(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"x")
+
+    routes = (
+        ("GET", "/sandbox/files/stat", stat), ("GET", "/sandbox/files/list", listing), ("GET", "/sandbox/files", read),
+    )  # fmt: skip
+    target = tmp_path / "out"
+    async with FakeGate(wall_seconds=time.time).running(*routes) as gate:
+        ended = await satbox("cp", "box:d", str(target), home=home, gate=gate.url)
+    assert (ended.code, ended.document["files"]) == (0, 1)
+    assert ended.document["skipped"] == ["../evil", "..", "/etc/x"]
+    assert [path.name for path in target.rglob("*")] == ["ok"]
+
+
+async def test_operators_verbs_use_the_operators_token(home: Path) -> None:
+    seen: list[str] = []
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        seen.append(request.headers["Authorization"])
+        return FakeGate.error("wallet_not_found")
+
+    address = str(PrivateKey(bytes(31) + b"\x01").address(NETWORK))
+    async with FakeGate(wall_seconds=time.time).running(("POST", "/operator/rate", serve)) as gate:
+        without = await satbox("operator", "rate", address, "5", home=home, gate=gate.url)
+        assert (without.code, without.error["code"]) == (1, "operator_only")
+        (home / "keys").mkdir()
+        (home / "keys" / "operator.token").write_text("secret\n")
+        await satbox("operator", "rate", address, "5", home=home, gate=gate.url)
+    assert seen == ["Bearer secret"]
+
+
+async def test_doctor_fails_when_there_is_no_gate(home: Path) -> None:
+    ended = await satbox("doctor", home=home, gate="http://127.0.0.1:9")
+    checks = {check["name"]: check for check in ended.document["checks"]}
+    assert (ended.code, ended.document["ok"], checks["gate"]["status"]) == (1, False, "missing")
+    assert checks["gate"]["hint"]
+    assert checks["python"]["status"] == "ok"
+    assert checks["agent"]["status"] == "ok"
+
+
+async def test_doctor_sees_exposed_keys(home: Path) -> None:
+    (home / "agents" / "default.json").chmod(0o644)
+    ended = await satbox("doctor", home=home, gate="http://127.0.0.1:9")
+    checks = {check["name"]: check for check in ended.document["checks"]}
+    assert checks["key files"]["status"] == "missing"

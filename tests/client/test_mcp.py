@@ -1,0 +1,155 @@
+"""The tools as an agent has them: the SDK's own client, over stdio, against a server in a process of its own."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+from mcp import Client as McpClient
+from mcp import StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+from operations.catalogue import REGISTRY
+from operations.errors import SatboxError
+from satbox.agent.keystore import Keystore, agent_of
+from satbox.mcp_server.budget import Budget
+from satbox.mcp_server.tools import tools
+from tests.client.fake_gate import BITCOIN_KEY, PASS, STACKS_KEY, FakeGate
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    Keystore(folder).save(agent_of("default", STACKS_KEY, BITCOIN_KEY))
+    return folder
+
+
+@asynccontextmanager
+async def session(gate: FakeGate, home: Path, *words: str) -> AsyncIterator[McpClient]:
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-c", "from satbox.cli import main; main()", "mcp", *words],
+        env={
+            "SATBOX_HOME": str(home),
+            "SATBOX_GATE": gate.url,
+            "SATBOX_STACKS_API": gate.url,
+            "PATH": os.environ["PATH"],
+        },
+    )
+    async with McpClient(stdio_client(server)) as client:
+        yield client
+
+
+async def told(client: McpClient, tool: str, **arguments: Any) -> tuple[bool, dict[str, Any]]:
+    result = await client.call_tool(tool, arguments)
+    (content,) = result.content
+    assert content.type == "text"
+    return bool(result.is_error), json.loads(content.text)
+
+
+async def test_every_tool_is_listed_with_its_schema(home: Path) -> None:
+    async with FakeGate(wall_seconds=time.time).running() as gate, session(gate, home) as client:
+        listed = {tool.name: tool for tool in (await client.list_tools()).tools}
+    assert set(listed) == {operation.tool for operation in REGISTRY.values() if operation.tool}
+    assert listed["satbox_status"].annotations is not None
+    assert listed["satbox_status"].annotations.read_only_hint
+    assert listed["satbox_create"].input_schema["properties"]["max_sats"]["type"] == "integer"
+    assert "stream" not in listed["satbox_exec"].input_schema["properties"]
+
+
+async def test_paying_stays_within_the_session_even_in_parallel(home: Path) -> None:
+    async with FakeGate(wall_seconds=time.time).running() as gate, session(gate, home, "--max-sats", "1200") as client:
+        answers = await asyncio.gather(
+            *(told(client, "satbox_create", sats=500, seconds=None, environment={"N": str(n)}) for n in range(5))
+        )
+        refused = [body["error"] for is_error, body in answers if is_error]
+        paid = [body for is_error, body in answers if not is_error]
+        assert (len(paid), len(refused), gate.signed) == (2, 3, 2)
+        assert {error["code"] for error in refused} == {"max_sats_exceeded"}
+        assert all(error["next_step"] for error in refused)
+        assert min(body["session_budget"]["left_sats"] for body in paid) == 200
+
+
+async def test_an_unknown_outcome_counts_as_spent(home: Path, tmp_path: Path) -> None:
+    Keystore(tmp_path).save(agent_of("default", STACKS_KEY, BITCOIN_KEY))
+    gate_of = FakeGate(script=["again"], wall_seconds=time.time)
+    async with gate_of.running() as gate, session(gate, tmp_path, "--max-sats", "700") as client:
+        is_error, body = await told(client, "satbox_create", sats=500)
+        assert (is_error, body["error"]["code"], body["error"]["funds_moved"]) == (True, "ambiguous", "unknown")
+        is_error, body = await told(client, "satbox_create", sats=500)
+        assert (is_error, body["error"]["code"]) == (True, "max_sats_exceeded")
+        assert len(gate.payments) == 1
+
+
+async def test_errors_say_what_to_do_and_passes_stay_inside(home: Path) -> None:
+    async with FakeGate(wall_seconds=time.time).running() as gate, session(gate, home) as client:
+        is_error, body = await told(client, "satbox_prove")
+        assert not is_error
+        assert PASS not in json.dumps(body)
+        for tool, arguments in (
+            ("satbox_status", {"nonsense": 1}),
+            ("satbox_move_file", {"path": "a"}),
+            ("satbox_create", {"sats": 0}),
+            ("satbox_create", {"sats": "many"}),
+            ("satbox_nothing", {}),
+            ("satbox_write_file", {"path": "a"}),
+        ):
+            is_error, body = await told(client, tool, **arguments)
+            assert is_error
+            assert body["error"]["code"] in ("invalid_request", "not_found", "max_sats_exceeded")
+            assert body["error"]["hint"]
+
+
+async def test_large_files_and_outputs_are_cut_with_a_way_to_the_rest(home: Path) -> None:
+    data = "".join(f"{n:07d}\n" for n in range(10_000))
+
+    async def read(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=data.encode())
+
+    async def stat(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"path": "f", "name": "f", "kind": "file", "size_bytes": len(data)})
+
+    async def run(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"exit_code": 0, "stdout": data})
+
+    routes = (("GET", "/sandbox/files", read), ("GET", "/sandbox/files/stat", stat), ("POST", "/sandbox/exec", run))
+    async with FakeGate(wall_seconds=time.time).running(*routes) as gate, session(gate, home) as client:
+        _, first = await told(client, "satbox_read_file", path="f")
+        assert "offset_bytes=20000" in first["note"]
+        whole, offset = "", 0
+        while offset < len(data):
+            _, window = await told(client, "satbox_read_file", path="f", offset_bytes=offset, limit_bytes=30_000)
+            whole += window["content"]
+            offset += len(window["content"])
+        assert whole == data
+        _, output = await told(client, "satbox_exec", shell="cat f")
+        assert len(output["stdout"]) == 20_000
+        assert "cut" in output["note"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 600)), max_size=20), st.integers(0, 2000))
+def test_a_budget_is_never_overspent(payments: list[tuple[int, int]], session_sats: int) -> None:
+    budget = Budget(session_sats)
+    for reserve, spend in payments:
+        try:
+            with budget.reserved(reserve) as reservation:
+                assert budget.left_sats >= 0
+                reservation.spent_sats = spend
+        except SatboxError:
+            assert reserve > budget.left_sats
+        assert 0 <= budget.spent_sats <= session_sats
+        assert budget.reserved_sats == 0
+
+
+def test_tools_are_few_enough_to_be_read() -> None:
+    assert len(tools()) <= 30
+    assert len(json.dumps([tool.schema for tool in tools().values()])) < 40_000

@@ -1,0 +1,72 @@
+"""Every surface has every operation: handler, client method, verb, tool. None is written down twice."""
+
+import inspect
+
+import pytest
+
+from gate.handlers import HANDLERS
+from operations.catalogue import REGISTRY
+from operations.registry import Body, Operation
+from satbox.cli._commands import COMMANDS
+from satbox.cli.errors import UsageError
+from satbox.cli.main import VERBS
+from satbox.cli.parser import LOCAL, build
+from satbox.client import Client, SyncClient
+from satbox.client.generate import generated
+from satbox.mcp_server.tools import tools
+
+OPERATIONS = [pytest.param(operation, id=name) for name, operation in REGISTRY.items()]
+BY_OPERATION = {command.operation: command for command in COMMANDS}
+
+
+def test_generated_files_are_up_to_date() -> None:
+    stale = [path.name for path, text in generated().items() if path.read_text() != text]
+    assert stale == [], "run python -m satbox.client.generate"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_the_gate_handles_it(operation: Operation) -> None:
+    assert operation.name in HANDLERS
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("client", [Client, SyncClient])
+def test_both_clients_have_a_method_with_every_field(client: type, operation: Operation) -> None:
+    method = getattr(client, operation.function)
+    parameters = set(inspect.signature(method).parameters) - {"self"}
+    extra = {"max_sats", "asset", "sponsored"} if operation.paid else set()
+    extra |= {"data"} if operation.body is Body.UPLOAD else set()
+    assert parameters == set(operation.input.model_fields) | extra
+    assert inspect.iscoroutinefunction(method) == (client is Client)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_the_command_line_has_its_verb(operation: Operation) -> None:
+    command = BY_OPERATION[operation.name]
+    assert command.words == operation.command
+    assert {argument.name for argument in command.arguments} == set(operation.input.model_fields)
+    with pytest.raises(SystemExit) as caught:
+        build().parse_args([*operation.command, "--help"])
+    assert caught.value.code == 0
+
+
+def test_the_command_line_has_no_verb_of_an_operation_that_is_gone() -> None:
+    assert set(BY_OPERATION) == set(REGISTRY)
+    assert set(VERBS) <= set(REGISTRY) | set(LOCAL)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_there_is_a_tool_or_a_reason(operation: Operation) -> None:
+    tool = next((tool for tool in tools().values() if tool.operation is operation), None)
+    assert (tool is None) == bool(operation.no_tool_because)
+    if tool is None:
+        return
+    assert tool.schema["type"] == "object"
+    hidden = {"stream", "follow"}
+    assert set(operation.input.model_fields) - hidden <= set(tool.schema["properties"])
+    assert operation.paid == ("max_sats" in tool.schema["properties"])
+
+
+def test_a_misspelt_verb_gets_a_suggestion() -> None:
+    with pytest.raises(UsageError, match="'status'"):
+        build().parse_args(["statsu"])
