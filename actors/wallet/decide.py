@@ -124,7 +124,8 @@ def _observe(turn: Turn, command: c.Observe) -> c.Refusal | None:
     turn.set(pending=tuple(known.values()))
     if before is None or before.state != command.state:
         turn.tell("payment", payment_id=command.payment_id, status=command.state, expected_usat=command.expected_usat)
-    if command.state == IN_MEMPOOL and turn.state.phase in (Phase.NONE, Phase.REAPED):
+    wakes = before is None or before.wakes
+    if command.state == IN_MEMPOOL and wakes and turn.state.phase in (Phase.NONE, Phase.REAPED):
         _start_on_credit(turn, command)
     return None
 
@@ -139,7 +140,14 @@ def _seen(turn: Turn, command: c.Observe, before: Pending | None) -> Pending:
         if seen_ms is None or boot_id != proof.boot_id or at_ms > seen_ms:
             boot_id, seen_ms = proof.boot_id, at_ms
     return Pending(
-        command.payment_id, command.payer, command.state, command.expected_usat, command.granted_usat, boot_id, seen_ms
+        command.payment_id,
+        command.payer,
+        command.state,
+        command.expected_usat,
+        command.granted_usat,
+        boot_id,
+        seen_ms,
+        before.wakes if before else True,
     )
 
 
@@ -156,8 +164,11 @@ def _grant_failed(turn: Turn, command: c.Observe) -> None:
     if lean is not None and lean.payment_id == command.payment_id:
         _credit_start_failed(turn)
     elif command.expected_usat > 0:
-        # It may have stretched grace. What that left unpaid stays owed here, and is the payer's loss to make good.
-        used = min(command.expected_usat, turn.state.accounts.debt_usat) if command.granted_usat > 0 else 0
+        # It may have stretched grace beyond the wallet's own. What that left unpaid stays owed here, and is the payer's
+        # loss to make good.
+        own = turn.state.rate_usat_per_second * turn.policy.grace_ms // 1000
+        beyond = max(0, turn.state.accounts.debt_usat - own)
+        used = min(command.expected_usat, beyond) if command.granted_usat > 0 else 0
         _tell_loss(turn, Loss(command.payment_id, command.payer, used))
 
 
@@ -192,6 +203,7 @@ def _deposit(turn: Turn, command: c.Deposit) -> c.Refusal | None:
     if turn.state.phase is Phase.GRACE:
         charge_proven(turn)
     turn.post(bucket.deposit(command.usat, command.payment_id))
+    wakes = all(p.wakes for p in turn.state.pending if p.payment_id == command.payment_id)
     turn.set(pending=tuple(p for p in turn.state.pending if p.payment_id != command.payment_id))
     lean = turn.state.credit_start
     if lean is not None and lean.payment_id == command.payment_id:
@@ -203,7 +215,7 @@ def _deposit(turn: Turn, command: c.Deposit) -> c.Refusal | None:
         if turn.state.phase is Phase.GRACE:
             turn.set(phase=Phase.ALIVE, grace=None, credit_start=None, reason="paid")
             turn.tell("alive", balance_usat=turn.state.accounts.bucket)
-    if turn.state.phase in (Phase.NONE, Phase.REAPED) and covers_wake(turn):
+    if wakes and turn.state.phase in (Phase.NONE, Phase.REAPED) and covers_wake(turn):
         begin_start(turn, "paid")
     return None
 
@@ -359,6 +371,8 @@ def _shortfall(turn: Turn) -> dict[str, Any]:
 def _reap(turn: Turn, command: c.Reap) -> c.Refusal | None:
     phase = turn.state.phase
     after = After.DESTROY if command.destroy else After.REAP
+    # Who says stop means it: money sent before is credited when it confirms, but starts nothing.
+    turn.set(pending=tuple(replace(p, wakes=False) for p in turn.state.pending))
     if phase in (Phase.ALIVE, Phase.GRACE, Phase.STARTING):
         charge_proven(turn)
         begin_stop(turn, command.reason, after)

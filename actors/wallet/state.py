@@ -90,7 +90,9 @@ class RuntimeRef:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A payment under way. `seen_ms` is node time of the last sight in the mempool, under `boot_id`."""
+    """A payment under way. `seen_ms` is node time of the last sight in the mempool, under `boot_id`. `wakes`: its
+    confirmation may start a reaped sandbox; not so once the owner has reaped after it was sent.
+    """
 
     payment_id: str
     payer: str
@@ -99,6 +101,7 @@ class Pending:
     granted_usat: int
     boot_id: str = ""
     seen_ms: int | None = None
+    wakes: bool = True
 
 
 @dataclass(frozen=True, slots=True)

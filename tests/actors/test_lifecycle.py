@@ -314,3 +314,37 @@ def test_a_create_on_a_living_wallet_is_refused() -> None:
 
     assert refusal is not None
     assert refusal.code == "already_exists"
+
+
+def test_a_payment_sent_before_the_owner_reaped_is_credited_but_starts_nothing() -> None:
+    world = World()
+    world.create()
+    world.see("pay_1", "mempool", 500)
+    world.ask(c.Reap())
+    world.run_effects()
+    assert world.state.phase is Phase.REAPED
+    world.see("pay_1", "mempool", 500)
+    world.deposit(500, "pay_1")
+    assert world.state.phase is Phase.REAPED
+    assert world.state.accounts.bucket == 500 * SAT
+    world.deposit(1, "pay_2")
+
+    assert world.state.phase is Phase.ALIVE
+
+
+def test_every_grant_that_came_to_nothing_is_told_with_what_was_used_of_it() -> None:
+    world = World().alive(100)
+    world.see("pay_unused", "mempool", 70)
+    world.see("pay_unused", "failed", 70)
+    world.pass_ms(100_000)
+    world.tick()
+    for _ in range(8):
+        world.see("pay_used", "mempool", 500)
+        world.pass_ms(10_000)
+        world.tick()
+    world.ask(c.Checkpoint())
+    world.see("pay_used", "failed", 500)
+
+    # 80 s of grace, 60 of them the wallet's own
+    assert world.losses == [("pay_unused", 0), ("pay_used", 20 * SAT)]
+    assert world.state.accounts.debt_usat == 80 * SAT
