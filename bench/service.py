@@ -114,7 +114,7 @@ async def deposits_on_ray(system: ActorSystem, wallets: int, total: int) -> Figu
     """Durable deposits a second through Ray, batched as settlements' deliveries are."""
     names = addresses(wallets, seed=wallets)
     for name in names:
-        await system.prepare(name, c.Prepare("create", Plan("nano"), 10**12))
+        await system.ask(name, c.Prepare("create", Plan("nano"), 10**12))  # too dear to start: money alone
     gate = asyncio.Semaphore(2048)
 
     async def one(n: int) -> None:
