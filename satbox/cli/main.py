@@ -8,7 +8,18 @@ from collections.abc import Coroutine
 from typing import Any
 
 from satbox.cli.context import Context
-from satbox.cli.errors import INTERRUPTED, NOT_RUN, OK, REFUSED, USAGE, UsageError, exit_code_of, tell, usage_body
+from satbox.cli.errors import (
+    AMBIGUOUS,
+    INTERRUPTED,
+    NOT_RUN,
+    OK,
+    REFUSED,
+    USAGE,
+    UsageError,
+    exit_code_of,
+    tell,
+    usage_body,
+)
 
 VERBS = {
     "up": "service:up",
@@ -74,7 +85,7 @@ def _dispatch(arguments: Namespace) -> int:
         tell(usage_body(error), as_json=context.as_json)
         return USAGE
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return _interrupted(context)
     except BrokenPipeError:
         # The reader of our output went away; without this the interpreter complains at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -87,3 +98,18 @@ def _dispatch(arguments: Namespace) -> int:
         request_id = str(error.details.get("request_id", ""))
         tell(error.body(request_id), as_json=context.as_json)
         return NOT_RUN if verb == "sandbox.exec" else exit_code_of(error.code, error.funds_moved)
+
+
+def _interrupted(context: Context) -> int:
+    """Ctrl-C; a payment that was signed before it is not forgotten."""
+    folder = context.home / "agents" / context.agent_name / "payments"
+    if getattr(context.arguments, "command", None) is None or not any(folder.glob("*.json")):
+        return INTERRUPTED
+    from operations.errors import SatboxError
+
+    error = SatboxError(
+        "ambiguous", "Interrupted while a payment was on its way.", funds_moved="unknown",
+        hint="Do not pay again: satbox resume sends the same payment again, unchanged.",
+    )  # fmt: skip
+    tell(error.body(""), as_json=context.as_json)
+    return AMBIGUOUS

@@ -10,6 +10,8 @@ from satbox.cli.context import Context
 
 USAT_PER_SAT = 1_000_000
 CELL_CHARS_MAX = 60
+LEFT_OUT = frozenset({"previous", "hash", "boot_id"})
+"""Columns for machines: they are in the JSON form."""
 
 
 def sats_text(usat: int) -> str:
@@ -47,18 +49,25 @@ def show(context: Context, result: Any, title: str | None = None) -> None:
 
 
 def _label(name: str) -> str:
-    return name.removesuffix("_usat").replace("_", " ")
+    return name.replace("_usat_per_second", "").removesuffix("_usat").replace("_", " ")
 
 
-def _cell(name: str, value: Any) -> str:
+def cell_text(name: str, value: Any) -> str:
+    """One value for people, by its name."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int) and name.endswith("_usat"):
         return f"{sats_text(value)} sats"
+    if isinstance(value, int) and name.endswith("_usat_per_second"):
+        return f"{sats_text(value)} sats/s"
+    if isinstance(value, int) and name == "mode":
+        return f"{value:04o}"
     if name == "seconds_left" and isinstance(value, int | float):
         return duration_text(value)
+    if name == "postings" and isinstance(value, dict):
+        return ", ".join(f"{account} {sats_text(usat)}" for account, usat in value.items() if usat)
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
     return str(value)
@@ -71,7 +80,7 @@ def _tables(document: Any, title: str | None) -> None:
 
     console = Console(highlight=False)
     if not isinstance(document, dict):
-        console.print(_cell("", document), markup=False)
+        console.print(cell_text("", document), markup=False)
         return
     plain = Table(box=None, show_header=False, title=title, title_justify="left")
     plain.add_column(style="dim")
@@ -83,18 +92,21 @@ def _tables(document: Any, title: str | None) -> None:
         if isinstance(value, dict):
             for inner, part in value.items():
                 if part is not None:
-                    plain.add_row(f"{_label(name)} · {_label(inner)}", Text(_short(_cell(_unit(name, inner), part))))
+                    plain.add_row(
+                        f"{_label(name)} · {_label(inner)}", Text(_short(cell_text(_unit(name, inner), part)))
+                    )
         else:
-            plain.add_row(_label(name), Text(_cell(name, value)))
+            plain.add_row(_label(name), Text(cell_text(name, value)))
     if plain.row_count:
         console.print(plain)
     for name, rows in lists.items():
-        columns = [key for key in rows[0] if any(row.get(key) not in (None, [], {}) for row in rows)]
+        shown = [key for key in rows[0] if key not in LEFT_OUT]
+        columns = [key for key in shown if any(row.get(key) not in (None, [], {}) for row in rows)]
         table = Table(title=_label(name), title_justify="left", box=None, header_style="bold")
         for column in columns:
             table.add_column(_label(column), overflow="fold")
         for row in rows:
-            table.add_row(*(Text(_short(_cell(column, row.get(column)))) for column in columns))
+            table.add_row(*(Text(_short(cell_text(column, row.get(column)))) for column in columns))
         console.print(table)
 
 

@@ -37,6 +37,7 @@ def balance_now(balance_usat: int, rate_usat_per_second: int, elapsed_ms: int) -
 
 async def _watch(context: Context, client: Any) -> None:
     from rich.live import Live
+    from rich.text import Text
 
     with Live(auto_refresh=False) as live:
         found, asked = await client.status(**values_of(context)), time.monotonic()
@@ -44,18 +45,19 @@ async def _watch(context: Context, client: Any) -> None:
             elapsed_ms = int((time.monotonic() - asked) * 1000)
             if elapsed_ms >= ASK_SECONDS * 1000:
                 found, asked, elapsed_ms = await client.status(**values_of(context)), time.monotonic(), 0
-            live.update(_line(found, elapsed_ms), refresh=True)
+            live.update(Text(_line(found, elapsed_ms), no_wrap=True), refresh=True)
             await asyncio.sleep(TICK_SECONDS)
 
 
 def _line(found: Any, elapsed_ms: int) -> str:
+    name = f"{found.address[:6]}…{found.address[-4:]}"
     if found.state not in ("alive", "grace"):
-        return f"{found.address}  {found.state}  {sats_text(found.balance_usat)} sats"
+        return f"{name}  {found.state}  {sats_text(found.balance_usat)} sats"
     balance = balance_now(found.balance_usat, found.rate_usat_per_second, elapsed_ms)
     left = found.grace.seconds_left if found.grace is not None else found.seconds_left
     left = None if left is None else left - elapsed_ms / 1000
     rate = sats_text(found.rate_usat_per_second)
-    return f"{found.address}  {found.state}  {sats_text(balance)} sats  -{rate}/s  {duration_text(left)} left"
+    return f"{name}  {found.state}  {sats_text(balance)} sats  -{rate}/s  {duration_text(left)} left"
 
 
 async def reap(context: Context) -> int:

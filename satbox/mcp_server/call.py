@@ -56,11 +56,12 @@ async def _pay(client: Client, budget: Budget, tool: ToolSpec, values: dict[str,
     if isinstance(max_sats, bool) or not isinstance(max_sats, int):
         raise SatboxError("invalid_request", "max_sats is a whole number of sats.")
     with budget.reserved(max_sats) as reservation:
+        reservation.spent_sats = max_sats  # until it is known to be less: also when this call is cancelled half way
         try:
             paid = await _method(client, tool)(**values, max_sats=max_sats)
         except SatboxError as error:
-            if error.funds_moved is not False:
-                reservation.spent_sats = max_sats  # it may be spent: count it until the owner knows better
+            if error.funds_moved is False:
+                reservation.spent_sats = 0
             raise
         signed = client.sats_signed_for(paid.paymentId)  # never the gate's word: it could say that nothing was paid
         reservation.spent_sats = max_sats if signed is None else signed

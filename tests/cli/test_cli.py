@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from satbox.agent.keystore import Keystore, agent_of
-from satbox.cli.output import sats_text
+from satbox.cli.output import cell_text, sats_text
 from satbox.cli.status import balance_now
 from stacks import PrivateKey
 from tests.cli.running import satbox
@@ -38,6 +40,14 @@ def test_sats_are_exact_text(usat: int) -> None:
 def test_a_shown_balance_only_falls_and_stops_at_nothing(balance: int, rate: int, early: int, later: int) -> None:
     first, second = sorted((early, later))
     assert balance >= balance_now(balance, rate, first) >= balance_now(balance, rate, second) >= 0
+
+
+def test_values_are_shown_by_their_name() -> None:
+    assert cell_text("balance_usat", 12_500_000) == "12.500000 sats"
+    assert cell_text("rate_usat_per_second", 20_000) == "0.020000 sats/s"
+    assert cell_text("mode", 0o644) == "0644"
+    assert cell_text("postings", {"bucket": -1, "burnt": 1, "owed": 0}) == "bucket -0.000001, burnt 0.000001"
+    assert cell_text("seconds_left", 3_725.9) == "1 h 2 min"
 
 
 async def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -91,6 +101,22 @@ async def test_an_ambiguous_payment_has_its_own_code_and_is_resumed(home: Path) 
         ended = await satbox("create", "--sats", "500", home=home, gate=gate.url)
         assert (ended.code, ended.error["code"], ended.error["funds_moved"]) == (4, "ambiguous", "unknown")
         gate.script = ["paid"]
+        resumed = await satbox("resume", home=home, gate=gate.url)
+        assert (resumed.code, resumed.document["resumed"], gate.signed) == (0, 1, 1)
+
+
+async def test_an_interrupted_payment_is_not_forgotten(home: Path) -> None:
+    async with FakeGate(script=["hang", "paid"], wall_seconds=time.time).running() as gate:
+        env = {**os.environ, "SATBOX_HOME": str(home), "SATBOX_GATE": gate.url, "SATBOX_STACKS_API": gate.url}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "from satbox.cli import main; main()", "create", "--sats", "500",
+            env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        await asyncio.wait_for(gate.hanging.wait(), 30)
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+        assert process.returncode == 4
+        assert json.loads(err)["error"]["code"] == "ambiguous"
         resumed = await satbox("resume", home=home, gate=gate.url)
         assert (resumed.code, resumed.document["resumed"], gate.signed) == (0, 1, 1)
 

@@ -1,5 +1,6 @@
 """A gate that misbehaves on purpose, and the Stacks API beside it: what the client must survive without paying twice."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -77,6 +78,7 @@ class FakeGate:
     proofs: int = 0
     challenge_changes: dict[str, Any] = field(default_factory=dict)
     wall_seconds: Callable[[], float] = lambda: 1_000_000.0
+    hanging: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
 
     @property
@@ -100,6 +102,9 @@ class FakeGate:
         self.payments.append(raw)
         payment_id = f"pay_{hashlib.sha256(origin_identity_bytes(tx)).hexdigest()[:32]}"
         step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if step == "hang":
+            self.hanging.set()
+            await asyncio.sleep(3600)
         return self.play(step, request, payment_id)
 
     def play(self, step: str, request: web.Request, payment_id: str) -> web.StreamResponse:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from hypothesis import given
@@ -107,6 +109,45 @@ async def test_errors_say_what_to_do_and_passes_stay_inside(home: Path) -> None:
             assert is_error
             assert body["error"]["code"] in ("invalid_request", "not_found", "max_sats_exceeded")
             assert body["error"]["hint"]
+
+
+async def test_the_same_tools_over_http_on_loopback_only(home: Path) -> None:
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        port = made.getsockname()[1]
+    async with FakeGate(wall_seconds=time.time).running() as gate:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "from satbox.cli import main; main()", "mcp", "--http", str(port),
+            env={**os.environ, "SATBOX_HOME": str(home), "SATBOX_GATE": gate.url, "SATBOX_STACKS_API": gate.url},
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            await _listening(port)
+            async with McpClient(f"http://127.0.0.1:{port}/mcp") as client:
+                is_error, body = await told(client, "satbox_status")
+            assert not is_error
+            assert body["state"] == "alive"
+            async with aiohttp.ClientSession() as other:
+                headers = {"Host": "evil.example", "Accept": "application/json, text/event-stream"}
+                async with other.post(f"http://127.0.0.1:{port}/mcp", json={}, headers=headers) as answer:
+                    assert answer.status == 421  # a page elsewhere cannot reach it by a name of its own
+        finally:
+            process.terminate()
+            out, _ = await process.communicate()
+    assert out == b""
+
+
+async def _listening(port: int) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                await writer.wait_closed()
+                return
 
 
 async def test_large_files_and_outputs_are_cut_with_a_way_to_the_rest(home: Path) -> None:

@@ -264,3 +264,16 @@ async def test_an_unreachable_gate_is_named() -> None:
 
 def test_constants_of_the_fake_are_addresses() -> None:
     assert agent().addresses(NETWORK).btc == BTC
+
+
+async def test_a_cancelled_call_leaves_its_payment_to_be_repeated(tmp_path: Path) -> None:
+    async with FakeGate(script=["hang", "paid"]).running() as gate, client_of(gate, tmp_path) as client:
+        call = asyncio.create_task(client.create(sats=500, max_sats=500))
+        await gate.hanging.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert len(client.open_payments()) == 1
+        await client.create(sats=500, max_sats=500)
+        assert client.open_payments() == []
+    assert (gate.signed, gate.asked) == (1, 1)
