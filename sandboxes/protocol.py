@@ -119,6 +119,8 @@ class StopRequest:
 class Stopped:
     """How a runtime ended. `stopped_at_ms` is the end of what may be billed: for a lost runtime the last moment it is
     proven to have lived, None for one that never ran here. `known` is False for an id this node never started.
+    `skipped` counts what the snapshot could not take along (sockets, devices, what is over a limit); the first few are
+    named, each with a reason.
     """
 
     runtime_id: str
@@ -128,6 +130,8 @@ class Stopped:
     snapshot_digest: str | None
     snapshot_bytes: int
     reason: str
+    skipped: int = 0
+    skipped_examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

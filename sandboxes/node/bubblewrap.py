@@ -13,13 +13,15 @@ from pathlib import Path
 
 import sandboxes
 from images import PreparedImage
-from sandboxes.node.driver import DriverError, Launch, Place, Running
+from sandboxes.node.driver import ArchiveReport, DriverError, Launch, Place, Running
 from sandboxes.node.spawner_client import SpawnerClient, SpawnerGone
 from sandboxes.supervisor.tenant import TAG_COUNT, TAG_FIRST, TENANT_ID
 
 GUEST_CODE = "/opt/satbox"
 _STDERR_BYTES_MAX = 16_384
-_REPORT_BYTES_MAX = 4_096
+_REPORT_BYTES_MAX = 65_536
+_EXAMPLES_MAX = 10
+_EXAMPLE_CHARACTERS_MAX = 256
 _HIDDEN = ("/proc/kcore", "/proc/keys", "/proc/kallsyms", "/proc/timer_list", "/proc/sched_debug", "/proc/key-users")
 
 
@@ -80,9 +82,7 @@ class BubblewrapDriver:
                 "seccomp": str(self._state / "seccomp.bpf") if self._seccomp is not None else None,
                 "limits": _rlimits(launch),
             },
-            "uid_map": f"0 {place.slot_uid} 1\n{TENANT_ID} {place.tenant_uid} 1\n",
-            "gid_map": f"0 {place.slot_uid} 1\n{TENANT_ID} {place.tenant_uid} 1\n"
-            f"{TAG_FIRST} {place.slot_uid + TAG_FIRST} {TAG_COUNT}\n",
+            **_maps(place),
         }
         try:
             key, exited = self._client().request("launch", body, (theirs.fileno(), stderr_w))
@@ -146,27 +146,25 @@ class BubblewrapDriver:
         """See `Driver.unmount`."""
         await self._child("unmount", {"volume": self._volume(place)})
 
-    async def pack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> Mapping[str, int]:
+    async def pack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
         """See `Driver.pack`."""
         return await self._archive("pack", place, data_fd, limits)
 
-    async def unpack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> Mapping[str, int]:
+    async def unpack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
         """See `Driver.unpack`."""
         return await self._archive("unpack", place, data_fd, limits)
 
-    async def _archive(
-        self, operation: str, place: Place, data_fd: int, limits: Mapping[str, int]
-    ) -> Mapping[str, int]:
+    async def _archive(self, operation: str, place: Place, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
         report_r, report_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        body = {"folder": self._folder(place) + "/workspace", "tenant_uid": place.tenant_uid, **limits}
+        ids = {"slot_uid": place.slot_uid, "tenant_uid": place.tenant_uid}
+        body = {"folder": self._folder(place) + "/workspace", **ids, **limits, **_maps(place)}
         try:
             _key, exited = self._client().request(operation, body, (data_fd, report_w))
             os.close(data_fd)  # the child holds the only other end: its end is the stream's end
             status = await exited
             if status != 0:
                 raise DriverError(f"{operation} failed: {_tail(self._state / 'spawner.log')}")
-            counts: dict[str, int] = json.loads(os.read(report_r, _REPORT_BYTES_MAX))
-            return counts
+            return _report(os.read(report_r, _REPORT_BYTES_MAX))
         finally:
             os.close(report_r)
             os.close(report_w)
@@ -206,6 +204,22 @@ class BubblewrapDriver:
             argv += ["--seccomp", "4"]
         boot = f"import sys; sys.path.insert(0, {GUEST_CODE!r}); from sandboxes.supervisor.main import main; main()"
         return [*argv, "--", image.definition.python, "-I", "-S", "-E", "-c", boot]
+
+
+def _maps(place: Place) -> dict[str, str]:
+    """The user namespace of a slot: its root, the tenant, and the groups that mark commands."""
+    two = f"0 {place.slot_uid} 1\n{TENANT_ID} {place.tenant_uid} 1\n"
+    return {"uid_map": two, "gid_map": two + f"{TAG_FIRST} {place.slot_uid + TAG_FIRST} {TAG_COUNT}\n"}
+
+
+def _report(text: bytes) -> ArchiveReport:
+    """An archiver's last word. It has read a tenant's files, so it is not believed to be in form."""
+    try:
+        content = json.loads(text)
+        examples = tuple(str(example)[:_EXAMPLE_CHARACTERS_MAX] for example in content["examples"][:_EXAMPLES_MAX])
+        return ArchiveReport(int(content["entries"]), int(content["bytes"]), int(content["skipped"]), examples)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DriverError("the archiver's report can't be read") from error
 
 
 def _rlimits(launch: Launch) -> dict[str, int]:

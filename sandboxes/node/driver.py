@@ -46,6 +46,16 @@ class Running:
     stderr: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class ArchiveReport:
+    """What went through an archiver, and what it had to leave behind, the first few by name and reason."""
+
+    entries: int
+    bytes: int
+    skipped: int
+    examples: tuple[str, ...] = ()
+
+
 class DriverError(Exception):
     """The driver can't do what was asked; the message says what is missing."""
 
@@ -83,10 +93,10 @@ class Driver(Protocol):
         """Unmount a volume."""
         ...
 
-    async def pack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> Mapping[str, int]:
-        """Write the mounted volume as a tar stream to a pipe, as the slot's uid; counts of what was written."""
+    async def pack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
+        """Write the mounted volume as a tar stream to a pipe, as the slot's own root; says what was left behind."""
         ...
 
-    async def unpack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> Mapping[str, int]:
-        """Fill the mounted volume from a tar stream, as the slot's uid."""
+    async def unpack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
+        """Fill the mounted volume from a tar stream, as the tenant's host uid."""
         ...

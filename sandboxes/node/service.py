@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -391,6 +392,8 @@ class SandboxService:
             row.snapshot_digest,
             row.snapshot_bytes,
             row.reason,
+            row.skipped,
+            tuple(json.loads(row.skipped_examples)),
         )
 
     async def _pre_stop(self, live: Live, seconds: float) -> None:
@@ -426,11 +429,16 @@ class SandboxService:
         if snapshot and self._has_volume(row.slot):
             await self._driver.mount(place)
             try:
-                digest, size = await self._snapshots.save(self._driver, place, self._snapshot_limits(row))
+                saved = await self._snapshots.save(self._driver, place, self._snapshot_limits(row))
             except (DriverError, OSError) as error:
                 # The volume stays as it is: the caller may try again, or give the workspace up with snapshot=False.
                 raise SandboxError(str(error)[:500], code="snapshot_failed", retryable=True) from error
-            changes |= {"snapshot_digest": digest, "snapshot_bytes": size}
+            changes |= {
+                "snapshot_digest": saved.digest,
+                "snapshot_bytes": saved.size_bytes,
+                "skipped": saved.skipped,
+                "skipped_examples": json.dumps(saved.skipped_examples),
+            }
         await self._driver.unmount(place)
         await self._slots.update(row.runtime_id, **changes)
         self._remove_volume(row.slot)

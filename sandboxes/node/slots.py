@@ -31,15 +31,23 @@ CREATE TABLE IF NOT EXISTS runtimes (
   reason TEXT NOT NULL DEFAULT '',
   snapshot_digest TEXT,
   snapshot_bytes INTEGER NOT NULL DEFAULT 0,
-  known INTEGER NOT NULL DEFAULT 1
+  known INTEGER NOT NULL DEFAULT 1,
+  skipped INTEGER NOT NULL DEFAULT 0,
+  skipped_examples TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS one_runtime_per_slot ON runtimes (slot) WHERE state <> 'stopped';
 """
+_ADDED_COLUMNS = {
+    "skipped": "INTEGER NOT NULL DEFAULT 0",
+    "skipped_examples": "TEXT NOT NULL DEFAULT '[]'",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One runtime as recorded. `ended_at_ms` is the end of what may be billed, under `boot_id`."""
+    """One runtime as recorded. `ended_at_ms` is the end of what may be billed, under `boot_id`; `skipped_examples` is a
+    JSON list.
+    """
 
     runtime_id: str
     address: str
@@ -54,6 +62,8 @@ class Row:
     snapshot_digest: str | None = None
     snapshot_bytes: int = 0
     known: int = 1
+    skipped: int = 0
+    skipped_examples: str = "[]"
 
 
 _COLUMNS = [field.name for field in fields(Row)]
@@ -83,6 +93,10 @@ class SlotTable:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             database.executescript(_SCHEMA)
+            there = {column[1] for column in database.execute("PRAGMA table_info(runtimes)")}
+            for name, kind in _ADDED_COLUMNS.items():
+                if name not in there:
+                    database.execute(f"ALTER TABLE runtimes ADD COLUMN {name} {kind}")
             self._database = database
 
         await asyncio.get_running_loop().run_in_executor(self._thread, connect)

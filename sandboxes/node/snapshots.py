@@ -8,6 +8,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import zstandard
@@ -18,6 +19,16 @@ from sandboxes.protocol import StartFailed
 _CHUNK_BYTES = 1 << 18
 _LEVEL = 1  # as fast as the disk; a workspace is read back as often as it is written
 _DIGEST = re.compile(r"^[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A snapshot as it lies on disk, and what it could not take along."""
+
+    digest: str
+    size_bytes: int
+    skipped: int
+    skipped_examples: tuple[str, ...]
 
 
 class SnapshotStore:
@@ -39,12 +50,12 @@ class SnapshotStore:
         """Whether the snapshot is here."""
         return self.path(digest).exists()
 
-    async def save(self, driver: Driver, place: Place, limits: Mapping[str, int]) -> tuple[str, int]:
-        """Pack a mounted volume: (digest, bytes on disk). The file is on disk under its name when this returns."""
+    async def save(self, driver: Driver, place: Place, limits: Mapping[str, int]) -> Saved:
+        """Pack a mounted volume. The file is on disk under its name when this returns."""
         read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
         work = asyncio.get_running_loop().run_in_executor(None, self._write, read_fd)
         try:
-            await driver.pack(place, write_fd, limits)
+            report = await driver.pack(place, write_fd, limits)
         except BaseException:
             name, _digest, _size = await work
             os.unlink(name)
@@ -55,7 +66,7 @@ class SnapshotStore:
         folder_fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         os.fsync(folder_fd)
         os.close(folder_fd)
-        return digest, size
+        return Saved(digest, size, report.skipped, report.examples)
 
     def _write(self, read_fd: int) -> tuple[str, str, int]:
         """In a thread: compress the pipe into a temporary file, on disk when done."""

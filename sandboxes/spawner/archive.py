@@ -1,32 +1,67 @@
-"""Workspace to tar stream and back, as the slot's uid, locked into the volume.
+"""Workspace to tar stream and back, locked into the volume.
 
-The child enters the volume with chroot and becomes the tenant's host uid before it looks at anything, so neither a link
-nor a name in an archive can lead outside. Only regular files, directories, links and hard links travel; owners become the
-tenant, set-id bits are dropped. Compression and digest are the node's part: this side never sees a path of the host.
+Packing runs as the root of the slot's own user namespace (a plain host uid outside it) and keeps one capability of that
+namespace, CAP_DAC_READ_SEARCH: it reads what the tenant made unreadable for itself, changes nothing, and means nothing for
+a file of anyone else. Unpacking runs as the tenant's host uid. Both are inside a chroot of the volume before they look at
+anything, so neither a link nor a name in an archive can lead outside. Only regular files, directories, links and hard links
+travel; owners become the tenant, set-id bits are dropped. What can't travel is counted and, up to a limit, named.
+Compression and digest are the node's part: this side never sees a path of the host.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from . import kernel
 
 TENANT_ID = 1000
 COPY_BYTES = 1 << 18
+EXAMPLES_MAX = 10
+EXAMPLE_CHARACTERS_MAX = 160
+_UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP})
 _ZEROS = bytes(4096)
 
 
 class LimitError(Exception):
-    """The workspace is over a limit of its snapshot."""
+    """The archive is over a limit, or holds what `pack` could not have made."""
 
 
-def _enter(message: dict[str, Any]) -> None:
+class Report:
+    """What was written, and what was not: counted, the first few by name."""
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self.bytes = 0
+        self.skipped = 0
+        self.examples: list[str] = []
+
+    def skip(self, path: str, reason: str) -> None:
+        """One thing is left behind."""
+        self.skipped += 1
+        if len(self.examples) < EXAMPLES_MAX:
+            name = os.fsencode(path.removeprefix("./")).decode("utf-8", "backslashreplace")
+            if len(name) > EXAMPLE_CHARACTERS_MAX:
+                name = name[:EXAMPLE_CHARACTERS_MAX] + "..."
+            self.examples.append(f"{name}: {reason}")
+
+    def send(self, report_fd: int) -> None:
+        """To the node, as JSON."""
+        content = {"entries": self.entries, "bytes": self.bytes, "skipped": self.skipped, "examples": self.examples}
+        os.write(report_fd, json.dumps(content).encode())
+
+
+def _import_lazy_parts() -> None:
     tarfile.TarInfo().tobuf(tarfile.PAX_FORMAT)  # what is imported lazily must be imported before the root changes
+
+
+def _enter_as_tenant(message: dict[str, Any]) -> None:
+    _import_lazy_parts()
     parent = os.getppid()
     uid = int(message["tenant_uid"])
     os.chroot(message["folder"])
@@ -38,54 +73,92 @@ def _enter(message: dict[str, Any]) -> None:
     os.umask(0o077)
 
 
-def pack(message: dict[str, Any], data_fd: int, report_fd: int) -> None:
-    """Write the volume as a tar stream to `data_fd`, then `{entries, bytes, skipped}` to `report_fd`."""
-    _enter(message)
-    counts = {"entries": 0, "bytes": 0, "skipped": 0}
+def _enter_as_slot_root(message: dict[str, Any], join: Callable[[], None]) -> None:
+    """The slot's uid first, then its user namespace: no capability of the host is left when the tree is looked at."""
+    _import_lazy_parts()
+    uid = int(message["slot_uid"])
+    os.chdir(message["folder"])
+    kernel.become(uid)
+    kernel.unshare(kernel.CLONE_NEWUSER)
+    join()
+    os.chroot(".")  # after the namespace: the kernel makes none for a process that is chrooted
+    os.chdir("/")
+    kernel.keep_capability(kernel.CAP_DAC_READ_SEARCH)
+
+
+def pack(message: dict[str, Any], data_fd: int, report_fd: int, join: Callable[[], None]) -> None:
+    """Write the volume as a tar stream to `data_fd`, then `{entries, bytes, skipped, examples}` to `report_fd`.
+    `join` returns once the parent has written the maps of this process's new user namespace.
+    """
+    _enter_as_slot_root(message, join)
+    report = Report()
     with os.fdopen(os.dup(data_fd), "wb", buffering=COPY_BYTES) as out:
-        _pack(out, int(message["bytes_max"]), int(message["entries_max"]), counts)
+        _pack(out, int(message["bytes_max"]), int(message["entries_max"]), report)
         out.write(bytes(2 * tarfile.BLOCKSIZE))
-    os.write(report_fd, json.dumps(counts).encode())
+    report.send(report_fd)
 
 
-def _walk(folder: str) -> Iterator[os.DirEntry[str]]:
-    """Depth first, sorted, so that the same workspace gives the same bytes. What can't be read is passed over."""
-    try:
-        with os.scandir(folder) as entries:
-            ordered = sorted(entries, key=lambda entry: entry.name)
-    except PermissionError:
-        return
-    for entry in ordered:
+def _walk(report: Report, looked_at_max: int) -> Iterator[os.DirEntry[str]]:
+    """Depth first, sorted, so that the same workspace gives the same bytes. At most `looked_at_max` entries are looked
+    at: names cost a tenant almost nothing, and a packer that can be kept busy for ever would keep its slot taken.
+    """
+    pending: list[os.DirEntry[str]] = _listing(".", report, looked_at_max)
+    left = looked_at_max - len(pending)
+    while pending:
+        entry = pending.pop()
         yield entry
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path)
+            inside = _listing(entry.path, report, left)
+            left -= len(inside)
+            pending += inside
 
 
-def _pack(out: IO[bytes], bytes_max: int, entries_max: int, counts: dict[str, int]) -> None:
+def _listing(folder: str, report: Report, most: int) -> list[os.DirEntry[str]]:
+    """The last name first, as a stack wants it. What is past the limit counts as one thing left behind."""
+    found: list[os.DirEntry[str]] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if len(found) >= most:
+                    report.skip(folder, "too many entries, some were not looked at")
+                    break
+                found.append(entry)
+    except OSError as error:
+        if error.errno not in _UNREADABLE:
+            raise
+        report.skip(folder, error.strerror or "can't be read")
+    return sorted(found, key=lambda entry: entry.name, reverse=True)
+
+
+def _pack(out: IO[bytes], bytes_max: int, entries_max: int, report: Report) -> None:
     first_names: dict[int, str] = {}
-    for entry in _walk("."):
-        info = entry.stat(follow_symlinks=False)
-        header = _header(entry, info, first_names)
-        if header is None:
-            counts["skipped"] += 1
+    for entry in _walk(report, 2 * entries_max):
+        if report.entries >= entries_max:
+            report.skip(entry.path, "over the limit of entries")
             continue
-        if counts["entries"] >= entries_max:
-            raise LimitError(f"more than {entries_max} entries")
         fd = -1
-        if header.isreg():
-            if counts["bytes"] + info.st_size > bytes_max:
-                # A sparse file may claim more than the volume holds; the rest of the workspace must not be lost for it.
-                counts["skipped"] += 1
-                continue
-            try:
-                fd = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            except PermissionError:
-                os.chmod(entry.path, 0o600)  # the tenant's own file with its own read bit off
-                fd = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            counts["bytes"] += info.st_size
-        counts["entries"] += 1
+        try:
+            info = entry.stat(follow_symlinks=False)
+            if stat.S_ISREG(info.st_mode):
+                if info.st_ino not in first_names and report.bytes + info.st_size > bytes_max:
+                    # A sparse file may claim more than the volume holds; the rest must not be lost for it.
+                    report.skip(entry.path, "over the limit of bytes")
+                    continue
+                if info.st_nlink == 1 or info.st_ino not in first_names:
+                    fd = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            header = _header(entry, info, first_names)
+        except OSError as error:
+            if error.errno not in _UNREADABLE:
+                raise
+            report.skip(entry.path, error.strerror or "can't be read")
+            continue
+        if header is None:
+            report.skip(entry.path, "neither file, folder nor link")
+            continue
+        report.entries += 1
         out.write(header.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
         if fd >= 0:
+            report.bytes += info.st_size
             _copy_out(fd, out, info.st_size)
             os.close(fd)
 
@@ -127,16 +200,16 @@ def _copy_out(fd: int, out: IO[bytes], size: int) -> None:
 
 def unpack(message: dict[str, Any], data_fd: int, report_fd: int) -> None:
     """Read a tar stream from `data_fd` into the volume. Refuses every name and kind that `pack` could not have made."""
-    _enter(message)
+    _enter_as_tenant(message)
     entries_max, bytes_max = int(message["entries_max"]), int(message["bytes_max"])
-    counts = {"entries": 0, "bytes": 0, "skipped": 0}
+    report = Report()
     directories: list[tuple[str, int, float]] = []
     with os.fdopen(os.dup(data_fd), "rb", buffering=COPY_BYTES) as stream:
         with tarfile.open(fileobj=stream, mode="r|", errorlevel=2) as archive:
             for member in archive:
-                counts["entries"] += 1
-                counts["bytes"] += member.size
-                if counts["entries"] > entries_max or counts["bytes"] > bytes_max:
+                report.entries += 1
+                report.bytes += member.size
+                if report.entries > entries_max or report.bytes > bytes_max:
                     raise LimitError("the archive is over its limits")
                 _restore(archive, member, directories)
         while stream.read(COPY_BYTES):
@@ -144,7 +217,7 @@ def unpack(message: dict[str, Any], data_fd: int, report_fd: int) -> None:
     for path, mode, mtime in reversed(directories):
         os.chmod(path, mode)
         os.utime(path, (mtime, mtime))
-    os.write(report_fd, json.dumps(counts).encode())
+    report.send(report_fd)
 
 
 def _safe(name: str) -> str:

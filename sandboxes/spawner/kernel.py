@@ -14,6 +14,8 @@ MS_REMOUNT, MS_BIND, MS_REC, MS_SLAVE = 32, 4096, 16384, 1 << 19
 MNT_DETACH = 2
 CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
 PR_SET_PDEATHSIG = 1
+CAP_DAC_READ_SEARCH = 2
+_CAPABILITY_VERSION_3 = 0x20080522
 _LOOP_CTL_GET_FREE, _LOOP_CONFIGURE, _LOOP_CLR_FD = 0x4C82, 0x4C0A, 0x4C01
 _LO_FLAGS_AUTOCLEAR = 4
 _LOOP_ATTEMPTS_MAX = 64
@@ -45,6 +47,22 @@ def die_with_parent(parent_pid: int) -> None:
     _checked(_libc.prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0), "prctl")
     if os.getppid() != parent_pid:
         raise ProcessLookupError("the parent has ended")
+
+
+def become(uid: int) -> None:
+    """Take a user id, with the group of the same number, with no way back. Raises PermissionError."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    if os.getresuid() != (uid, uid, uid) or uid == 0:
+        raise PermissionError("still holding another id")
+
+
+def keep_capability(number: int) -> None:
+    """Give up every capability but one, which has to be below 32."""
+    header = struct.pack("<Ii", _CAPABILITY_VERSION_3, 0)
+    kept = 1 << number
+    _checked(_libc.capset(header, struct.pack("<6I", kept, kept, 0, 0, 0, 0)), "capset")
 
 
 def attach_loop(image: str) -> tuple[int, str]:

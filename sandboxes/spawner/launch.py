@@ -99,6 +99,14 @@ def _copy_sparse(source: str, target: str) -> None:
     os.rename(temporary, target)
 
 
+def await_maps(spawner_pid: int, ready: int, go: int) -> None:
+    """In a child that has made its user namespace: wait for the spawner, as root, to write the maps."""
+    kernel.die_with_parent(spawner_pid)  # a change of credentials clears it
+    os.write(ready, b"u")
+    if os.read(go, 1) != b"g":
+        raise PermissionError("the user namespace got no map")
+
+
 def run(
     request: LaunchRequest, spawner_pid: int, descriptors: tuple[int, int], info_fd: int, ready_fd: int, go_fd: int
 ) -> NoReturn:
@@ -128,12 +136,9 @@ def _launch(request: LaunchRequest, spawner_pid: int, control: int, info: int, r
         _soft, hard = resource.getrlimit(_LIMITS[name])
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(_LIMITS[name], (value, value))
-    _become(request["slot_uid"])
+    kernel.become(request["slot_uid"])
     kernel.unshare(kernel.CLONE_NEWUSER)
-    kernel.die_with_parent(spawner_pid)  # a change of credentials clears it
-    os.write(ready, b"u")
-    if os.read(go, 1) != b"g":
-        raise PermissionError("the user namespace got no map")
+    await_maps(spawner_pid, ready, go)
     with open("/proc/sys/user/max_user_namespaces", "w") as limit:
         limit.write("0")
     kept = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 32) if fd >= 0 else -1 for fd in (control, seccomp, info)]
@@ -144,12 +149,3 @@ def _launch(request: LaunchRequest, spawner_pid: int, control: int, info: int, r
         if fd >= 0:
             os.dup2(fd, target)
     os.execve(request["argv"][0], request["argv"], {})  # noqa: S606 - exactly what is meant
-
-
-def _become(uid: int) -> None:
-    """Take an id with no way back."""
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
-    if os.getresuid() != (uid, uid, uid) or uid == 0:
-        raise PermissionError("still holding another id")

@@ -109,11 +109,25 @@ class Spawner:
         elif operation == "unmount":
             self._fork(request_id, lambda: launch.unmount_volume(message["volume"]))
         elif operation == "pack":
-            self._fork(request_id, lambda: archive.pack(message, descriptors[0], descriptors[1]))
+            self._pack(request_id, message, (descriptors[0], descriptors[1]))
         elif operation == "unpack":
             self._fork(request_id, lambda: archive.unpack(message, descriptors[0], descriptors[1]))
 
-    def _fork(self, request_id: str, work: Callable[[], None]) -> None:
+    def _pack(self, request_id: str, message: dict[str, Any], descriptors: tuple[int, int]) -> None:
+        spawner_pid = os.getpid()
+        ready_r, ready_w = os.pipe2(os.O_CLOEXEC)
+        go_r, go_w = os.pipe2(os.O_CLOEXEC)
+
+        def work() -> None:
+            os.close(go_w)
+            archive.pack(message, *descriptors, lambda: launch.await_maps(spawner_pid, ready_w, go_r))
+
+        child = self._fork(request_id, work)
+        for fd in (ready_w, go_r):
+            os.close(fd)
+        self.watch(ready_r, lambda: self._on_userns(child, message, ready_r, go_w))
+
+    def _fork(self, request_id: str, work: Callable[[], None]) -> Child:
         spawner_pid = os.getpid()
         pid = os.fork()
         if pid == 0:
@@ -128,7 +142,8 @@ class Spawner:
                 sys.stderr.flush()
             finally:
                 os._exit(code)
-        self.children[pid] = Child(request_id, pid)
+        child = self.children[pid] = Child(request_id, pid)
+        return child
 
     def _leave_loop(self) -> None:
         signal.set_wakeup_fd(-1)

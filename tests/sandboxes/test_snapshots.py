@@ -1,0 +1,108 @@
+"""Snapshots take everything along that can travel, and say what could not."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from sandboxes.protocol import StartRequest, Stopped, StopRequest
+from tests.sandboxes.running_node import RunningNode
+
+pytestmark = pytest.mark.sandbox
+
+
+async def start(node: RunningNode, runtime_ids: Iterator[str], digest: str | None = None, address: str = "SP1") -> str:
+    request = StartRequest(next(runtime_ids), address, size_class="nano", snapshot_digest=digest)
+    return (await node.client.start(request)).runtime_id
+
+
+async def stop(node: RunningNode, runtime_id: str, *, snapshot: bool = True) -> Stopped:
+    return await node.client.stop(StopRequest(runtime_id, snapshot=snapshot))
+
+
+async def run(node: RunningNode, runtime_id: str, command: str | list[str]) -> str:
+    result = await node.client.exec(runtime_id, command)
+    assert result["exit_code"] == 0, result
+    return str(result["stdout"])
+
+
+async def test_what_the_tenant_made_unreadable_comes_back(node: RunningNode, runtime_ids: Iterator[str]) -> None:
+    first = await start(node, runtime_ids)
+    await run(
+        node,
+        first,
+        "mkdir -p closed/inner; echo deep > closed/inner/file; echo x > file; ln -s closed link;"
+        " chmod 0 file closed/inner/file closed/inner closed",
+    )
+
+    stopped = await stop(node, first)
+    second = await start(node, runtime_ids, stopped.snapshot_digest)
+    modes = await run(node, second, "stat -c '%a %N' *")
+    content = await run(node, second, "chmod 700 closed; chmod 700 closed/inner; chmod 600 closed/inner/file file;"
+                        " cat closed/inner/file file")  # fmt: skip
+    await stop(node, second, snapshot=False)
+
+    assert (stopped.skipped, stopped.skipped_examples) == (0, ())
+    assert modes == "0 'closed'\n0 'file'\n777 'link' -> 'closed'\n"
+    assert content == "deep\nx\n"
+
+
+async def test_what_can_not_travel_is_counted_named_and_remembered(
+    node: RunningNode, runtime_ids: Iterator[str]
+) -> None:
+    first = await start(node, runtime_ids)
+    await run(
+        node,
+        first,
+        "mkfifo fifo; truncate -s 3G huge; echo kept > kept; for i in $(seq 30); do mkfifo many$i; done;"
+        r" mkfifo $(printf 'odd\377')",
+    )
+
+    stopped = await stop(node, first)
+    again = await stop(node, first)
+    second = await start(node, runtime_ids, stopped.snapshot_digest)
+    names = await run(node, second, "ls")
+    await stop(node, second, snapshot=False)
+
+    assert again == stopped
+    assert stopped.skipped == 33
+    assert len(stopped.skipped_examples) == 10
+    assert stopped.skipped_examples[:2] == ("fifo: neither file, folder nor link", "huge: over the limit of bytes")
+    assert names == "kept\n"
+
+
+async def test_a_tenant_can_not_make_its_own_snapshot_fail(node: RunningNode, runtime_ids: Iterator[str]) -> None:
+    """Hard links past the limit of entries and a tree too deep for a path: left behind, counted, and the stop ends."""
+    first = await start(node, runtime_ids)
+    await run(node, first, "echo work > a-work")
+    await run(node, first, ["python3", "-c", """
+import os
+os.mkdir("deep"); os.chdir("deep")
+for _ in range(2000):
+    os.mkdir("d" * 9); os.chdir("d" * 9)
+os.chdir("/workspace"); os.mkdir("links")
+open("links/0", "w").close()
+for number in range(1, 20_000):
+    os.link("links/0", f"links/{number}")
+"""])  # fmt: skip
+
+    stopped = await stop(node, first)
+    second = await start(node, runtime_ids, stopped.snapshot_digest)
+    kept = await run(node, second, "cat a-work")
+    await stop(node, second, snapshot=False)
+
+    assert kept == "work\n"
+    assert stopped.skipped > 2000
+    assert any("File name too long" in example for example in stopped.skipped_examples)
+
+
+async def test_links_out_of_the_workspace_are_packed_as_links(node: RunningNode, runtime_ids: Iterator[str]) -> None:
+    first = await start(node, runtime_ids)
+    await run(node, first, "ln -s /etc/shadow shadow; ln -s ../../../../../../etc up; ln -s . loop; ln -s loop/loop l2")
+
+    stopped = await stop(node, first)
+    second = await start(node, runtime_ids, stopped.snapshot_digest)
+    links = await run(node, second, "readlink shadow up loop l2")
+    await stop(node, second, snapshot=False)
+
+    assert links.split() == ["/etc/shadow", "../../../../../../etc", ".", "loop/loop"]
+    assert stopped.snapshot_bytes < 4096
