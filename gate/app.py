@@ -48,6 +48,8 @@ async def _edges(request: web.Request, handler: Serve) -> web.StreamResponse:
             response = await handler(request)
         except web.HTTPException as error:
             response = error_response(_as_satbox_error(error), f"req_{secrets.token_hex(8)}")
+            if "Allow" in error.headers:
+                response.headers["Allow"] = error.headers["Allow"]
     if not response.prepared:
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS

@@ -18,7 +18,7 @@ from gate.callers import Caller
 from gate.handlers.sandbox import shown
 from gate.offers import Offers, Price, offers_for
 from gate.ports import Services
-from gate.routing import json_response
+from gate.routing import REQUEST_ID, json_response
 from operations import models as m
 from operations.errors import SatboxError
 from relay_client.models import (
@@ -94,7 +94,7 @@ async def _offer(services: Services, request: web.Request, purchase: Purchase) -
     return web.json_response(
         wire_json(required),
         status=402,
-        headers={"payment-required": encode_header(required), "x-request-id": request["request_id"]},
+        headers={"payment-required": encode_header(required), "x-request-id": request[REQUEST_ID]},
     )
 
 
@@ -247,7 +247,7 @@ def _answer(services: Services, request: web.Request, report: PaymentReport, vie
         receipt=receipt_for(services, report, view),
         message=_message(report, view),
     )
-    headers = {"payment-response": encode_header(result), "x-request-id": request["request_id"]}
+    headers = {"payment-response": encode_header(result), "x-request-id": request[REQUEST_ID]}
     return json_response(paid, 201 if is_up else 202, headers)
 
 

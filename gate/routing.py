@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
+REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 
 Handler = Callable[[Services, web.Request, Caller, Any], Awaitable[BaseModel | web.StreamResponse]]
 """Answers an operation: a model, or a response of its own for bytes and streams."""
@@ -54,7 +55,7 @@ def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awa
     async def serve(request: web.Request) -> web.StreamResponse:
         services, metrics = request.app[SERVICES], request.app[METRICS]
         request_id = f"req_{secrets.token_hex(8)}"
-        request["request_id"] = request_id
+        request[REQUEST_ID] = request_id
         began = time.perf_counter()
         code = "ok"
         try:

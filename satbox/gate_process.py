@@ -15,13 +15,11 @@ from satbox.keys import load_keys
 from satbox.ray_cluster import join_cluster
 from satbox.settings import Settings
 
-HEADER_BYTES_MAX = 65_536
-"""A payment header carries a transaction of up to some kilobytes in base64, twice."""
-
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; requests under way get a moment to finish."""
     from gate.app import create_app  # imports Ray, which the cluster had to be joined for
+    from gate.server import GateRunner
     from satbox.compose import Deployment, gate_services
 
     deployment = Deployment.load(settings)
@@ -30,13 +28,7 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
     async with gate_services(deployment) as services:
-        runner = web.AppRunner(
-            create_app(services),
-            access_log=None,
-            max_field_size=HEADER_BYTES_MAX,
-            max_line_size=HEADER_BYTES_MAX,
-            keepalive_timeout=75.0,
-        )
+        runner = GateRunner(create_app(services))
         await runner.setup()
         site = web.TCPSite(runner, gate.host, gate.port, reuse_port=True, shutdown_timeout=3.0)
         await site.start()

@@ -12,7 +12,7 @@ from actors.view import View, iso
 from actors.wallet.state import Phase
 from gate.callers import Caller
 from gate.ports import Services
-from gate.routing import Handler
+from gate.routing import REQUEST_ID, Handler
 from operations import models as m
 from operations.errors import ERRORS, SatboxError
 from sandboxes.protocol import NodeUnavailable, RuntimeGone, SandboxError
@@ -97,7 +97,7 @@ async def _stream(request: web.Request, events: AsyncIterator[dict[str, Any]]) -
             "Content-Type": "text/event-stream",
             "Cache-Control": "no-store",
             "Access-Control-Allow-Origin": "*",
-            "x-request-id": request["request_id"],
+            "x-request-id": request[REQUEST_ID],
         }
     )
     await response.prepare(request)
@@ -126,7 +126,7 @@ async def read_file(services: Services, request: web.Request, caller: Caller, da
                 "X-Content-Type-Options": "nosniff",
                 "Content-Disposition": "attachment",
                 "Access-Control-Allow-Origin": "*",
-                "x-request-id": request["request_id"],
+                "x-request-id": request[REQUEST_ID],
             }
         )
         if info.get("type") == "file":

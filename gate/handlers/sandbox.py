@@ -12,7 +12,7 @@ from actors.wallet.commands import Reap, SetRate, Wake
 from actors.wallet.state import Phase
 from gate.callers import Caller
 from gate.ports import Services
-from gate.routing import METRICS, Handler
+from gate.routing import METRICS, REQUEST_ID, Handler
 from operations import models as m
 from operations.errors import SatboxError
 
@@ -101,7 +101,7 @@ async def _follow(services: Services, request: web.Request, address: str, after:
             "Content-Type": "text/event-stream",
             "Cache-Control": "no-store",
             "Access-Control-Allow-Origin": "*",
-            "x-request-id": request["request_id"],
+            "x-request-id": request[REQUEST_ID],
         }
     )
     streams.inc()

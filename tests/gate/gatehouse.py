@@ -1,0 +1,360 @@
+"""A whole gate in one process: real settlements, oracle, registry client and wallets over an in-process devnet and a
+simulated node. Time is the machine's plus whatever a test adds; blocks come when a test mines them.
+"""
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import itertools
+import json
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from actors.credit_sink import WalletSink
+from actors.host import HostSettings, WalletHost
+from actors.system import ActorSystem, LocalTransport
+from actors.wallet.state import Policy, WalletState
+from devnet.app import create_app as create_devnet
+from devnet.settings import DevnetSettings
+from devnet.world import WORLD, World
+from gate.app import create_app
+from gate.genesis import AgentRegistry, Challenger, PassIssuer
+from gate.ports import Services
+from gate.receipts import ReceiptSigner
+from gate.room import Room
+from gate.server import GateRunner
+from gate.settings import GateSettings
+from gate.views import Views
+from oracle.book import QuoteBook
+from oracle.oracle import Oracle, OracleSettings
+from oracle.quotes import quote_reader
+from oracle.sources import CoinGecko, coinbase, kraken
+from relay_client.chain import StacksApi
+from relay_client.preflight import chain_preflight
+from relay_client.relay import RelayClient
+from relay_client.settlements import PaymentReport, Settlements, Store
+from relay_client.settlements import Policy as SettlementPolicy
+from relay_client.states import is_in_flight
+from sandboxes.simulated import SimulatedNode
+from stacks import Network, PrivateKey, Transaction, sbtc
+from stacks.signing import Sender, sign_origin, sip010_transfer, token_transfer
+
+NETWORK = Network.TESTNET
+DEPLOYMENT = "gatehouse"
+OPERATOR_TOKEN = "operator-token-of-the-gatehouse"
+POLICY = Policy(grace_ms=3_000, grace_cap_ms=30_000, wake_minimum_seconds=2)
+PAY_TO_KEY = PrivateKey(hashlib.sha256(b"gatehouse treasury").digest())
+PAY_TO = PAY_TO_KEY.address(NETWORK)
+SLOTS = {"nano": 2, "small": 3, "medium": 1}
+BTC = "tb1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq0l98cr"
+SATS = 1_000_000
+_numbers = itertools.count(1)
+
+
+class OffsetClock:
+    """The machine's clock, ahead by what a test has added; for the gate, the wallets, settlements and the devnet alike."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def wall_ms(self) -> int:
+        return time.time_ns() // 1_000_000 + self.ahead_ms
+
+    now_ms = wall_ms
+
+    def monotonic_ms(self) -> int:
+        return time.monotonic_ns() // 1_000_000 + self.ahead_ms
+
+    def now(self) -> float:
+        return self.wall_ms() / 1000
+
+    async def sleep(self, seconds: float) -> None:
+        """What the devnet waits: a twentieth, so that a test of slowness is quick."""
+        await asyncio.sleep(seconds / 20)
+
+
+@dataclass(frozen=True)
+class Who:
+    """An agent with a Stacks key; its Bitcoin half matters only in the tests of proofs."""
+
+    name: str
+
+    @property
+    def key(self) -> PrivateKey:
+        return PrivateKey(hashlib.sha256(f"gatehouse {self.name}".encode()).digest())
+
+    @property
+    def address(self) -> str:
+        return str(self.key.address(NETWORK))
+
+
+@dataclass
+class Answer:
+    """One answer, read whole."""
+
+    status: int
+    headers: Any
+    raw: bytes
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.raw)
+
+    @property
+    def code(self) -> str:
+        """The error's code; the envelope is checked on the way."""
+        document = self.body
+        assert set(document) == {"error", "request_id"}, document
+        error = document["error"]
+        assert {"code", "message", "retryable", "funds_moved", "hint", "details"} <= set(error), error
+        assert error["funds_moved"] in (True, False, "unknown")
+        assert document["request_id"] == self.headers["x-request-id"]
+        return str(error["code"])
+
+    @property
+    def funds_moved(self) -> Any:
+        return self.body["error"]["funds_moved"]
+
+
+def header_of(tx: Transaction | bytes, accepted: Any = None, identifier: str | None = None, **other: Any) -> str:
+    """A `payment-signature` header around a transaction."""
+    raw = tx if isinstance(tx, bytes) else tx.serialize()
+    payload: dict[str, Any] = {"x402Version": 2, "payload": {"transaction": raw.hex()}, **other}
+    if accepted is not None:
+        payload["accepted"] = accepted
+    if identifier is not None:
+        payload["extensions"] = {"payment-identifier": {"info": {"id": identifier}}}
+    return base64.b64encode(json.dumps(payload).encode()).decode()
+
+
+class GateServer(BaseTestServer):
+    """The gate behind its real runner, with its limits."""
+
+    def __init__(self, app: web.Application) -> None:
+        super().__init__()
+        self._app = app
+
+    async def _make_runner(self, **options: Any) -> GateRunner:
+        return GateRunner(self._app, **options)
+
+
+@dataclass
+class House:
+    """The gate and everything behind it, within reach."""
+
+    client: TestClient
+    services: Services
+    world: World
+    devnet: TestClient
+    clock: OffsetClock
+    node: SimulatedNode
+    transport: LocalTransport
+    settlements: Settlements
+    relay_calls: list[str] = field(default_factory=list)
+
+    # Agents
+
+    async def agent(self, *, stx: int = 50_000_000, sats: int = 100_000) -> Who:
+        """A fresh funded agent."""
+        who = Who(f"agent {next(_numbers)} {secrets.token_hex(4)}")
+        await self.devnet_post("faucet", {"address": who.address, "stx": stx, "sbtc": sats})
+        return who
+
+    def bearer(self, who: Who, scope: str = "owner", epoch: int = 0) -> dict[str, str]:
+        """A pass, as if proven."""
+        token, _ = self.services.passes.issue(who.address, BTC, 2, scope, epoch)
+        return {"Authorization": f"Bearer {token}"}
+
+    # Requests
+
+    async def ask(self, method: str, path: str, *, who: Who | None = None, headers: Any = None, **other: Any) -> Answer:
+        """One request to the gate."""
+        all_headers = {**(self.bearer(who) if who else {}), **(headers or {})}
+        async with self.client.request(method, path, headers=all_headers, **other) as response:
+            return Answer(response.status, response.headers.copy(), await response.read())
+
+    async def pay(
+        self, path: str, who: Who, tx: Transaction | bytes, body: Any = None, *, headers: Any = None, **other: Any
+    ) -> Answer:
+        """A paid POST; `other` goes into the payment header."""
+        sent = {"payment-signature": header_of(tx, **other), **(headers or {})}
+        answer = await self.ask("POST", path, who=who, headers=sent, json=body or {})
+        assert "payment-required" not in answer.headers, "an answer to a payment must never ask for another one"
+        return answer
+
+    async def offers(self, path: str, who: Who, body: Any = None) -> dict[str, Any]:
+        """The offers of a 402 by asset."""
+        answer = await self.ask("POST", path, who=who, json=body or {})
+        assert answer.status == 402, answer.raw
+        return {entry["asset"].rpartition(".")[2]: entry for entry in answer.body["accepts"]}
+
+    async def created(self, who: Who, sats: int = 500, *, confirmed: bool = True) -> Answer:
+        """A running sandbox."""
+        answer = await self.pay("/sandbox/create", who, self.sbtc(who, sats), {"sats": sats})
+        assert answer.status == 201, answer.raw
+        if confirmed:
+            assert (await self.settled(answer.body["paymentId"])).state == "confirmed"
+            await self.until(lambda: self.state(who).accounts.deposits == -sats * SATS)
+        return answer
+
+    # Payments
+
+    def nonce(self, who: Who) -> int:
+        """The next nonce, pending ones counted in."""
+        account = self.world.chain.ledger.accounts.get(who.address)
+        pending = [r for r in self.world.chain.pending.values() if r.origin == who.address]
+        return (account.nonce if account else 0) + len(pending)
+
+    def sender(self, who: Who, nonce: int | None = None, fee: int = 1_000, sponsored: bool = False) -> Sender:
+        number = self.nonce(who) if nonce is None else nonce
+        return Sender(who.key.public_key, NETWORK, number, 0 if sponsored else fee, sponsored)
+
+    def sbtc(
+        self, who: Who, sats: int, *, to: Any = PAY_TO, token: Any = None, memo: str | None = None, **sender: Any
+    ) -> Transaction:
+        """A signed sBTC transfer."""
+        memo = memo or f"m{next(_numbers)}"
+        tx = sip010_transfer(self.sender(who, **sender), token or sbtc(NETWORK), to, sats, memo)
+        return sign_origin(tx, who.key)
+
+    def stx(self, who: Who, ustx: int, *, to: Any = PAY_TO, **sender: Any) -> Transaction:
+        """A signed STX transfer."""
+        return sign_origin(token_transfer(self.sender(who, **sender), to, ustx, f"m{next(_numbers)}"), who.key)
+
+    # What is true inside
+
+    def state(self, who: Who | str) -> WalletState:
+        """A wallet as committed; a blank one when it was never touched."""
+        address = who if isinstance(who, str) else who.address
+        actor = self.transport.host._actors.get(address)
+        return WalletState(address) if actor is None else actor.state
+
+    async def fault(self, kind: str, **parameters: Any) -> None:
+        await self.devnet_post("faults", {"kind": kind, **parameters})
+
+    async def heal(self) -> None:
+        async with self.devnet.delete("/devnet/faults") as reply:
+            assert reply.status == 200
+
+    async def devnet_post(self, path: str, body: Any) -> Any:
+        async with self.devnet.post(f"/devnet/{path}", json=body) as reply:
+            assert reply.status in (200, 201), await reply.text()
+            return await reply.json()
+
+    # Time
+
+    async def until(self, holds: Callable[[], Any], seconds: float = 10.0) -> None:
+        """Wait for something that is about to be true."""
+        async with asyncio.timeout(seconds):
+            while not holds():
+                await asyncio.sleep(0.005)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, proven by the node."""
+        self.clock.ahead_ms += round(seconds * 1000)
+        self.node.tick()
+        await asyncio.sleep(0)
+        await self.transport.host.link.refresh()
+        await self.transport.host.fire_due()
+
+    async def settled(self, payment_id: str, *, mining: bool = True) -> PaymentReport:
+        """The payment once it is over; a quarter of a second passes per block."""
+        async with asyncio.timeout(20):
+            while True:
+                report = await self.settlements.report(payment_id)
+                assert report is not None
+                if not is_in_flight(report.state):
+                    return report
+                if mining:
+                    self.world.mine()
+                self.clock.ahead_ms += 250
+                self.node.tick()
+                await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def gatehouse(folder: Path, **changes: Any) -> AsyncIterator[House]:
+    """Build it, run it, take it down. `changes` replace fields of the gate's settings."""
+    clock, key = OffsetClock(), Ed25519PrivateKey.generate()
+    async with contextlib.AsyncExitStack() as stack:
+        devnet_app = create_devnet(DevnetSettings(block_seconds=0), clock)
+        devnet = await stack.enter_async_context(TestClient(TestServer(devnet_app)))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        base = str(devnet.make_url("/")).rstrip("/")
+        store = Store(folder / "settlements.sqlite")
+        stack.callback(store.close)
+        chain = StacksApi(f"{base}/stacks", session, read_timeout_seconds=1, broadcast_timeout_seconds=1)
+        node = SimulatedNode(clock.monotonic_ms, slots=SLOTS)
+
+        losses: list[Settlements] = []
+
+        async def tell_loss(payment_id: str, payer: str, usat: int) -> None:
+            await losses[0].record_loss(payment_id, usat)
+
+        host = WalletHost(
+            HostSettings(folder / "wallets", policy=POLICY, pre_stop_seconds=0), node, clock,
+            lambda: f"rt_{secrets.token_hex(8)}", tell_loss,
+        )  # fmt: skip
+        transport = LocalTransport(host)
+        await host.start()
+        stack.push_async_callback(host.close)
+        system = ActorSystem(transport)
+        settlements = Settlements(
+            store, RelayClient(f"{base}/relay", session, settle_timeout_seconds=1, read_timeout_seconds=1), chain,
+            WalletSink(system, clock), clock, policy=SettlementPolicy(present_wait_ms=1_500, refresh_ms=300),
+            preflight=chain_preflight(chain), rng=random.Random(7),
+        )  # fmt: skip
+        losses.append(settlements)
+        stack.push_async_callback(settlements.aclose)
+        book = QuoteBook(folder / "oracle.sqlite")
+        stack.callback(book.close)
+        sources = [
+            coinbase(f"{base}/prices/coinbase", session), kraken(f"{base}/prices/kraken", session),
+            CoinGecko(f"{base}/prices/coingecko", session),
+        ]  # fmt: skip
+        oracle = Oracle(
+            sources, key, book, OracleSettings(NETWORK.caip2, str(PAY_TO)), now_ms=clock.now_ms,
+            new_id=lambda: f"quo_{secrets.token_hex(8)}",
+        )  # fmt: skip
+        stack.push_async_callback(oracle.aclose)
+        settings = GateSettings(
+            deployment=DEPLOYMENT, network=NETWORK, pay_to=str(PAY_TO), public_url="http://gate.test",
+            operator_token=OPERATOR_TOKEN, policy=POLICY, start_wait_seconds=3.0,
+        )  # fmt: skip
+        services = Services(
+            settings=replace(settings, **changes), clock=clock, system=system, views=Views(system, clock, 1000),
+            settlements=settlements, oracle=oracle, node=node,  # type: ignore[arg-type]
+            registry=AgentRegistry(f"{base}/aibtc", session, lambda: clock.monotonic_ms() / 1000),
+            challenger=Challenger(key, deployment=DEPLOYMENT, network=NETWORK, wall_seconds=clock.now),
+            passes=PassIssuer(key, deployment=DEPLOYMENT, wall_seconds=clock.now), receipts=ReceiptSigner(key),
+            operator_key=key, room=Room(node, clock),  # type: ignore[arg-type]
+            read_quote=quote_reader(key.public_key(), network=NETWORK.caip2, pay_to=str(PAY_TO)),
+        )  # fmt: skip
+        client = await stack.enter_async_context(TestClient(GateServer(create_app(services))))
+        house = House(client, services, devnet_app[WORLD], devnet, clock, node, transport, settlements)
+
+        async def pump() -> None:
+            while True:
+                await settlements.tick()
+                node.tick()
+                await asyncio.sleep(0.004)
+
+        pumping = asyncio.create_task(pump())
+
+        async def stop() -> None:
+            pumping.cancel()
+            await asyncio.gather(pumping, return_exceptions=True)
+
+        stack.push_async_callback(stop)
+        yield house
