@@ -41,6 +41,7 @@ class Child:
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._drain: asyncio.Task[None] | None = None
         self._is_stopping = False
         self.restarts = 0
 
@@ -75,6 +76,7 @@ class Child:
         if not ready.get("ready"):
             await self._end(signal.SIGKILL)
             raise ChildFailedError(f"{self.name}: {ready.get('error', 'not ready')}")
+        self._drain = asyncio.create_task(_drain(self._process.stdout), name=f"drain {self.name}")
         return ready
 
     async def _keep(self) -> None:
@@ -116,6 +118,12 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+async def _drain(stdout: asyncio.StreamReader) -> None:
+    """Read what a child goes on to print, so that a full pipe never blocks it."""
+    while await stdout.read(65_536):
+        pass
 
 
 def python_module(module: str, *arguments: str) -> list[str]:

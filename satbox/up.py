@@ -1,8 +1,10 @@
 """`satbox up`: run the service until Ctrl-C, and say what to try next."""
 
 import asyncio
+import contextlib
 import signal
 import sys
+from collections.abc import Callable
 
 from satbox import logs
 from satbox.keys import load_keys
@@ -13,7 +15,6 @@ from satbox.settings import Settings
 async def run_up(settings: Settings, *, quiet: bool = False) -> None:
     """Run until SIGINT or SIGTERM. Progress goes to stderr; stdout stays free for machines."""
     prepare(load_keys(settings.home).ray_token_path)
-    from satbox.service import running  # imports Ray
 
     def say(line: str) -> None:
         if not quiet:
@@ -22,6 +23,14 @@ async def run_up(settings: Settings, *, quiet: bool = False) -> None:
     logs.configure()
     ending = asyncio.Event()
     _end_on_signals(ending)
+    # Ray prints notices of its own on stdout, from a thread.
+    with contextlib.redirect_stdout(sys.stderr):
+        await _run(settings, say, ending)
+
+
+async def _run(settings: Settings, say: Callable[[str], None], ending: asyncio.Event) -> None:
+    from satbox.service import running  # imports Ray
+
     async with running(settings, say) as service:
         _end_on_signals(ending)  # again: Ray put its own handler there when it started
         say(f"ready: gate on {service.gate_url}, state in {settings.home}")

@@ -1,6 +1,7 @@
 """`satbox demo`: the whole story on the embedded devnet, with real processes, signatures, payments and sandboxes."""
 
 import asyncio
+import contextlib
 import json
 import shutil
 import socket
@@ -18,17 +19,20 @@ from satbox.settings import ActorsSection, DevnetSection, GateSection, Lifecycle
 async def run_demo(*, as_json: bool = False, placement: Placement = "shared") -> int:
     """Run the story; prints it, or one JSON object. Returns the exit code."""
     home = Path(tempfile.mkdtemp(prefix="satbox-demo-"))
+    stdout = sys.stdout
     try:
         logs.configure()
         settings = demo_settings(home, placement)
         prepare(load_keys(home).ray_token_path)
         from satbox.demo.story import tell  # imports Ray
 
-        report = await tell(settings, quiet=as_json)
+        # Ray prints notices of its own on stdout, from a thread: stdout belongs to the story alone.
+        with contextlib.redirect_stdout(sys.stderr):
+            report = await tell(settings, None if as_json else stdout)
     finally:
         await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
     if as_json:
-        print(json.dumps(report))
+        print(json.dumps(report), file=stdout)
     elif not report["ok"]:
         print("the story broke off; see the step marked with a cross", file=sys.stderr)
     return 0 if report["ok"] else 1

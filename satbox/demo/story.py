@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TextIO
 
 import aiohttp
 from rich.table import Table
@@ -54,9 +54,9 @@ class Cast:
         return now
 
 
-async def tell(settings: Settings, *, quiet: bool) -> dict[str, Any]:
+async def tell(settings: Settings, out: TextIO | None) -> dict[str, Any]:
     """Run all steps against a service of their own; the report says how each went."""
-    teller = Teller(quiet=quiet)
+    teller = Teller(out)
     ledger: dict[str, Any] = {}
     teller.console.print("[bold]satbox: pay sats, get a sandbox[/bold]")
     try:

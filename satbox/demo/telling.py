@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 
@@ -24,10 +24,10 @@ class Step:
 
 
 class Teller:
-    """Collects steps, and prints them unless it was told to be quiet."""
+    """Collects steps, and prints them when it is given somewhere to print."""
 
-    def __init__(self, *, quiet: bool) -> None:
-        self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+    def __init__(self, out: TextIO | None) -> None:
+        self.console = Console(file=out, quiet=out is None, highlight=False, soft_wrap=True)
         self.steps: list[Step] = []
 
     @asynccontextmanager
