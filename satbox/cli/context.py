@@ -1,5 +1,6 @@
 """Where a command goes and who it speaks for: flags, then the environment, then `satbox.toml`, then defaults."""
 
+import gc
 import os
 import sys
 import tomllib
@@ -82,6 +83,7 @@ class Context:
         from satbox.client.settings import is_loopback
         from stacks import Network
 
+        gc.enable()
         network = Network(self.network)
         try:
             settings = ClientSettings(self.gate, network)

@@ -1,19 +1,21 @@
 """Verbs that run something: the service, the demo, the tools."""
 
+import gc
 import os
 
 from satbox.cli.context import Context
 from satbox.cli.errors import REFUSED
 
 
-def _settings_environment() -> None:
+def _long_running() -> None:
     """`SATBOX_GATE` is where a client goes; the service's settings have a section of that name."""
+    gc.enable()
     os.environ.pop("SATBOX_GATE", None)
 
 
 async def up(context: Context) -> int:
     """The whole service until a signal."""
-    _settings_environment()
+    _long_running()
     from pydantic import ValidationError
 
     from operations.errors import SatboxError
@@ -37,7 +39,7 @@ async def up(context: Context) -> int:
 
 async def demo(context: Context) -> int:
     """The whole story."""
-    _settings_environment()
+    _long_running()
     from satbox.demo import run_demo
 
     # Only an explicit --json: the story is for people even when it is kept in a file.
