@@ -11,13 +11,14 @@ from gate.settings import GateSettings
 from operations.errors import SatboxError
 from operations.registry import Body, Operation
 
-IGNORED_QUERY = frozenset({"tokenType"})
-"""Query words that x402 clients may add to any paid request."""
+PAYMENT_QUERY = frozenset({"tokenType", "settle"})
+"""Query words that may be added to any paid request: they say how to pay, not what for."""
 
 
 async def read_input(operation: Operation, request: web.Request, settings: GateSettings) -> BaseModel:
     """The validated input; invalid_request names the fields at fault."""
-    values: dict[str, Any] = {k: v for k, v in request.query.items() if k not in IGNORED_QUERY}
+    ignored = PAYMENT_QUERY if operation.paid else frozenset()
+    values: dict[str, Any] = {k: v for k, v in request.query.items() if k not in ignored}
     if operation.method in ("POST", "PUT") and operation.body is not Body.UPLOAD:
         values |= await _json_body(request, settings)
     values |= {name: request.match_info[name] for name in operation.path_fields}

@@ -7,6 +7,7 @@ payment requirements never again (a public client pays once more for every 402 t
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -41,6 +42,9 @@ from relay_client.verify import VerifiedPayment, verify_payment
 UP = frozenset({Phase.ALIVE, Phase.GRACE})
 RESTING = frozenset({Phase.NONE, Phase.REAPED})
 PAID_STATES = frozenset({PaymentState.MEMPOOL, PaymentState.CONFIRMED})
+SILENT = frozenset({"timeout", "internal"})
+"""Errors that leave open what the other side did."""
+REPEAT_WAIT_SECONDS = 0.5
 FAILED_STATES = frozenset({PaymentState.FAILED, PaymentState.REPLACED, PaymentState.NOT_FOUND})
 
 
@@ -63,20 +67,67 @@ async def buy(services: Services, request: web.Request, caller: Caller, purchase
             raise SatboxError("payment_v1_unsupported")
         return await _offer(services, request, purchase)
     payload = decode_payment_header(header)
-    payment = await asyncio.to_thread(_verify, services, purchase, payload)
-    before = await services.views.get(purchase.address, fresh=True)
+    payment, short = await asyncio.to_thread(_verify, services, purchase, payload)
     presentation = _presentation(services, request, caller, purchase, payload, payment)
-    report = await services.settlements.recall(presentation)
+    before: View | None = None
+    report = await _recalled(services, presentation)
     if report is None:
+        if short is not None:
+            raise short
         # New bytes: room first, then money. Bytes seen before replay their answer whatever room there is.
         before = await services.system.prepare(
             purchase.address, Prepare(purchase.purpose, purchase.plan, purchase.price.rate_usat_per_second)
         )
-        report = await services.settlements.present(presentation)
+        report = await _presented(services, presentation)
     if report.state in FAILED_STATES:
         raise _refused(services, report)
-    view = await _settled(services, purchase.address, before, report)
+    try:
+        view = await _settled(services, purchase.address, before, report)
+    except SatboxError as error:
+        raise _unanswered(services, report, error) from error
     return _answer(services, request, report, view)
+
+
+async def _recalled(services: Services, presentation: Presentation) -> PaymentReport | None:
+    """What became of these bytes before. When settlements are silent nobody knows, so nobody says that nothing moved."""
+    try:
+        return await services.settlements.recall(presentation)
+    except SatboxError as error:
+        raise _in_doubt(error) from error
+
+
+async def _presented(services: Services, presentation: Presentation) -> PaymentReport:
+    try:
+        return await services.settlements.present(presentation)
+    except SatboxError as error:
+        raise _in_doubt(error) from error
+
+
+def _in_doubt(error: SatboxError) -> SatboxError:
+    if error.code not in SILENT:
+        return error
+    return SatboxError(
+        error.code,
+        error.message,
+        details=error.details,
+        funds_moved="unknown",
+        retry_after=error.retry_after,
+        hint="Do not pay again: repeat the same request with the same payment.",
+    )
+
+
+def _unanswered(services: Services, report: PaymentReport, error: SatboxError) -> SatboxError:
+    """The payment went its way, but its wallet cannot be shown."""
+    status = payment_status(services, report)
+    details = {"paymentId": report.payment_id, "checkStatusUrl": status.checkStatusUrl, "status": report.state.value}
+    return SatboxError(
+        error.code,
+        error.message,
+        details={**error.details, **details},
+        funds_moved=report.funds_moved,
+        retry_after=error.retry_after,
+        hint="Do not pay again: poll checkStatusUrl.",
+    )
 
 
 async def _offer(services: Services, request: web.Request, purchase: Purchase) -> web.StreamResponse:
@@ -114,16 +165,31 @@ def _required(services: Services, request: web.Request, purchase: Purchase, made
     )
 
 
-def _verify(services: Services, purchase: Purchase, payload: PaymentPayload) -> VerifiedPayment:
+def _verify(
+    services: Services, purchase: Purchase, payload: PaymentPayload
+) -> tuple[VerifiedPayment, SatboxError | None]:
+    """The payment, and whether it is too little at today's price: that counts for new payments only, since rates change
+    between a payment and its repetition.
+    """
     settings = services.settings
-    return verify_payment(
+    verify = partial(
+        verify_payment,
         payload.transaction_bytes,
         accepted=payload.accepted,
         network=settings.network,
         pay_to=settings.pay_to,
-        required_usat=purchase.price.usat,
         read_quote=services.read_quote,
     )
+    try:
+        return verify(required_usat=purchase.price.usat), None
+    except SatboxError as error:
+        if error.code != "payment_amount_insufficient":
+            raise
+        short = error
+    try:
+        return verify(required_usat=1), short
+    except SatboxError:
+        raise short from None
 
 
 def _presentation(
@@ -163,27 +229,32 @@ def _refused(services: Services, report: PaymentReport) -> SatboxError:
     )
 
 
-async def _settled(services: Services, address: str, before: View, report: PaymentReport) -> View:
-    """The wallet once this payment has had its effect, or when the wait is over."""
+async def _settled(services: Services, address: str, before: View | None, report: PaymentReport) -> View:
+    """The wallet once this payment has had its effect, or when the wait is over. A repetition (no `before`) waits for a
+    start under way, not for an effect that it may have had long ago.
+    """
     view = await services.views.get(address, fresh=True)
     if report.state not in PAID_STATES:
         return view
-    give_up = services.clock.monotonic_ms() + int(services.settings.start_wait_seconds * 1000)
+    began_ms = services.clock.monotonic_ms()
     while not _has_taken_effect(view, before, report.payment_id):
-        left = (give_up - services.clock.monotonic_ms()) / 1000
+        is_idle_repeat = before is None and view.state.phase in RESTING
+        wait_seconds = REPEAT_WAIT_SECONDS if is_idle_repeat else services.settings.start_wait_seconds
+        left = wait_seconds - (services.clock.monotonic_ms() - began_ms) / 1000
         if left <= 0:
             break
         view = await services.system.wait(address, view.state.version, left)
     return services.views.put(view)
 
 
-def _has_taken_effect(view: View, before: View, payment_id: str) -> bool:
+def _has_taken_effect(view: View, before: View | None, payment_id: str) -> bool:
     state = view.state
     if state.phase is Phase.STARTING or state.phase is Phase.STOPPING:
         return False
     if any(pending.payment_id == payment_id for pending in state.pending):
         return True
-    return state.accounts.deposits != before.state.accounts.deposits or state.phase in UP
+    is_credited = before is not None and state.accounts.deposits != before.state.accounts.deposits
+    return is_credited or state.phase in UP
 
 
 def payment_status(services: Services, report: PaymentReport) -> m.PaymentStatus:
