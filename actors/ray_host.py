@@ -1,11 +1,15 @@
 """A host as a Ray actor: one process, many wallets (shared) or one (dedicated)."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import ray
 
 from actors.actor import QueueFullError
 from actors.clock import SystemClock
@@ -46,6 +50,8 @@ class HostProcess:
         self._spec = spec
         self._settlements = RaySettlements(spec.settlements)
         self._starting: asyncio.Task[WalletHost] | None = None
+        self._leaving: asyncio.Task[None] | None = None
+        self._calls = 0
 
     async def ping(self) -> int:
         """Be up, and say which process this is."""
@@ -55,13 +61,22 @@ class HostProcess:
     async def batch(self, payload: bytes) -> bytes:
         """Serve many requests at once; each fails or succeeds alone."""
         requests: list[Request] = unpacked(payload)
-        host = await self._host()
-        answers = await asyncio.gather(*(_serve(host, request) for request in requests))
-        return packed(answers)
+        with self._busy():
+            host = await self._host()
+            return packed(await asyncio.gather(*(_serve(host, request) for request in requests)))
 
     async def serve(self, payload: bytes) -> bytes:
         """Serve one request that may take long."""
-        return packed(await _serve(await self._host(), unpacked(payload)))
+        with self._busy():
+            return packed(await _serve(await self._host(), unpacked(payload)))
+
+    @contextlib.contextmanager
+    def _busy(self) -> Iterator[None]:
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
 
     async def outage(self, since_ms: int, until_ms: int | None) -> None:
         """Hold grace while payments cannot be taken."""
@@ -75,6 +90,14 @@ class HostProcess:
         """Post what is due and let go of the files."""
         if self._starting is not None:
             await (await self._starting).close()
+
+    async def _leave_when_idle(self, host: WalletHost) -> None:
+        """A wallet's own process ends when its wallet was put away: the next call makes a new one."""
+        while True:
+            await asyncio.sleep(self._spec.idle_seconds / 4)
+            if self._calls == 0 and host.statistics()["resident"] == 0:
+                # Nothing resident means nothing to flush. A call that arrives just now finds us dead and is made again.
+                ray.kill(ray.get_runtime_context().current_actor, no_restart=True)
 
     async def _host(self) -> WalletHost:
         if self._starting is None:
@@ -97,6 +120,8 @@ class HostProcess:
         node = NodeClient(spec.node_socket)
         host = WalletHost(settings, node, SystemClock(), lambda: f"rt_{secrets.token_hex(12)}", self._tell_loss)
         await host.start()
+        if spec.placement.placement == "dedicated":
+            self._leaving = asyncio.ensure_future(self._leave_when_idle(host))
         return host
 
     async def _tell_loss(self, payment_id: str, payer: str, usat: int) -> None:

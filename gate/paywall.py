@@ -6,6 +6,7 @@ payment requirements never again (a public client pays once more for every 402 t
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -38,6 +39,7 @@ from relay_client.settlements import PaymentReport, Presentation
 from relay_client.sink import Purpose
 from relay_client.states import PaymentState
 from relay_client.verify import VerifiedPayment, verify_payment
+from sandboxes.protocol import SandboxError
 
 UP = frozenset({Phase.ALIVE, Phase.GRACE})
 RESTING = frozenset({Phase.NONE, Phase.REAPED})
@@ -78,7 +80,13 @@ async def buy(services: Services, request: web.Request, caller: Caller, purchase
         before = await services.system.prepare(
             purchase.address, Prepare(purchase.purpose, purchase.plan, purchase.price.rate_usat_per_second)
         )
-        report = await _presented(services, presentation)
+        try:
+            report = await _presented(services, presentation)
+        except SatboxError:
+            await _give_room_back(services, purchase.address)
+            raise
+        if report.state in FAILED_STATES:
+            await _give_room_back(services, purchase.address)
     if report.state in FAILED_STATES:
         raise _refused(services, report)
     try:
@@ -86,6 +94,12 @@ async def buy(services: Services, request: web.Request, caller: Caller, purchase
     except SatboxError as error:
         raise _unanswered(services, report, error) from error
     return _answer(services, request, report, view)
+
+
+async def _give_room_back(services: Services, address: str) -> None:
+    """A payment that came to nothing keeps no slot from those who pay; a node that does not answer frees it by itself."""
+    with contextlib.suppress(SandboxError):
+        await services.node.release(address)
 
 
 async def _recalled(services: Services, presentation: Presentation) -> PaymentReport | None:
