@@ -94,6 +94,10 @@ class NodeClient:
         """See `SandboxNode.stop`."""
         return await self._record(Stopped, "POST", "/v1/stop", request)
 
+    async def forget(self, address: str) -> None:
+        """See `SandboxNode.forget`."""
+        await self._call("DELETE", f"/v1/snapshots/{quote(address, safe='')}")
+
     async def beat(self) -> Beat:
         """See `SandboxNode.beat`."""
         return await self._record(Beat, "GET", "/v1/beat")

@@ -108,7 +108,9 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class StopRequest:
-    """End a runtime. `snapshot=False` also destroys its workspace. `pre_stop_seconds` bounds the polite part."""
+    """End a runtime. `snapshot=False` destroys its workspace and, when it is its address's last runtime, every snapshot
+    of the address: the lifetime is over. `pre_stop_seconds` bounds the polite part.
+    """
 
     runtime_id: str
     snapshot: bool
@@ -203,6 +205,10 @@ class SandboxNode(Protocol):
 
     async def stop(self, request: StopRequest) -> Stopped:
         """End a runtime for good; repeated, it answers the same. Works for lost and for unknown ids."""
+        ...
+
+    async def forget(self, address: str) -> None:
+        """Drop every snapshot of an address whose lifetime was destroyed while it slept. Repeatable."""
         ...
 
     async def beat(self) -> Beat:

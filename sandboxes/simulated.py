@@ -27,6 +27,7 @@ from sandboxes.protocol import (
 
 DEFAULT_SLOTS = {"nano": 64, "small": 32, "medium": 8}
 WATCHER_QUEUE_MAX = 65_536
+SNAPSHOTS_KEPT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class SimulatedNode:
         self._capacity = CapacityBook(self._totals, clock_ms)
         self._entries: dict[str, _Entry] = {}
         self._stopped: dict[str, Stopped] = {}
-        self._snapshots: dict[str, int] = {}
+        self._snapshots: dict[str, list[str]] = {}
+        self._newest: dict[str, str] = {}
         self._failures: deque[SandboxError] = deque()
         self._watchers: set[asyncio.Queue[Beat | RuntimeLost | None]] = set()
         self._sequence = 0
@@ -117,7 +119,7 @@ class SimulatedNode:
             raise StartFailed(f"runtime_{state}", f"this runtime id is used up ({state})", retryable=False)
         if request.image != "base":
             raise StartFailed("unknown_image", f"no image {request.image!r}", retryable=False)
-        if request.snapshot_digest is not None and request.snapshot_digest not in self._snapshots:
+        if request.snapshot_digest is not None and not self._has(request.snapshot_digest):
             raise StartFailed("snapshot_unknown", "the snapshot is not on this node", retryable=False)
         self._capacity.take(request.runtime_id, request.size_class, request.address)
         if self._failures:
@@ -127,12 +129,17 @@ class SimulatedNode:
         slot = next(number for number in range(len(taken) + 1) if number not in taken)
         runtime = Runtime(request.runtime_id, self.node_id, self.boot_id, slot, self._clock_ms())
         self._entries[request.runtime_id] = _Entry(request, runtime)
+        self._newest[request.address] = request.runtime_id
         return runtime
 
     async def stop(self, request: StopRequest) -> Stopped:
         """See `SandboxNode.stop`."""
         done = self._stopped.get(request.runtime_id)
         if done is not None:
+            address = next((owner for owner, newest in self._newest.items() if newest == request.runtime_id), None)
+            if done.snapshot_digest is not None and not request.snapshot and address is not None:
+                await self.forget(address)
+                done = self._stopped[request.runtime_id] = replace(done, snapshot_digest=None, snapshot_bytes=0)
             return done
         entry = self._entries.pop(request.runtime_id, None)
         if entry is None:
@@ -141,16 +148,29 @@ class SimulatedNode:
             lost = entry.lost
             at_ms = self._clock_ms() if lost is None else lost.lost_at_ms
             reason = "stopped" if lost is None else lost.reason
-            digest, size = self._snapshot(request.runtime_id) if request.snapshot else (None, 0)
+            digest, size = None, 0
+            if request.snapshot:
+                digest, size = self._snapshot(entry.request)
+            elif self._newest.get(entry.request.address) == request.runtime_id:
+                await self.forget(entry.request.address)
             stopped = Stopped(request.runtime_id, True, entry.runtime.boot_id, at_ms, digest, size, reason)
             self._capacity.give_back(request.runtime_id)
         self._stopped[request.runtime_id] = stopped
         return stopped
 
-    def _snapshot(self, runtime_id: str) -> tuple[str, int]:
-        digest = hashlib.sha256(runtime_id.encode()).hexdigest()
-        self._snapshots[digest] = 1024
+    def _snapshot(self, request: StartRequest) -> tuple[str, int]:
+        digest = hashlib.sha256(request.runtime_id.encode()).hexdigest()
+        kept = self._snapshots.setdefault(request.address, [])
+        kept.append(digest)
+        del kept[:-SNAPSHOTS_KEPT]
         return digest, 1024
+
+    def _has(self, digest: str) -> bool:
+        return any(digest in kept for kept in self._snapshots.values())
+
+    async def forget(self, address: str) -> None:
+        """See `SandboxNode.forget`."""
+        self._snapshots.pop(address, None)
 
     async def beat(self) -> Beat:
         """See `SandboxNode.beat`."""

@@ -23,10 +23,12 @@ from sandboxes.node.bubblewrap import BubblewrapDriver
 from sandboxes.node.cgroups import open_cgroups, sweep
 from sandboxes.node.doctor import Doctor, RequirementMissing
 from sandboxes.node.driver import DriverError
+from sandboxes.node.machine import Machine
 from sandboxes.node.seccomp import SeccompUnavailable, compile_filter
 from sandboxes.node.server import build_app
 from sandboxes.node.service import SandboxService
 from sandboxes.node.settings import NodeSettings
+from sandboxes.node.slots import SlotTable
 from sandboxes.node.volumes import VolumesUnavailable, make_template, wait_until_free
 from sandboxes.supervisor.tenant import TENANT_ID
 
@@ -71,7 +73,8 @@ async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
     wait_until_free(state / "volumes", settings.sweep_seconds_max)
     prepared = _prepare(settings, state)
     driver = BubblewrapDriver(state, settings.private_root, prepared, seccomp, settings.start_seconds_max)
-    service = SandboxService(settings, state, driver, cgroups, prepared, boottime_ms, boot_id())
+    machine = Machine(settings, state, driver, cgroups, prepared, SlotTable(state / "slots.sqlite"))
+    service = SandboxService(machine, boottime_ms, boot_id())
     await driver.open()
     await service.open()
     runner = web.AppRunner(build_app(service, doctor), handle_signals=False, handler_cancellation=True, access_log=None)

@@ -102,6 +102,12 @@ async def release(request: web.Request) -> web.Response:
     return web.json_response({})
 
 
+async def forget(request: web.Request) -> web.Response:
+    """DELETE /v1/snapshots/{address}."""
+    await request.app[SERVICE].forget(request.match_info["address"])
+    return web.json_response({})
+
+
 async def runtimes(request: web.Request) -> web.Response:
     """GET /v1/runtimes."""
     return _json(await request.app[SERVICE].runtimes())
@@ -165,6 +171,7 @@ def build_app(service: SandboxService, checks: Doctor) -> web.Application:
             web.get("/v1/watch", watch),
             web.post("/v1/reservations", reserve),
             web.delete("/v1/reservations/{address}", release),
+            web.delete("/v1/snapshots/{address}", forget),
             web.get("/v1/runtimes", runtimes),
             web.get("/v1/capacity", capacity),
             web.get("/v1/doctor", doctor),

@@ -28,6 +28,8 @@ class NodeSettings(BaseModel):
     kill_seconds_max: float = Field(default=10.0, gt=0)
     sweep_seconds_max: float = Field(default=10.0, gt=0)
     snapshot_bytes_max_factor: int = Field(default=4, ge=1, description="logical bytes in a snapshot, in disk sizes")
+    snapshots_kept: int = Field(default=3, ge=1, description="newest snapshots kept per address")
+    free_disk_bytes_min: int = Field(default=1 << 30, ge=0, description="nothing starts with less disk free than this")
     stopped_rows_max: int = Field(default=100_000, ge=1)
     commands_per_runtime_max: int = Field(default=128, ge=1)
     output_bytes_max: int = Field(default=16 << 20, ge=1024)

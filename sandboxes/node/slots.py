@@ -8,12 +8,15 @@ than `stopped` names it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
+
+from sandboxes.node import references
 
 _T = TypeVar("_T")
 
@@ -93,6 +96,10 @@ class SlotTable:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             database.executescript(_SCHEMA)
+            is_new = not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'snapshots'").fetchone()
+            database.executescript(references.SCHEMA)
+            if is_new:
+                database.execute(references.ADOPT)
             there = {column[1] for column in database.execute("PRAGMA table_info(runtimes)")}
             for name, kind in _ADDED_COLUMNS.items():
                 if name not in there:
@@ -141,6 +148,56 @@ class SlotTable:
             )
         )
 
+    async def stopped(self, row: Row, changes: dict[str, Any], keep: int) -> list[str]:
+        """Record the end of a runtime together with what it means for its address's snapshots: one more of which the
+        newest `keep` stay, or, for the address's last runtime ended without one, none. The digests nobody needs now.
+        """
+        assert set(changes) <= set(_COLUMNS)
+        query = f"UPDATE runtimes SET {', '.join(f'{name} = ?' for name in changes)} WHERE runtime_id = ?"  # noqa: S608
+        digest, size_bytes = changes.get("snapshot_digest"), changes.get("snapshot_bytes", 0)
+
+        def work(database: sqlite3.Connection) -> list[str]:
+            with _transaction(database):
+                database.execute(query, [*changes.values(), row.runtime_id])
+                if digest is not None:
+                    references.add(database, row.address, digest, size_bytes, keep)
+                elif _is_last(database, row):
+                    references.drop_all(database, row.address)
+            return references.doomed(database)
+
+        return await self._run(work)
+
+    async def is_last(self, row: Row) -> bool:
+        """Whether the address has had no other runtime since."""
+        return await self._run(lambda database: _is_last(database, row))
+
+    async def forget_snapshots(self, address: str) -> list[str]:
+        """Drop every reference of an address. The digests nobody needs now."""
+
+        def work(database: sqlite3.Connection) -> list[str]:
+            with _transaction(database):
+                references.drop_all(database, address)
+            return references.doomed(database)
+
+        return await self._run(work)
+
+    async def doomed(self) -> list[str]:
+        """Digests whose files are still to be deleted."""
+        return await self._run(references.doomed)
+
+    async def buried(self, digests: list[str]) -> None:
+        """The files of these digests are deleted."""
+
+        def work(database: sqlite3.Connection) -> None:
+            with _transaction(database):
+                references.buried(database, digests)
+
+        await self._run(work)
+
+    async def is_referenced(self, digest: str) -> bool:
+        """Whether any address needs this snapshot."""
+        return await self._run(lambda database: references.has(database, digest))
+
     async def prune(self, rows_max: int) -> None:
         """Forget the oldest stopped runtimes past `rows_max`."""
         query = (
@@ -148,3 +205,22 @@ class SlotTable:
             "(SELECT max(rowid) FROM runtimes) - ?"
         )  # fmt: skip
         await self._run(lambda database: database.execute(query, (rows_max,)))
+
+
+@contextlib.contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+
+
+def _is_last(database: sqlite3.Connection, row: Row) -> bool:
+    """Whether the address has had no other runtime since. One that never ran says nothing about its address."""
+    newest = database.execute(
+        "SELECT runtime_id FROM runtimes WHERE address = ? AND known = 1 ORDER BY rowid DESC LIMIT 1", (row.address,)
+    ).fetchone()
+    return newest is not None and newest[0] == row.runtime_id and row.address != ""

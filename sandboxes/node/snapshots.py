@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
@@ -46,26 +47,25 @@ class SnapshotStore:
             raise ValueError("not a snapshot digest")
         return self._folder / f"{digest}.tar.zst"
 
+    def _pending(self, digest: str) -> Path:
+        return self.path(digest).with_suffix(".pending")
+
     def has(self, digest: str) -> bool:
         """Whether the snapshot is here."""
         return self.path(digest).exists()
 
     async def save(self, driver: Driver, place: Place, limits: Mapping[str, int]) -> Saved:
-        """Pack a mounted volume. The file is on disk under its name when this returns."""
+        """Pack a mounted volume. On disk when this returns, under a name that `publish` makes the digest's own."""
         read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
         work = asyncio.get_running_loop().run_in_executor(None, self._write, read_fd)
         try:
             report = await driver.pack(place, write_fd, limits)
         except BaseException:
-            name, _digest, _size = await work
-            os.unlink(name)
+            with contextlib.suppress(OSError):  # the disk is full, say: then `_write` has left nothing
+                os.unlink((await work)[0])
             raise
         name, digest, size = await work
-        target = self.path(digest)
-        os.rename(name, target)
-        folder_fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        os.fsync(folder_fd)
-        os.close(folder_fd)
+        await asyncio.to_thread(self._keep, name, digest)
         return Saved(digest, size, report.skipped, report.examples)
 
     def _write(self, read_fd: int) -> tuple[str, str, int]:
@@ -76,16 +76,45 @@ class SnapshotStore:
             os.fdopen(read_fd, "rb", buffering=0) as source,
             tempfile.NamedTemporaryFile(dir=self._folder, suffix=".partial", delete=False) as target,
         ):
-            while True:
-                data = source.read(_CHUNK_BYTES)
-                packed = compressor.compress(data) if data else compressor.flush()
-                hasher.update(packed)
-                size += target.write(packed)
-                if not data:
-                    break
-            target.flush()
-            os.fsync(target.fileno())
+            try:
+                while True:
+                    data = source.read(_CHUNK_BYTES)
+                    packed = compressor.compress(data) if data else compressor.flush()
+                    hasher.update(packed)
+                    size += target.write(packed)
+                    if not data:
+                        break
+                target.flush()
+                os.fsync(target.fileno())
+            except OSError:
+                os.unlink(target.name)
+                raise
             return target.name, hasher.hexdigest(), size
+
+    def publish(self, digest: str) -> None:
+        """Give a saved snapshot its name. Harmless when it has it; a power cut leaves one name or the other."""
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self._pending(digest), self.path(digest))
+
+    def _keep(self, name: str, digest: str) -> None:
+        os.rename(name, self._pending(digest))
+        folder_fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder_fd)
+        finally:
+            os.close(folder_fd)
+
+    def pending(self) -> list[str]:
+        """Digests saved by an earlier process and not published: whether they are needed is on record."""
+        return [path.name.partition(".")[0] for path in self._folder.glob("*.pending")]
+
+    def discard_pending(self, digest: str) -> None:
+        """A saved snapshot is not needed after all."""
+        self._pending(digest).unlink(missing_ok=True)
+
+    def delete(self, digest: str) -> None:
+        """Remove a snapshot; harmless when it is not here."""
+        self.path(digest).unlink(missing_ok=True)
 
     async def restore(self, digest: str, driver: Driver, place: Place, limits: Mapping[str, int]) -> None:
         """Fill a mounted, empty volume. Raises StartFailed when the snapshot is missing or damaged."""

@@ -205,3 +205,78 @@ async def test_a_lost_id_can_not_start_again(subject: Subject, runtime_ids: Iter
         await subject.node.start(StartRequest(runtime.runtime_id, "SP1", size_class="nano"))
 
     assert failure.value.code == "runtime_lost"
+
+
+async def is_kept(subject: Subject, runtime_ids: Iterator[str], digest: str) -> bool:
+    """Whether a sandbox can start from a snapshot; it is ended so that it changes nothing about who keeps what."""
+    runtime_id = next(runtime_ids)
+    try:
+        await subject.node.start(StartRequest(runtime_id, "SP-other", size_class="nano", snapshot_digest=digest))
+    except StartFailed as error:
+        if error.code != "snapshot_unknown":
+            raise
+        return False
+    await subject.node.stop(StopRequest(runtime_id, snapshot=False))
+    return True
+
+
+async def live_and_sleep(subject: Subject, runtime_id: str, address: str = "SP1") -> str:
+    """One runtime, ended with a snapshot that no other has the content of (the real node's, by a file)."""
+    await subject.node.start(StartRequest(runtime_id, address, size_class="nano"))
+    if subject.running is not None:
+        await subject.running.client.write_file(runtime_id, "unique", runtime_id.encode())
+    digest = (await subject.node.stop(StopRequest(runtime_id, snapshot=True))).snapshot_digest
+    assert digest is not None
+    return digest
+
+
+async def test_only_the_newest_snapshots_of_an_address_are_kept(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    digests = [await live_and_sleep(subject, next(runtime_ids)) for _ in range(5)]
+
+    assert [await is_kept(subject, runtime_ids, digest) for digest in digests] == [False, False, True, True, True]
+
+
+async def test_a_destroyed_lifetime_takes_its_snapshots_along(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    mine, other = (
+        await live_and_sleep(subject, next(runtime_ids)),
+        await live_and_sleep(subject, next(runtime_ids), "SP2"),
+    )
+    last = next(runtime_ids)
+    await subject.node.start(StartRequest(last, "SP1", size_class="nano", snapshot_digest=mine))
+
+    await subject.node.stop(StopRequest(last, snapshot=False))
+
+    assert not await is_kept(subject, runtime_ids, mine)
+    assert await is_kept(subject, runtime_ids, other)
+
+
+async def test_the_end_of_an_older_runtime_destroys_no_snapshot(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    older, newer = next(runtime_ids), next(runtime_ids)
+    await subject.node.start(StartRequest(older, "SP1", size_class="nano"))
+    digest = await live_and_sleep(subject, newer)
+
+    await subject.node.stop(StopRequest(older, snapshot=False))
+    await subject.node.stop(StopRequest(next(runtime_ids), snapshot=False))
+
+    assert await is_kept(subject, runtime_ids, digest)
+
+
+async def test_an_address_destroyed_asleep_is_forgotten(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    digest = await live_and_sleep(subject, next(runtime_ids))
+
+    await subject.node.forget("SP1")
+    await subject.node.forget("SP1")
+
+    assert not await is_kept(subject, runtime_ids, digest)
+
+
+async def test_a_stopped_runtime_stopped_for_good_gives_its_snapshot_up(
+    subject: Subject, runtime_ids: Iterator[str]
+) -> None:
+    runtime_id = next(runtime_ids)
+    digest = await live_and_sleep(subject, runtime_id)
+
+    given_up = await subject.node.stop(StopRequest(runtime_id, snapshot=False))
+
+    assert (given_up.known, given_up.snapshot_digest) == (True, None)
+    assert not await is_kept(subject, runtime_ids, digest)

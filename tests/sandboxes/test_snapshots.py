@@ -1,10 +1,13 @@
 """Snapshots take everything along that can travel, and say what could not."""
 
+import contextlib
+import signal
+import sqlite3
 from collections.abc import Iterator
 
 import pytest
 
-from sandboxes.protocol import StartRequest, Stopped, StopRequest
+from sandboxes.protocol import NoCapacity, StartRequest, Stopped, StopRequest
 from tests.sandboxes.running_node import RunningNode
 
 pytestmark = pytest.mark.sandbox
@@ -106,3 +109,77 @@ async def test_links_out_of_the_workspace_are_packed_as_links(node: RunningNode,
 
     assert links.split() == ["/etc/shadow", "../../../../../../etc", ".", "loop/loop"]
     assert stopped.snapshot_bytes < 4096
+
+
+def files(node: RunningNode) -> list[str]:
+    return sorted(path.name for path in (node.state / "snapshots").iterdir())
+
+
+async def test_a_snapshot_two_addresses_share_goes_with_the_last(node: RunningNode, runtime_ids: Iterator[str]) -> None:
+    digests = []
+    for address in ("SP1", "SP2"):
+        runtime_id = await start(node, runtime_ids, address=address)
+        digests.append((await stop(node, runtime_id)).snapshot_digest)  # both empty, so both the same
+
+    await node.client.forget("SP1")
+    after_one = files(node)
+    await node.client.forget("SP2")
+
+    assert digests[0] == digests[1]
+    assert after_one == [f"{digests[0]}.tar.zst"]
+    assert files(node) == []
+
+
+async def test_what_a_crash_left_half_done_is_finished(node: RunningNode, runtime_ids: Iterator[str]) -> None:
+    """Killed between commit and name: named at the next start. Killed before the commit, or before a file was deleted:
+    deleted. A file the table never knew stays.
+    """
+    runtime_id = await start(node, runtime_ids)
+    await node.client.write_file(runtime_id, "kept", b"work")
+    kept = (await stop(node, runtime_id)).snapshot_digest
+    await node.end(signal.SIGKILL)
+    folder = node.state / "snapshots"
+    (folder / f"{kept}.tar.zst").rename(folder / f"{kept}.tar.pending")
+    uncommitted, dropped, foreign = "1" * 64, "2" * 64, "3" * 64
+    (folder / f"{uncommitted}.tar.pending").write_bytes(b"x")
+    (folder / "x.partial").write_bytes(b"x")
+    for digest in (dropped, foreign):
+        (folder / f"{digest}.tar.zst").write_bytes(b"x")
+    with contextlib.closing(sqlite3.connect(node.state / "slots.sqlite")) as database, database:
+        database.execute("INSERT INTO doomed VALUES (?)", (dropped,))
+
+    await node.start()
+
+    assert files(node) == sorted([f"{kept}.tar.zst", f"{foreign}.tar.zst"])
+    again = await start(node, runtime_ids, kept)
+    assert await node.client.read_file(again, "kept") == b"work"
+    await stop(node, again, snapshot=False)
+
+
+async def test_snapshots_of_a_table_without_references_are_adopted(
+    node: RunningNode, runtime_ids: Iterator[str]
+) -> None:
+    kept = (await stop(node, await start(node, runtime_ids))).snapshot_digest
+    await node.end(signal.SIGKILL)
+    with contextlib.closing(sqlite3.connect(node.state / "slots.sqlite")) as database, database:
+        database.execute("DROP TABLE snapshots")
+        database.execute("ALTER TABLE runtimes DROP COLUMN skipped")
+
+    await node.start()
+    assert files(node) == [f"{kept}.tar.zst"]
+    await node.client.forget("SP1")
+
+    assert files(node) == []
+
+
+async def test_nothing_starts_on_a_full_disk() -> None:
+    node = RunningNode({"free_disk_bytes_min": 1 << 60})
+    assert (await node.start())["ready"]
+
+    with pytest.raises(NoCapacity) as full:
+        await node.client.start(StartRequest("full", "SP1", size_class="nano"))
+    used = (await node.client.capacity()).classes["nano"].used
+    await node.close()
+
+    assert "disk" in full.value.message
+    assert used == 0

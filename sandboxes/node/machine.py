@@ -1,0 +1,86 @@
+"""Slots as this machine has them: ids, volume, cgroup of each number, and the parts that all work on slots shares."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from images import PreparedImage
+from sandboxes.node.cgroups import Cgroups
+from sandboxes.node.driver import Driver, DriverError, Place
+from sandboxes.node.settings import UIDS_PER_SLOT, NodeSettings
+from sandboxes.node.slots import SlotTable
+from sandboxes.node.spawner_client import SpawnerGone
+from sandboxes.protocol import NoCapacity
+from sandboxes.supervisor.tenant import TENANT_ID
+
+_PAUSE_SECONDS = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the node was built from."""
+
+    settings: NodeSettings
+    state: Path
+    driver: Driver
+    cgroups: Cgroups
+    images: dict[str, PreparedImage]
+    slots: SlotTable
+
+    @staticmethod
+    def group(slot: int) -> str:
+        """Name of the slot's cgroup."""
+        return f"slot-{slot}"
+
+    def volume_path(self, slot: int) -> Path:
+        """The slot's workspace, a file system in a file."""
+        return self.state / "volumes" / f"slot-{slot}.ext4"
+
+    def has_volume(self, slot: int) -> bool:
+        """Whether the slot holds a workspace."""
+        return self.volume_path(slot).exists()
+
+    def remove_volume(self, slot: int) -> None:
+        """Wipe the slot's workspace."""
+        self.volume_path(slot).unlink(missing_ok=True)
+
+    def place(self, slot: int, size_class: str, cgroup_files: tuple[str, ...] = ()) -> Place:
+        """The slot as a driver needs it."""
+        slot_uid = self.settings.slot_uid_base + slot * UIDS_PER_SLOT
+        return Place(
+            slot=slot,
+            slot_uid=slot_uid,
+            tenant_uid=slot_uid + TENANT_ID,
+            volume_image=str(self.volume_path(slot)),
+            volume_template=str(self.state / "templates" / f"{size_class}.ext4"),
+            cgroup_files=cgroup_files,
+        )
+
+    def require_disk(self) -> None:
+        """Raises NoCapacity when the disk is nearly full: a sandbox that can't be saved must not start."""
+        free = shutil.disk_usage(self.state).free
+        if free < self.settings.free_disk_bytes_min:
+            raise NoCapacity(f"only {free >> 20} MiB of disk are free", retry_after_seconds=60.0)
+
+    async def clear_group(self, slot: int) -> None:
+        """Kill what is left in the slot's cgroup and remove it. Raises TimeoutError."""
+        name = self.group(slot)
+        deadline = asyncio.get_running_loop().time() + self.settings.kill_seconds_max
+        while not self.cgroups.remove(name):
+            self.cgroups.kill(name)
+            if asyncio.get_running_loop().time() > deadline:
+                raise TimeoutError(f"cgroup {name} does not empty")
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def unmount(self, place: Place) -> None:
+        """Unmount the slot's volume if it is mounted; without a spawner nothing is."""
+        with contextlib.suppress(DriverError, SpawnerGone):
+            await self.driver.unmount(place)
+
+    def oom_kills(self, slot: int) -> int:
+        """How often the host has killed for memory in this slot."""
+        return self.cgroups.usage(self.group(slot)).oom_kills

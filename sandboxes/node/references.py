@@ -1,0 +1,72 @@
+"""Who needs which snapshot: one row per address and digest, and the digests whose files are still to be deleted.
+
+Snapshots are named by their content, so two addresses may share a file; it goes with the last reference. A file is only
+ever deleted when a reference to it was dropped: files this table never knew are not touched, so that a lost or restored
+table loses no workspace. Functions over one connection, inside their caller's transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS snapshots (
+  address TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  PRIMARY KEY (address, digest)
+) STRICT;
+CREATE INDEX IF NOT EXISTS snapshots_by_digest ON snapshots (digest);
+CREATE TABLE IF NOT EXISTS doomed (digest TEXT PRIMARY KEY) STRICT;
+"""
+
+ADOPT = """
+INSERT OR IGNORE INTO snapshots (address, digest, size_bytes, sequence)
+SELECT address, snapshot_digest, snapshot_bytes, max(rowid) FROM runtimes
+WHERE snapshot_digest IS NOT NULL GROUP BY address, snapshot_digest
+"""
+
+
+def add(database: sqlite3.Connection, address: str, digest: str, size_bytes: int, keep: int) -> None:
+    """An address's newest snapshot; those of it past the newest `keep` are dropped."""
+    database.execute(
+        "INSERT OR REPLACE INTO snapshots (address, digest, size_bytes, sequence) "
+        "VALUES (?, ?, ?, (SELECT coalesce(max(sequence), 0) + 1 FROM snapshots))",
+        (address, digest, size_bytes),
+    )
+    database.execute("DELETE FROM doomed WHERE digest = ?", (digest,))
+    old = database.execute(
+        "SELECT digest FROM snapshots WHERE address = ? ORDER BY sequence DESC LIMIT -1 OFFSET ?", (address, keep)
+    ).fetchall()
+    _drop(database, address, [row[0] for row in old])
+
+
+def drop_all(database: sqlite3.Connection, address: str) -> None:
+    """The address's lifetime is over: it needs no snapshot any more."""
+    rows = database.execute("SELECT digest FROM snapshots WHERE address = ?", (address,)).fetchall()
+    _drop(database, address, [row[0] for row in rows])
+
+
+def _drop(database: sqlite3.Connection, address: str, digests: list[str]) -> None:
+    for digest in digests:
+        database.execute("DELETE FROM snapshots WHERE address = ? AND digest = ?", (address, digest))
+        database.execute(
+            "INSERT OR IGNORE INTO doomed SELECT ? WHERE NOT EXISTS (SELECT 1 FROM snapshots WHERE digest = ?)",
+            (digest, digest),
+        )
+
+
+def has(database: sqlite3.Connection, digest: str) -> bool:
+    """Whether any address needs the snapshot."""
+    return database.execute("SELECT 1 FROM snapshots WHERE digest = ?", (digest,)).fetchone() is not None
+
+
+def doomed(database: sqlite3.Connection) -> list[str]:
+    """Digests whose files nobody needs."""
+    return [row[0] for row in database.execute("SELECT digest FROM doomed")]
+
+
+def buried(database: sqlite3.Connection, digests: list[str]) -> None:
+    """These files are gone."""
+    database.executemany("DELETE FROM doomed WHERE digest = ?", [(digest,) for digest in digests])
