@@ -1,19 +1,39 @@
-"""Every quote that was given, kept for audit: one SQLite file, written off the loop."""
+"""Every quote that was given, kept for audit: one SQLite file, written off the loop, readable with `sqlite-utils rows`."""
 
 import asyncio
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
 
 from oracle.quotes import Quote
 
-_SCHEMA = """CREATE TABLE IF NOT EXISTS quotes (
-    quote_id TEXT PRIMARY KEY, asset TEXT NOT NULL, atomic_amount TEXT NOT NULL, usat INTEGER NOT NULL,
-    coin_usd_nano INTEGER NOT NULL, btc_usd_nano INTEGER NOT NULL, haircut_ppm INTEGER NOT NULL,
-    sources TEXT NOT NULL, issued_at_ms INTEGER NOT NULL, expires_at_ms INTEGER NOT NULL
-) STRICT"""
-_COLUMNS = "quote_id, asset, atomic_amount, usat, coin_usd_nano, btc_usd_nano, haircut_ppm, sources, issued_at_ms, expires_at_ms"
 QUOTES_MAX = 200_000
+MIGRATIONS = Migrations("oracle")
+
+
+@MIGRATIONS()
+def quotes(db: Database) -> None:
+    """Amounts are text, because SQLite's integers end where some tokens' units do not."""
+    db.table("quotes").create(
+        {
+            "quote_id": str,
+            "asset": str,
+            "atomic_amount": str,
+            "usat": int,
+            "coin_usd_nano": int,
+            "btc_usd_nano": int,
+            "haircut_ppm": int,
+            "sources": str,
+            "issued_at_ms": int,
+            "expires_at_ms": int,
+        },
+        pk="quote_id",
+        strict=True,
+    )
 
 
 class QuoteBook:
@@ -22,10 +42,10 @@ class QuoteBook:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="quote-book")
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute(_SCHEMA)
+        self._db = Database(sqlite3.connect(path, check_same_thread=False))
+        self._db.conn.execute("PRAGMA journal_mode = WAL")
+        self._db.conn.execute("PRAGMA synchronous = NORMAL")
+        MIGRATIONS.apply(self._db)
 
     async def keep(self, quote: Quote) -> None:
         """Write a quote down."""
@@ -38,20 +58,43 @@ class QuoteBook:
     def close(self) -> None:
         """Finish and close the file."""
         self._thread.shutdown()
-        self._db.close()
+        self._db.conn.close()
 
     def _keep(self, quote: Quote) -> None:
-        values = (
-            quote.quote_id, quote.asset, str(quote.atomic_amount), quote.usat, quote.coin_usd_nano,
-            quote.btc_usd_nano, quote.haircut_ppm, ",".join(quote.sources), quote.issued_at_ms, quote.expires_at_ms,
-        )  # fmt: skip
-        self._db.execute(f"INSERT INTO quotes ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)  # noqa: S608
-        self._db.execute("DELETE FROM quotes WHERE rowid <= (SELECT max(rowid) FROM quotes) - ?", (QUOTES_MAX,))
+        row = {
+            "quote_id": quote.quote_id,
+            "asset": quote.asset,
+            "atomic_amount": str(quote.atomic_amount),
+            "usat": quote.usat,
+            "coin_usd_nano": quote.coin_usd_nano,
+            "btc_usd_nano": quote.btc_usd_nano,
+            "haircut_ppm": quote.haircut_ppm,
+            "sources": ",".join(quote.sources),
+            "issued_at_ms": quote.issued_at_ms,
+            "expires_at_ms": quote.expires_at_ms,
+        }
+        with self._db.conn:
+            self._db.table("quotes").insert(row)
+            self._db.conn.execute(
+                "DELETE FROM quotes WHERE rowid <= (SELECT max(rowid) FROM quotes) - ?", (QUOTES_MAX,)
+            )
 
     def _find(self, quote_id: str) -> Quote | None:
-        query = f"SELECT {_COLUMNS} FROM quotes WHERE quote_id = ?"  # noqa: S608
-        row = self._db.execute(query, (quote_id,)).fetchone()
-        if row is None:
-            return None
-        given, asset, amount, usat, coin, btc, cut, sources, issued, expires = row
-        return Quote(given, asset, int(amount), usat, coin, btc, cut, tuple(sources.split(",")), issued, expires)
+        for row in self._db.table("quotes").rows_where("quote_id = ?", (quote_id,)):
+            return _quote(row)
+        return None
+
+
+def _quote(row: dict[str, Any]) -> Quote:
+    return Quote(
+        quote_id=row["quote_id"],
+        asset=row["asset"],
+        atomic_amount=int(row["atomic_amount"]),
+        usat=row["usat"],
+        coin_usd_nano=row["coin_usd_nano"],
+        btc_usd_nano=row["btc_usd_nano"],
+        haircut_ppm=row["haircut_ppm"],
+        sources=tuple(row["sources"].split(",")),
+        issued_at_ms=row["issued_at_ms"],
+        expires_at_ms=row["expires_at_ms"],
+    )
