@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses between tries; the last one repeats."""
 
+USED_UP = frozenset({"runtime_lost", "runtime_stopped"})
+"""Refusals that say nothing about a new runtime id."""
+
 LossSink = Callable[[str, str, int], Awaitable[None]]
 """Tells settlements of a start on credit that was never paid: payment id, payer, usat."""
 
@@ -87,7 +90,12 @@ class Effects:
         except NodeUnavailable:
             raise
         except (StartFailed, NoCapacity) as error:
-            await actor.ask(c.StartFailed(effect.runtime_id, error.code, error.message, error.retryable))
+            is_used_up = error.code in USED_UP
+            if is_used_up:
+                # It died while we were not looking: finalise it, so that its slot is free, and start under a new id.
+                await self._node.stop(StopRequest(effect.runtime_id, snapshot=True))
+            retryable = error.retryable or is_used_up
+            await actor.ask(c.StartFailed(effect.runtime_id, error.code, error.message, retryable))
             return
         except SandboxError as error:
             await actor.ask(c.StartFailed(effect.runtime_id, error.code, error.message, retryable=False))

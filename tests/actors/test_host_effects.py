@@ -1,0 +1,80 @@
+"""What a host does about a node that fails it."""
+
+import asyncio
+import secrets
+from pathlib import Path
+
+from actors.clock import SystemClock
+from actors.host import HostSettings, WalletHost
+from actors.wallet import commands as c
+from actors.wallet.state import Phase, Plan
+from sandboxes.clock import boottime_ms
+from sandboxes.protocol import NodeUnavailable, StartFailed
+from sandboxes.simulated import SimulatedNode
+
+ADDRESS = "STHOSTEFFECTS"
+
+
+async def started(tmp_path: Path, node: SimulatedNode) -> WalletHost:
+    async def no_loss(payment_id: str, payer: str, usat: int) -> None:
+        await asyncio.sleep(0)
+
+    settings = HostSettings(tmp_path)
+    host = WalletHost(settings, node, SystemClock(), lambda: f"rt_{secrets.token_hex(8)}", no_loss)
+    await host.start()
+    await host.ask(ADDRESS, c.Prepare("create", Plan("nano"), 1))
+    return host
+
+
+async def settled(host: WalletHost, phase: Phase) -> None:
+    view = await host.ask(ADDRESS, c.Look())
+    async with asyncio.timeout(20):
+        while view.state.phase is not phase:
+            view = await host.wait(ADDRESS, view.state.version, 5)
+
+
+async def test_a_runtime_that_was_lost_before_it_was_seen_is_started_under_a_new_id(tmp_path: Path) -> None:
+    node = SimulatedNode(boottime_ms)
+    node.fail_next_start(StartFailed("runtime_lost", "it died with the node", retryable=False))
+    host = await started(tmp_path, node)
+    await host.ask(ADDRESS, c.Deposit("pay_1", "SPpayer", 10**9, "tx", "sBTC"))
+    await settled(host, Phase.ALIVE)
+
+    assert len(await node.runtimes()) == 1
+    await host.close()
+
+
+async def test_a_silent_node_is_asked_again_for_the_same_runtime(tmp_path: Path) -> None:
+    node = SimulatedNode(boottime_ms)
+    node.fail_next_start(NodeUnavailable("no answer"))
+    host = await started(tmp_path, node)
+    view = await host.ask(ADDRESS, c.Deposit("pay_1", "SPpayer", 10**9, "tx", "sBTC"))
+    asked = view.state.runtime
+    await settled(host, Phase.ALIVE)
+    runtimes = await node.runtimes()
+
+    assert asked is not None
+    assert [info.runtime_id for info in runtimes] == [asked.runtime_id]
+    await host.close()
+
+
+async def test_a_node_that_lost_a_runtime_gets_it_finalised_and_the_wallet_starts_again(tmp_path: Path) -> None:
+    node = SimulatedNode(boottime_ms)
+    host = await started(tmp_path, node)
+    await host.ask(ADDRESS, c.Deposit("pay_1", "SPpayer", 10**9, "tx", "sBTC"))
+    await settled(host, Phase.ALIVE)
+    (first,) = await node.runtimes()
+    node.lose(first.runtime_id, "oom_killed")
+    view = await host.ask(ADDRESS, c.Look())
+    async with asyncio.timeout(20):
+        while (
+            view.state.runtime is None
+            or view.state.runtime.runtime_id == first.runtime_id
+            or not view.state.runtime.boot_id
+        ):
+            view = await host.wait(ADDRESS, view.state.version, 5)
+    (second,) = await node.runtimes()
+
+    assert second.runtime_id == view.state.runtime.runtime_id
+    assert view.state.phase is Phase.ALIVE
+    await host.close()
