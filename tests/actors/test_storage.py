@@ -1,0 +1,88 @@
+"""The wallet's file: all or nothing, one writer, nothing forgotten."""
+
+from pathlib import Path
+
+import pytest
+
+from actors.errors import CorruptWalletError, FencedError
+from actors.storage import Batch, Mark, WalletStore, broken_links, read_state
+from actors.wallet import commands as c
+from actors.wallet.decide import decide
+from actors.wallet.state import Instant, Policy, WalletState
+
+ADDRESS = "STSTORAGE"
+AT = Instant(1_700_000_000_000, None, "rt_1")
+
+
+def deposited(state: WalletState, payment_id: str, usat: int) -> Batch:
+    made = decide(state, c.Deposit(payment_id, "SPpayer", usat, "tx", "sBTC"), AT, Policy())
+    return Batch(made.state, AT.wall_ms, made.entries, made.spans, made.events, (Mark("deposit", payment_id),))
+
+
+def test_what_was_committed_is_there_after_reopening(tmp_path: Path) -> None:
+    path = tmp_path / "w.sqlite"
+    store = WalletStore(path, ADDRESS)
+    store.commit(deposited(store.state, "pay_1", 5_000_000))
+    store.close()
+    again = WalletStore(path, ADDRESS)
+
+    assert again.state.accounts.bucket == 5_000_000
+    assert again.has_seen("deposit", "pay_1")
+    assert [entry.kind for entry in again.entries(0, 10)] == ["deposit"]
+    assert list(broken_links(ADDRESS, iter(again.entries(0, 10)))) == []
+    assert read_state(path) == again.state
+    again.close()
+
+
+def test_an_older_activation_can_never_write(tmp_path: Path) -> None:
+    old = WalletStore(tmp_path / "w.sqlite", ADDRESS)
+    new = WalletStore(tmp_path / "w.sqlite", ADDRESS)
+    with pytest.raises(FencedError):
+        old.commit(deposited(old.state, "pay_1", 1))
+    new.commit(deposited(new.state, "pay_1", 1))
+
+    assert new.entries(0, 10)[0].reference == "pay_1"
+    old.close()
+    new.close()
+
+
+def test_a_batch_that_cannot_be_written_whole_is_not_written_at_all(tmp_path: Path) -> None:
+    store = WalletStore(tmp_path / "w.sqlite", ADDRESS)
+    store.commit(deposited(store.state, "pay_1", 1))
+    twice = deposited(store.state, "pay_1", 1)  # the mark exists: the last statement of the batch fails
+    with pytest.raises(Exception, match="UNIQUE"):
+        store.commit(twice)
+
+    assert len(store.entries(0, 10)) == 1
+    assert store.state.accounts.bucket == 1
+    store.close()
+
+
+def test_the_journal_takes_no_updates_and_no_deletes(tmp_path: Path) -> None:
+    import sqlite3
+
+    path = tmp_path / "w.sqlite"
+    store = WalletStore(path, ADDRESS)
+    store.commit(deposited(store.state, "pay_1", 1))
+    store.close()
+    db = sqlite3.connect(path)
+    for statement in ("UPDATE journal SET kind = 'gift'", "DELETE FROM journal"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            db.execute(statement)
+    db.close()
+
+
+def test_a_state_that_contradicts_its_journal_is_refused(tmp_path: Path) -> None:
+    import sqlite3
+
+    path = tmp_path / "w.sqlite"
+    store = WalletStore(path, ADDRESS)
+    store.commit(deposited(store.state, "pay_1", 1_000))
+    store.close()
+    db = sqlite3.connect(path)
+    db.execute("UPDATE wallet SET state = replace(state, '\"bucket\":1000,', '\"bucket\":9000,')")
+    db.execute("UPDATE wallet SET state = replace(state, '\"deposits\":-1000,', '\"deposits\":-9000,')")
+    db.commit()
+    db.close()
+    with pytest.raises(CorruptWalletError):
+        WalletStore(path, ADDRESS)
