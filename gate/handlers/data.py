@@ -14,11 +14,24 @@ from gate.callers import Caller
 from gate.ports import Services
 from gate.routing import REQUEST_ID, Handler
 from operations import models as m
-from operations.errors import ERRORS, SatboxError
+from operations.errors import SatboxError
 from sandboxes.protocol import NodeUnavailable, RuntimeGone, SandboxError
 
-NODE_CODES = {"bad_request": "invalid_request", "not_a_file": "path_invalid", "not_a_folder": "path_invalid"}
-"""The node's words where they differ from ours; others are passed on when we know them."""
+NODE_CODES = {
+    "bad_request": "invalid_request",
+    "bad_path": "path_invalid",
+    "is_directory": "path_invalid",
+    "not_directory": "path_invalid",
+    "not_regular": "path_invalid",
+    "not_found": "path_not_found",
+    "already_exists": "path_exists",
+    "not_empty": "path_exists",
+    "permission_denied": "path_forbidden",
+    "no_space": "disk_full",
+    "too_large": "body_too_large",
+    "supervisor_busy": "overloaded",
+}
+"""The node's words in ours; one without an entry is a request we should not have passed on."""
 
 
 def runtime_of(view: View) -> str:
@@ -53,8 +66,7 @@ class _Reach:
         if isinstance(error, NodeUnavailable):
             raise SatboxError("node_unavailable", error.message, retry_after=1) from error
         if isinstance(error, SandboxError):
-            code = NODE_CODES.get(error.code, error.code)
-            raise SatboxError(code if code in ERRORS else "invalid_request", error.message) from error
+            raise SatboxError(NODE_CODES.get(error.code, "invalid_request"), error.message) from error
 
 
 def _stdin(text: str | None) -> bytes | None:
