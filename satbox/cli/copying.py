@@ -138,7 +138,7 @@ async def _is_box_folder(client: "Client", path: str) -> bool:
     try:
         return _is_folder((await client.files_stat(path)).kind)
     except SatboxError as error:
-        if error.code in ("path_not_found", "not_found"):
+        if error.code == "path_not_found":
             return False
         raise
 
