@@ -18,7 +18,8 @@ from actors.storage import Batch, Mark, WalletStore
 from actors.view import View
 from actors.wallet.bucket import BrokenInvariantError
 from actors.wallet.commands import BurnNonce, Command, Deposit, Effect, Look, Observe, Reverse
-from actors.wallet.decide import TERMINAL_FAILURES, Decision, decide, needs_proof, resume
+from actors.wallet.decide import Decision, decide, needs_proof, resume
+from actors.wallet.decide_payments import TERMINAL_FAILURES
 from actors.wallet.lifecycle import next_alarm_ms
 from actors.wallet.state import Instant, Policy, Proof, WalletState
 

@@ -1,9 +1,13 @@
 """What can be asked of a wallet, what a turn may cause, and what it answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.wallet.state import Plan, RuntimeRef, WalletState
+
+if TYPE_CHECKING:
+    from actors.wallet.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,3 +239,7 @@ class Outcome:
     state: WalletState
     refusal: Refusal | None = None
     is_duplicate: bool = False
+
+
+Handler = Callable[["Turn", Any], Refusal | None]
+"""Decides one kind of command on a turn under way."""

@@ -1,0 +1,162 @@
+"""How a wallet takes payments: seen in the mempool, credited, failed, reversed."""
+
+from actors.wallet import bucket
+from actors.wallet import commands as c
+from actors.wallet.advance import (
+    begin_start,
+    begin_stop,
+    charge_proven,
+    covers_wake,
+    credit_covers_wake,
+    enter_grace,
+)
+from actors.wallet.lifecycle import IN_MEMPOOL
+from actors.wallet.state import After, CreditStart, Loss, Pending, Phase
+from actors.wallet.turn import Turn
+
+TERMINAL_FAILURES = frozenset({"failed", "replaced", "not_found"})
+
+
+def _observe(turn: Turn, command: c.Observe) -> c.Refusal | None:
+    if command.state == "confirmed":
+        return None  # money counts when the deposit arrives, not when it is seen
+    known = {p.payment_id: p for p in turn.state.pending}
+    if command.state in TERMINAL_FAILURES:
+        pending = known.pop(command.payment_id, None)
+        turn.set(pending=tuple(known.values()))
+        if pending is not None:
+            turn.tell("payment_failed", payment_id=command.payment_id, reason=command.terminal_reason)
+        _grant_failed(turn, command)
+        return None
+    before = known.get(command.payment_id)
+    if before is None and len(known) >= turn.policy.pending_max:
+        return None
+    known[command.payment_id] = _seen(turn, command, before)
+    turn.set(pending=tuple(known.values()))
+    if before is None or before.state != command.state:
+        turn.tell("payment", payment_id=command.payment_id, status=command.state, expected_usat=command.expected_usat)
+    wakes = before is None or before.wakes
+    if command.state == IN_MEMPOOL and wakes and turn.state.phase in (Phase.NONE, Phase.REAPED):
+        _start_on_credit(turn, command)
+    return None
+
+
+def _seen(turn: Turn, command: c.Observe, before: Pending | None) -> Pending:
+    """The payment as observed; only a fresh sight in the mempool moves what grace is measured from."""
+    proof = turn.at.proof
+    boot_id, seen_ms = (before.boot_id, before.seen_ms) if before else ("", None)
+    fresh = command.age_ms <= turn.policy.observation_fresh_ms
+    if command.state == IN_MEMPOOL and fresh and proof is not None:
+        at_ms = proof.now_ms - command.age_ms
+        if seen_ms is None or boot_id != proof.boot_id or at_ms > seen_ms:
+            boot_id, seen_ms = proof.boot_id, at_ms
+    return Pending(
+        command.payment_id,
+        command.payer,
+        command.state,
+        command.expected_usat,
+        command.granted_usat,
+        boot_id,
+        seen_ms,
+        before.wakes if before else True,
+    )
+
+
+def _start_on_credit(turn: Turn, command: c.Observe) -> None:
+    if command.granted_usat > 0 and credit_covers_wake(turn, command.granted_usat):
+        if turn.state.credit_start is None:
+            turn.set(credit_start=CreditStart(command.payment_id, command.payer, turn.state.accounts.debt_usat))
+        begin_start(turn, "paid")
+
+
+def _grant_failed(turn: Turn, command: c.Observe) -> None:
+    """A payment will not come. Settlements hold its payer to the whole grant until told what was really used."""
+    lean = turn.state.credit_start
+    if lean is not None and lean.payment_id == command.payment_id:
+        _credit_start_failed(turn)
+    elif command.expected_usat > 0:
+        # It may have stretched grace beyond the wallet's own. What that left unpaid stays owed here, and is the payer's
+        # loss to make good.
+        own = turn.state.rate_usat_per_second * turn.policy.grace_ms // 1000
+        beyond = max(0, turn.state.accounts.debt_usat - own)
+        used = min(command.expected_usat, beyond) if command.granted_usat > 0 else 0
+        _tell_loss(turn, Loss(command.payment_id, command.payer, used))
+
+
+def _credit_start_failed(turn: Turn) -> None:
+    """The payment a start leaned on will not come: stop, and take what was used as a loss."""
+    if turn.state.phase is Phase.GRACE:
+        charge_proven(turn)
+        begin_stop(turn, "payment_failed", After.REAP)
+    elif turn.state.phase is Phase.STARTING:
+        begin_stop(turn, "payment_failed", After.REAP)
+    elif turn.state.phase is not Phase.STOPPING:
+        write_off_credit_start(turn)
+
+
+def write_off_credit_start(turn: Turn) -> None:
+    """What a start used on a payment that never came is lost; its payer is told of, to make it good."""
+    lean = turn.state.credit_start
+    assert lean is not None
+    turn.set(credit_start=None)
+    loss = max(0, turn.state.accounts.debt_usat - lean.debt_before_usat)
+    if loss > 0:
+        turn.post(bucket.write_off(loss, lean.payment_id))
+        turn.tell("loss_written_off", payment_id=lean.payment_id, usat=loss)
+    _tell_loss(turn, Loss(lean.payment_id, lean.payer, loss))
+
+
+def _tell_loss(turn: Turn, loss: Loss) -> None:
+    turn.set(losses=(*turn.state.losses, loss))
+    turn.do(c.TellLoss(loss.payment_id, loss.payer, loss.usat))
+
+
+def _deposit(turn: Turn, command: c.Deposit) -> c.Refusal | None:
+    if turn.state.phase is Phase.GRACE:
+        charge_proven(turn)
+    turn.post(bucket.deposit(command.usat, command.payment_id))
+    wakes = all(p.wakes for p in turn.state.pending if p.payment_id == command.payment_id)
+    turn.set(pending=tuple(p for p in turn.state.pending if p.payment_id != command.payment_id))
+    lean = turn.state.credit_start
+    if lean is not None and lean.payment_id == command.payment_id:
+        turn.set(credit_start=None)
+    turn.tell("deposit", payment_id=command.payment_id, usat=command.usat, payer=command.payer, asset=command.asset)
+    _settle_arrears(turn)
+    if turn.state.accounts.bucket > 0:
+        turn.set(runway_told=0)
+        if turn.state.phase is Phase.GRACE:
+            turn.set(phase=Phase.ALIVE, grace=None, credit_start=None, reason="paid")
+            turn.tell("alive", balance_usat=turn.state.accounts.bucket)
+    if wakes and turn.state.phase in (Phase.NONE, Phase.REAPED) and covers_wake(turn):
+        begin_start(turn, "paid")
+    return None
+
+
+def _settle_arrears(turn: Turn) -> None:
+    accounts = turn.state.accounts
+    payable = min(accounts.debt_usat, accounts.bucket)
+    if payable > 0:
+        turn.post(bucket.arrears(payable))
+
+
+def _reverse(turn: Turn, command: c.Reverse) -> c.Refusal | None:
+    charge_proven(turn)
+    turn.post(bucket.reversal(command.usat, turn.state.accounts.bucket, command.payment_id))
+    turn.tell("deposit_reversed", payment_id=command.payment_id, usat=command.usat)
+    runtime = turn.state.runtime
+    if turn.state.phase is Phase.ALIVE and turn.state.accounts.bucket == 0 and runtime is not None:
+        enter_grace(turn, runtime.metered_through_ms)
+    return None
+
+
+def _loss_told(turn: Turn, command: c.LossTold) -> c.Refusal | None:
+    turn.set(losses=tuple(loss for loss in turn.state.losses if loss.payment_id != command.payment_id))
+    return None
+
+
+HANDLERS: dict[type[c.Command], c.Handler] = {
+    c.Observe: _observe,
+    c.Deposit: _deposit,
+    c.Reverse: _reverse,
+    c.LossTold: _loss_told,
+}

@@ -1,0 +1,168 @@
+"""How a sandbox comes and goes: started, lost, stopped, woken, reaped."""
+
+from dataclasses import replace
+from typing import Any
+
+from actors.wallet import commands as c
+from actors.wallet.advance import begin_start, begin_stop, charge_proven, charge_through, covers_wake, enter_grace
+from actors.wallet.decide_payments import write_off_credit_start
+from actors.wallet.state import After, Phase
+from actors.wallet.turn import Turn
+
+
+def _is_current(turn: Turn, runtime_id: str) -> bool:
+    return turn.state.runtime is not None and turn.state.runtime.runtime_id == runtime_id
+
+
+def _started(turn: Turn, command: c.Started) -> c.Refusal | None:
+    """Healthy: from here on it may be charged."""
+    if not _is_current(turn, command.runtime.runtime_id):
+        return None
+    if turn.state.phase is Phase.STOPPING:
+        turn.set(runtime=command.runtime)  # so that the stop can tell what was used
+        return None
+    if turn.state.phase is not Phase.STARTING:
+        return None
+    turn.set(runtime=command.runtime, start_failures=0, runway_told=0)
+    if turn.state.accounts.bucket > 0:
+        turn.set(phase=Phase.ALIVE)
+        turn.tell("alive", runtime_id=command.runtime.runtime_id, balance_usat=turn.state.accounts.bucket)
+    else:
+        enter_grace(turn, command.runtime.healthy_at_ms, on_credit=True)
+    return None
+
+
+def _start_failed(turn: Turn, command: c.StartFailed) -> c.Refusal | None:
+    if not _is_current(turn, command.runtime_id):
+        return None
+    if turn.state.phase is Phase.STOPPING:
+        _finish_stop(turn, None)
+        return None
+    if turn.state.phase is not Phase.STARTING:
+        return None
+    failures = turn.state.start_failures + 1
+    turn.set(start_failures=failures)
+    turn.tell("start_failed", code=command.code, message=command.message, attempt=failures)
+    if command.retryable and failures < turn.policy.start_attempts_max:
+        begin_start(turn, "retry")
+    else:
+        turn.set(phase=Phase.REAPED, reason="start_failed", runtime=None, start_failures=0)
+        turn.tell("reaped", reason="start_failed")
+    return None
+
+
+def _lost(turn: Turn, command: c.Lost) -> c.Refusal | None:
+    """The runtime died by itself: finalise it at the node, and start again when the bucket pays for it."""
+    if not _is_current(turn, command.runtime_id) or turn.state.phase not in (Phase.STARTING, Phase.ALIVE, Phase.GRACE):
+        return None
+    turn.tell("lost", runtime_id=command.runtime_id, reason=command.reason)
+    restart = turn.state.phase is not Phase.GRACE
+    begin_stop(turn, f"lost_{command.reason}", After.RESTART if restart else After.REAP)
+    return None
+
+
+def _stopped(turn: Turn, command: c.Stopped) -> c.Refusal | None:
+    if not _is_current(turn, command.runtime_id):
+        return None
+    state = turn.state
+    runtime, stop = state.runtime, state.stop
+    assert runtime is not None
+    if stop is None:  # finalised by an operator before we asked: nothing may be left running unowned
+        begin_stop(turn, command.reason, After.REAP)
+        stop = turn.state.stop
+        assert stop is not None
+    if command.known and command.stopped_at_ms is not None and command.boot_id == runtime.boot_id:
+        until = command.stopped_at_ms if stop.bill_until_ms is None else min(command.stopped_at_ms, stop.bill_until_ms)
+        charge_through(turn, until)
+    if command.snapshot_digest is not None:
+        turn.set(snapshot_digest=command.snapshot_digest)
+    _finish_stop(turn, command)
+    return None
+
+
+def _finish_stop(turn: Turn, command: c.Stopped | None) -> None:
+    stop, runtime = turn.state.stop, turn.state.runtime
+    assert stop is not None
+    assert runtime is not None
+    turn.set(phase=Phase.REAPED, reason=stop.reason, runtime=None, stop=None, grace=None)
+    lean = turn.state.credit_start
+    if lean is not None and all(p.payment_id != lean.payment_id for p in turn.state.pending):
+        write_off_credit_start(turn)
+    if stop.after is After.DESTROY:
+        _destroy(turn)
+        return
+    if stop.after is After.RESTART:
+        lived_ms = 0
+        if command is not None and command.stopped_at_ms is not None and runtime.is_healthy:
+            lived_ms = command.stopped_at_ms - runtime.healthy_at_ms
+        crashes = 0 if lived_ms >= turn.policy.crash_loop_window_ms else turn.state.crashes + 1
+        turn.set(crashes=crashes)
+        is_funded = turn.state.accounts.bucket > 0 or turn.state.credit_start is not None
+        if crashes <= turn.policy.crash_loop_max and is_funded:
+            begin_start(turn, "recovered")
+            return
+        if crashes > turn.policy.crash_loop_max:
+            turn.set(crashes=0, reason="crash_loop")
+    elif stop.reason not in ("requested", "payment_failed") and covers_wake(turn):
+        begin_start(turn, "paid")  # money arrived while the sandbox was being stopped
+        return
+    turn.tell("reaped", reason=turn.state.reason, snapshot_digest=turn.state.snapshot_digest)
+
+
+def _destroy(turn: Turn) -> None:
+    # Nothing refers to the old snapshot any more: the node's retention removes it.
+    turn.set(snapshot_digest=None, lifetime=turn.state.lifetime + 1, reason="destroyed")
+    turn.tell("destroyed", lifetime=turn.state.lifetime - 1)
+
+
+def _wake(turn: Turn, command: c.Wake) -> c.Refusal | None:
+    state = turn.state
+    if not state.is_planned:
+        return c.Refusal("wallet_not_found")
+    if state.phase in (Phase.STARTING, Phase.ALIVE, Phase.GRACE):
+        return None
+    if state.phase is Phase.STOPPING:
+        return c.Refusal("sandbox_starting", {"state": "stopping"})
+    if command.size_class is not None and command.rate_usat_per_second is not None:
+        turn.set(
+            plan=replace(state.plan, size_class=command.size_class), rate_usat_per_second=command.rate_usat_per_second
+        )
+    if not covers_wake(turn):
+        return c.Refusal("credit_insufficient", _shortfall(turn))
+    turn.set(crashes=0)
+    begin_start(turn, "woken")
+    return None
+
+
+def _shortfall(turn: Turn) -> dict[str, Any]:
+    state = turn.state
+    least = state.rate_usat_per_second * turn.policy.wake_minimum_seconds
+    missing = max(1, least) + state.accounts.debt_usat - state.accounts.bucket
+    return {"missing_sats": -(-missing // 1_000_000), "owed_usat": state.accounts.debt_usat}
+
+
+def _reap(turn: Turn, command: c.Reap) -> c.Refusal | None:
+    phase = turn.state.phase
+    after = After.DESTROY if command.destroy else After.REAP
+    # Who says stop means it: money sent before is credited when it confirms, but starts nothing.
+    turn.set(pending=tuple(replace(p, wakes=False) for p in turn.state.pending))
+    if phase in (Phase.ALIVE, Phase.GRACE, Phase.STARTING):
+        charge_proven(turn)
+        begin_stop(turn, command.reason, after)
+    elif phase is Phase.STOPPING and turn.state.stop is not None:
+        turn.set(stop=replace(turn.state.stop, reason=command.reason, after=after))
+    elif command.destroy and phase in (Phase.REAPED, Phase.NONE) and turn.state.is_planned:
+        _destroy(turn)
+    elif not turn.state.is_planned:
+        return c.Refusal("wallet_not_found")
+    return None
+
+
+HANDLERS: dict[type[c.Command], c.Handler] = {
+    c.Started: _started,
+    c.StartFailed: _start_failed,
+    c.Lost: _lost,
+    c.Stopped: _stopped,
+    c.Wake: _wake,
+    c.Reap: _reap,
+}
