@@ -28,7 +28,7 @@ class ImageDefinition(BaseModel):
     kind: Literal["host-usr"]
     pinned: bool
     python: str
-    shell: str
+    shell: str | None = None
     etc_from_host: tuple[str, ...] = ()
     environment: dict[str, str] = Field(default_factory=dict)
     etc: dict[str, str] = Field(default_factory=dict)

@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-LossReason = Literal["exited", "oom_killed", "node_restart", "reboot"]
+LossReason = Literal["exited", "oom_killed", "node_restart", "reboot", "protocol_broken"]
 
 
 class SandboxError(Exception):

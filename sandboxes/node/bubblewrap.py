@@ -13,8 +13,9 @@ from pathlib import Path
 
 import sandboxes
 from images import PreparedImage
-from sandboxes.node.driver import ArchiveReport, DriverError, Launch, Place, Running
+from sandboxes.node.driver import ArchiveRefused, ArchiveReport, DriverError, Launch, Place, Running
 from sandboxes.node.spawner_client import SpawnerClient, SpawnerGone
+from sandboxes.spawner import archive
 from sandboxes.supervisor.tenant import TAG_COUNT, TAG_FIRST, TENANT_ID
 
 GUEST_CODE = "/opt/satbox"
@@ -161,8 +162,11 @@ class BubblewrapDriver:
         try:
             _key, exited = self._client().request(operation, body, (data_fd, report_w))
             os.close(data_fd)  # the child holds the only other end: its end is the stream's end
-            status = await exited
-            if status != 0:
+            code = os.waitstatus_to_exitcode(await exited)
+            if code in (archive.UnsafeError.exit_code, archive.LimitError.exit_code):
+                too_large = code == archive.LimitError.exit_code
+                raise ArchiveRefused(_tail(self._state / "spawner.log"), too_large=too_large)
+            if code != 0:
                 raise DriverError(f"{operation} failed: {_tail(self._state / 'spawner.log')}")
             return _report(os.read(report_r, _REPORT_BYTES_MAX))
         finally:

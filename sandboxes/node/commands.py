@@ -41,7 +41,7 @@ def command_spec(request: ExecRequest, live: Live, service: SandboxService) -> C
     """A checked request as what the supervisor runs. Raises BadRequest."""
     if (request.argv is None) == (request.shell is None):
         raise BadRequest("exactly one of argv and shell is needed")
-    arguments = request.argv if request.argv is not None else ["/bin/sh", "-c", request.shell or ""]
+    arguments = request.argv if request.argv is not None else [live.shell, "-c", request.shell or ""]
     if sum(len(argument) + 1 for argument in arguments) > ARGUMENT_BYTES_MAX or any("\0" in a for a in arguments):
         raise BadRequest(f"arguments hold up to {ARGUMENT_BYTES_MAX} bytes and no NUL")
     if "\0" in request.cwd:
@@ -71,11 +71,12 @@ async def events(service: SandboxService, live: Live, spec: CommandSpec) -> Asyn
     """The command as events: `started`, `stdout` and `stderr`, and last, and only then a success, `exit`."""
     oom_before = service.oom_kills(live)
     yield {"event": "started"}
-    async for item in live.supervisor.execute(spec):
-        if isinstance(item, Output):
-            yield {"event": item.stream, **text_or_base64("data", item.data)}
-        else:
-            yield {"event": "exit", **outcome(item, service.oom_kills(live) > oom_before)}
+    with service.distrusting(live):
+        async for item in live.supervisor.execute(spec):
+            if isinstance(item, Output):
+                yield {"event": item.stream, **text_or_base64("data", item.data)}
+            else:
+                yield {"event": "exit", **outcome(item, service.oom_kills(live) > oom_before)}
 
 
 async def collect(service: SandboxService, live: Live, spec: CommandSpec) -> dict[str, Any]:
@@ -83,11 +84,12 @@ async def collect(service: SandboxService, live: Live, spec: CommandSpec) -> dic
     output = {"stdout": bytearray(), "stderr": bytearray()}
     oom_before = service.oom_kills(live)
     result: dict[str, Any] = {}
-    async for item in live.supervisor.execute(spec):
-        if isinstance(item, Output):
-            output[item.stream] += item.data
-        else:
-            result = outcome(item, service.oom_kills(live) > oom_before)
+    with service.distrusting(live):
+        async for item in live.supervisor.execute(spec):
+            if isinstance(item, Output):
+                output[item.stream] += item.data
+            else:
+                result = outcome(item, service.oom_kills(live) > oom_before)
     for name, data in output.items():
         result.update(text_or_base64(name, bytes(data)))
     return result

@@ -60,6 +60,14 @@ class DriverError(Exception):
     """The driver can't do what was asked; the message says what is missing."""
 
 
+class ArchiveRefused(DriverError):  # noqa: N818 - reads as what happened
+    """An archive holds what it may not hold, or (`too_large`) more than the volume takes."""
+
+    def __init__(self, message: str, *, too_large: bool) -> None:
+        super().__init__(message)
+        self.too_large = too_large
+
+
 class Driver(Protocol):
     """What confines sandboxes on this machine."""
 
@@ -98,5 +106,5 @@ class Driver(Protocol):
         ...
 
     async def unpack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
-        """Fill the mounted volume from a tar stream, as the tenant's host uid."""
+        """Fill the mounted volume from a tar stream, as the tenant's host uid. Raises ArchiveRefused."""
         ...

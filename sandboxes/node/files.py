@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from sandboxes.node.service import SandboxService
-from sandboxes.node.supervisor_client import Connection, fields, refusal
+from sandboxes.node.supervisor_client import Connection, ProtocolBroken, fields, refusal
 from sandboxes.protocol import BadRequest, NodeUnavailable
 from sandboxes.supervisor import frames
 from sandboxes.wire import load
@@ -55,9 +55,10 @@ async def _request(request: web.Request, operation: str, **content: object) -> A
         pairs.append((name, text.encode("utf-8", "surrogateescape")))
     connection = await live.supervisor.request(pairs)
     try:
-        async with asyncio.timeout(WAIT_SECONDS) as patience:
-            connection.patience = patience
-            yield connection
+        with request.app[_SERVICE].distrusting(live):
+            async with asyncio.timeout(WAIT_SECONDS) as patience:
+                connection.patience = patience
+                yield connection
     except TimeoutError as error:
         raise NodeUnavailable("the sandbox did not answer in time", code="stream_broken") from error
     finally:
@@ -86,7 +87,7 @@ def _entry(content: dict[str, bytes]) -> dict[str, Any]:
             "mtime_ms": int(content["mtime_ms"]),
         }
     except (KeyError, ValueError) as error:
-        raise NodeUnavailable("the supervisor broke the protocol", code="stream_broken") from error
+        raise ProtocolBroken() from error
     if "target" in content:
         entry["target"] = _text(content["target"])
     return entry
@@ -104,10 +105,13 @@ async def download(request: web.Request) -> web.StreamResponse:
             header = await connection.header()
             if header[4] == frames.END:
                 break
-            size = frames.payload_bytes(header)
+            try:
+                size = frames.payload_bytes(header)
+            except frames.FrameError as error:
+                raise ProtocolBroken from error
             left -= size
             if header[4] != frames.DATA or left < 0:
-                raise NodeUnavailable("the supervisor broke the protocol", code="stream_broken")
+                raise ProtocolBroken()
             async for chunk in connection.body(size):
                 await response.write(chunk)
                 connection.be_patient(WAIT_SECONDS)
@@ -137,10 +141,12 @@ async def upload(request: web.Request) -> web.Response:
                 connection.be_patient(WAIT_SECONDS)
             else:
                 connection.send(frames.END)
-            answer = await answering
+            size_bytes = int((await answering)["size"])
+        except (KeyError, ValueError) as error:
+            raise ProtocolBroken from error
         finally:
             answering.cancel()
-        return web.json_response({"size_bytes": int(answer.get("size", b"0"))})
+        return web.json_response({"size_bytes": size_bytes})
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -155,7 +161,7 @@ async def listing(request: web.Request) -> web.Response:
                 truncated = fields(payload).get("truncated") == b"1"
                 return web.json_response({"entries": entries, "truncated": truncated})
             if kind != frames.DATA or len(entries) > frames.FRAME_BYTES_MAX:
-                raise NodeUnavailable("the supervisor broke the protocol", code="stream_broken")
+                raise ProtocolBroken()
             entries.append(_entry(fields(payload)))
 
 

@@ -27,6 +27,7 @@ from sandboxes.wire import check_runtime_id, check_start, dump, dump_event, erro
 
 BODY_BYTES_MAX = 12 << 20
 PRE_STOP_SECONDS_MAX = 60.0
+_BEGUN = "answer_begun"
 SERVICE = web.AppKey("service", SandboxService)
 DOCTOR = web.AppKey("doctor", Doctor)
 
@@ -35,19 +36,28 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Domain errors become the one error form."""
+    """Domain errors become the one error form. Once an answer has begun there is no room for another: it is cut off, so
+    that nobody takes the error for the rest of a file.
+    """
     try:
         return await handler(request)
     except SandboxError as error:
         headers = {"Retry-After": str(int(error.retry_after_seconds) + 1)} if isinstance(error, NoCapacity) else {}
-        return web.json_response(error_body(error), status=error.status, headers=headers)
+        answer = web.json_response(error_body(error), status=error.status, headers=headers)
     except (DriverError, SpawnerGone, OSError) as error:
         structlog.get_logger().exception("node.request_failed", path=request.path)
         broken = NodeUnavailable(f"{type(error).__name__}: {error}"[:500])
-        return web.json_response(error_body(broken), status=broken.status)
+        answer = web.json_response(error_body(broken), status=broken.status)
     except web.HTTPException as error:
         problem = SandboxError(error.reason or "refused", code="http_error")
-        return web.json_response(error_body(problem), status=error.status)
+        answer = web.json_response(error_body(problem), status=error.status)
+    if _BEGUN in request and request.transport is not None:
+        request.transport.abort()
+    return answer
+
+
+async def _note_begin(request: web.Request, _response: web.StreamResponse) -> None:
+    request[_BEGUN] = True
 
 
 def _json(value: object) -> web.Response:
@@ -160,6 +170,7 @@ def _line(event: dict[str, object], sse: bool) -> bytes:
 def build_app(service: SandboxService, checks: Doctor) -> web.Application:
     """The application; the service is opened and closed by its owner."""
     app = web.Application(middlewares=[errors], client_max_size=BODY_BYTES_MAX)
+    app.on_response_prepare.append(_note_begin)
     app[SERVICE] = service
     app[DOCTOR] = checks
     runtime = "/v1/runtimes/{runtime_id}"

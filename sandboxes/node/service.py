@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
@@ -19,7 +19,7 @@ from sandboxes.node.machine import Machine
 from sandboxes.node.proof import Proof
 from sandboxes.node.slots import Row
 from sandboxes.node.spawner_client import SpawnerGone
-from sandboxes.node.supervisor_client import SupervisorClient
+from sandboxes.node.supervisor_client import ProtocolBroken, SupervisorClient
 from sandboxes.node.workspaces import Workspaces
 from sandboxes.protocol import (
     Beat,
@@ -52,6 +52,7 @@ class Live:
         self.environment = environment
         self.shell = shell
         self.stopping = False
+        self.broken = False
         self.commands = 0
 
 
@@ -233,7 +234,7 @@ class SandboxService:
             raise
         definition = self._machine.images[row.image].definition
         environment = {**definition.environment, **request.environment}
-        live = Live(row, running, SupervisorClient(running.control), environment, definition.shell)
+        live = Live(row, running, SupervisorClient(running.control), environment, definition.shell or "/bin/sh")
         self._live[row.runtime_id] = live
         running.exited.add_done_callback(lambda _future: self._spawn(self._on_exit(live)))
         return self._runtime(row)
@@ -272,11 +273,15 @@ class SandboxService:
         async with self._locked(live.row.runtime_id):
             if live.stopping:
                 return
-            oom = self._machine.oom_kills(live.row.slot) > 0
+            reason = "exited"
+            if live.broken:
+                reason = "protocol_broken"
+            elif self._machine.oom_kills(live.row.slot) > 0:
+                reason = "oom_killed"
             live.stopping = True
             self._live.pop(live.row.runtime_id, None)
             live.supervisor.close()
-            row = await self._record_loss(live.row, at_ms, "oom_killed" if oom else "exited")
+            row = await self._record_loss(live.row, at_ms, reason)
             self._proof.lost(_loss(row))
             await self._machine.clear_group(row.slot)
 
@@ -384,6 +389,17 @@ class SandboxService:
         if live is None or live.stopping:
             raise RuntimeGone("this runtime is not running here (any more)")
         return live
+
+    @contextlib.contextmanager
+    def distrusting(self, live: Live) -> Iterator[None]:
+        """Around a conversation with a supervisor: one that breaks the protocol loses its sandbox, and only that."""
+        try:
+            yield
+        except ProtocolBroken:
+            if not live.stopping and not live.broken:
+                live.broken = True
+                self._spawn(self._driver.kill(live.running))  # `_on_exit` does the rest
+            raise
 
     def oom_kills(self, live: Live) -> int:
         """How often the host's cgroup has killed for memory in this runtime's slot."""

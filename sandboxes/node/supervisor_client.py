@@ -22,6 +22,13 @@ class GuestRefused(SandboxError):  # noqa: N818 - reads as what happened
     status = 409
 
 
+class ProtocolBroken(NodeUnavailable):
+    """The supervisor said what no supervisor of ours says: it is not ours any more, and its runtime has to end."""
+
+    def __init__(self) -> None:
+        super().__init__("the supervisor broke the protocol", code="stream_broken")
+
+
 _STATUS = {
     "not_found": 404, "permission_denied": 403, "already_exists": 409, "not_empty": 409, "is_directory": 409,
     "not_directory": 409, "not_regular": 409, "no_space": 507, "too_large": 413, "bad_path": 400, "bad_request": 400,
@@ -107,7 +114,7 @@ class Connection:
         try:
             size = frames.payload_bytes(header)
         except frames.FrameError as error:
-            raise NodeUnavailable("the supervisor broke the protocol", code="stream_broken") from error
+            raise ProtocolBroken() from error
         return header[4], await self._exactly(size)
 
     async def expect(self, kind: int) -> dict[str, bytes]:
@@ -116,7 +123,7 @@ class Connection:
         if got == frames.ERROR:
             raise refusal(payload)
         if got != kind:
-            raise NodeUnavailable("the supervisor broke the protocol", code="stream_broken")
+            raise ProtocolBroken()
         return fields(payload)
 
     def send(self, kind: int, payload: bytes = b"") -> None:
@@ -135,7 +142,7 @@ def fields(payload: bytes) -> dict[str, bytes]:
     try:
         return dict(frames.unpack_fields(payload))
     except frames.FrameError as error:
-        raise NodeUnavailable("the supervisor broke the protocol", code="stream_broken") from error
+        raise ProtocolBroken() from error
 
 
 def refusal(payload: bytes) -> GuestRefused:
@@ -203,13 +210,13 @@ class SupervisorClient:
                     if kind in budgets:
                         budgets[kind] -= len(payload)
                         if budgets[kind] < 0:
-                            raise NodeUnavailable("the supervisor broke the protocol", code="stream_broken")
+                            raise ProtocolBroken()
                         yield Output("stdout" if kind == frames.STDOUT else "stderr", payload)
                     elif kind == frames.EXIT:
                         yield _exit(fields(payload))
                         return
                     else:
-                        raise NodeUnavailable("the supervisor broke the protocol", code="stream_broken")
+                        raise ProtocolBroken()
         except TimeoutError as error:
             raise NodeUnavailable("the supervisor did not end the command in time", code="stream_broken") from error
         finally:
@@ -246,13 +253,13 @@ def _integer(content: Mapping[str, bytes], name: str) -> int:
     try:
         return int(content[name])
     except (KeyError, ValueError) as error:
-        raise NodeUnavailable("the supervisor broke the protocol", code="stream_broken") from error
+        raise ProtocolBroken() from error
 
 
 def _exit(content: Mapping[str, bytes]) -> Exit:
     code, signal = content.get("code", b""), content.get("signal", b"")
     if bool(code) == bool(signal):
-        raise NodeUnavailable("the supervisor broke the protocol", code="stream_broken")
+        raise ProtocolBroken()
     return Exit(
         exit_code=_integer(content, "code") if code else None,
         signal=_integer(content, "signal") if signal else None,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import stat
 import tarfile
 from collections.abc import Callable, Iterator
@@ -24,12 +25,22 @@ TENANT_ID = 1000
 COPY_BYTES = 1 << 18
 EXAMPLES_MAX = 10
 EXAMPLE_CHARACTERS_MAX = 160
+TRAILER_BYTES_MAX = 1 << 20  # tar pads its end to whole records
+MEMORY_BYTES_MAX = 1 << 30  # headers may announce anything, and this child is in no cgroup
 _UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP})
 _ZEROS = bytes(4096)
 
 
+class UnsafeError(Exception):
+    """The archive holds what `pack` could not have made."""
+
+    exit_code = 2
+
+
 class LimitError(Exception):
-    """The archive is over a limit, or holds what `pack` could not have made."""
+    """The archive does not fit."""
+
+    exit_code = 3
 
 
 class Report:
@@ -56,12 +67,13 @@ class Report:
         os.write(report_fd, json.dumps(content).encode())
 
 
-def _import_lazy_parts() -> None:
+def _prepare() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     tarfile.TarInfo().tobuf(tarfile.PAX_FORMAT)  # what is imported lazily must be imported before the root changes
 
 
 def _enter_as_tenant(message: dict[str, Any]) -> None:
-    _import_lazy_parts()
+    _prepare()
     parent = os.getppid()
     uid = int(message["tenant_uid"])
     os.chroot(message["folder"])
@@ -75,7 +87,7 @@ def _enter_as_tenant(message: dict[str, Any]) -> None:
 
 def _enter_as_slot_root(message: dict[str, Any], join: Callable[[], None]) -> None:
     """The slot's uid first, then its user namespace: no capability of the host is left when the tree is looked at."""
-    _import_lazy_parts()
+    _prepare()
     uid = int(message["slot_uid"])
     os.chdir(message["folder"])
     kernel.become(uid)
@@ -205,15 +217,22 @@ def unpack(message: dict[str, Any], data_fd: int, report_fd: int) -> None:
     report = Report()
     directories: list[tuple[str, int, float]] = []
     with os.fdopen(os.dup(data_fd), "rb", buffering=COPY_BYTES) as stream:
-        with tarfile.open(fileobj=stream, mode="r|", errorlevel=2) as archive:
-            for member in archive:
-                report.entries += 1
-                report.bytes += member.size
-                if report.entries > entries_max or report.bytes > bytes_max:
-                    raise LimitError("the archive is over its limits")
-                _restore(archive, member, directories)
-        while stream.read(COPY_BYTES):
-            pass
+        try:
+            with tarfile.open(fileobj=stream, mode="r|", errorlevel=2) as archive:
+                for member in archive:
+                    report.entries += 1
+                    report.bytes += member.size
+                    if report.entries > entries_max or report.bytes > bytes_max:
+                        raise LimitError("the archive is over its limits")
+                    _restore(archive, member, directories)
+            if len(stream.read(TRAILER_BYTES_MAX + 1)) > TRAILER_BYTES_MAX:
+                raise UnsafeError("the archive goes on after its end")
+        except (tarfile.TarError, MemoryError, EOFError) as error:
+            raise UnsafeError(f"not an archive: {type(error).__name__}") from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise LimitError("the volume is full") from error
+            raise UnsafeError(f"can't be restored: {error.strerror}") from error
     for path, mode, mtime in reversed(directories):
         os.chmod(path, mode)
         os.utime(path, (mtime, mtime))
@@ -224,7 +243,7 @@ def _safe(name: str) -> str:
     """A relative path without a step upwards; anything else is refused."""
     parts = name.split("/")
     if not name or name.startswith("/") or ".." in parts or "\0" in name:
-        raise LimitError(f"unsafe name in archive: {name[:200]!r}")
+        raise UnsafeError(f"unsafe name in archive: {name[:200]!r}")
     return name
 
 
@@ -241,14 +260,14 @@ def _restore(archive: tarfile.TarFile, member: tarfile.TarInfo, directories: lis
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         source = archive.extractfile(member)
         if source is None:
-            raise LimitError("a regular file without content")
+            raise UnsafeError("a regular file without content")
         _copy_in(source, fd)
         os.ftruncate(fd, member.size)
         os.fchmod(fd, mode)
         os.utime(fd, (member.mtime, member.mtime))
         os.close(fd)
     else:
-        raise LimitError(f"unsafe kind in archive: {member.type!r}")
+        raise UnsafeError(f"unsafe kind in archive: {member.type!r}")
 
 
 def _copy_in(source: IO[bytes], fd: int) -> None:

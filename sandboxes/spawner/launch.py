@@ -53,6 +53,7 @@ def mount_volume(volume: Volume) -> None:
     """Mount the volume's image at `<folder>/workspace`, making image and folders when they are missing."""
     folder, mountpoint = volume["folder"], volume["folder"] + "/workspace"
     os.makedirs(mountpoint, mode=0o700, exist_ok=True)
+    os.chmod(folder, 0o700)
     os.chown(folder, volume["slot_uid"], volume["slot_uid"])
     if os.path.ismount(mountpoint):
         return

@@ -138,6 +138,7 @@ class Spawner:
                 work()
                 code = 0
             except BaseException as error:  # noqa: BLE001 - a child may not return into this loop
+                code = getattr(error, "exit_code", 1)
                 sys.stderr.write(f"spawner child: {type(error).__name__}: {error}\n")
                 sys.stderr.flush()
             finally:

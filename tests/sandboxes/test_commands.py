@@ -7,7 +7,7 @@ import pytest
 
 from sandboxes.protocol import BadRequest, NodeUnavailable, RuntimeGone, StopRequest
 from tests.sandboxes.conftest import Box
-from tests.sandboxes.running_node import until
+from tests.sandboxes.running_node import RunningNode, until
 
 pytestmark = pytest.mark.sandbox
 
@@ -193,3 +193,18 @@ async def test_pre_stop_hook_and_sigterm_come_before_the_kill(box: Box) -> None:
 
     assert result["stdout"] == "bye\nterm\n"
     await until(lambda: True)
+
+
+async def test_a_line_goes_to_the_image_s_shell(box: Box) -> None:
+    assert (await box.run("echo ${BASH_VERSION:+bash}; a=(1 2); echo ${a[1]}"))["stdout"] == "bash\n2\n"
+
+
+async def test_a_pre_stop_that_fails_is_logged_and_holds_nothing_up(box: Box, node: RunningNode) -> None:
+    await box.run("mkdir .satbox; printf '#!/bin/sh\\nsleep 1000\\n' > .satbox/pre-stop; chmod +x .satbox/pre-stop")
+
+    stopped = await box.client.stop(StopRequest(box.runtime_id, snapshot=False, pre_stop_seconds=0.2))
+    log = (node.folder / "node.log").read_text()
+
+    assert stopped.reason == "stopped"
+    assert "runtime.pre_stop_failed" in log
+    assert box.runtime_id in log
