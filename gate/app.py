@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from gate.crowd import Crowd
 from gate.discovery import add_discovery_routes
 from gate.handlers import HANDLERS
 from gate.metrics import Metrics
 from gate.ports import Services
-from gate.routing import EXPOSED_HEADERS, METRICS, SERVICES, error_response, route
+from gate.routing import CROWD, EXPOSED_HEADERS, METRICS, SERVICES, error_response, route
 from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
 
@@ -21,6 +22,7 @@ def create_app(services: Services) -> web.Application:
     app = web.Application(client_max_size=services.settings.upload_bytes_max, middlewares=[_edges])
     app[SERVICES] = services
     app[METRICS] = Metrics()
+    app[CROWD] = Crowd(services.settings.requests_per_wallet_max)
     missing = set(REGISTRY) ^ set(HANDLERS)
     if missing:
         raise RuntimeError(f"operations without a handler, or the reverse: {sorted(missing)}")

@@ -62,4 +62,6 @@ def _bearer(request: web.Request) -> str:
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise SatboxError("pass_missing")
+    if not token.isascii():
+        raise SatboxError("pass_invalid")
     return token.strip()

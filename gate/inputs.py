@@ -35,6 +35,15 @@ def _faults(error: ValidationError) -> list[dict[str, str]]:
     ]
 
 
+def _is_text(value: Any) -> bool:
+    """Whether every string can be written as UTF-8: JSON can escape halves of characters, which nothing behind us takes."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 async def _json_body(request: web.Request, settings: GateSettings) -> dict[str, Any]:
     if not request.can_read_body:
         return {}
@@ -50,6 +59,8 @@ async def _json_body(request: web.Request, settings: GateSettings) -> dict[str, 
                     raise SatboxError("body_too_large", details={"limit_bytes": limit})
     except TimeoutError as error:
         raise SatboxError("invalid_request", "The request body did not arrive in time.") from error
+    except web.RequestPayloadError as error:
+        raise SatboxError("invalid_request", "The request body cannot be decoded.") from error
     if not raw:
         return {}
     try:
@@ -58,4 +69,6 @@ async def _json_body(request: web.Request, settings: GateSettings) -> dict[str, 
         raise SatboxError("invalid_request", "The request body is not JSON.") from error
     if not isinstance(value, dict):
         raise SatboxError("invalid_request", "The request body is not a JSON object.")
+    if b"\\u" in raw and not _is_text(value):
+        raise SatboxError("invalid_request", "The request body holds half a character.")
     return value

@@ -6,6 +6,7 @@ One wrapper serves every operation, so errors, limits, counting and request ids 
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import structlog
@@ -13,6 +14,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from gate.callers import Caller, authenticate
+from gate.crowd import Crowd
 from gate.inputs import read_input
 from gate.metrics import Metrics
 from gate.ports import Services
@@ -23,6 +25,7 @@ log = structlog.get_logger()
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
+CROWD: web.AppKey[Crowd] = web.AppKey("crowd", Crowd)
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 
 Handler = Callable[[Services, web.Request, Caller, Any], Awaitable[BaseModel | web.StreamResponse]]
@@ -49,6 +52,12 @@ def error_response(error: SatboxError, request_id: str) -> web.Response:
     return web.json_response(error.body(request_id), status=error.kind.status, headers=headers)
 
 
+def _crowd(request: web.Request, operation: Operation, caller: Caller) -> AbstractContextManager[None]:
+    if caller.gate_pass is None or operation.name == "sandbox.status":
+        return nullcontext()
+    return request.app[CROWD].entered(caller.gate_pass.address)
+
+
 def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The aiohttp handler of one operation."""
 
@@ -60,8 +69,9 @@ def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awa
         code = "ok"
         try:
             caller = await authenticate(services, operation, request)
-            data = await read_input(operation, request, services.settings)
-            answer = await handler(services, request, caller, data)
+            with _crowd(request, operation, caller):
+                data = await read_input(operation, request, services.settings)
+                answer = await handler(services, request, caller, data)
             if isinstance(answer, BaseModel):
                 return json_response(answer, headers={"x-request-id": request_id})
             return answer

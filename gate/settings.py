@@ -27,4 +27,5 @@ class GateSettings:
     upload_bytes_max: int = 1 << 30
     json_bytes_max: int = 4 << 20
     streams_max: int = 1000
+    requests_per_wallet_max: int = 64
     body_seconds_max: float = 30.0

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -25,10 +26,10 @@ class ChildFailedError(Exception):
     """A child did not become ready."""
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """In the child, before exec: the kernel kills it when we die, however we die."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() == 1:
+    if os.getppid() != parent:  # it died before we asked
         os._exit(1)
 
 
@@ -62,7 +63,7 @@ class Child:
             env=self._environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
-            preexec_fn=_die_with_parent,
+            preexec_fn=partial(_die_with_parent, os.getpid()),
             start_new_session=True,  # Ctrl-C is ours to handle: children end in order
         )
         assert self._process.stdout is not None

@@ -115,6 +115,8 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         node = await stack.enter_async_context(NodeClient(deployment.node_socket))
+        # Capacity is asked over connections of its own: those of long commands may all be taken.
+        control = await stack.enter_async_context(NodeClient(deployment.node_socket))
         yield Services(
             settings=settings,
             clock=clock,
@@ -130,7 +132,7 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
             passes=PassIssuer(key, deployment=settings.deployment, wall_seconds=time.time),
             receipts=ReceiptSigner(key),
             operator_key=key,
-            room=Room(node, clock),
+            room=Room(control, clock),
             read_quote=quote_reader(key.public_key(), network=settings.network.caip2, pay_to=settings.pay_to),
         )
 

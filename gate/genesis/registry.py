@@ -72,8 +72,9 @@ class AgentRegistry:
 
     async def _ask_once(self, address: str) -> Agent | None:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            async with self._session.get(self._base / "api" / "verify" / address) as response:
-                body = await response.content.read(RESPONSE_BYTES_MAX)
+            url = self._base / "api" / "verify" / address
+            async with self._session.get(url, allow_redirects=False) as response:
+                body = await _body(response)
                 if response.status == 404:
                     return None
                 if response.status != 200:
@@ -103,6 +104,16 @@ class AgentRegistry:
                 },
             )
         return agent
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """All of it, however many pieces it comes in, within the limit."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > RESPONSE_BYTES_MAX:
+            raise ValueError("the registry's answer is too long")
+    return bytes(body)
 
 
 def _agent(data: dict[str, Any]) -> Agent:

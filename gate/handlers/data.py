@@ -1,5 +1,6 @@
 """Commands and files: bytes go straight between the gate and the sandbox node, never through Ray."""
 
+import asyncio
 import base64
 import binascii
 import json
@@ -158,19 +159,39 @@ async def write_file(services: Services, request: web.Request, caller: Caller, d
     """Stream a file in; it replaces what was there as a whole, or not at all."""
     limit = services.settings.upload_bytes_max
 
+    refused: list[SatboxError] = []
+
     async def chunks() -> AsyncIterator[bytes]:
         received = 0
-        async for chunk in request.content.iter_chunked(1 << 18):
-            received += len(chunk)
-            if received > limit:
-                raise SatboxError("body_too_large", details={"limit_bytes": limit})
-            yield chunk
+        try:
+            while chunk := await _piece(request, services.settings.body_seconds_max):
+                received += len(chunk)
+                if received > limit:
+                    raise SatboxError("body_too_large", details={"limit_bytes": limit})
+                yield chunk
+        except SatboxError as error:
+            refused.append(error)  # the node's client only says that sending broke off
+            raise
 
     if request.content_length is not None and request.content_length > limit:
         raise SatboxError("body_too_large", details={"limit_bytes": limit})
-    async with _Reach(services, caller.owned(data.address)) as runtime_id:
-        size = await services.node.write_file(runtime_id, data.path, chunks())
+    try:
+        async with _Reach(services, caller.owned(data.address)) as runtime_id:
+            size = await services.node.write_file(runtime_id, data.path, chunks())
+    except SatboxError as error:
+        raise (refused[0] if refused else error) from error
     return m.Done(path=data.path, size_bytes=size)
+
+
+async def _piece(request: web.Request, seconds_max: float) -> bytes:
+    """The next bytes of an upload; a caller that stops sending holds a connection only so long."""
+    try:
+        async with asyncio.timeout(seconds_max):
+            return await request.content.readany()
+    except TimeoutError as error:
+        raise SatboxError("invalid_request", "The upload stopped.") from error
+    except web.RequestPayloadError as error:
+        raise SatboxError("invalid_request", "The upload cannot be decoded.") from error
 
 
 async def delete_file(services: Services, request: web.Request, caller: Caller, data: m.PathInput) -> m.Done:

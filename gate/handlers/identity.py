@@ -8,13 +8,17 @@ from actors.view import iso
 from actors.wallet.commands import BurnNonce, RevokePasses
 from gate.callers import Caller
 from gate.genesis import verify_proof
+from gate.genesis.passes import SCOPES
 from gate.ports import Services
 from gate.routing import Handler
 from operations import models as m
+from operations.errors import SatboxError
 
 
 async def challenge(services: Services, request: web.Request, caller: Caller, data: m.ChallengeInput) -> m.Challenge:
-    """Issue a challenge; nothing is stored."""
+    """Issue a challenge; nothing is stored. A scope that no pass can have is refused here, before anybody signs."""
+    if data.scope not in SCOPES:
+        raise SatboxError("invalid_request", details={"scope": f"one of {', '.join(SCOPES)}"})
     issued = await asyncio.to_thread(services.challenger.issue, data.btc_address, data.stx_address, data.scope)
     return m.Challenge(
         challenge=issued.token,

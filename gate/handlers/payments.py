@@ -12,6 +12,8 @@ from gate.routing import Handler
 from operations import models as m
 from operations.errors import SatboxError
 from relay_client.offers import USAT_PER_SAT
+from sandboxes.protocol import SandboxError
+from sandboxes.wire import check_environment
 
 
 async def quote(services: Services, request: web.Request, caller: Caller, data: m.QuoteInput) -> m.Quote:
@@ -52,6 +54,10 @@ async def create(services: Services, request: web.Request, caller: Caller, data:
         view = await services.views.get(address)
         if view.state.phase not in (Phase.NONE, Phase.REAPED):
             raise SatboxError("already_exists", details={"state": view.state.phase.value})
+    try:
+        check_environment(data.environment)
+    except SandboxError as error:
+        raise SatboxError("invalid_request", details={"environment": error.message}) from error
     plan = Plan(data.size_class, data.image, tuple(sorted(data.environment.items())))
     body = data.model_dump(mode="json")
     return await buy(services, request, caller, Purchase("create", address, price, body, plan))
