@@ -29,6 +29,7 @@ from sandboxes.node.server import build_app
 from sandboxes.node.service import SandboxService
 from sandboxes.node.settings import NodeSettings
 from sandboxes.node.slots import SlotTable
+from sandboxes.node.uid_block import UidBlock
 from sandboxes.node.volumes import VolumesUnavailable, make_template, wait_until_free
 from sandboxes.supervisor.tenant import TENANT_ID
 
@@ -64,7 +65,8 @@ async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
     lock = _lock(state)
     cgroups = open_cgroups(settings.cgroup_root, state)
     seccomp, seccomp_problem = _seccomp()
-    doctor = Doctor(settings, cgroups, seccomp_problem)
+    uids = UidBlock(settings.uid_lock, settings.slot_uid_base, settings.uids_total, settings.uid_lock_seconds_max)
+    doctor = Doctor(settings, cgroups, seccomp_problem, uids.problem)
     doctor.require(settings.require)
     for name, problem in doctor.checks.items():
         if problem is not None:
@@ -99,6 +101,7 @@ async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
     await service.close()
     await runner.cleanup()
     _remove(socket_path)
+    uids.release()
     os.close(lock)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sandboxes.node.cgroups import Cgroups
-from sandboxes.node.settings import UIDS_PER_SLOT, NodeSettings
+from sandboxes.node.settings import NodeSettings
 
 _HOST_ID_LAST = 0xFFFF_FFFE
 
@@ -20,12 +20,15 @@ class RequirementMissing(Exception):  # noqa: N818 - reads as what happened
 class Doctor:
     """Runs every check once; `checks` maps a name to None (fine) or to what is missing."""
 
-    def __init__(self, settings: NodeSettings, cgroups: Cgroups, seccomp_problem: str | None) -> None:
+    def __init__(
+        self, settings: NodeSettings, cgroups: Cgroups, seccomp_problem: str | None, uid_block_problem: str | None
+    ) -> None:
         probes: dict[str, Callable[[], str | None]] = {
             "root": lambda: None if os.geteuid() == 0 else "the node does not run as root",
             "bubblewrap": lambda: _tool("bwrap"),
             "user_namespaces": _user_namespaces,
             "uid_ranges": lambda: _uid_ranges(settings),
+            "uid_block_unshared": lambda: uid_block_problem,
             "seccomp": lambda: seccomp_problem,
             "volumes": lambda: _tool("mkfs.ext4") or _device("/dev/loop-control"),
             "cgroup_memory": lambda: _controller(cgroups, "memory"),
@@ -75,7 +78,7 @@ def _user_namespaces() -> str | None:
 
 
 def _uid_ranges(settings: NodeSettings) -> str | None:
-    last = settings.slot_uid_base + UIDS_PER_SLOT * sum(settings.slots.values())
+    last = settings.slot_uid_base + settings.uids_total
     if last > _HOST_ID_LAST:
         return "the slots' uid block does not fit below 2^32"
     for line in Path("/proc/self/uid_map").read_text().splitlines():

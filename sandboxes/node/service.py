@@ -214,7 +214,7 @@ class SandboxService:
         return lock
 
     async def _start(self, request: StartRequest) -> Runtime:
-        slot = next(number for number in range(sum(self.settings.slots.values())) if number not in self._slots_taken)
+        slot = next(number for number in range(self.settings.slots_total) if number not in self._slots_taken)
         self._slots_taken.add(slot)
         row = Row(
             request.runtime_id, request.address, request.size_class, request.image, slot, "starting", self.boot_id

@@ -20,9 +20,13 @@ class NodeSettings(BaseModel):
     slots: dict[str, int] = Field(default_factory=lambda: {"nano": 64, "small": 32, "medium": 8})
     size_classes: dict[str, SizeClass] = Field(default_factory=lambda: dict(SIZE_CLASSES))
     slot_uid_base: int = Field(default=0x2000_0000, ge=65_536)
+    uid_lock: Path = Path("/run/satbox-uids.lock")
+    uid_lock_seconds_max: float = Field(default=5.0, ge=0, description="patience with a node that is just leaving")
     private_root: str = "/mnt"
     cgroup_root: Path = Path("/sys/fs/cgroup")
-    require: tuple[str, ...] = ("root", "bubblewrap", "user_namespaces", "uid_ranges", "seccomp", "volumes")
+    require: tuple[str, ...] = (
+        "root", "bubblewrap", "user_namespaces", "uid_ranges", "uid_block_unshared", "seccomp", "volumes",
+    )  # fmt: skip
     start_seconds_max: float = Field(default=10.0, gt=0)
     shutdown_seconds_max: float = Field(default=30.0, gt=0)
     kill_seconds_max: float = Field(default=10.0, gt=0)
@@ -35,3 +39,13 @@ class NodeSettings(BaseModel):
     output_bytes_max: int = Field(default=16 << 20, ge=1024)
     file_bytes_max: int = Field(default=4 << 30, ge=1024)
     watchers_max: int = Field(default=64, ge=1)
+
+    @property
+    def slots_total(self) -> int:
+        """Slots of this node, each with a range of uids of its own."""
+        return sum(self.slots.values())
+
+    @property
+    def uids_total(self) -> int:
+        """Size of the block of host uids from `slot_uid_base` on."""
+        return self.slots_total * UIDS_PER_SLOT
