@@ -72,7 +72,7 @@ class RunningService:
         self.folder = Path(tempfile.mkdtemp(prefix="sbs"))
         gate_port, devnet_port = free_ports(2)
         self.settings = Settings(
-            home=self.folder / "home", deployment="satbox-test", gate=GateSection(port=gate_port),
+            home=self.folder / "home", deployment="satbox-test", gate=GateSection(port=gate_port, upload_bytes_max=2 << 20),
             devnet=DevnetSection(port=devnet_port, block_seconds=0.5), actors=ActorsSection(hosts=2),
             lifecycle=LifecycleSection(grace_seconds=6, grace_cap_seconds=120, wake_minimum_seconds=2),
             node={"slots": {"nano": 2, "small": 6, "medium": 1}, "slot_uid_base": UID_BASE},
