@@ -130,7 +130,7 @@ async def capacity(request: web.Request) -> web.Response:
 
 async def doctor(request: web.Request) -> web.Response:
     """GET /v1/doctor."""
-    return web.json_response(request.app[DOCTOR].report())
+    return web.json_response({**request.app[DOCTOR].report(), "warm": request.app[SERVICE].warm()})
 
 
 async def execute(request: web.Request) -> web.StreamResponse:

@@ -11,11 +11,13 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from sandboxes.node.boots import Boots
 from sandboxes.node.capacity import CapacityBook
 from sandboxes.node.cgroups import sweep
-from sandboxes.node.driver import DriverError, Launch, Running
+from sandboxes.node.driver import DriverError, Place, Running
 from sandboxes.node.heartbeat import LastBeat
 from sandboxes.node.machine import Machine
+from sandboxes.node.pool import WarmPool
 from sandboxes.node.proof import Proof
 from sandboxes.node.slots import Row
 from sandboxes.node.spawner_client import SpawnerGone
@@ -73,7 +75,8 @@ class SandboxService:
         )  # fmt: skip
         self._workspaces = Workspaces(machine)
         self._capacity = CapacityBook(settings.slots, clock_ms)
-        self._slots_taken: set[int] = set()
+        self._boots = Boots(machine)
+        self._pool = WarmPool(machine, self._boots)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -87,10 +90,12 @@ class SandboxService:
         last = self._proof.last()
         for row in await self._slots.rows():
             await self._settle(row, last)
+        self._boots.sweep_volumes()
         await self._workspaces.open()
         await self._slots.prune(self.settings.stopped_rows_max)
         self._proof.beat()
         self._spawn(self._proof.beat_for_ever())
+        self._pool.open()
 
     async def _settle(self, row: Row, last: LastBeat | None) -> None:
         """One row of an earlier process: nothing of it runs any more; say since when."""
@@ -105,7 +110,7 @@ class SandboxService:
             reason = "node_restart" if row.boot_id == self.boot_id else "reboot"
             row = await self._record_loss(row, max(healthy, proven), reason)
         self._proof.losses[row.runtime_id] = _loss(row)
-        self._slots_taken.add(row.slot)
+        self._boots.adopt(row.slot)
         self._capacity.adopt([(row.runtime_id, row.size_class)])
 
     async def close(self) -> None:
@@ -113,6 +118,7 @@ class SandboxService:
         and salvaged by the next process.
         """
         self._closing = True
+        await self._pool.close()
         requests = [StopRequest(runtime_id, snapshot=True, pre_stop_seconds=1.0) for runtime_id in self._live]
         stops = [asyncio.ensure_future(self._stop_for_shutdown(request)) for request in requests]
         if stops:
@@ -158,6 +164,10 @@ class SandboxService:
         return self._proof.watch()
 
     # Capacity
+
+    def warm(self) -> dict[str, int]:
+        """Warm slots per size class, ready to be given away."""
+        return self._pool.sizes()
 
     async def reserve(self, reservation: Reservation) -> None:
         """See `SandboxNode.reserve`."""
@@ -214,24 +224,31 @@ class SandboxService:
         return lock
 
     async def _start(self, request: StartRequest) -> Runtime:
-        slot = next(number for number in range(self.settings.slots_total) if number not in self._slots_taken)
-        self._slots_taken.add(slot)
-        row = Row(
-            request.runtime_id, request.address, request.size_class, request.image, slot, "starting", self.boot_id
-        )  # fmt: skip
-        running: Running | None = None
-        try:
-            self._machine.remove_volume(slot)
-            await self._slots.insert(row)
-            running = await self._launch(row, request)
-            healthy_at_ms = self._clock_ms()
-            row = _changed(row, state="running", healthy_at_ms=healthy_at_ms)
-            await self._slots.update(row.runtime_id, state="running", healthy_at_ms=healthy_at_ms)
-        except BaseException as error:
-            await asyncio.shield(self._undo_start(row, running))
-            if isinstance(error, DriverError | SpawnerGone | OSError):
-                raise StartFailed("start_failed", str(error)[:500], retryable=True) from error
-            raise
+        """In a warm slot if there is one, else from cold. Either way the row is on disk before the slot's first use."""
+        with self._pool.giving_way():
+            warm = self._pool.take(request.size_class, request.image)
+            slot = self._boots.claim() if warm is None else warm.slot
+            running = None if warm is None else warm.running
+            row = Row(
+                request.runtime_id, request.address, request.size_class, request.image, slot, "starting", self.boot_id
+            )  # fmt: skip
+            try:
+                if running is not None and request.snapshot_digest is None:
+                    row = _changed(row, state="running", healthy_at_ms=self._clock_ms())
+                    await self._slots.insert(row)
+                else:
+                    await self._slots.insert(row)
+                    running = await self._boot(row, request.snapshot_digest, running)
+                    healthy_at_ms = self._clock_ms()
+                    row = _changed(row, state="running", healthy_at_ms=healthy_at_ms)
+                    await self._slots.update(row.runtime_id, state="running", healthy_at_ms=healthy_at_ms)
+                if running.exited.done():
+                    raise DriverError("the sandbox ended while it was given away")
+            except BaseException as error:
+                await asyncio.shield(self._undo_start(row, running))
+                if isinstance(error, DriverError | SpawnerGone | OSError):
+                    raise StartFailed("start_failed", str(error)[:500], retryable=True) from error
+                raise
         definition = self._machine.images[row.image].definition
         environment = {**definition.environment, **request.environment}
         live = Live(row, running, SupervisorClient(running.control), environment, definition.shell or "/bin/sh")
@@ -239,25 +256,21 @@ class SandboxService:
         running.exited.add_done_callback(lambda _future: self._spawn(self._on_exit(live)))
         return self._runtime(row)
 
-    async def _launch(self, row: Row, request: StartRequest) -> Running:
-        limits = self.settings.size_classes[row.size_class]
-        files = self._machine.cgroups.create(self._machine.group(row.slot), limits)
-        place = self._machine.place(row.slot, row.size_class, tuple(files))
-        if request.snapshot_digest is not None:
-            await self._driver.mount(place)
-            await self._workspaces.restore(request.snapshot_digest, row, place)
-        return await self._driver.launch(Launch(row.runtime_id, place, limits, self._machine.images[row.image]))
+    async def _boot(self, row: Row, digest: str | None, warm: Running | None) -> Running:
+        """From cold, or with a snapshot filled into a warm slot's mounted and untouched workspace."""
+
+        async def fill(place: Place) -> None:
+            if digest is not None:
+                await self._workspaces.restore(digest, row, place)
+
+        if warm is None:
+            return await self._boots.boot(row.slot, row.size_class, row.image, fill if digest is not None else None)
+        await fill(self._machine.place(row.slot, row.size_class))
+        return warm
 
     async def _undo_start(self, row: Row, running: Running | None) -> None:
-        if running is not None:
-            running.control.close()
-            with contextlib.suppress(SpawnerGone):
-                await self._driver.kill(running)
-        await self._machine.clear_group(row.slot)
-        await self._machine.unmount(self._machine.place(row.slot, row.size_class))
-        self._machine.remove_volume(row.slot)
-        await self._slots.forget(row.runtime_id)
-        self._slots_taken.discard(row.slot)
+        await self._boots.discard(row.slot, row.size_class, running)
+        await self._slots.undo(row.runtime_id)
 
     def _runtime(self, row: Row) -> Runtime:
         assert row.healthy_at_ms is not None
@@ -373,7 +386,7 @@ class SandboxService:
         await self._workspaces.record(row, changes)
         self._machine.remove_volume(row.slot)
         self._proof.losses.pop(row.runtime_id, None)
-        self._slots_taken.discard(row.slot)
+        self._boots.give_back(row.slot)
         self._capacity.give_back(row.runtime_id)
         return _changed(row, **changes)
 

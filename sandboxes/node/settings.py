@@ -27,6 +27,10 @@ class NodeSettings(BaseModel):
     require: tuple[str, ...] = (
         "root", "bubblewrap", "user_namespaces", "uid_ranges", "uid_block_unshared", "seccomp", "volumes",
     )  # fmt: skip
+    pool: dict[str, int] = Field(default_factory=lambda: {"small": 2}, description="warm slots per size class")
+    pool_batch_max: int = Field(default=4, ge=1, description="pool slots booted at once")
+    pool_refills_per_second: float = Field(default=50.0, gt=0)
+    pool_memory_bytes_max: int = Field(default=1 << 30, ge=0, description="the pool grows no more past this")
     start_seconds_max: float = Field(default=10.0, gt=0)
     shutdown_seconds_max: float = Field(default=30.0, gt=0)
     kill_seconds_max: float = Field(default=10.0, gt=0)
@@ -41,9 +45,14 @@ class NodeSettings(BaseModel):
     watchers_max: int = Field(default=64, ge=1)
 
     @property
+    def pool_sizes(self) -> dict[str, int]:
+        """Warm slots per size class: no more than can be sold of it."""
+        return {name: min(max(0, size), self.slots.get(name, 0)) for name, size in self.pool.items()}
+
+    @property
     def slots_total(self) -> int:
-        """Slots of this node, each with a range of uids of its own."""
-        return sum(self.slots.values())
+        """Slots of this node, each with a range of uids of its own: those that can be sold, and the warm pool's."""
+        return sum(self.slots.values()) + sum(self.pool_sizes.values())
 
     @property
     def uids_total(self) -> int:

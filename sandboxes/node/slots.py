@@ -198,6 +198,11 @@ class SlotTable:
         """Whether any address needs this snapshot."""
         return await self._run(lambda database: references.has(database, digest))
 
+    async def undo(self, runtime_id: str) -> None:
+        """Remove a start that failed before anyone was told: the same id may be tried again."""
+        query = "DELETE FROM runtimes WHERE runtime_id = ? AND state IN ('starting', 'running')"
+        await self._run(lambda database: database.execute(query, (runtime_id,)))
+
     async def prune(self, rows_max: int) -> None:
         """Forget the oldest stopped runtimes past `rows_max`."""
         query = (

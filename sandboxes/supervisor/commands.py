@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # `signal` costs a millisecond of enums
 import _socket
-import errno
 import os
 import resource
 import time
 
 from . import frames
+from .execute import CommandRequest, become_command
 from .loop import Loop
-from .tenant import SIGKILL, become_tenant, kill_tagged
+from .tenant import SIGKILL, kill_tagged
 
 READ_BYTES = 1 << 16
 UNSENT_BYTES_MAX = 1 << 18  # past this the command's pipes are left unread until the node catches up
 DRAIN_BYTES_MAX = 1 << 20  # what may still be read after exit; background children can write for ever
 STDIN_BYTES_MAX = 1 << 18  # past this the connection is left unread until the command catches up
-ARGUMENTS_MAX = 2048
-START_FAILED_CODE = 127
-NOT_EXECUTABLE_CODE = 126
-
-
-class RequestError(Exception):
-    """The node asked for something that can't be done; the message goes back."""
-
-
-class CommandRequest:
-    """A checked `exec` request."""
-
-    def __init__(self, fields: frames.Fields) -> None:
-        self.arguments = [value for name, value in fields if name == "arg"]
-        self.environment = dict(value.partition(b"=")[::2] for name, value in fields if name == "env")
-        single = dict(fields)
-        self.cwd = single.get("cwd", b"/workspace")
-        self.timeout_ms = int(single.get("timeout_ms", b"0"))
-        self.limit_bytes = int(single.get("limit_bytes", b"0"))
-        self.processes_max = int(single.get("processes_max", b"0"))
-        self.has_stdin = single.get("stdin") == b"1"
-        if not self.arguments or len(self.arguments) > ARGUMENTS_MAX:
-            raise RequestError("a command needs 1 to 2048 arguments")
 
 
 class Stream:
@@ -88,7 +64,7 @@ class Command:
         in_r, in_w = os.pipe() if self.request.has_stdin else (os.open("/dev/null", os.O_RDONLY), -1)
         pid = os.fork()
         if pid == 0:
-            _child(self.request, self.tag, in_r, out_w, err_w, report_w)
+            become_command(self.request, self.tag, in_r, out_w, err_w, report_w)
         for fd in (in_r, out_w, err_w, report_w):
             os.close(fd)
         self.stdin_fd = in_w
@@ -292,49 +268,3 @@ class Command:
         if self.report_fd >= 0:
             os.close(self.report_fd)
             self.report_fd = -1
-
-
-def _child(request: CommandRequest, tag: int, in_fd: int, out_fd: int, err_fd: int, report_fd: int) -> None:
-    """In the forked child: become the tenant and turn into the command. Never returns."""
-    code = START_FAILED_CODE
-    try:
-        os.setsid()
-        os.dup2(in_fd, 0)
-        os.dup2(out_fd, 1)
-        os.dup2(err_fd, 2)
-        with open("/proc/self/oom_score_adj", "wb", buffering=0) as score:
-            score.write(b"1000")  # the kernel's first choice is the command, never the supervisor
-        if request.processes_max:
-            resource.setrlimit(resource.RLIMIT_NPROC, (request.processes_max, request.processes_max))
-        _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
-        _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
-        become_tenant(tag)
-        os.umask(0o022)
-        os.closerange(3, report_fd)
-        os.closerange(report_fd + 1, 4096)
-        os.chdir(request.cwd)
-        code = _execute(request)
-    except OSError as error:
-        _report(report_fd, error)
-    os._exit(code)
-
-
-def _execute(request: CommandRequest) -> int:
-    program = request.arguments[0]
-    folders = request.environment.get(b"PATH", b"/usr/local/bin:/usr/bin:/bin").split(b":")
-    candidates = [program] if b"/" in program else [folder + b"/" + program for folder in folders if folder]
-    last: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
-    for candidate in candidates:
-        try:
-            os.execve(candidate, request.arguments, request.environment)  # noqa: S606 - exactly what is meant
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            last = error
-    os.write(2, b"satbox: " + program[:200] + b": " + os.strerror(last.errno or 0).encode() + b"\n")
-    return START_FAILED_CODE if isinstance(last, FileNotFoundError) else NOT_EXECUTABLE_CODE
-
-
-def _report(report_fd: int, error: OSError) -> None:
-    text = f"{error.errno}:{error.strerror}:{error.filename!r}"
-    os.write(report_fd, text.encode()[:512])

@@ -13,7 +13,8 @@ import sys
 import time
 
 from . import files, frames
-from .commands import Command, CommandRequest, RequestError
+from .commands import Command
+from .execute import CommandRequest, RequestError
 from .harden import harden
 from .loop import Loop
 from .tenant import TAG_COUNT, TAG_FIRST, processes, tagged

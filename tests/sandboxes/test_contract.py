@@ -47,14 +47,20 @@ class Clock:
         return self.now_ms
 
 
-@pytest.fixture(params=["simulated", pytest.param("real", marks=pytest.mark.sandbox)])
+@pytest.fixture(
+    params=[
+        "simulated",
+        pytest.param("real", marks=pytest.mark.sandbox),
+        pytest.param("warm", marks=pytest.mark.sandbox),
+    ]
+)
 async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     if request.param == "simulated":
         yield Subject(SimulatedNode(Clock(), slots=SETTINGS["slots"]), None)
         return
     if not HAS_REAL_NODE:
         pytest.skip("needs root and bubblewrap")
-    running = RunningNode()
+    running = RunningNode({"pool": {"nano": 2, "medium": 1}} if request.param == "warm" else None)
     assert (await running.start())["ready"]
     yield Subject(running.client, running)
     await running.close()

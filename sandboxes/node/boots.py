@@ -1,0 +1,64 @@
+"""Booting into a slot and clearing one again, whoever it is for: a runtime that was asked for, or the warm pool."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from sandboxes.node.driver import Launch, Place, Running
+from sandboxes.node.machine import Machine
+from sandboxes.node.spawner_client import SpawnerGone
+
+
+class Boots:
+    """Owns the slot numbers. A number is taken from `claim` or `adopt` until `discard` or `give_back`."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._taken: set[int] = set()
+
+    def claim(self) -> int:
+        """A free slot, its volume wiped. There always is one: slots are counted by class before."""
+        slot = next(number for number in range(self._machine.settings.slots_total) if number not in self._taken)
+        self._taken.add(slot)
+        self._machine.remove_volume(slot)
+        return slot
+
+    def adopt(self, slot: int) -> None:
+        """A slot that an earlier process left with something in it."""
+        self._taken.add(slot)
+
+    def give_back(self, slot: int) -> None:
+        """A slot with nothing left in it."""
+        self._taken.discard(slot)
+
+    def sweep_volumes(self) -> None:
+        """Remove volumes of slots nobody holds: an earlier process's warm pool, or half-made ones."""
+        held = {self._machine.volume_path(slot) for slot in self._taken}
+        for path in (self._machine.state / "volumes").iterdir():
+            if path not in held:
+                path.unlink()
+
+    async def boot(
+        self, slot: int, size_class: str, image: str, fill: Callable[[Place], Awaitable[None]] | None = None
+    ) -> Running:
+        """Bring a sandbox up in a claimed slot; `fill` is called with the mounted, empty volume first."""
+        machine = self._machine
+        limits = machine.settings.size_classes[size_class]
+        place = machine.place(slot, size_class, tuple(machine.cgroups.create(machine.group(slot), limits)))
+        if fill is not None:
+            await machine.driver.mount(place)
+            await fill(place)
+        return await machine.driver.launch(Launch(f"slot-{slot}", place, limits, machine.images[image]))
+
+    async def discard(self, slot: int, size_class: str, running: Running | None) -> None:
+        """Kill what runs in the slot, wipe it, free its number."""
+        machine = self._machine
+        if running is not None:
+            running.control.close()
+            with contextlib.suppress(SpawnerGone):
+                await machine.driver.kill(running)
+        await machine.clear_group(slot)
+        await machine.unmount(machine.place(slot, size_class))
+        machine.remove_volume(slot)
+        self._taken.discard(slot)
