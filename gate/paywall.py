@@ -82,8 +82,9 @@ async def buy(services: Services, request: web.Request, caller: Caller, purchase
         )
         try:
             report = await _presented(services, presentation)
-        except SatboxError:
-            await _give_room_back(services, purchase.address)
+        except SatboxError as error:
+            if error.funds_moved is False:  # in doubt it may yet start
+                await _give_room_back(services, purchase.address)
             raise
         if report.state in FAILED_STATES:
             await _give_room_back(services, purchase.address)

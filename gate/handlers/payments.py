@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from actors.view import iso
+from actors.view import View, iso
 from actors.wallet.state import Phase, Plan
 from gate.callers import Caller
 from gate.offers import offers_for, price_of
@@ -69,9 +69,17 @@ async def extend(services: Services, request: web.Request, caller: Caller, data:
     view = await services.views.get(address)
     if not view.state.is_planned:
         raise SatboxError("wallet_not_found")
+    if caller.gate_pass is not None and caller.gate_pass.address != address:
+        _leave_room_for_the_owner(services, view)
     price = price_of(data, view.state.rate_usat_per_second, services.settings.default_sats)
     body = data.model_dump(mode="json") | {"address": address}
     return await buy(services, request, caller, Purchase("extend", address, price, body))
+
+
+def _leave_room_for_the_owner(services: Services, view: View) -> None:
+    """Gifts under way may take half of the payments a wallet follows at once: strangers must not lock its owner out."""
+    if len(view.state.pending) >= services.settings.policy.pending_max // 2:
+        raise SatboxError("overloaded", details={"pending_payments": len(view.state.pending)}, retry_after=10)
 
 
 async def status(services: Services, request: web.Request, caller: Caller, data: m.PaymentInput) -> m.PaymentStatus:

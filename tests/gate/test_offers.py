@@ -151,3 +151,17 @@ async def test_receipts_are_signed_by_the_operator(house: House) -> None:
     assert is_valid(receipt, house.services.receipts.public_key)
     receipt.statement["amount"] = "1"
     assert not is_valid(receipt, house.services.receipts.public_key)
+
+
+async def test_a_worthless_payment_holds_no_room(house: House) -> None:
+    """A signed payment without funds behind it must not keep others out."""
+    for _ in range(3):
+        poor = await house.agent(sats=1)
+        answer = await house.pay("/sandbox/create", poor, house.sbtc(poor, 500), {"sats": 500})
+        assert answer.code == "payment_insufficient_funds"
+    await house.fault("relay_error", error_reason="invalid_transaction_state", count=1)
+    refused = await house.agent()
+    answer = await house.pay("/sandbox/create", refused, house.sbtc(refused, 500), {"sats": 500})
+    assert (answer.status, answer.funds_moved) == (422, False), answer.raw
+    assert (await house.node.capacity()).classes["small"].reserved == 0
+    await house.created(await house.agent(), confirmed=False)

@@ -323,3 +323,23 @@ async def test_payment_status_by_both_paths(house: House) -> None:
     unknown = await house.ask("GET", "/payment-status/pay_unknown")
     assert (unknown.status, unknown.code) == (404, "payment_not_found")
     assert unknown.body["error"]["details"]["status"] == "not_found"
+
+
+async def test_strangers_cannot_fill_what_a_wallet_follows(house: House) -> None:
+    owner = await house.agent()
+    await house.created(owner)
+    policy = house.services.settings.policy
+    await house.fault("hold_confirmations")
+    codes = []
+    for n in range(policy.pending_max // 2 + 1):
+        if n % 10 == 0:
+            giver = await house.agent()
+        body = {"sats": 1, "address": owner.address}
+        answer = await house.pay("/sandbox/extend", giver, house.sbtc(giver, 1), body)
+        codes.append(answer.status)
+        house.clock.ahead_ms += 1_001  # past the snapshot
+        await house.until(lambda n=n: len(house.state(owner).pending) >= min(n + 1, policy.pending_max // 2))
+    assert codes[-1] == 503
+    assert set(codes[:-1]) == {201}
+    mine = await house.pay("/sandbox/extend", owner, house.sbtc(owner, 50), {"sats": 50})
+    assert mine.status == 201
