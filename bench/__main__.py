@@ -9,9 +9,11 @@ import json
 import shutil
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.figures import Figure, machine
+from bench.wallets import SEED
 
 
 async def _sandbox(quick: bool) -> list[Figure]:
@@ -56,6 +58,49 @@ async def _service(quick: bool) -> list[Figure]:
         await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
 
 
+TARGET = Path(__file__).resolve().parents[1] / "design" / "benchmarks.md"
+
+MARKS = {
+    "create_first_output": ("<=", 60),
+    "warm_exec": ("<=", 5),
+    "status_rps": (">=", 8_000),
+    "activation": ("<=", 7),
+    "alive_10000_cpu": ("<", 2),
+}
+"""First marks: what a figure must reach."""
+
+
+def markdown(figures: list[Figure]) -> str:
+    """The page of measurements."""
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} on {machine()}, in one run of `./dev bench --write`; seed {SEED}.",
+        "The load, the service and the sandboxes share the machine. Latencies are in milliseconds.",
+        "",
+        "| figure | value | unit | p50 | p95 | n | mark | note |",
+        "|---|---:|---|---:|---:|---:|---|---|",
+    ]
+    for figure in figures:
+        mark = ""
+        if figure.name in MARKS:
+            sign, limit = MARKS[figure.name]
+            met = {"<=": figure.value <= limit, "<": figure.value < limit, ">=": figure.value >= limit}[sign]
+            mark = f"{sign} {limit:,} {'met' if met else 'MISSED'}"
+        p50, p95 = (("" if x is None else f"{x:,.2f}") for x in (figure.p50, figure.p95))
+        lines.append(
+            f"| `{figure.name}` | {figure.value:,.2f} | {figure.unit} | {p50} | {p95} | {figure.n:,} | {mark} | {figure.note} |"
+        )
+    return "\n".join([*lines, "", NOTES, ""])
+
+
+NOTES = """`create_first_output` runs from the moment the wallet has the relay's answer on record to the first output of a command at
+the client; `create_first_output_whole` adds the 402, signing, paying and the relay. `warm_exec` is a command through gate, node and
+supervisor, `warm_exec_node` the same without the gate. `sandbox_floor` is bare bubblewrap with Python printing a line, nothing prepared
+and nothing limited. `status_rps` is one gate process, so one core, answering from snapshots of at most a second. Deposits are
+answered after their fsync. `alive_10000_cpu` holds ten thousand alive wallets in one process over a simulated node, one in a
+hundred running dry each minute. The `_in_process` figures leave Ray out."""
+
 PARTS = {"sandbox": _sandbox, "wallets": _wallets, "service": _service}
 
 
@@ -63,6 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--write", action="store_true", help="also write design/benchmarks.md")
     parser.add_argument("--only", default=",".join(PARTS))
     given = parser.parse_args()
     made: list[Figure] = []
@@ -74,6 +120,8 @@ def main() -> None:
             print(
                 f"{figure.name:28} {figure.value:>14,.3f} {figure.unit:12} n={figure.n} {figure.note}", file=sys.stderr
             )
+    if given.write:
+        TARGET.write_text(markdown(made))
     if given.json:
         print(json.dumps([figure.row() for figure in made]))
 
