@@ -94,12 +94,13 @@ def markdown(figures: list[Figure]) -> str:
     return "\n".join([*lines, "", NOTES, ""])
 
 
-NOTES = """`create_first_output` runs from the moment the wallet has the relay's answer on record to the first output of a command at
-the client; `create_first_output_whole` adds the 402, signing, paying and the relay. `warm_exec` is a command through gate, node and
-supervisor, `warm_exec_node` the same without the gate. `sandbox_floor` is bare bubblewrap with Python printing a line, nothing prepared
-and nothing limited. `status_rps` is one gate process, so one core, answering from snapshots of at most a second. Deposits are
-answered after their fsync. `alive_10000_cpu` holds ten thousand alive wallets in one process over a simulated node, one in a
-hundred running dry each minute. The `_in_process` figures leave Ray out."""
+NOTES = """\
+`create_first_output` runs from the moment the wallet has the relay's answer on record to the first output of a command at
+the client; `create_first_output_whole` adds the 402, signing, paying and the relay. `warm_exec` is a command through gate,
+node and supervisor, `warm_exec_node` the same without the gate. `sandbox_floor` is bare bubblewrap with Python printing a
+line, nothing prepared and nothing limited. `status_rps` is one gate process, so one core, answering from snapshots of at
+most a second. Deposits are answered after their fsync. `alive_10000_cpu` holds ten thousand alive wallets in one process
+over a simulated node, one in a hundred running dry each minute. The `_in_process` figures leave Ray out."""
 
 PARTS = {"sandbox": _sandbox, "wallets": _wallets, "service": _service}
 

@@ -14,6 +14,7 @@ SATS_MAX = 10_000_000
 
 StacksAddress = Annotated[str, Field(pattern=r"^S[0-9A-Z]{27,41}$", description="Stacks address in c32check text")]
 SizeClass = Literal["nano", "small", "medium"]
+Scope = Literal["owner", "exec", "files", "extend"]
 
 
 class Input(BaseModel):
@@ -52,7 +53,7 @@ class ChallengeInput(Input):
 
     btc_address: str = Field(min_length=14, max_length=90)
     stx_address: StacksAddress
-    scope: str = Field("owner", pattern=r"^[a-z][a-z:-]{0,40}$")
+    scope: Scope = "owner"
 
 
 class Challenge(Output):

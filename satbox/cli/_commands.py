@@ -24,7 +24,14 @@ COMMANDS: tuple[Command, ...] = (
                 is_positional=False,
                 choices=(),
             ),
-            Argument("scope", "text", " (default: owner)", is_required=False, is_positional=False, choices=()),
+            Argument(
+                "scope",
+                "text",
+                " (default: owner)",
+                is_required=False,
+                is_positional=False,
+                choices=("owner", "exec", "files", "extend"),
+            ),
         ),
     ),
     Command(

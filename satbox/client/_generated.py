@@ -12,7 +12,9 @@ from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload
 class Operations(Calls):
     """Every operation of the service, as a coroutine."""
 
-    async def gate_challenge(self, *, btc_address: str, stx_address: str, scope: str = "owner") -> m.Challenge:
+    async def gate_challenge(
+        self, *, btc_address: str, stx_address: str, scope: Literal["owner", "exec", "files", "extend"] = "owner"
+    ) -> m.Challenge:
         """Get a challenge to prove a pair of Bitcoin and Stacks addresses.
 
         Errors: btc_address_unsupported, btc_network_mismatch, stx_address_invalid, stx_network_mismatch.
@@ -275,7 +277,9 @@ class Operations(Calls):
 class SyncOperations(SyncCalls[Operations]):
     """The same, blocking."""
 
-    def gate_challenge(self, *, btc_address: str, stx_address: str, scope: str = "owner") -> m.Challenge:
+    def gate_challenge(
+        self, *, btc_address: str, stx_address: str, scope: Literal["owner", "exec", "files", "extend"] = "owner"
+    ) -> m.Challenge:
         """Get a challenge to prove a pair of Bitcoin and Stacks addresses.
 
         Errors: btc_address_unsupported, btc_network_mismatch, stx_address_invalid, stx_network_mismatch.

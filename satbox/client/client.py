@@ -93,7 +93,7 @@ class Client(Operations):
 
     # Identity
 
-    async def prove(self, *, scope: str = "owner") -> m.GatePass:
+    async def prove(self, *, scope: m.Scope = "owner") -> m.GatePass:
         """Prove the agent's keys: get a challenge, check and sign it, trade it for a pass, and keep that."""
         if self.agent is None:
             raise SatboxError("pass_missing", "No agent's keys were given to prove.", hint="Client(agent=...)")

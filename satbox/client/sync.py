@@ -62,7 +62,7 @@ class SyncClient(SyncOperations):
         self._thread.join()
         self._loop.close()
 
-    def prove(self, *, scope: str = "owner") -> m.GatePass:
+    def prove(self, *, scope: m.Scope = "owner") -> m.GatePass:
         """Prove the agent's keys and keep the pass."""
         return self._run(self._async.prove(scope=scope))
 
