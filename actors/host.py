@@ -128,7 +128,7 @@ class WalletHost:
 
     async def ask(self, address: str, command: c.Command) -> View:
         """Run one command on a wallet. A copy that was fenced while it waited is opened again, once."""
-        if not self._exists(address) and not _creates(command):
+        if not self._exists(address) and not creates(command):
             refusal = None if isinstance(command, c.Look) else c.Refusal("wallet_not_found")
             return View(WalletState(address), self._clock.wall_ms(), self.link.proof(), refusal)
         for last in (False, True):
@@ -345,7 +345,7 @@ class WalletHost:
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
-def _creates(command: c.Command) -> bool:
+def creates(command: c.Command) -> bool:
     """Whether a command may begin a wallet: a create, a proof, or money that is not to be turned away."""
     match command:
         case c.Prepare(purpose=purpose):

@@ -12,11 +12,12 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError
 
+from actors.clock import SystemClock
 from actors.errors import ActorError
-from actors.placement import HostMap
+from actors.placement import HostMap, wallet_path
 from actors.ray_call import NamedActors, packed, start_actor, unpacked
 from actors.ray_host import CONCURRENCY_MAX, HostProcess, HostSpec
-from actors.requests import Ask, ReadLedger, ReadMeter, Request, Response
+from actors.requests import Ask, ReadLedger, ReadMeter, Request, Response, absent
 from operations.errors import SatboxError
 
 BATCH_MAX = 256
@@ -82,8 +83,8 @@ class RayTransport:
     def __init__(self, spec: HostSpec) -> None:
         self._spec = spec
         self._hosts: dict[str, _Host] = {}
-        is_on_demand = spec.placement.placement == "dedicated"
-        self._actors = NamedActors((lambda name: start_host(name, spec)) if is_on_demand else None)
+        self._is_on_demand = spec.placement.placement == "dedicated"
+        self._actors = NamedActors((lambda name: start_host(name, spec)) if self._is_on_demand else None)
 
     @property
     def placement(self) -> HostMap:
@@ -92,6 +93,11 @@ class RayTransport:
 
     async def send(self, request: Request) -> Response:
         """Quick requests are batched; those that may wait travel alone so that they hold nobody up."""
+        if self._is_on_demand and not wallet_path(self._spec.home / "wallets", request.address).exists():
+            # A process for whatever address somebody thinks of would cost 50 MB each.
+            found = absent(request, SystemClock())
+            if found is not None:
+                return found
         name = self.placement.name(request.address)
         if isinstance(request, Ask | ReadLedger | ReadMeter):
             host = self._hosts.get(name)
@@ -122,10 +128,12 @@ class RayTransport:
 
     async def close(self) -> None:
         """Have every host post its charges and let go."""
-        for name in self._running():
-            with contextlib.suppress(RayActorError, ValueError, TimeoutError):
-                async with asyncio.timeout(15):
-                    await self._actors.handle(name).close.remote()
+        await asyncio.gather(*(self._close(name) for name in self._running()))
+
+    async def _close(self, name: str) -> None:
+        with contextlib.suppress(RayActorError, ValueError, TimeoutError):
+            async with asyncio.timeout(15):
+                await self._actors.handle(name).close.remote()
 
 
 def start_host(name: str, spec: HostSpec) -> Any:

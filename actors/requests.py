@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
-from actors.host import WalletHost
+from actors.clock import Clock
+from actors.host import WalletHost, creates
 from actors.storage import StoredEvent, WalletStore
 from actors.view import View
 from actors.wallet.bucket import Accounts
-from actors.wallet.commands import Command, Prepare, SpanRecord
+from actors.wallet.commands import Command, Look, Prepare, Refusal, SpanRecord
 from actors.wallet.journal import Entry
+from actors.wallet.state import WalletState
+from operations.errors import SatboxError
 
 SPANS_MAX = 1000
 
@@ -111,6 +114,20 @@ async def serve(host: WalletHost, request: Request) -> Response:
             return await _events(host, request)
         case ReadMeter(address):
             return await host.read(address, _meter)
+
+
+def absent(request: Request, clock: Clock) -> Response | None:
+    """What a wallet that was never written answers, without anybody hosting it; None for a request that would begin one."""
+    match request:
+        case Ask(address, command) | Preparation(address, command):
+            if creates(command):
+                return None
+            refusal = None if isinstance(command, Look) else Refusal("wallet_not_found")
+            return View(WalletState(address), clock.wall_ms(), None, refusal)
+        case Wait(address):
+            return View(WalletState(address), clock.wall_ms(), None)
+        case ReadLedger() | ReadEvents() | ReadMeter():
+            raise SatboxError("wallet_not_found")
 
 
 def _ledger(store: WalletStore, after: int, limit: int) -> LedgerPage:
