@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -29,8 +30,8 @@ from stacks import Network
 
 SATS = 1_000_000
 START_SECONDS_MAX = 60.0
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-UID_BASE = 0x5000_0000 + _WORKER * 0x0100_0000
+UIDS = 0x0010_0000
+_numbers = itertools.count()
 TITLES = {
     "gate": "satbox.gate_process",
     "node": "sandboxes.node",
@@ -70,12 +71,14 @@ class RunningService:
 
     def __init__(self, **changes: Any) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sbs"))
+        # Ids of its own: services of other tests, and other runs of these, claim theirs on the same machine.
+        self.uid_base = 0x5000_0000 + (os.getpid() * 8 + next(_numbers)) % 256 * UIDS
         gate_port, devnet_port = free_ports(2)
         self.settings = Settings(
             home=self.folder / "home", deployment="satbox-test", gate=GateSection(port=gate_port, upload_bytes_max=2 << 20),
             devnet=DevnetSection(port=devnet_port, block_seconds=0.5), actors=ActorsSection(hosts=2),
             lifecycle=LifecycleSection(grace_seconds=6, grace_cap_seconds=120, wake_minimum_seconds=2),
-            node={"slots": {"nano": 2, "small": 6, "medium": 1}, "slot_uid_base": UID_BASE},
+            node={"slots": {"nano": 2, "small": 6, "medium": 1}, "slot_uid_base": self.uid_base},
         ).model_copy(update=changes)  # fmt: skip
         self.process: asyncio.subprocess.Process | None = None
         self.gate_url = f"http://127.0.0.1:{gate_port}"
@@ -171,7 +174,7 @@ class RunningService:
         return [
             f"{p.pid} {p.command[:120]}"
             for p in processes().values()
-            if p.pid not in mine and (str(self.folder) in p.command or UID_BASE <= p.uid < UID_BASE + 0x0100_0000)
+            if p.pid not in mine and (str(self.folder) in p.command or self.uid_base <= p.uid < self.uid_base + UIDS)
         ]
 
     def leftovers(self) -> list[str]:
@@ -187,7 +190,7 @@ class RunningService:
 
     def sandboxes(self) -> list[int]:
         """The processes of sandboxes."""
-        return [p.pid for p in processes().values() if UID_BASE <= p.uid < UID_BASE + 0x0100_0000]
+        return [p.pid for p in processes().values() if self.uid_base <= p.uid < self.uid_base + UIDS]
 
     async def kill(self, part: str) -> None:
         """SIGKILL one part, and wait until its replacement runs."""
