@@ -231,6 +231,7 @@ def _rlimits(launch: Launch) -> dict[str, int]:
     return {
         "nofile": limits.open_files,
         "core": 0,
+        "nproc": limits.processes,
         "memlock": min(limits.memory_bytes // 8, 64 << 20),
         "msgqueue": 1 << 20,
         "sigpending": 4 * limits.processes,

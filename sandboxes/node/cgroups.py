@@ -44,6 +44,10 @@ class Cgroups(Protocol):
         """Counters of a group; zeros for one that is gone."""
         ...
 
+    def oom_kills(self, name: str) -> int:
+        """That one counter of `usage`, which every command asks for twice."""
+        ...
+
     def kill(self, name: str) -> None:
         """SIGKILL every process in the group."""
         ...
@@ -142,6 +146,10 @@ class CgroupsV2:
             oom_kills=_read_field(group / "memory.events", "oom_kill") or 0,
         )
 
+    def oom_kills(self, name: str) -> int:
+        """See `Cgroups.oom_kills`."""
+        return _read_field(self._parent / name / "memory.events", "oom_kill") or 0
+
     def kill(self, name: str) -> None:
         """See `Cgroups.kill`; kernels before 5.14 have no `cgroup.kill`."""
         try:
@@ -209,6 +217,10 @@ class CgroupsV1:
             oom_kills=_read_field(self._file("memory", name, "memory.oom_control"), "oom_kill") or 0,
         )
 
+    def oom_kills(self, name: str) -> int:
+        """See `Cgroups.oom_kills`."""
+        return _read_field(self._file("memory", name, "memory.oom_control"), "oom_kill") or 0
+
     def _file(self, controller: str, name: str, file: str) -> Path:
         return self._folders.get(controller, Path("/nonexistent")) / name / file
 
@@ -246,6 +258,10 @@ class NoCgroups:
     def usage(self, name: str) -> Usage:
         """Nothing is known."""
         return Usage(None, None, None, 0)
+
+    def oom_kills(self, name: str) -> int:
+        """Nothing is known."""
+        return 0
 
     def kill(self, name: str) -> None:
         """Nothing can be killed by group; the pid namespace's init has to do."""

@@ -55,7 +55,6 @@ def command_spec(request: ExecRequest, live: Live, service: SandboxService) -> C
             raise BadRequest("stdin is not base64") from error
         if len(stdin) > STDIN_BYTES_MAX:
             raise BadRequest(f"stdin over {STDIN_BYTES_MAX} bytes; upload a file instead")
-    limits = service.settings.size_classes[live.row.size_class]
     return CommandSpec(
         arguments=arguments,
         environment={**live.environment, **request.env},
@@ -63,7 +62,6 @@ def command_spec(request: ExecRequest, live: Live, service: SandboxService) -> C
         stdin=stdin,
         timeout_seconds=request.timeout_seconds,
         limit_bytes=min(request.output_limit_bytes, service.settings.output_bytes_max),
-        processes_max=limits.processes,
     )
 
 

@@ -83,4 +83,4 @@ class Machine:
 
     def oom_kills(self, slot: int) -> int:
         """How often the host has killed for memory in this slot."""
-        return self.cgroups.usage(self.group(slot)).oom_kills
+        return self.cgroups.oom_kills(self.group(slot))

@@ -23,6 +23,7 @@ from sandboxes.node.spawner_client import SpawnerGone
 IMAGE = "base"
 BACKOFF_SECONDS_MIN, BACKOFF_SECONDS_MAX = 0.5, 30.0
 GIVE_WAY_SECONDS_MAX = 0.5
+REST_SECONDS = 0.03
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +46,7 @@ class WarmPool:
         self._booting: Counter[str] = Counter()
         self._wanted = asyncio.Event()
         self._busy = 0
+        self._quiet_from = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -87,6 +89,7 @@ class WarmPool:
             yield
         finally:
             self._busy -= 1
+            self._quiet_from = asyncio.get_running_loop().time() + REST_SECONDS
             if not self._busy:
                 self._idle.set()
 
@@ -128,8 +131,17 @@ class WarmPool:
                 await asyncio.sleep(max(0.0, pause))
 
     async def _give_way(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), GIVE_WAY_SECONDS_MAX)
+        """Let whoever has just taken a slot run its first command before the machine boots another."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + GIVE_WAY_SECONDS_MAX
+        while (now := loop.time()) < deadline:
+            if self._busy:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._idle.wait(), deadline - now)
+            elif now < self._quiet_from:
+                await asyncio.sleep(min(self._quiet_from, deadline) - now)
+            else:
+                return
 
     async def _boot_one(self, size_class: str) -> bool:
         slot = self._boots.claim()

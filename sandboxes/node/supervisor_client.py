@@ -46,7 +46,6 @@ class CommandSpec:
     stdin: bytes | None = None
     timeout_seconds: float = 0.0
     limit_bytes: int = 1 << 20
-    processes_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +191,6 @@ class SupervisorClient:
             ("cwd", spec.cwd.encode()),
             ("timeout_ms", str(int(spec.timeout_seconds * 1000)).encode()),
             ("limit_bytes", str(spec.limit_bytes).encode()),
-            ("processes_max", str(spec.processes_max).encode()),
             ("stdin", b"1" if spec.stdin is not None else b"0"),
             *(("arg", argument.encode("utf-8", "surrogateescape")) for argument in spec.arguments),
             *(("env", f"{name}={value}".encode()) for name, value in spec.environment.items()),

@@ -8,7 +8,7 @@ import resource
 import time
 
 from . import frames
-from .execute import CommandRequest, become_command
+from .execute import CommandRequest, refusal, start
 from .loop import Loop
 from .tenant import SIGKILL, kill_tagged
 
@@ -55,16 +55,16 @@ class Command:
         for stream in self.streams:
             loop.watch(stream.fd, loop.READ, lambda _events, stream=stream: self._read(stream))  # type: ignore[misc]
         loop.watch(connection.fileno(), loop.READ, self._on_connection)
-        self._send(frames.STARTED, frames.pack_fields([("pid", str(self.pid).encode())]))
+        self.unsent += frames.pack(frames.STARTED, frames.pack_fields([("pid", str(self.pid).encode())]))
+        if request.has_stdin:
+            self._flush()  # the node waits for it; otherwise it travels with what comes first
 
     def _spawn(self) -> tuple[int, int, int, int]:
         out_r, out_w = os.pipe()
         err_r, err_w = os.pipe()
         report_r, report_w = os.pipe()
         in_r, in_w = os.pipe() if self.request.has_stdin else (os.open("/dev/null", os.O_RDONLY), -1)
-        pid = os.fork()
-        if pid == 0:
-            become_command(self.request, self.tag, in_r, out_w, err_w, report_w)
+        pid = start(self.request, self.tag, in_r, out_w, err_w, report_w, report_r)
         for fd in (in_r, out_w, err_w, report_w):
             os.close(fd)
         self.stdin_fd = in_w
@@ -230,8 +230,14 @@ class Command:
             drained = 0
             while stream.fd >= 0 and drained < DRAIN_BYTES_MAX and self._read(stream):
                 drained += READ_BYTES
+        report = self._start_error()
+        refused = refusal(report, self.request)
+        code = str(os.WEXITSTATUS(status)).encode() if os.WIFEXITED(status) else b""
+        if refused is not None:
+            report, code = b"", str(refused[1]).encode()
+            self._send(frames.STDERR, refused[0][: self.streams[1].left_bytes])
         fields: frames.Fields = [
-            ("code", str(os.WEXITSTATUS(status)).encode() if os.WIFEXITED(status) else b""),
+            ("code", code),
             ("signal", str(os.WTERMSIG(status)).encode() if os.WIFSIGNALED(status) else b""),
             ("timed_out", b"1" if self.timed_out else b"0"),
             ("cpu_us", str(int((usage.ru_utime + usage.ru_stime) * 1e6)).encode()),
@@ -239,7 +245,7 @@ class Command:
             ("duration_us", str(int((time.monotonic() - self.started_at) * 1e6)).encode()),
             ("stdout_dropped", str(self.streams[0].dropped_bytes).encode()),
             ("stderr_dropped", str(self.streams[1].dropped_bytes).encode()),
-            ("start_error", self._start_error()),
+            ("start_error", report),
         ]
         self._release()  # what background children write from here on has no reader
         self.closing = True

@@ -14,7 +14,7 @@ import time
 
 from . import files, frames
 from .commands import Command
-from .execute import CommandRequest, RequestError
+from .execute import WORKSPACE, CommandRequest, RequestError
 from .harden import harden
 from .loop import Loop
 from .tenant import TAG_COUNT, TAG_FIRST, processes, tagged
@@ -177,7 +177,7 @@ def main() -> None:
     os.set_inheritable(CONTROL_FD, False)
     control = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, CONTROL_FD)
     control.setblocking(False)
-    os.chdir("/")
+    os.chdir(WORKSPACE)  # before any tenant's code can have closed it
     supervisor = Supervisor(control)
     gc.freeze()  # what is loaded now lives for ever: no later collection looks at it
     control.send(b"ready")
