@@ -209,9 +209,16 @@ class RunningService:
             return await reply.json()
 
     async def heal(self) -> None:
-        url = f"{self.devnet_url}/devnet/faults"
-        async with aiohttp.ClientSession() as session, session.delete(url) as reply:
-            assert reply.status == 200
+        """All faults off; the devnet itself may be on its way back."""
+
+        async def is_healed() -> bool:
+            url = f"{self.devnet_url}/devnet/faults"
+            with contextlib.suppress(aiohttp.ClientConnectionError):
+                async with aiohttp.ClientSession() as session, session.delete(url) as reply:
+                    return reply.status == 200
+            return False
+
+        await eventually(is_healed)
 
     async def agent(self) -> "Owner":
         """A fresh Genesis agent with funds."""

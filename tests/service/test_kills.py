@@ -56,12 +56,11 @@ async def test_a_kill_during_an_extend(service: RunningService, owner: Owner, pa
     before = await owner.status()
     await service.devnet("faults", {"kind": "hold_confirmations"})
     paying = asyncio.create_task(owner.client.sandbox_extend(sats=70))
-    if part != "devnet":
 
-        async def is_pending() -> bool:
-            return bool((await owner.status()).pending_payments)
+    async def is_pending() -> bool:
+        return bool((await owner.status()).pending_payments)
 
-        await eventually(is_pending)
+    await eventually(is_pending)
     await service.kill(part)
     await service.heal()
     paid = await outcome(owner, paying)
