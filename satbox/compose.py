@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
+import images
 from actors.clock import SystemClock
 from actors.ray_host import HostSpec
 from actors.ray_oracle import OracleSpec, PriceUrls, RayOracle
@@ -96,6 +97,7 @@ class Deployment:
             operator_token=self.keys.operator_token,
             policy=settings.policy(),
             rates_usat_per_second=dict(settings.rates_usat_per_second),
+            images=frozenset(images.names()),
             default_sats=settings.gate.default_sats,
             start_on_mempool=settings.settle.start_on == "mempool",
             start_wait_seconds=settings.gate.start_wait_seconds,

@@ -54,6 +54,8 @@ async def create(services: Services, request: web.Request, caller: Caller, data:
         view = await services.views.get(address)
         if view.state.phase not in (Phase.NONE, Phase.REAPED):
             raise SatboxError("already_exists", details={"state": view.state.phase.value})
+    if data.image not in settings.images:
+        raise SatboxError("invalid_request", details={"image": f"one of {', '.join(sorted(settings.images))}"})
     try:
         check_environment(data.environment)
     except SandboxError as error:

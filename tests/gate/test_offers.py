@@ -120,6 +120,7 @@ async def test_a_dead_node_is_no_reason_to_pay(house: House, monkeypatch: pytest
         {"sats": "many"},
         {"sats": True, "size_class": "huge"},
         {"image": "../etc"},
+        {"image": "nobody-made-this"},
         {"colour": "red"},
         {"environment": {"A": 1}},
     ],
