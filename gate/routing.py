@@ -78,8 +78,11 @@ def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awa
         except SatboxError as error:
             code = error.code
             return error_response(error, request_id)
-        except (ConnectionResetError, web.HTTPException):
+        except ConnectionResetError:
             code = "disconnected"
+            return web.Response(status=499)  # the caller went away: nobody reads this
+        except web.HTTPException as error:
+            code = f"http_{error.status}"
             raise
         except Exception:
             code = "internal"

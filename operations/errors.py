@@ -132,6 +132,7 @@ ERRORS: Mapping[str, ErrorKind] = _kinds(
     # client side, never on the wire
     _E("max_sats_exceeded", 402, "The offer costs more than `max_sats`.", "Raise `max_sats` or ask for less."),
     _E("unreachable", 503, "The service cannot be reached.", "Is it up? Check the gate address.", retryable=True),
+    _E("cannot_start", 500, "The service cannot start here.", "See the message for what is missing."),
     _E("ambiguous", 504, "The payment was sent and no answer came back.",
        "Do not pay again: repeat the same request with the same payment, or poll its status.", retryable=True),
 )  # fmt: skip

@@ -30,7 +30,7 @@ async def serve(settings: Settings) -> None:
     async with gate_services(deployment) as services:
         runner = GateRunner(create_app(services))
         await runner.setup()
-        site = web.TCPSite(runner, gate.host, gate.port, reuse_port=True, shutdown_timeout=3.0)
+        site = web.TCPSite(runner, gate.host, gate.port, shutdown_timeout=3.0)
         await site.start()
         port = runner.addresses[0][1]
         # The proof library takes a second to load: meanwhile everything else is served.

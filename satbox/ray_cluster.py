@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ def start_cluster(home: Path, token_path: Path) -> str:
     prepare(token_path)
     import ray
 
+    run = home / "run"
+    run.mkdir(parents=True, exist_ok=True)
+    _remove_session(run / "ray.json")
     context: Any = ray.init(
         address="local",
         namespace=NAMESPACE,
@@ -44,12 +48,20 @@ def start_cluster(home: Path, token_path: Path) -> str:
         log_to_driver=False,
     )
     address = str(context.address_info["gcs_address"])
-    run = home / "run"
-    run.mkdir(parents=True, exist_ok=True)
     temporary = run / "ray.json.new"
-    temporary.write_text(json.dumps({"address": address, "pid": os.getpid()}))
+    temporary.write_text(json.dumps({"address": address, "session": str(context.address_info["session_dir"])}))
     os.replace(temporary, run / "ray.json")
     return address
+
+
+def _remove_session(record: Path) -> None:
+    """Delete the folder an earlier cluster of this home left in Ray's temporary folder."""
+    try:
+        session = Path(json.loads(record.read_text())["session"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if session.name.startswith("session_") and session.parent.name == "ray":
+        shutil.rmtree(session, ignore_errors=True)
 
 
 def join_cluster(home: Path, token_path: Path) -> None:
@@ -66,8 +78,10 @@ def join_cluster(home: Path, token_path: Path) -> None:
     )
 
 
-def stop_cluster() -> None:
-    """Let go of the cluster; when this process started it, end it."""
+def stop_cluster(home: Path | None = None) -> None:
+    """Let go of the cluster; when this process started it, end it and delete what it kept in the temporary folder."""
     import ray
 
     ray.shutdown()
+    if home is not None:
+        _remove_session(home / "run" / "ray.json")

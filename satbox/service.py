@@ -78,7 +78,7 @@ async def running(settings: Settings, say: Say) -> AsyncIterator[Service]:
             stack.push_async_callback(child.stop)
             say("starting the actors on Ray")
             await asyncio.to_thread(start_cluster, settings.home, deployment.keys.ray_token_path)
-            stack.callback(stop_cluster)
+            stack.callback(stop_cluster, settings.home)
             actors = NamedActors()
             transport = RayTransport(deployment.host_spec())
             names = await _start_actors(deployment, actors)
@@ -163,9 +163,10 @@ def _watchdog(actors: NamedActors, names: list[str]) -> AsyncIOScheduler:
     """A restarted actor starts its work on its first call: make that call, so that no deadline waits for a visitor."""
 
     async def sweep() -> None:
-        running = set(names) | set(await asyncio.to_thread(_wallet_actors))
-        async with asyncio.timeout(PING_SECONDS_MAX):
-            await asyncio.gather(*(actors.call(name, "ping") for name in running), return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError, TimeoutError):  # cut off by our own stop, or asked again soon
+            running = set(names) | set(await asyncio.to_thread(_wallet_actors))
+            async with asyncio.timeout(PING_SECONDS_MAX):
+                await asyncio.gather(*(actors.call(name, "ping") for name in running), return_exceptions=True)
 
     scheduler = AsyncIOScheduler()
     scheduler.add_job(

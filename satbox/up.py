@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable
 
+from operations.errors import SatboxError
 from satbox import logs
+from satbox.ground import check
 from satbox.keys import load_keys
 from satbox.ray_cluster import prepare
 from satbox.settings import Settings
@@ -14,6 +17,8 @@ from satbox.settings import Settings
 
 async def run_up(settings: Settings, *, quiet: bool = False) -> None:
     """Run until SIGINT or SIGTERM. Progress goes to stderr; stdout stays free for machines."""
+    os.umask(0o077)  # wallets and payments are nobody else's to read
+    check(settings)
     prepare(load_keys(settings.home).ray_token_path)
 
     def say(line: str) -> None:
@@ -29,9 +34,14 @@ async def run_up(settings: Settings, *, quiet: bool = False) -> None:
 
 
 async def _run(settings: Settings, say: Callable[[str], None], ending: asyncio.Event) -> None:
+    from satbox.children import ChildFailedError
     from satbox.service import running  # imports Ray
 
-    async with running(settings, say) as service:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            service = await stack.enter_async_context(running(settings, say))
+        except ChildFailedError as error:
+            raise SatboxError("cannot_start", str(error), hint="Its own lines above say more.") from error
         _end_on_signals(ending)  # again: Ray put its own handler there when it started
         say(f"ready: gate on {service.gate_url}, state in {settings.home}")
         if service.devnet_urls:

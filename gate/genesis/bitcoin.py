@@ -4,10 +4,12 @@ bitcoinlib takes about a second and 40 MB to import and writes to a home folder,
 needed, with its folder pointed at a temporary one. `warm()` does it ahead of time.
 """
 
+import atexit
 import base64
 import binascii
 import importlib
 import os
+import shutil
 import tempfile
 import threading
 import warnings
@@ -37,7 +39,9 @@ def _bitcoinlib(module: str) -> Any:
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it leaves a file open at import and uses a deprecated SQLAlchemy call
         if "BCL_DATA_DIR" not in os.environ:
-            os.environ["BCL_DATA_DIR"] = tempfile.mkdtemp(prefix="satbox-bitcoinlib-")
+            folder = tempfile.mkdtemp(prefix="satbox-bitcoinlib-")
+            os.environ["BCL_DATA_DIR"] = folder
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
         return importlib.import_module(f"bitcoinlib.{module}")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from actors.placement import Placement
 from satbox import logs
+from satbox.ground import check
 from satbox.keys import load_keys
 from satbox.ray_cluster import prepare
 from satbox.settings import ActorsSection, DevnetSection, GateSection, LifecycleSection, Settings
@@ -23,6 +24,7 @@ async def run_demo(*, as_json: bool = False, placement: Placement = "shared") ->
     try:
         logs.configure()
         settings = demo_settings(home, placement)
+        check(settings)
         prepare(load_keys(home).ray_token_path)
         from satbox.demo.story import tell  # imports Ray
 
