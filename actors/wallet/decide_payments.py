@@ -14,6 +14,7 @@ from actors.wallet.lifecycle import IN_MEMPOOL
 from actors.wallet.state import After, CreditStart, Loss, Pending, Phase
 from actors.wallet.turn import Turn
 
+REAPED_BY_OWNER = "requested"
 TERMINAL_FAILURES = frozenset({"failed", "replaced", "not_found"})
 
 
@@ -35,7 +36,7 @@ def _observe(turn: Turn, command: c.Observe) -> c.Refusal | None:
     turn.set(pending=tuple(known.values()))
     if before is None or before.state != command.state:
         turn.tell("payment", payment_id=command.payment_id, status=command.state, expected_usat=command.expected_usat)
-    wakes = before is None or before.wakes
+    wakes = (before is None or before.wakes) and _may_wake(turn, command.payer)
     if command.state == IN_MEMPOOL and wakes and turn.state.phase in (Phase.NONE, Phase.REAPED):
         _start_on_credit(turn, command)
     return None
@@ -60,6 +61,11 @@ def _seen(turn: Turn, command: c.Observe, before: Pending | None) -> Pending:
         seen_ms,
         before.wakes if before else True,
     )
+
+
+def _may_wake(turn: Turn, payer: str) -> bool:
+    """A stranger's gift does not wake what its owner put to sleep: it would burn the owner's credit. It is kept."""
+    return turn.state.reason != REAPED_BY_OWNER or payer == turn.state.address
 
 
 def _start_on_credit(turn: Turn, command: c.Observe) -> None:
@@ -116,6 +122,7 @@ def _deposit(turn: Turn, command: c.Deposit) -> c.Refusal | None:
         charge_proven(turn)
     turn.post(bucket.deposit(command.usat, command.payment_id))
     wakes = all(p.wakes for p in turn.state.pending if p.payment_id == command.payment_id)
+    wakes = wakes and _may_wake(turn, command.payer)
     turn.set(pending=tuple(p for p in turn.state.pending if p.payment_id != command.payment_id))
     lean = turn.state.credit_start
     if lean is not None and lean.payment_id == command.payment_id:

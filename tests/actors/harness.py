@@ -105,15 +105,24 @@ class World:
     def create(self) -> Decision:
         return self.ask(c.Prepare("create", Plan(), self.rate))
 
-    def deposit(self, sats: int, payment_id: str) -> Decision:
-        made = self.ask(c.Deposit(payment_id, "SPpayer", sats * 1_000_000, "tx", "sBTC"))
+    def deposit(self, sats: int, payment_id: str, payer: str = ADDRESS) -> Decision:
+        made = self.ask(c.Deposit(payment_id, payer, sats * 1_000_000, "tx", "sBTC"))
         self.run_effects()
         return made
 
-    def see(self, payment_id: str, state: str, sats: int, *, age_ms: int = 0, granted: int | None = None) -> Decision:
+    def see(
+        self,
+        payment_id: str,
+        state: str,
+        sats: int,
+        *,
+        age_ms: int = 0,
+        granted: int | None = None,
+        payer: str = ADDRESS,
+    ) -> Decision:
         usat = sats * 1_000_000
         made = self.ask(
-            c.Observe(payment_id, "SPpayer", state, usat, usat if granted is None else granted * 1_000_000, age_ms)
+            c.Observe(payment_id, payer, state, usat, usat if granted is None else granted * 1_000_000, age_ms)
         )
         self.run_effects()
         return made

@@ -348,3 +348,17 @@ def test_every_grant_that_came_to_nothing_is_told_with_what_was_used_of_it() -> 
     # 80 s of grace, 60 of them the wallet's own
     assert world.losses == [("pay_unused", 0), ("pay_used", 20 * SAT)]
     assert world.state.accounts.debt_usat == 80 * SAT
+
+
+def test_a_strangers_gift_is_credited_but_does_not_wake_what_the_owner_put_to_sleep() -> None:
+    world = World().alive(500)
+    world.ask(c.Reap())
+    world.run_effects()
+    world.see("pay_gift", "mempool", 100, payer="SPstranger")
+    world.deposit(100, "pay_gift", payer="SPstranger")
+    assert world.state.phase is Phase.REAPED
+    assert world.state.accounts.bucket == 600 * SAT
+    world.ask(c.Wake())
+    world.run_effects()
+
+    assert world.state.phase is Phase.ALIVE
