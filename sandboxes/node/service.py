@@ -224,7 +224,9 @@ class SandboxService:
         return lock
 
     async def _start(self, request: StartRequest) -> Runtime:
-        """In a warm slot if there is one, else from cold. Either way the row is on disk before the slot's first use."""
+        """In a warm slot if there is one, else from cold. Either way a row is on disk before anything of the wallet's is
+        in the slot or runs there.
+        """
         with self._pool.giving_way():
             warm = self._pool.take(request.size_class, request.image)
             slot = self._boots.claim() if warm is None else warm.slot
@@ -233,15 +235,14 @@ class SandboxService:
                 request.runtime_id, request.address, request.size_class, request.image, slot, "starting", self.boot_id
             )  # fmt: skip
             try:
-                if running is not None and request.snapshot_digest is None:
-                    row = _changed(row, state="running", healthy_at_ms=self._clock_ms())
-                    await self._slots.insert(row)
-                else:
+                if request.snapshot_digest is not None:
                     await self._slots.insert(row)
                     running = await self._boot(row, request.snapshot_digest, running)
-                    healthy_at_ms = self._clock_ms()
-                    row = _changed(row, state="running", healthy_at_ms=healthy_at_ms)
-                    await self._slots.update(row.runtime_id, state="running", healthy_at_ms=healthy_at_ms)
+                elif running is None:
+                    running = await self._boots.boot(slot, request.size_class, request.image)
+                # An empty sandbox is nobody's until this row, and after it nobody else's.
+                row = _changed(row, state="running", healthy_at_ms=self._clock_ms())
+                await self._slots.put(row)
                 if running.exited.done():
                     raise DriverError("the sandbox ended while it was given away")
             except BaseException as error:
@@ -256,15 +257,14 @@ class SandboxService:
         running.exited.add_done_callback(lambda _future: self._spawn(self._on_exit(live)))
         return self._runtime(row)
 
-    async def _boot(self, row: Row, digest: str | None, warm: Running | None) -> Running:
-        """From cold, or with a snapshot filled into a warm slot's mounted and untouched workspace."""
+    async def _boot(self, row: Row, digest: str, warm: Running | None) -> Running:
+        """With a snapshot: in the volume before a cold boot, or in a warm slot's mounted and untouched workspace."""
 
         async def fill(place: Place) -> None:
-            if digest is not None:
-                await self._workspaces.restore(digest, row, place)
+            await self._workspaces.restore(digest, row, place)
 
         if warm is None:
-            return await self._boots.boot(row.slot, row.size_class, row.image, fill if digest is not None else None)
+            return await self._boots.boot(row.slot, row.size_class, row.image, fill)
         await fill(self._machine.place(row.slot, row.size_class))
         return warm
 

@@ -134,6 +134,16 @@ class SlotTable:
         values = [getattr(row, name) for name in _COLUMNS]
         await self._run(lambda database: database.execute(query, values))
 
+    async def put(self, row: Row) -> None:
+        """Record a runtime, whether or not it was recorded before."""
+        marks = ", ".join("?" * len(_COLUMNS))
+        query = (
+            f"INSERT INTO runtimes ({', '.join(_COLUMNS)}) VALUES ({marks}) ON CONFLICT (runtime_id) "  # noqa: S608
+            "DO UPDATE SET state = excluded.state, healthy_at_ms = excluded.healthy_at_ms"
+        )
+        values = [getattr(row, name) for name in _COLUMNS]
+        await self._run(lambda database: database.execute(query, values))
+
     async def update(self, runtime_id: str, **changes: Any) -> None:
         """Change columns of one runtime."""
         assert set(changes) <= set(_COLUMNS)
