@@ -13,6 +13,9 @@ from operations.errors import SatboxError
 
 NAMESPACE = "satbox"
 CALL_SECONDS_MAX = 30.0
+HANG_SECONDS_MAX = 60.0
+"""An actor that lives and does not answer: longer than any wait a caller may ask for."""
+
 RETRY_SECONDS = 0.1
 
 Make = Callable[[str], Any]
@@ -38,8 +41,11 @@ class NamedActors:
         give_up = time.monotonic() + CALL_SECONDS_MAX
         while True:
             try:
-                answer = await getattr(self.handle(name), method).remote(*arguments)
+                async with asyncio.timeout(HANG_SECONDS_MAX):
+                    answer = await getattr(self.handle(name), method).remote(*arguments)
                 break
+            except TimeoutError as error:
+                raise SatboxError("timeout", f"{name} does not answer", retry_after=2) from error
             except (RayActorError, ValueError) as error:
                 # ValueError: nothing goes by that name yet, or again.
                 self._handles.pop(name, None)
