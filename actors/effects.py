@@ -72,6 +72,9 @@ class Effects:
             case c.TellLoss():
                 await self._tell_loss(effect.payment_id, effect.payer, effect.usat)
                 await actor.ask(c.LossTold(effect.payment_id))
+            case c.ForgetSnapshots():
+                await self._node.forget(actor.address)
+                await actor.ask(c.Forgotten())
 
     async def _start_sandbox(self, actor: WalletActor, effect: c.StartSandbox) -> None:
         runtime_ref = actor.state.runtime

@@ -217,7 +217,7 @@ class WalletHost:
         for path in self._settings.wallets.glob("*/*.sqlite"):
             if self._settings.owns is None or self._settings.owns(path.stem):
                 state = read_state(path)
-                if state is not None and (state.runtime is not None or state.losses):
+                if state is not None and (state.runtime is not None or _owes(state)):
                     found.append(path.stem)
         return found
 
@@ -227,7 +227,7 @@ class WalletHost:
         excess = len(self._actors) - self._settings.resident_max
         for address, actor in list(self._actors.items()):
             is_old = actor.last_used_ms < oldest_ms
-            if (is_old or excess > 0) and actor.is_idle and actor.state.runtime is None and not actor.state.losses:
+            if (is_old or excess > 0) and actor.is_idle and actor.state.runtime is None and not _owes(actor.state):
                 del self._actors[address]
                 actor.close()
                 excess -= 1
@@ -354,3 +354,8 @@ def creates(command: c.Command) -> bool:
             return True
         case _:
             return False
+
+
+def _owes(state: WalletState) -> bool:
+    """Whether something is still to be done for a wallet without a runtime."""
+    return bool(state.losses) or state.forgets

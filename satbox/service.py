@@ -154,7 +154,7 @@ def _unfinished_wallets(deployment: Deployment) -> list[str]:
     for shard in range(SHARDS):
         for path in (wallets / f"{shard:04d}").glob("*.sqlite"):
             state = read_state(path)
-            if state is not None and (state.runtime is not None or state.losses):
+            if state is not None and (state.runtime is not None or state.losses or state.forgets):
                 found.append(f"wallet-{path.stem}")
     return found
 

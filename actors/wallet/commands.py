@@ -157,6 +157,11 @@ class LossTold(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten(Command):
+    """The node has deleted what a destroyed lifetime left behind."""
+
+
+@dataclass(frozen=True, slots=True)
 class BurnNonce(Command):
     """Use up a challenge's nonce; refused the second time."""
 
@@ -198,7 +203,12 @@ class TellLoss:
     usat: int
 
 
-Effect = StartSandbox | StopSandbox | TellLoss
+@dataclass(frozen=True, slots=True)
+class ForgetSnapshots:
+    """Have the node delete what a destroyed lifetime left behind."""
+
+
+Effect = StartSandbox | StopSandbox | TellLoss | ForgetSnapshots
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ def decide(
 def resume(state: WalletState) -> tuple[c.Effect, ...]:
     """The effects a crash may have cut off, read from the committed state."""
     effects: list[c.Effect] = [c.TellLoss(loss.payment_id, loss.payer, loss.usat) for loss in state.losses]
+    if state.forgets:
+        effects.append(c.ForgetSnapshots())
     if state.phase is Phase.STARTING and state.runtime is not None:
         effects.append(c.StartSandbox(state.runtime.runtime_id, state.plan, state.snapshot_digest))
     if state.phase is Phase.STOPPING and state.runtime is not None and state.stop is not None:

@@ -110,9 +110,14 @@ def _finish_stop(turn: Turn, command: c.Stopped | None) -> None:
 
 
 def _destroy(turn: Turn) -> None:
-    # Nothing refers to the old snapshot any more: the node's retention removes it.
-    turn.set(snapshot_digest=None, lifetime=turn.state.lifetime + 1, reason="destroyed")
+    turn.set(snapshot_digest=None, forgets=True, lifetime=turn.state.lifetime + 1, reason="destroyed")
     turn.tell("destroyed", lifetime=turn.state.lifetime - 1)
+    turn.do(c.ForgetSnapshots())
+
+
+def _forgotten(turn: Turn, command: c.Forgotten) -> c.Refusal | None:
+    turn.set(forgets=False)
+    return None
 
 
 def _wake(turn: Turn, command: c.Wake) -> c.Refusal | None:
@@ -165,4 +170,5 @@ HANDLERS: dict[type[c.Command], c.Handler] = {
     c.Stopped: _stopped,
     c.Wake: _wake,
     c.Reap: _reap,
+    c.Forgotten: _forgotten,
 }

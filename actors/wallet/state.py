@@ -162,6 +162,8 @@ class WalletState:
     pending: tuple[Pending, ...] = ()
     losses: tuple[Loss, ...] = ()
     snapshot_digest: str | None = None
+    forgets: bool = False
+    """The node has yet to delete what a destroyed lifetime left behind."""
     lifetime: int = 1
     start_failures: int = 0
     crashes: int = 0

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import socket
 import sys
@@ -50,8 +51,13 @@ def demo_settings(home: Path, placement: Placement) -> Settings:
         devnet=DevnetSection(port=devnet_port),
         actors=ActorsSection(placement=placement),
         lifecycle=LifecycleSection(grace_seconds=3, grace_cap_seconds=30, wake_minimum_seconds=2),
-        node={"slots": {"nano": 2, "small": 4, "medium": 1}},
+        node={"slots": {"nano": 2, "small": 4, "medium": 1}, "slot_uid_base": own_uid_base()},
     )
+
+
+def own_uid_base() -> int:
+    """Host uids for this process's sandboxes alone, so that it runs beside a service on the same machine."""
+    return 0x3000_0000 + os.getpid() % 1024 * 0x10_0000
 
 
 def free_ports(count: int) -> list[int]:

@@ -8,6 +8,7 @@ import pytest
 from actors.placement import HostMap
 from actors.wallet.state import Policy
 from satbox.children import Child, python_module
+from satbox.demo import own_uid_base
 from tests.actors.hosting import Hosted, local, on_ray, remove, short_folder
 
 POLICY = Policy(grace_ms=2_000, grace_cap_ms=10_000, wake_minimum_seconds=1)
@@ -39,7 +40,7 @@ async def hosted(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         return
     request.getfixturevalue("ray_home")
     folder = short_folder()
-    settings = json.dumps({"slots": {"nano": 2, "small": 4, "medium": 1}})
+    settings = json.dumps({"slots": {"nano": 2, "small": 4, "medium": 1}, "pool": {}, "slot_uid_base": own_uid_base()})
     arguments = ("--socket", str(folder / "n.sock"), "--state", str(folder / "node"), "--settings-json", settings)
     import os
 

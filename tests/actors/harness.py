@@ -84,6 +84,8 @@ class World:
                         self.node.ended[runtime_id] = self.now_ms
                     ended = self.node.ended.get(runtime_id)
                     self.ask(c.Stopped(runtime_id, ended is not None, "boot", ended, "sha256:w", "stopped"))
+                case c.ForgetSnapshots():
+                    self.ask(c.Forgotten())
                 case c.TellLoss(payment_id=payment_id, usat=usat):
                     self.losses.append((payment_id, usat))
                     self.ask(c.LossTold(payment_id))

@@ -78,3 +78,22 @@ async def test_a_node_that_lost_a_runtime_gets_it_finalised_and_the_wallet_start
     assert second.runtime_id == view.state.runtime.runtime_id
     assert view.state.phase is Phase.ALIVE
     await host.close()
+
+
+async def test_what_a_destroyed_wallet_left_behind_is_deleted_even_while_it_sleeps(tmp_path: Path) -> None:
+    node = SimulatedNode(boottime_ms)
+    host = await started(tmp_path, node)
+    await host.ask(ADDRESS, c.Deposit("pay_1", "SPpayer", 10**9, "tx", "sBTC"))
+    await settled(host, Phase.ALIVE)
+    await host.ask(ADDRESS, c.Reap())
+    await settled(host, Phase.REAPED)
+    kept = (await host.ask(ADDRESS, c.Look())).state.snapshot_digest
+    view = await host.ask(ADDRESS, c.Reap(destroy=True))
+    async with asyncio.timeout(20):
+        while view.state.forgets:
+            view = await host.wait(ADDRESS, view.state.version, 5)
+    await host.close()
+
+    assert kept is not None
+    assert view.state.snapshot_digest is None
+    assert not node._snapshots
