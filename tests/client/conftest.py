@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from satbox.demo import own_uid_base
 
 START_SECONDS_MAX = 90.0
 
@@ -60,7 +63,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", "from satbox.cli import main; main()", "up"],
-            env=environment | running.environment, stdout=log, stderr=log,
+            env=environment | running.environment | {"SATBOX_NODE": json.dumps({"slot_uid_base": own_uid_base()})},
+            stdout=log, stderr=log,
         )  # fmt: skip
         try:
             _wait(running, process, log_path)
