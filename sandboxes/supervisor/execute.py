@@ -100,11 +100,20 @@ def _become_command(request: CommandRequest, tag: int, in_fd: int, out_fd: int, 
         os.umask(0o022)
         os.closerange(3, report_fd)
         os.closerange(report_fd + 1, 4096)
-        os.chdir(request.cwd)
-        code = _execute(request)
+        code = _enter(request) or _execute(request)
     except OSError as error:
         _report(report_fd, error)
     os._exit(code)
+
+
+def _enter(request: CommandRequest) -> int:
+    """Go to the command's folder; says why on its stderr, and gives its exit code, when that can't be."""
+    try:
+        os.chdir(request.cwd)
+    except OSError as error:
+        os.write(2, b"satbox: " + request.cwd[:200] + b": " + os.strerror(error.errno or errno.EIO).encode() + b"\n")
+        return START_FAILED_CODE
+    return 0
 
 
 def _execute(request: CommandRequest) -> int:

@@ -208,3 +208,10 @@ async def test_a_pre_stop_that_fails_is_logged_and_holds_nothing_up(box: Box, no
     assert stopped.reason == "stopped"
     assert "runtime.pre_stop_failed" in log
     assert box.runtime_id in log
+
+
+async def test_a_folder_that_is_not_there_is_named(box: Box) -> None:
+    result = await box.run(["true"], cwd="/nowhere")
+
+    assert result["exit_code"] == 127
+    assert result["stderr"] == "satbox: /nowhere: No such file or directory\n"
