@@ -284,6 +284,7 @@ class ExecResult(Output):
     cpu_ms: float | None = None
     max_rss_bytes: int | None = None
     duration_ms: float | None = None
+    start_error: str | None = None
     evidence: str = "host"
     runtime_id: str | None = None
 

@@ -57,13 +57,6 @@ async def test_a_missing_program_says_so(box: Box) -> None:
     assert "No such file" in result["stderr"]
 
 
-async def test_a_missing_folder_says_so(box: Box) -> None:
-    result = await box.run(["true"], cwd="/nowhere")
-
-    assert result["exit_code"] == 127
-    assert "/nowhere" in result["start_error"]
-
-
 async def test_bytes_that_are_no_text_come_in_base64(box: Box) -> None:
     result = await box.run(r"printf '\377\000'")
 
