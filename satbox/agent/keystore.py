@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from operations.errors import SatboxError
-from satbox.agent.private_file import read_private, write_private
+from satbox.agent.local_paths import local_error, local_path
+from satbox.agent.private_file import private_folder, read_private, write_private
 from stacks import Network, PrivateKey, StacksError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _VERSION = 1
+_HOME_HINT = "Set SATBOX_HOME to a folder that can be written."
 _BECH32_PREFIX = {Network.MAINNET: "bc", Network.TESTNET: "tb"}
 
 
@@ -102,7 +104,11 @@ class Keystore:
 
     def create(self, name: str) -> Agent:
         """A new agent, saved. Raises already_exists rather than lose a key."""
-        if self.path(name).exists():
+        path = self.path(name)
+        with local_path(self._folder, _HOME_HINT):
+            private_folder(self._folder)
+            is_taken = path.exists()
+        if is_taken:
             raise self._exists(name)
         return self.save(new_agent(name))
 
@@ -115,10 +121,13 @@ class Keystore:
             "bitcoin_private_key": agent.bitcoin_key.secret.hex(),
             "addresses": {network: pair for network, pair in agent.public().items() if network != "name"},
         }
+        path = self.path(agent.name)
         try:
-            write_private(self.path(agent.name), json.dumps(document, indent=2).encode() + b"\n", overwrite=False)
+            write_private(path, json.dumps(document, indent=2).encode() + b"\n", overwrite=False)
         except FileExistsError as error:
             raise self._exists(agent.name) from error
+        except OSError as error:
+            raise local_error(error, path, _HOME_HINT) from error
         return self.load(agent.name)
 
     def _exists(self, name: str) -> SatboxError:
@@ -144,6 +153,8 @@ class Keystore:
             ) from error
         except PermissionError as error:
             raise SatboxError("invalid_request", str(error), hint=f"chmod 600 {path}") from error
+        except OSError as error:
+            raise local_error(error, path, _HOME_HINT) from error
         except (ValueError, KeyError, TypeError, StacksError) as error:
             raise SatboxError("invalid_request", f"{path} is not an agent's key file.") from error
         return agent

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import sys
 import tomllib
 from argparse import Namespace
@@ -14,6 +15,30 @@ if TYPE_CHECKING:
     from satbox.client import Client
 
 GATE_PORT, DEVNET_PORT = 4020, 4021
+_PORT = "A port is a number from 0 to 65535."
+_AT_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """What a `satbox.toml` says; nothing when there is none. Raises invalid_request with the line at fault."""
+    try:
+        text = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        from satbox.agent.local_paths import local_error
+
+        raise local_error(error, path) from error
+    try:
+        return tomllib.loads(text.decode())
+    except ValueError as error:
+        from operations.errors import SatboxError
+
+        found = _AT_LINE.search(str(error))
+        line = int(found[1]) if found else text.count(b"\n", 0, getattr(error, "start", len(text))) + 1
+        reason = _AT_LINE.sub("", str(error)).removesuffix(" (at end of document)")
+        message = f"{path}, line {line}: {reason}."
+        raise SatboxError("invalid_request", message, hint="Correct that line, or move the file away.") from error
 
 
 class Context:
@@ -32,16 +57,27 @@ class Context:
 
     @cached_property
     def _file(self) -> dict[str, Any]:
-        try:
-            with (self.home / "satbox.toml").open("rb") as file:
-                return tomllib.load(file)
-        except (OSError, tomllib.TOMLDecodeError):
-            return {}
+        return read_settings(self.home / "satbox.toml")
+
+    def check_settings(self) -> None:
+        """Raises invalid_request when `satbox.toml` cannot be read."""
+        _ = self._file
 
     def _port(self, section: str, default: int) -> int:
-        configured = self._file.get(section)
+        name = f"SATBOX_{section.upper()}__PORT"
+        given = os.environ.get(name)
+        configured = self._file.get(section) if not given else None
         kept = configured.get("port", default) if isinstance(configured, dict) else default
-        return int(os.environ.get(f"SATBOX_{section.upper()}__PORT") or kept)
+        try:
+            port = int(given or kept)
+            if not 0 <= port <= 65_535:
+                raise ValueError("out of range")
+        except (TypeError, ValueError) as error:
+            from operations.errors import SatboxError
+
+            where = name if given else f"{self.home / 'satbox.toml'}: {section}.port"
+            raise SatboxError("invalid_request", f"{where} is no port: {given or kept!r}.", hint=_PORT) from error
+        return port
 
     @property
     def gate(self) -> str:
@@ -72,7 +108,7 @@ class Context:
     def operator_token(self) -> str | None:
         """The operator's token, when this is the operator's machine and user."""
         try:
-            return (self.home / "keys" / "operator.token").read_text().strip()
+            return (self.home / "keys" / "operator.token").read_text().strip() or None
         except OSError:
             return None
 

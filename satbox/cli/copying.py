@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from operations.errors import SatboxError
+from satbox.agent.local_paths import local_path
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
 from satbox.cli.output import note, show
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 FILES_MAX = 20_000
 DEPTH_MAX = 64
 PREFIX = "box:"
+LINKS = frozenset({"link", "symlink"})
 
 
 async def read(context: Context) -> int:
@@ -56,8 +59,10 @@ async def write(context: Context) -> int:
 
 def _local_file(text: str) -> Path:
     path = Path(text)
-    if not path.is_file():
-        raise UsageError(f"{text} is not a file here")
+    with local_path(path):
+        mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise SatboxError("path_invalid", f"{text} is not a file here.", hint="Folders are copied by satbox cp.")
     return path
 
 
@@ -84,7 +89,12 @@ class Counts:
         self._context = context
         self.files = 0
         self.size_bytes = 0
-        self.skipped: list[str] = []
+        self.skipped: list[dict[str, str]] = []
+
+    def skip(self, path: str, reason: str) -> None:
+        """Something was left out."""
+        self.skipped.append({"path": path, "reason": reason})
+        note(self._context, f"{path} skipped: {reason}")
 
     def add(self, name: str, size_bytes: int) -> None:
         """One file more; refuses a copy without end."""
@@ -96,24 +106,28 @@ class Counts:
 
 
 async def _up(client: "Client", source: Path, target: str, counts: Counts) -> None:
-    if source.is_file():
+    with local_path(source):
+        mode = source.stat().st_mode
+    if stat.S_ISREG(mode):
         if target.endswith("/") or target in (".", "..") or await _is_box_folder(client, target):
             target = str(PurePosixPath(target) / source.name)
         await _up_file(client, source, target, counts)
         return
-    if not source.is_dir():
-        raise UsageError(f"{source} is neither a file nor a directory here")
+    if not stat.S_ISDIR(mode):
+        raise SatboxError("path_invalid", f"{source} here is {_kind_of(mode)}.", hint="Copy files and directories.")
     if await _is_box_folder(client, target):
         target = str(PurePosixPath(target) / source.resolve().name)
     await client.files_mkdir(target)
-    for path, kind in await asyncio.to_thread(lambda: list(_walk(source))):
+    with local_path(source):
+        found = await asyncio.to_thread(lambda: list(_walk(source)))
+    for path, mode in found:
         inside = str(PurePosixPath(target) / path.relative_to(source).as_posix())
-        if kind == "folder":
+        if stat.S_ISDIR(mode):
             await client.files_mkdir(inside)
-        elif kind == "file":
+        elif stat.S_ISREG(mode):
             await _up_file(client, path, inside, counts)
         else:
-            counts.skipped.append(str(path))
+            counts.skip(str(path), _kind_of(mode))
 
 
 async def _up_file(client: "Client", source: Path, target: str, counts: Counts) -> None:
@@ -121,20 +135,25 @@ async def _up_file(client: "Client", source: Path, target: str, counts: Counts) 
     counts.add(target, done.size_bytes or 0)
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, str]]:
-    """Folders before what is in them; links and devices are named, never followed."""
-    for folder, names, files in os.walk(root, followlinks=False):
+def _kind_of(mode: int) -> str:
+    """Why something is not copied."""
+    return "a symbolic link; links are not followed" if stat.S_ISLNK(mode) else "neither a file nor a directory"
+
+
+def _failed(error: OSError) -> None:
+    raise error
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, int]]:
+    """Folders before what is in them, with their modes; links and devices are named, never followed."""
+    for folder, names, files in os.walk(root, followlinks=False, onerror=_failed):
         names.sort()
         for name in [*names, *sorted(files)]:
             path = Path(folder) / name
-            mode = path.lstat().st_mode
-            kind = "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
-            yield path, kind
+            yield path, path.lstat().st_mode
 
 
 async def _is_box_folder(client: "Client", path: str) -> bool:
-    from operations.errors import SatboxError
-
     try:
         return _is_folder((await client.files_stat(path)).kind)
     except SatboxError as error:
@@ -150,32 +169,36 @@ def _is_folder(kind: str) -> bool:
 async def _down(client: "Client", source: str, target: Path, counts: Counts) -> None:
     found = await client.files_stat(source)
     name = PurePosixPath(source).name or "workspace"
+    with local_path(target):
+        here = target / name if target.is_dir() else target
     if _is_folder(found.kind):
-        folder = target / name if target.is_dir() else target
-        await _down_folder(client, source, folder, counts, 0)
+        await _down_folder(client, source, here, counts, 0)
     else:
-        await _down_file(client, source, target / name if target.is_dir() else target, counts)
+        await _down_file(client, source, here, counts)
 
 
 async def _down_folder(client: "Client", source: str, target: Path, counts: Counts, depth: int) -> None:
     if depth > DEPTH_MAX:
         raise UsageError(f"directories nested deeper than {DEPTH_MAX}", "Pack them into one archive first.")
-    target.mkdir(exist_ok=True)
+    with local_path(target):
+        target.mkdir(exist_ok=True)
     listing = await client.files_list(source)
     if listing.truncated:
         raise UsageError(f"{source} has too many entries to list", "Pack them into one archive first.")
     for entry in listing.entries:
         # Names come out of a sandbox: they may try to write elsewhere.
         if entry.name in ("", ".", "..") or "/" in entry.name or "\0" in entry.name:
-            counts.skipped.append(entry.name)
+            counts.skip(entry.name, "not a name for a file here")
             continue
         inside, here = f"{source.rstrip('/')}/{entry.name}", target / entry.name
-        if _is_folder(entry.kind) and not here.is_symlink():
+        if _is_folder(entry.kind) and here.is_symlink():
+            counts.skip(inside, f"{here} is a symbolic link here; links are not followed")
+        elif _is_folder(entry.kind):
             await _down_folder(client, inside, here, counts, depth + 1)
         elif entry.kind == "file":
             await _down_file(client, inside, here, counts)
         else:
-            counts.skipped.append(inside)
+            counts.skip(inside, "a symbolic link; links are not followed" if entry.kind in LINKS else f"a {entry.kind}")
 
 
 async def _down_file(client: "Client", source: str, target: Path, counts: Counts) -> None:

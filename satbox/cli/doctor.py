@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -52,8 +53,12 @@ async def doctor(context: Context) -> int:
 def _checks(context: Context) -> Iterator[Check]:
     old = None if sys.version_info >= (3, 11) else f"this is {sys.version.split()[0]}"
     yield _check("python", old, "Install Python 3.11 or newer.")
-    yield _check("home", _folder_problem(context.home), f"chmod 700 {context.home}; or set SATBOX_HOME.")
-    yield from _keys(context)
+    home_problem = _folder_problem(context.home)
+    yield _check("home", home_problem, f"chmod 700 {context.home}; or set SATBOX_HOME to a folder of your own.")
+    settings_problem = _settings_problem(context)
+    yield _check("settings", settings_problem, "Correct satbox.toml.")
+    if home_problem is None:
+        yield from _keys(context)
     for tool, package in TOOLS.items():
         missing = None if _found(tool) else f"{tool} is not installed"
         yield _check(f"package {package}", missing, f"apt-get install {package}")
@@ -61,16 +66,34 @@ def _checks(context: Context) -> Iterator[Check]:
     yield _check("package libseccomp2", seccomp, "apt-get install libseccomp2")
     yield from _node(context.home / "run" / "node.sock")
     yield from _ray(context.home / "run" / "ray.json")
-    yield from _gate(context.gate)
+    if settings_problem is None:
+        yield from _gate(context.gate)
 
 
 def _folder_problem(home: Path) -> str | None:
-    if not home.exists():
-        parent = next(folder for folder in home.parents if folder.exists())
-        return None if os.access(parent, os.W_OK) else f"{home} does not exist and cannot be made"
-    if not os.access(home, os.W_OK | os.X_OK):
-        return f"{home} cannot be written"
-    return f"{home} can be written by others" if home.stat().st_mode & 0o022 else None
+    """Tries, instead of asking: what a folder's mode allows is not all there is (read-only mounts, /proc)."""
+    try:
+        if not home.exists():
+            parent = next(folder for folder in home.parents if folder.exists())
+            with tempfile.TemporaryDirectory(prefix=".satbox-doctor-", dir=parent):
+                return None
+        if not home.is_dir():
+            return f"{home} is not a folder"
+        with tempfile.TemporaryDirectory(prefix=".satbox-doctor-", dir=home):
+            return f"{home} can be written by others" if home.stat().st_mode & 0o022 else None
+    except OSError as error:
+        return f"{home} cannot be used: {error.strerror}"
+
+
+def _settings_problem(context: Context) -> str | None:
+    from operations.errors import SatboxError
+
+    try:
+        context.check_settings()
+        _ = context.gate
+    except SatboxError as error:
+        return error.message
+    return None
 
 
 def _keys(context: Context) -> Iterator[Check]:

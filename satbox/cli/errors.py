@@ -2,7 +2,7 @@
 
     0    done
     1    refused, or failed: the error's code says why
-    2    the command line does not fit (nothing was sent)
+    2    the command line does not fit, or a file of settings or keys does not (nothing was done)
     3    the gate cannot be reached
     4    a payment was sent and its outcome is not known: do not pay again, `satbox resume`
     130  interrupted
@@ -31,7 +31,7 @@ def exit_code_of(code: str, funds_moved: Any) -> int:
     """The exit code of an error."""
     if code == "ambiguous" or funds_moved == "unknown":
         return AMBIGUOUS
-    return UNREACHABLE if code == "unreachable" else REFUSED
+    return {"unreachable": UNREACHABLE, "invalid_request": USAGE}.get(code, REFUSED)
 
 
 def tell(body: dict[str, Any], *, as_json: bool) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from satbox.cli.context import Context
 from satbox.cli.errors import (
-    AMBIGUOUS,
     INTERRUPTED,
     NOT_RUN,
     OK,
@@ -92,24 +91,47 @@ def _dispatch(arguments: Namespace) -> int:
         return REFUSED
     except Exception as error:
         from operations.errors import SatboxError
+        from satbox.agent.local_paths import local_error
 
-        if not isinstance(error, SatboxError):
+        if isinstance(error, OSError) and error.errno is not None:
+            told = local_error(error)
+            if _has_open_payment(context):
+                return _unfinished(context, f"{told.message.removesuffix('.')}, while a payment was on its way.")
+        elif isinstance(error, SatboxError):
+            told = error
+        else:
             raise
-        request_id = str(error.details.get("request_id", ""))
-        tell(error.body(request_id), as_json=context.as_json)
-        return NOT_RUN if verb == "sandbox.exec" else exit_code_of(error.code, error.funds_moved)
+        return _told(context, told)
+
+
+def _told(context: Context, error: Any) -> int:
+    request_id = str(error.details.get("request_id", ""))
+    tell(error.body(request_id), as_json=context.as_json)
+    code = exit_code_of(error.code, error.funds_moved)
+    return NOT_RUN if context.arguments.verb == "sandbox.exec" and code != USAGE else code
+
+
+def _has_open_payment(context: Context) -> bool:
+    """Whether this verb may have left a signed payment behind."""
+    folder = context.home / "agents" / context.agent_name / "payments"
+    command = getattr(context.arguments, "command", None)
+    return (context.arguments.verb == "resume" or (command is not None and command.is_paid)) and any(
+        folder.glob("*.json")
+    )
 
 
 def _interrupted(context: Context) -> int:
     """Ctrl-C; a payment that was signed before it is not forgotten."""
-    folder = context.home / "agents" / context.agent_name / "payments"
-    if getattr(context.arguments, "command", None) is None or not any(folder.glob("*.json")):
+    if not _has_open_payment(context):
         return INTERRUPTED
+    return _unfinished(context, "Interrupted while a payment was on its way.")
+
+
+def _unfinished(context: Context, message: str) -> int:
     from operations.errors import SatboxError
 
     error = SatboxError(
-        "ambiguous", "Interrupted while a payment was on its way.", funds_moved="unknown",
+        "ambiguous", message, funds_moved="unknown",
         hint="Do not pay again: satbox resume sends the same payment again, unchanged.",
     )  # fmt: skip
-    tell(error.body(""), as_json=context.as_json)
-    return AMBIGUOUS
+    return _told(context, error)

@@ -22,6 +22,7 @@ async def up(context: Context) -> int:
     from satbox.settings import Settings
     from satbox.up import run_up
 
+    context.check_settings()
     try:
         await run_up(Settings(), quiet=context.arguments.quiet)
     except ValidationError as error:

@@ -13,6 +13,7 @@ from operations import models as m
 from operations.errors import SatboxError
 from satbox.agent.journal import FileJournal, Journal, MemoryJournal, OpenPayment
 from satbox.agent.keystore import Agent
+from satbox.agent.local_paths import local_path
 from satbox.agent.paying import Limits, Payer, StacksApi
 from satbox.agent.signing import Expected, sign_challenge
 from satbox.client._generated import Operations
@@ -137,6 +138,9 @@ class Client(Operations):
     async def _upload(self, name: str, output: type[Output], data: Upload, **values: Any) -> Output:
         request = request_for(name, values)
         seconds = self.settings.timeouts.transfer_seconds
+        if isinstance(data, Path):
+            with local_path(data):  # on the way, what the disk says would look like what the network says
+                (await asyncio.to_thread(data.open, "rb")).close()
         return model_of(await self._caller.send(request, data=data, total_seconds=seconds), output)
 
     async def _pay(self, name: str, terms: PaymentTerms, **values: Any) -> m.Paid:

@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import contextlib
+import errno
 import json
 import os
 import secrets
@@ -14,6 +16,7 @@ from pydantic import ValidationError
 
 from operations import models as m
 from operations.errors import SatboxError
+from satbox.agent.local_paths import local_path
 from satbox.client.caller import Caller
 from satbox.client.requests import request_for
 from satbox.client.settings import Timeouts
@@ -91,17 +94,23 @@ class Streams:
                 yield piece
 
     async def download(self, path: str, to: Path, address: str | None) -> int:
-        """A file to a local file, which appears whole or not at all; its size in bytes."""
-        temporary = to.with_name(f".{to.name}.{secrets.token_hex(6)}")
-        size = 0
-        try:
-            with await asyncio.to_thread(temporary.open, "wb") as file:
-                async for piece in self.read(path, address):
-                    size += await asyncio.to_thread(file.write, piece)
-            await asyncio.to_thread(os.replace, temporary, to)
-        finally:
-            temporary.unlink(missing_ok=True)
-        return size
+        """A file to a local file, which appears whole or not at all; its size in bytes. Raises path_not_found and the like
+        also for the local path.
+        """
+        with local_path(to):
+            if not to.name:
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            temporary = to.with_name(f".{to.name[:200]}.{secrets.token_hex(6)}")
+            size = 0
+            try:
+                with await asyncio.to_thread(temporary.open, "wb") as file:
+                    async for piece in self.read(path, address):
+                        size += await asyncio.to_thread(file.write, piece)
+                await asyncio.to_thread(os.replace, temporary, to)
+            finally:
+                with contextlib.suppress(OSError):
+                    temporary.unlink()
+            return size
 
 
 def _event(data: str) -> m.Event:

@@ -208,7 +208,8 @@ async def test_a_hostile_listing_writes_nowhere_else(home: Path, tmp_path: Path)
     async with FakeGate(wall_seconds=time.time).running(*routes) as gate:
         ended = await satbox("cp", "box:d", str(target), home=home, gate=gate.url)
     assert (ended.code, ended.document["files"]) == (0, 1)
-    assert ended.document["skipped"] == ["../evil", "..", "/etc/x"]
+    assert [skipped["path"] for skipped in ended.document["skipped"]] == ["../evil", "..", "/etc/x"]
+    assert all(skipped["reason"] for skipped in ended.document["skipped"])
     assert [path.name for path in target.rglob("*")] == ["ok"]
 
 
