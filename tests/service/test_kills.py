@@ -7,6 +7,7 @@ import pytest
 
 from operations import models as m
 from operations.errors import SatboxError
+from sandboxes.protocol import NodeUnavailable
 from tests.service.running_service import SATS, Owner, RunningService, eventually
 
 pytestmark = [pytest.mark.ray, pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="session")]
@@ -20,7 +21,10 @@ async def no_orphans(service: RunningService) -> None:
     """What runs at the node is what wallets own."""
 
     async def matched() -> bool:
-        infos = await service.node.runtimes()
+        try:
+            infos = await service.node.runtimes()
+        except NodeUnavailable:
+            return False  # it is still coming back
         operator = service.client(None)
         try:
             for info in infos:
