@@ -36,13 +36,13 @@ class Nothing(Input):
 class Target(Input):
     """A wallet, by address; the pass's own when left out."""
 
-    address: StacksAddress | None = Field(None, description="the wallet; default: the pass's own")
+    address: StacksAddress | None = Field(None, description="the wallet's Stacks address; default: your own")
 
 
 class StatusInput(Target):
     """A wallet; a snapshot of up to a second ago unless `fresh`."""
 
-    fresh: bool = False
+    fresh: bool = Field(False, description="ask the wallet itself, not a snapshot of up to a second ago")
 
 
 # Identity
@@ -51,9 +51,11 @@ class StatusInput(Target):
 class ChallengeInput(Input):
     """The pair of addresses to prove, and what for."""
 
-    btc_address: str = Field(min_length=14, max_length=90)
+    btc_address: str = Field(
+        min_length=14, max_length=90, description="Bitcoin address: p2pkh, p2sh-p2wpkh, p2wpkh or p2tr"
+    )
     stx_address: StacksAddress
-    scope: Scope = "owner"
+    scope: Scope = Field("owner", description="what the pass will cover")
 
 
 class Challenge(Output):
@@ -77,7 +79,7 @@ class Challenge(Output):
 class ProofInput(Input):
     """Both signatures over one challenge."""
 
-    challenge: str = Field(min_length=16, max_length=4096)
+    challenge: str = Field(min_length=16, max_length=4096, description="the challenge that was signed, as it came")
     btc_signature: str = Field(min_length=16, max_length=1024, description="base64: BIP-322 simple or BIP-137")
     stx_signature: str = Field(min_length=130, max_length=132, description="hex, RSV, SIP-018")
 
@@ -107,22 +109,28 @@ class Revoked(Output):
 class Amount(Input):
     """How much to pay for: sats, or the seconds they should buy."""
 
-    sats: int | None = Field(None, ge=1, le=SATS_MAX)
-    seconds: int | None = Field(None, ge=1, le=366 * 86_400)
+    sats: int | None = Field(
+        None, ge=1, le=SATS_MAX, description="sats to pay for; default: the service's (500 on a fresh one)"
+    )
+    seconds: int | None = Field(
+        None, ge=1, le=366 * 86_400, description="seconds to buy, instead of naming sats; rounded up to whole sats"
+    )
 
 
 class CreateInput(Amount):
     """A new sandbox for the proven wallet."""
 
-    size_class: SizeClass = "small"
-    image: str = Field("base", pattern=r"^[a-z][a-z0-9-]{0,31}$")
-    environment: dict[str, str] = Field(default_factory=dict, max_length=64)
+    size_class: SizeClass = Field("small", description="how large it is; a larger one costs more a second")
+    image: str = Field("base", pattern=r"^[a-z][a-z0-9-]{0,31}$", description="the image it starts from")
+    environment: dict[str, str] = Field(
+        default_factory=dict, max_length=64, description="a variable for every command; can be given more than once"
+    )
 
 
 class ExtendInput(Amount):
     """More time for a wallet: one's own, or anybody's as a gift."""
 
-    address: StacksAddress | None = Field(None, description="the wallet; default: the pass's own")
+    address: StacksAddress | None = Field(None, description="the wallet's Stacks address; default: your own")
 
 
 class QuoteInput(Amount):
@@ -155,7 +163,7 @@ class Quote(Output):
 class PaymentInput(Input):
     """A payment by its id."""
 
-    payment_id: str = Field(pattern=r"^pay_[A-Za-z0-9_-]{1,124}$")
+    payment_id: str = Field(pattern=r"^pay_[A-Za-z0-9_-]{1,124}$", description="the payment's id, pay_...")
 
 
 class PaymentStatus(Output):
@@ -253,19 +261,23 @@ class ReapInput(Target):
 class WakeInput(Target):
     """Start the sandbox again on the credit that is left."""
 
-    size_class: SizeClass | None = None
+    size_class: SizeClass | None = Field(None, description="start it at another size; default: as it was")
 
 
 class ExecInput(Target):
     """A command: `argv`, or one line for the shell."""
 
-    argv: list[str] | None = Field(None, min_length=1, max_length=1024)
-    shell: str | None = Field(None, min_length=1, max_length=131_072)
-    cwd: str = Field("/workspace", max_length=4096)
-    env: dict[str, str] = Field(default_factory=dict, max_length=256)
+    argv: list[str] | None = Field(None, min_length=1, max_length=1024, description="a program and its arguments")
+    shell: str | None = Field(None, min_length=1, max_length=131_072, description="one line for the shell")
+    cwd: str = Field("/workspace", max_length=4096, description="the folder it runs in")
+    env: dict[str, str] = Field(
+        default_factory=dict, max_length=256, description="a variable for this command; can be given more than once"
+    )
     stdin: str | None = Field(None, max_length=1_500_000, description="base64")
-    timeout_seconds: float = Field(60, gt=0, le=3600)
-    output_limit_bytes: int = Field(1_048_576, ge=0, le=16_777_216)
+    timeout_seconds: float = Field(60, gt=0, le=3600, description="end it after so many seconds")
+    output_limit_bytes: int = Field(
+        1_048_576, ge=0, le=16_777_216, description="keep so many bytes each of stdout and stderr"
+    )
     stream: bool = Field(False, description="answer with server-sent events as output appears")
 
 
@@ -292,13 +304,13 @@ class ExecResult(Output):
 class PathInput(Target):
     """A path; relative ones are below /workspace."""
 
-    path: str = Field(min_length=1, max_length=4096)
+    path: str = Field(min_length=1, max_length=4096, description="a path; relative ones are below /workspace")
 
 
 class MoveInput(PathInput):
     """Move or rename."""
 
-    to: str = Field(min_length=1, max_length=4096)
+    to: str = Field(min_length=1, max_length=4096, description="the new path")
 
 
 class FileInfo(Output):
@@ -331,14 +343,14 @@ class Done(Output):
 class CursorInput(Target):
     """A page after a cursor."""
 
-    after: int = Field(0, ge=0)
-    limit: int = Field(200, ge=1, le=1000)
+    after: int = Field(0, ge=0, description="leave out what is numbered up to this (seq)")
+    limit: int = Field(200, ge=1, le=1000, description="at most so many, from the oldest on")
 
 
 class EventsInput(CursorInput):
     """Events after a cursor; a stream when the caller accepts `text/event-stream`."""
 
-    follow: bool = False
+    follow: bool = Field(False, description="go on with what happens next, until interrupted")
 
 
 class Event(Output):
@@ -410,7 +422,7 @@ class RateInput(Input):
     """A new rate for one wallet (operator)."""
 
     address: StacksAddress
-    rate_usat_per_second: int = Field(ge=0, le=10**12)
+    rate_usat_per_second: int = Field(ge=0, le=10**12, description="micro-sats a second; 20000 is 0.02 sats")
 
 
 class Health(Output):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from satbox.agent.keystore import Agent
     from satbox.client import Client
+    from satbox.client.purchase import Announce
 
 GATE_PORT, DEVNET_PORT = 4020, 4021
 _PORT = "A port is a number from 0 to 65535."
@@ -112,8 +113,10 @@ class Context:
         except OSError:
             return None
 
-    def client(self, *, with_agent: bool = True, as_operator: bool = False) -> "Client":
-        """A client for this gate. Without the agent only open operations work."""
+    def client(
+        self, *, with_agent: bool = True, as_operator: bool = False, announce: "Announce | None" = None
+    ) -> "Client":
+        """A client for this gate. Without the agent only open operations work. `announce` is told what will be paid."""
         from operations.errors import SatboxError
         from satbox.client import Client, ClientSettings
         from satbox.client.settings import is_loopback
@@ -135,4 +138,4 @@ class Context:
             deployment=self._given("deployment"),
             operator_token=self.operator_token() if as_operator else None,
         )
-        return Client(settings, agent=self.load_agent() if with_agent else None)
+        return Client(settings, agent=self.load_agent() if with_agent else None, announce=announce)

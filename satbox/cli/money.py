@@ -1,37 +1,86 @@
-"""Paid verbs: say what happens while a payment settles, and never pay twice."""
+"""Paid verbs: say what will be paid and what happens while it settles, and never pay twice."""
+
+from typing import TYPE_CHECKING, Any
 
 from satbox.cli.context import Context
 from satbox.cli.generic import values_of
-from satbox.cli.output import note, progress, show
+from satbox.cli.output import Progress, note, progress, sats_text, show, state_text
+
+if TYPE_CHECKING:
+    from operations import models as m
+    from satbox.agent.paying import ChosenOffer
+    from satbox.client import Client
+
+CONFIRM_SECONDS = 15.0
+"""How long a person at a terminal is kept waiting for a confirmation that nobody asked to wait for."""
+WAIT_SECONDS = 600.0
+
+
+def offer_text(offer: "ChosenOffer", *, is_default: bool) -> str:
+    """What will be paid, in the coin's own amount. STX and USDCx have six decimals, as sats have here."""
+    words = f"paying {offer.sats} sats of sBTC"
+    if offer.symbol != "sBTC":
+        words = f"paying {sats_text(offer.amount)} {offer.symbol} for {offer.sats} sats"
+    return f"{words} (the service's default amount; name another with --sats)" if is_default else words
 
 
 async def buy(context: Context) -> int:
-    """Create or extend: pay, and with --wait see it confirmed."""
+    """Create or extend: pay, and see it confirmed: with --wait for as long as it takes, for people for a few seconds."""
     given = context.arguments
     values = values_of(context)
     # Whoever names the sats has agreed to them.
     max_sats = given.max_sats if given.max_sats is not None else values.get("sats")
-    async with context.client() as client:
-        with progress(context, "settling the payment"):
+    is_default = not values.keys() & {"sats", "seconds"}
+    with progress(context, "asking for an offer") as shown:
+
+        def announce(offer: "ChosenOffer") -> None:
+            if context.is_live:
+                shown.line(offer_text(offer, is_default=is_default))
+            shown.words("settling the payment")
+
+        async with context.client(announce=announce) as client:
             paid = await getattr(client, given.command.method)(
                 **values, max_sats=max_sats, asset=given.asset, sponsored=given.sponsored
             )
-        if given.wait and paid.status != "confirmed":
-            note(context, f"payment {paid.paymentId} is {paid.status}")
-            with progress(context, "confirming"):
-                payment = await client.wait_confirmed(paid.paymentId)
-            sandbox = await client.status(address=paid.sandbox.address, fresh=True)
-            paid = paid.model_copy(update={"status": payment.status, "payment": payment, "sandbox": sandbox})
+            if paid.status != "confirmed" and (given.wait or (context.is_live and not context.as_json)):
+                paid = await _confirmed(context, client, paid, shown)
     if context.as_json:
         show(context, paid)
     else:
-        shown = paid.model_dump(mode="json", include={"status", "paymentId", "message"})
-        payment_part = paid.payment.model_dump(mode="json", include={"txid", "asset", "amount"})
-        sandbox_part = paid.sandbox.model_dump(
-            mode="json", include={"state", "balance_usat", "owed_usat", "seconds_left", "exhausts_at", "runtime_id"}
-        )
-        show(context, {**shown, **payment_part, **sandbox_part})
+        _show_paid(context, paid)
     return 0
+
+
+async def _confirmed(context: Context, client: "Client", paid: "m.Paid", shown: Progress) -> "m.Paid":
+    """The same, confirmed. Without --wait it may come back as it was: it is paid either way."""
+    from operations.errors import SatboxError
+
+    is_asked = bool(context.arguments.wait)
+    shown.words(f"payment {paid.status}; waiting until it is confirmed")
+    if is_asked and not context.is_live:
+        note(context, f"payment {paid.paymentId} is {paid.status}; waiting until it is confirmed")
+    try:
+        payment = await client.wait_confirmed(
+            paid.paymentId, timeout_seconds=WAIT_SECONDS if is_asked else CONFIRM_SECONDS
+        )
+        sandbox = await client.status(address=paid.sandbox.address, fresh=True)
+    except SatboxError as error:
+        if is_asked or error.code == "payment_failed":
+            raise
+        shown.line(f"not confirmed yet; see satbox payment {paid.paymentId}")
+        return paid
+    return paid.model_copy(update={"status": payment.status, "payment": payment, "sandbox": sandbox})
+
+
+def _show_paid(context: Context, paid: "m.Paid") -> None:
+    document: dict[str, Any] = paid.model_dump(mode="json", include={"status", "paymentId", "message"})
+    document |= paid.payment.model_dump(mode="json", include={"txid", "asset", "amount"})
+    document |= paid.sandbox.model_dump(
+        mode="json", include={"state", "balance_usat", "owed_usat", "seconds_left", "exhausts_at", "runtime_id"}
+    )
+    if paid.sandbox.grace is not None:
+        document |= {"seconds_left": None, "exhausts_at": None}
+    show(context, document | {"state": state_text(paid.sandbox.model_dump(mode="json"))})
 
 
 async def resume(context: Context) -> int:

@@ -123,16 +123,43 @@ def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
+def state_text(sandbox: dict[str, Any]) -> str:
+    """A sandbox's state, with what `grace` stands for."""
+    grace = sandbox.get("grace")
+    if sandbox["state"] != "grace" or grace is None:
+        return str(sandbox["state"])
+    if grace["held_by_payment"] is not None:
+        return "grace (confirming: runs on the receipt until the payment confirms)"
+    return f"grace (out of credit: stops in {duration_text(grace['seconds_left'])}; satbox extend)"
+
+
+class Progress:
+    """What happens at the moment, on stderr: a spinner's words, and lines that stay. Without a terminal nothing is shown."""
+
+    def __init__(self, status: Any = None) -> None:
+        self._status = status
+
+    def words(self, words: str) -> None:
+        """What is being waited for now."""
+        if self._status is not None:
+            self._status.update(words)
+
+    def line(self, text: str) -> None:
+        """A line that stays."""
+        if self._status is not None:
+            self._status.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
-def progress(context: Context, words: str) -> Iterator[None]:
+def progress(context: Context, words: str) -> Iterator[Progress]:
     """A spinner on stderr while something takes its time; nothing unless stderr is a terminal."""
     if not context.is_live:
-        yield
+        yield Progress()
         return
     from rich.console import Console
 
-    with Console(stderr=True).status(words):
-        yield
+    with Console(stderr=True).status(words) as status:
+        yield Progress(status)
 
 
 def note(context: Context, words: str) -> None:

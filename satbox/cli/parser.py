@@ -84,7 +84,7 @@ def _operation(parser: argparse.ArgumentParser, command: Command) -> None:
         parser.add_argument("--max-sats", type=int, help="the most to pay (default: what --sats says, else 1000)")
         parser.add_argument("--asset", choices=("sBTC", "STX", "USDCx"), help="what to pay with (default: first offer)")
         parser.add_argument("--sponsored", action="store_true", help="let the relay pay the fee")
-        parser.add_argument("--wait", action="store_true", help="wait until the payment is confirmed")
+        parser.add_argument("--wait", action="store_true", help="wait until the payment is confirmed (up to 10 min)")
     extra = EXTRA.get(command.operation)
     if extra is not None:
         extra(parser)

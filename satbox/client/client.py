@@ -21,13 +21,14 @@ from satbox.client.answers import Answer, error_of, model_of
 from satbox.client.caller import Caller
 from satbox.client.calls import Output, PaymentTerms, Upload
 from satbox.client.passes import PassCache
-from satbox.client.purchase import Purchases, Surroundings
+from satbox.client.purchase import Announce, Purchases, Surroundings
 from satbox.client.requests import request_for
 from satbox.client.settings import DEFAULT_GATE, ClientSettings
 from satbox.client.streams import ExecEvent, Streams
 from satbox.client.transport import Transport
 
 POLL_SECONDS = 0.5
+POLL_SECONDS_MIN = 0.05
 POLL_SECONDS_MAX = 5.0
 _FAILED = frozenset({"failed", "replaced", "not_found"})
 
@@ -46,6 +47,7 @@ class Client(Operations):
         agent: Agent | None = None,
         now_seconds: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        announce: Announce | None = None,
     ) -> None:
         self.settings = gate if isinstance(gate, ClientSettings) else ClientSettings(gate=gate)
         self.agent = agent
@@ -72,6 +74,7 @@ class Client(Operations):
             look_up=self.payment_status,
             look_at=self._sandbox_of,
             around=Surroundings(now_seconds, sleep),
+            announce=announce,
         )
 
     def _payer(self) -> Payer | None:
@@ -179,12 +182,13 @@ class Client(Operations):
                 return status
             if status.status in _FAILED:
                 raise SatboxError("payment_failed", details=status.model_dump(exclude_none=True))
-            if self._now() + pause > give_up:
+            left = give_up - self._now()
+            if left <= 0:
                 raise SatboxError(
                     "timeout", f"The payment is still {status.status}.", details={"paymentId": payment_id},
                     funds_moved="unknown", hint="Do not pay again; keep polling its status.",
                 )  # fmt: skip
-            await self._sleep(pause)
+            await self._sleep(max(POLL_SECONDS_MIN, min(pause, left)))
             pause = min(pause * 1.5, POLL_SECONDS_MAX)
 
     # Streams

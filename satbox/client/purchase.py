@@ -30,6 +30,8 @@ RETRY_AFTER_SECONDS_MAX = 10.0
 _PAID = frozenset({"queued", "broadcasting", "mempool", "confirmed"})
 _OVER = frozenset({"failed", "replaced", "not_found"})
 
+Announce = Callable[[ChosenOffer], None]
+"""Told of what is about to be paid, before anything is signed."""
 Send = Callable[[str, Mapping[str, Any], str | None], Awaitable[Answer]]
 """Send an operation's request with its values and maybe a payment; raises SatboxError when no answer came."""
 
@@ -62,6 +64,7 @@ class Purchases:
         look_up: Callable[[str], Awaitable[m.PaymentStatus]],
         look_at: Callable[[str | None], Awaitable[m.SandboxStatus]],
         around: Surroundings,
+        announce: Announce | None = None,
     ) -> None:
         self._gate = gate
         self._network = network
@@ -71,6 +74,7 @@ class Purchases:
         self._look_up = look_up
         self._look_at = look_at
         self._around = around
+        self._announce = announce
         self._sats: dict[str, int] = {}
 
     def sats_signed_for(self, payment_id: str) -> int | None:
@@ -117,6 +121,8 @@ class Purchases:
             raise SatboxError("payment_required", "This must be paid, and no agent's keys were given to pay with.")
         now = self._around.now_seconds()
         offer = choose(required, self._network, limits, int(now * 1000))
+        if self._announce is not None:
+            self._announce(offer)
         signed = await self._signer.sign(offer, sponsored=limits.sponsored)
         kept = OpenPayment(
             key=key,

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import pty
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,3 +46,35 @@ async def satbox(
         out, err = await process.communicate(stdin)
     assert process.returncode is not None
     return Ended(process.returncode, out, err.decode("utf-8", "replace"))
+
+
+async def satbox_on_terminal(
+    *words: str, home: Path, gate: str, environment: dict[str, str] | None = None, columns: int = 80
+) -> tuple[int, str]:
+    """The same with stdout and stderr on a terminal of their own: the exit code, and what stood there."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SATBOX_")}
+    env |= {"SATBOX_HOME": str(home), "SATBOX_GATE": gate, "SATBOX_STACKS_API": gate, **(environment or {})}
+    env |= {"COLUMNS": str(columns), "TERM": "dumb"}
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "from satbox.cli import main; main()", *words, env=env,
+        stdin=asyncio.subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    async with asyncio.timeout(SECONDS_MAX):
+        shown = await asyncio.to_thread(_all_of, ours)
+        return await process.wait(), shown
+
+
+def _all_of(terminal: int) -> str:
+    shown = bytearray()
+    with os.fdopen(terminal, "rb", buffering=0) as file:
+        while True:
+            try:
+                piece = file.read(65_536)
+            except OSError:  # how a terminal says that nobody is left on the other side
+                break
+            if not piece:
+                break
+            shown += piece
+    return shown.decode("utf-8", "replace").replace("\r\n", "\n")

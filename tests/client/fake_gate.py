@@ -79,6 +79,7 @@ class FakeGate:
     challenge_changes: dict[str, Any] = field(default_factory=dict)
     wall_seconds: Callable[[], float] = lambda: 1_000_000.0
     hanging: asyncio.Event = field(default_factory=asyncio.Event)
+    payment_step: Answer | None = None
     url: str = ""
 
     @property
@@ -149,6 +150,8 @@ class FakeGate:
         return web.json_response(error.body("req_1"), status=error.kind.status)
 
     async def payment(self, request: web.Request) -> web.StreamResponse:
+        if self.payment_step is not None:
+            return await self.payment_step(request)
         payment_id = request.match_info["id"]
         if payment_id not in self.known:
             return self.error("payment_not_found")
