@@ -110,7 +110,14 @@ def choose(required: Any, network: Network, limits: Limits, now_ms: int) -> Chos
         known = tokens.get(str(entry.get("asset")))
         if known is not None and (limits.asset is None or limits.asset.lower() == known[0].lower()):
             return _checked(entry, required.get("resource"), network, known, limits, now_ms)
-    raise SatboxError("asset_not_offered", details={"asset": limits.asset, "reason": str(required.get("error"))[:300]})
+    offered = sorted({tokens[str(entry.get("asset"))][0] for entry in here if str(entry.get("asset")) in tokens})
+    names = ", ".join(offered) or "nothing this client can pay with"
+    reason = str(required.get("error") or "").partition("Not offered now: ")[2][:300]
+    raise SatboxError(
+        "asset_not_offered",
+        f"{limits.asset or 'No known coin'} is not offered now; offered: {names}.",
+        details={"asset": limits.asset, "offered": offered, "reason": reason},
+    )
 
 
 def _checked(
@@ -177,8 +184,8 @@ class StacksApi:
 
     def _unreachable(self) -> SatboxError:
         return SatboxError(
-            "unreachable", "The Stacks API does not tell the next nonce; nothing was signed.",
-            details={"stacks_api": self._base}, hint="Check the Stacks API's address.",
+            "unreachable", f"The Stacks API at {self._base} does not tell the next nonce; nothing was signed.",
+            details={"stacks_api": self._base}, hint="Name another Stacks API: --stacks-api, or SATBOX_STACKS_API.",
         )  # fmt: skip
 
     async def fee_ustx(self, payload: bytes, size_bytes: int) -> int | None:

@@ -27,7 +27,7 @@ async def register(context: Context) -> int:
         "stxAddress": agent.mainnet.stx,
         "level": context.arguments.level,
     }
-    show(context, await _devnet(context, "agents", body))
+    show(context, await _devnet(context, "agents", body, "register"))
     return 0
 
 
@@ -37,11 +37,11 @@ async def faucet(context: Context) -> int:
 
     address = context.load_agent().addresses(Network(context.network)).stx
     body = {"address": address, "sbtc": context.arguments.sbtc, "stx": context.arguments.stx}
-    show(context, await _devnet(context, "faucet", body))
+    show(context, await _devnet(context, "faucet", body, "faucet"))
     return 0
 
 
-async def _devnet(context: Context, path: str, body: dict[str, Any]) -> Any:
+async def _devnet(context: Context, path: str, body: dict[str, Any], verb: str) -> Any:
     import aiohttp
 
     from operations.errors import SatboxError
@@ -57,7 +57,10 @@ async def _devnet(context: Context, path: str, body: dict[str, Any]) -> Any:
             hint="It runs beside the gate: satbox up.",
         ) from error  # fmt: skip
     if not 200 <= answer.status < 300:
-        raise SatboxError("invalid_request", str(answer.fields.get("error", answer.status))[:300])
+        message = f"The devnet refused it: {str(answer.fields.get('error', answer.status))[:300]}"
+        raise SatboxError(
+            "invalid_request", message, details={"devnet": context.devnet}, hint=f"See satbox {verb} --help."
+        )
     return answer.body
 
 

@@ -100,6 +100,19 @@ class Context:
         """Where money moves."""
         return self._given("network") or str(self._file.get("network", "testnet"))
 
+    @property
+    def is_devnet(self) -> bool:
+        """Whether the gate is one beside a devnet: on this machine, and not on mainnet. False when the settings are broken."""
+        from urllib.parse import urlsplit
+
+        from operations.errors import SatboxError
+        from satbox.client.settings import is_loopback
+
+        try:
+            return self.network == "testnet" and is_loopback(urlsplit(self.gate).hostname or "")
+        except (SatboxError, ValueError):
+            return False
+
     def load_agent(self) -> "Agent":
         """The agent's keys."""
         from satbox.agent.keystore import Keystore
@@ -123,11 +136,16 @@ class Context:
         from stacks import Network
 
         gc.enable()
-        network = Network(self.network)
+        try:
+            network = Network(self.network)
+        except ValueError as error:
+            hint = "SATBOX_NETWORK, or network in satbox.toml, is testnet or mainnet."
+            raise SatboxError("invalid_request", f"There is no network {self.network[:40]!r}.", hint=hint) from error
         try:
             settings = ClientSettings(self.gate, network)
         except ValueError as error:
-            raise SatboxError("invalid_request", str(error)) from error
+            hint = "Name it with --gate or SATBOX_GATE, as in http://127.0.0.1:4020."
+            raise SatboxError("invalid_request", f"{error}.", hint=hint) from error
         stacks_api = self._given("stacks_api")
         if stacks_api is None and network is Network.TESTNET and is_loopback(settings.gate_url.host or ""):
             stacks_api = f"{self.devnet}/stacks"

@@ -90,7 +90,7 @@ def _settings_problem(context: Context) -> str | None:
 
     try:
         context.check_settings()
-        _ = context.gate
+        _ = context.gate, context.devnet
     except SatboxError as error:
         return error.message
     return None

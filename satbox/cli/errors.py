@@ -41,11 +41,41 @@ def tell(body: dict[str, Any], *, as_json: bool) -> None:
         return
     error = body["error"]
     print(f"satbox: {error['code']}: {error['message']}", file=sys.stderr)
-    reason = error.get("details", {}).get("reason")
-    if reason:
-        print(f"        {reason}", file=sys.stderr)
+    for line in detail_lines(error["code"], error.get("details") or {}):
+        if line not in error["message"] and line.partition(": ")[2] not in error["message"]:
+            print(f"        {line}", file=sys.stderr)
     if error.get("hint"):
         print(f"        {error['hint']}", file=sys.stderr)
+
+
+DETAIL_LINES_MAX = 8
+DETAIL_CHARS_MAX = 300
+REASONS = {
+    "requested": "its owner stopped it (satbox reap)",
+    "credit_exhausted": "its credit ran out",
+    "payment_failed": "the payment it ran on failed",
+    "start_failed": "it did not start",
+    "crash_loop": "it crashed too often",
+    "destroyed": "its owner deleted it",
+}
+"""Why a sandbox was reaped."""
+
+
+def detail_lines(code: str, details: dict[str, Any]) -> list[str]:
+    """What the details say to a person, each with its name; what only machines need is in the JSON form."""
+    from satbox.cli.output import cell_text, label
+
+    lines = []
+    for name, value in details.items():
+        if name == "fields" and isinstance(value, list):
+            lines += [f"{fault.get('field')}: {fault.get('problem')}" for fault in value if isinstance(fault, dict)]
+        elif name == "reason" and code == "sandbox_reaped":
+            lines.append(f"reason: {REASONS.get(str(value), value)}")
+        elif isinstance(value, list) and value and all(isinstance(part, str | int) for part in value):
+            lines.append(f"{label(name)}: {', '.join(map(str, value))}")
+        elif isinstance(value, str | int | float) and value != "" and (name != "request_id" or code == "internal"):
+            lines.append(f"{label(name)}: {cell_text(name, value)}")
+    return [line[:DETAIL_CHARS_MAX] for line in lines[:DETAIL_LINES_MAX]]
 
 
 def usage_body(error: UsageError) -> dict[str, Any]:

@@ -105,8 +105,11 @@ def _dispatch(arguments: Namespace) -> int:
 
 
 def _told(context: Context, error: Any) -> int:
-    request_id = str(error.details.get("request_id", ""))
-    tell(error.body(request_id), as_json=context.as_json)
+    from satbox.cli.hints import hint_for
+
+    body = error.body(str(error.details.get("request_id", "")))
+    body["error"]["hint"] = hint_for(error.code, error.hint, is_devnet=context.is_devnet)
+    tell(body, as_json=context.as_json)
     code = exit_code_of(error.code, error.funds_moved)
     return NOT_RUN if context.arguments.verb == "sandbox.exec" and code != USAGE else code
 

@@ -48,7 +48,8 @@ def show(context: Context, result: Any, title: str | None = None) -> None:
         _tables(document, title)
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
+    """A field's name for people."""
     return name.replace("_usat_per_second", "").removesuffix("_usat").replace("_", " ")
 
 
@@ -92,19 +93,17 @@ def _tables(document: Any, title: str | None) -> None:
         if isinstance(value, dict):
             for inner, part in value.items():
                 if part is not None:
-                    plain.add_row(
-                        f"{_label(name)} · {_label(inner)}", Text(_short(cell_text(_unit(name, inner), part)))
-                    )
+                    plain.add_row(f"{label(name)} · {label(inner)}", Text(_short(cell_text(_unit(name, inner), part))))
         else:
-            plain.add_row(_label(name), Text(cell_text(name, value)))
+            plain.add_row(label(name), Text(cell_text(name, value)))
     if plain.row_count:
         console.print(plain)
     for name, rows in lists.items():
         shown = [key for key in rows[0] if key not in LEFT_OUT]
         columns = [key for key in shown if any(row.get(key) not in (None, [], {}) for row in rows)]
-        table = Table(title=_label(name), title_justify="left", box=None, header_style="bold")
+        table = Table(title=label(name), title_justify="left", box=None, header_style="bold")
         for column in columns:
-            table.add_column(_label(column), overflow="fold")
+            table.add_column(label(column), overflow="fold")
         for row in rows:
             table.add_row(*(Text(_short(cell_text(column, row.get(column)))) for column in columns))
         console.print(table)

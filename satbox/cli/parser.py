@@ -6,14 +6,17 @@ argparse, since the richer parsers alone take longer to import (0.15 s and more)
 import argparse
 import difflib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from satbox.cli._commands import COMMANDS
 from satbox.cli.errors import UsageError
 from satbox.cli.table import Argument, Command
+from satbox.cli.wording import DEFAULTS, HELP, SUMMARIES
 
-EPILOG = """exit codes: 0 done, 1 refused or failed, 2 usage, 3 unreachable, 4 payment sent but outcome unknown (satbox resume).
-exec exits as the command did: its code, 128 + signal, 124 timed out, 125 never run.
+EPILOG = """exit codes: 0 done, 1 refused or failed, 2 usage or settings, 3 unreachable,
+4 payment sent but outcome unknown (satbox resume). exec exits as the command
+did: its code, 128 + signal, 124 timed out, 125 never run.
 JSON on stdout with --json or when piped; progress and errors on stderr."""
 
 GROUPS = {"files": "work with files in the sandbox", "meter": "check charges", "operator": "for the operator"}
@@ -24,6 +27,22 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self.prog}: {message}", f"See {self.prog} --help.")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """As argparse has it, but what nobody knows is an error of the verb it was given to, with the nearest option."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(self._unknown(unknown))
+        return found, unknown
+
+    def _unknown(self, words: list[str]) -> str:
+        told = []
+        options = [word for word in words if word.startswith("-")]
+        for word in options or words:  # words behind an unknown option are its values
+            name = word.partition("=")[0]
+            near = difflib.get_close_matches(name, list(self._option_string_actions), 1) if options else []
+            told.append(f"{word!r} is not known; did you mean {near[0]}?" if near else f"{word!r} is not known")
+        return "; ".join(told[:3])
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         choices = list(action.choices or ())
@@ -78,8 +97,14 @@ def _add(parser: argparse.ArgumentParser, argument: Argument) -> None:
 
 def _operation(parser: argparse.ArgumentParser, command: Command) -> None:
     for argument in command.arguments:
-        if (command.operation, argument.name) not in HIDDEN:
-            _add(parser, argument)
+        key = (command.operation, argument.name)
+        if key in HIDDEN:
+            continue
+        spoken = replace(argument, help=HELP.get(key, argument.help))
+        if key in DEFAULTS:
+            spoken = replace(spoken, is_required=False)
+            parser.set_defaults(**{argument.name: DEFAULTS[key]})
+        _add(parser, spoken)
     if command.is_paid:
         parser.add_argument("--max-sats", type=int, help="the most to pay (default: what --sats says, else 1000)")
         parser.add_argument("--asset", choices=("sBTC", "STX", "USDCx"), help="what to pay with (default: first offer)")
@@ -109,7 +134,9 @@ def _exec(parser: argparse.ArgumentParser) -> None:
 
 
 def _prove(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scope", default="owner", help="what the pass covers: owner, exec, files, extend")
+    parser.add_argument(
+        "--scope", default="owner", choices=("owner", "exec", "files", "extend"), help="what the pass covers"
+    )
     parser.add_argument("--challenge", help="a challenge signed elsewhere (with both signatures)")
     parser.add_argument("--btc-signature", help="base64: BIP-322 simple or BIP-137")
     parser.add_argument("--stx-signature", help="hex, RSV, SIP-018")
@@ -189,7 +216,7 @@ LOCAL: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "keygen": ("make an agent's keys", _keygen),
     "register": ("register the agent at the devnet", _register),
     "faucet": ("get coins from the devnet", _faucet),
-    "resume": ("send open payments again, unchanged, until their outcome is known", _nothing),
+    "resume": ("send open payments again, unchanged", _nothing),
     "cp": ("copy files and directories; box:PATH is in the sandbox", _cp),
     "doctor": ("check this machine and the service", _nothing),
     "mcp": ("serve the tools over the Model Context Protocol", _mcp),
@@ -206,7 +233,9 @@ def build() -> argparse.ArgumentParser:
     root.add_argument("--version", action="store_true", help="print the version")
     verbs = root.add_subparsers(metavar="VERB", parser_class=_Parser)
     for name, (summary, add) in LOCAL.items():
-        parser = verbs.add_parser(name, help=summary, description=summary, parents=[shared])
+        parser = verbs.add_parser(
+            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", parents=[shared]
+        )
         add(parser)
         parser.set_defaults(verb=name)
     groups: dict[str, Any] = {}
@@ -217,8 +246,9 @@ def build() -> argparse.ArgumentParser:
                 group = verbs.add_parser(command.words[0], help=GROUPS[command.words[0]], parents=[shared])
                 groups[command.words[0]] = group.add_subparsers(metavar="VERB", parser_class=_Parser, required=True)
             where = groups[command.words[0]]
+        summary = SUMMARIES[command.operation]
         parser = where.add_parser(
-            command.words[-1], help=command.summary, description=command.summary, parents=[shared]
+            command.words[-1], help=summary, description=f"{summary[0].upper()}{summary[1:]}.", parents=[shared]
         )
         _operation(parser, command)
     return root

@@ -4,7 +4,7 @@ import gc
 import os
 
 from satbox.cli.context import Context
-from satbox.cli.errors import REFUSED
+from satbox.cli.errors import UsageError
 
 
 def _long_running() -> None:
@@ -53,7 +53,7 @@ async def mcp(context: Context) -> int:
     from satbox.mcp_server import serve_http, serve_stdio
 
     if context.arguments.max_sats < 0:
-        return REFUSED
+        raise UsageError("--max-sats cannot be negative", "See satbox mcp --help.")
     async with context.client() as client:
         if context.arguments.http is None:
             await serve_stdio(client, session_sats=context.arguments.max_sats)

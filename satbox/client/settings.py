@@ -39,9 +39,14 @@ class ClientSettings:
     timeouts: Timeouts = field(default_factory=Timeouts)
 
     def __post_init__(self) -> None:
-        url = URL(self.gate)
+        try:
+            url = URL(self.gate)
+        except ValueError as error:
+            raise ValueError(f"{self.gate[:200]!r} is not the address of a gate: {error}") from error
         if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError(f"not the address of a gate: {self.gate[:200]}")
+            raise ValueError(
+                f"{self.gate[:200]!r} is not the address of a gate: it must be http:// or https:// and a host"
+            )
         if self.network is Network.MAINNET and url.scheme == "http" and not is_loopback(url.host):
             raise ValueError("a mainnet gate is reached by https")
 

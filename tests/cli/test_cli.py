@@ -127,7 +127,10 @@ async def test_unreachable_has_its_own_code(home: Path) -> None:
     human = await satbox("health", "--table", home=home, gate="http://127.0.0.1:9")
     assert human.code == 3
     assert human.stderr.startswith("satbox: unreachable: ")
-    assert len(human.stderr.splitlines()) == 3
+    _, gate, reason, hint = human.stderr.splitlines()
+    assert gate.strip() == "gate: http://127.0.0.1:9"
+    assert reason.strip().startswith("reason: ")
+    assert "satbox doctor" in hint
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,100 @@
+"""What to do about an error, in words of the command line: the gate's own hints speak HTTP."""
+
+import re
+
+from operations.errors import ERRORS
+
+_ANEW = "Run the command again: it proves anew. (satbox prove shows what the gate says.)"
+_SIGN = "Run satbox prove: it signs with the agent's keys. For keys elsewhere, sign what satbox challenge prints."
+_FRESH = "Run the command again: it signs a new payment."
+_REPORT = "Nothing was paid. Check that --gate is the gate that you mean, and of this version."
+
+HINTS = {
+    "invalid_request": "See the fields named above, and the verb's --help.",
+    "not_found": "Check --gate; satbox --help lists what there is.",
+    "method_not_allowed": "Check --gate, and that it is of this version.",
+    "body_too_large": "Send less at once.",
+    "headers_too_large": "Use shorter arguments.",
+    "rate_limited": "Wait a moment and run it again.",
+    "overloaded": "Wait a moment and run it again.",
+    "timeout": "See satbox status before you run it again.",
+    "internal": "Run it again; if it stays, give the operator the request_id.",
+    "pass_missing": _ANEW,
+    "pass_invalid": _ANEW,
+    "pass_expired": _ANEW,
+    "pass_revoked": _ANEW,
+    "scope_missing": "satbox prove gets a pass for everything.",
+    "not_owner": "Use the agent that owns the wallet: --agent NAME.",
+    "operator_only": "Run it where the service runs, as its user and with its SATBOX_HOME.",
+    "challenge_invalid": _SIGN,
+    "challenge_expired": _SIGN,
+    "challenge_replayed": _SIGN,
+    "btc_signature_invalid": _SIGN,
+    "stx_signature_invalid": _SIGN,
+    "pair_not_registered": "Register both addresses (satbox keygen printed them) at https://aibtc.com. A refusal is remembered"
+    " for ten seconds.",
+    "payment_required": "Run satbox create or satbox extend: they pay by themselves.",
+    "payment_malformed": _REPORT,
+    "payment_version_unsupported": _REPORT,
+    "payment_v1_unsupported": _REPORT,
+    "payment_payload_unsupported": _REPORT,
+    "payment_wrong_recipient": _REPORT,
+    "payment_identifier_conflict": _FRESH,
+    "payment_identifier_invalid": _REPORT,
+    "payment_target_conflict": _FRESH,
+    "payment_wrong_network": "Name the network the gate works on: --network.",
+    "payment_wrong_asset": "Name another coin with --asset.",
+    "payment_amount_insufficient": _FRESH,
+    "payment_signature_invalid": _FRESH,
+    "payment_sender_mismatch": _FRESH,
+    "payment_to_self": "Use another agent: --agent NAME.",
+    "payment_post_conditions_abort": _FRESH,
+    "payment_fee_too_low": "Run it again, or let the relay pay the fee: --sponsored.",
+    "payment_nonce_stale": "Run it again in a moment: it asks for the next nonce.",
+    "payment_nonce_gap": "Run it again in a moment; check --stacks-api if it stays.",
+    "payment_insufficient_funds": "Send coins to the agent's Stacks address, or pay in another coin with --asset.",
+    "quote_expired": _FRESH,
+    "quote_invalid": _FRESH,
+    "asset_not_offered": "Name one that is offered with --asset, or leave --asset out.",
+    "payer_on_hold": "Pay from another agent and wait for the confirmation; any confirmed deposit makes the loss good.",
+    "payment_refused": "Nothing was paid. Run it again for a new payment, or name another coin with --asset.",
+    "payment_failed": "Nothing was credited. Run satbox create or satbox extend again for a new payment.",
+    "payment_not_found": "Check the id: satbox create and satbox extend print it, and it begins with pay_.",
+    "no_capacity": "Nothing was paid; try again later, or a smaller --size-class.",
+    "wallet_not_found": "Run satbox create first.",
+    "already_exists": "Run satbox extend to pay more time.",
+    "sandbox_starting": "Run it again in a moment; satbox status shows where it is.",
+    "sandbox_reaped": "Run satbox wake if there is credit left, else satbox extend.",
+    "runtime_gone": "See satbox status; satbox wake starts it again.",
+    "credit_insufficient": "Run satbox extend: it pays, and wakes the sandbox.",
+    "start_failed": "Run satbox wake to try again.",
+    "node_unavailable": "Run it again in a moment; satbox health shows the parts.",
+    "path_not_found": "See satbox files list.",
+    "path_exists": "Delete it first (satbox files delete), or choose another name.",
+    "disk_full": "Delete something (satbox files delete).",
+    "cursor_invalid": "Leave --after out.",
+    "max_sats_exceeded": "Raise --max-sats, or ask for less with --sats.",
+    "unreachable": "Is it up (satbox up)? Check --gate; satbox doctor looks at this machine.",
+    "ambiguous": "Do not pay again: satbox resume sends the same payment again, unchanged.",
+}
+"""By error code. A code that is missing has a general hint that fits here too."""
+
+ON_DEVNET = {
+    "pair_not_registered": "Run satbox register, wait (a refusal is remembered for ten seconds), run it again.",
+    "level_too_low": "Run satbox register --level 2 (Genesis).",
+    "payment_insufficient_funds": "Run satbox faucet for coins.",
+}
+"""On a devnet, where agents register and get coins from the command line."""
+
+_SPEAKS_HTTP = re.compile(r"\b(?:GET|POST|PUT|DELETE)\b|/sandbox/|/gate/|/openapi|`|checkStatusUrl|Client")
+
+
+def hint_for(code: str, hint: str, *, is_devnet: bool) -> str:
+    """The hint to print. One made for the very case is kept, unless it speaks HTTP or Python."""
+    if is_devnet and code in ON_DEVNET:
+        return ON_DEVNET[code]
+    kind = ERRORS.get(code)
+    is_general = kind is None or hint == kind.hint
+    if is_general or _SPEAKS_HTTP.search(hint):
+        return HINTS.get(code, hint)
+    return hint

@@ -1,0 +1,42 @@
+"""What verbs and their arguments do, in words of the command line, where the registry's words are for every surface."""
+
+SUMMARIES = {
+    "gate.challenge": "get a challenge, to sign with keys kept elsewhere",
+    "gate.prove": "prove the agent's keys; other verbs do so themselves",
+    "gate.revoke": "void every pass issued for your wallet so far",
+    "sandbox.quote": "see what sats or seconds cost; nothing is bought",
+    "sandbox.create": "create your sandbox and pay for it",
+    "sandbox.extend": "pay for more time, also as a gift; wakes a reaped one",
+    "payment.status": "see where a payment stands",
+    "sandbox.status": "see state, balance and how long it lasts",
+    "sandbox.exec": "run a command in your sandbox",
+    "files.read": "read a file",
+    "files.write": "write a file",
+    "files.delete": "delete a file or a directory with all in it",
+    "files.list": "list a directory (default: /workspace)",
+    "files.stat": "see what a path is",
+    "files.mkdir": "make a directory and its parents",
+    "files.move": "move or rename a file",
+    "sandbox.wake": "start a reaped sandbox on the credit that is left",
+    "sandbox.reap": "stop the sandbox; workspace and credit are kept",
+    "sandbox.ledger": "read your journal: deposits and charges",
+    "sandbox.meter": "check every charge by hand",
+    "sandbox.events": "see what happened to your wallet, or follow it",
+    "operator.rate": "set the rate of one wallet",
+    "service.health": "see whether the service and its parts work",
+    "service.metrics": "counters and histograms in Prometheus text",
+}
+
+HELP = {
+    (
+        "sandbox.events",
+        "limit",
+    ): "show the newest so many; with --after or --json at most so many from there on (default: 200)",
+    ("sandbox.events", "after"): "only what is numbered above this (the first column)",
+    ("sandbox.events", "follow"): "show all, then go on with what happens next, until Ctrl-C",
+    ("sandbox.ledger", "after"): "only what is numbered above this (the first column)",
+    ("files.list", "path"): "a folder; relative ones are below /workspace, which is the default",
+}
+
+DEFAULTS = {("files.list", "path"): "/workspace"}
+"""Arguments that other surfaces require."""
