@@ -7,6 +7,7 @@ holds in memory is needed after a crash: on start it activates every wallet that
 import asyncio
 import contextlib
 import logging
+import resource
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -96,6 +97,7 @@ class WalletHost:
     async def start(self) -> None:
         """Hear the node, activate every wallet that needs watching, then keep time."""
         self._settings.wallets.mkdir(parents=True, exist_ok=True)
+        _raise_file_limit()
         await self.link.refresh()
         self._gap = self._liveness.gap(self.link.proof())
         await self._activate_unfinished()
@@ -354,6 +356,12 @@ def creates(command: c.Command) -> bool:
             return True
         case _:
             return False
+
+
+def _raise_file_limit() -> None:
+    """A resident wallet holds three descriptors (file, log, index): take all the process may have."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _owes(state: WalletState) -> bool:
