@@ -50,6 +50,8 @@ class HostSettings:
     policy: Policy = field(default_factory=Policy)
     idle_seconds: float = 300.0
     resident_max: int = 20_000
+    open_files_max: int = 1_500
+    """Wallet files held open; each takes three descriptors."""
     threads: int = 8
     pre_stop_seconds: float = 1.0
     reserve_seconds: float = 60.0
@@ -76,6 +78,7 @@ class WalletHost:
         self._due = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closing = False
+        self._looked_ms = 0
         self.link = NodeLink(node, clock, on_lost=self._on_lost, on_connect=self._reconcile, on_beat=self._due.set)
         self._effects = Effects(node, tell_loss, settings.pre_stop_seconds)
         self._liveness = Liveness(settings.wallets / f".{settings.name}.alive")
@@ -224,7 +227,10 @@ class WalletHost:
         return found
 
     def _passivate(self) -> None:
-        """Put wallets away that nothing runs for and nobody has asked about."""
+        """Put wallets away that nothing runs for and nobody has asked about; looked at once a second."""
+        if self._clock.monotonic_ms() - self._looked_ms < 1000:
+            return
+        self._looked_ms = self._clock.monotonic_ms()
         oldest_ms = self._clock.monotonic_ms() - int(self._settings.idle_seconds * 1000)
         excess = len(self._actors) - self._settings.resident_max
         for address, actor in list(self._actors.items()):
@@ -233,6 +239,17 @@ class WalletHost:
                 del self._actors[address]
                 actor.close()
                 excess -= 1
+        self._rest()
+
+    def _rest(self) -> None:
+        """Close the files of the wallets used longest ago, when more are open than descriptors allow."""
+        opened = [actor for actor in self._actors.values() if actor.store.is_open]
+        excess = len(opened) - self._settings.open_files_max
+        if excess > 0:
+            opened.sort(key=lambda actor: actor.last_used_ms)
+            for actor in opened[:excess]:
+                if actor.is_idle:
+                    actor.store.rest()
 
     # Time
 

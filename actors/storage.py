@@ -6,10 +6,12 @@ live copy of a wallet can never write. WAL with synchronous=FULL: when `commit` 
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -73,22 +75,48 @@ class StoredEvent:
 
 
 class WalletStore:
-    """The file of one wallet. One caller at a time; which thread calls does not matter."""
+    """The file of one wallet. Which thread calls does not matter; calls take turns.
+
+    Three descriptors are held while the file is open. A store at `rest` holds none, keeps its epoch, and opens again when
+    it is next used: what fences it is the epoch in the file, not the open file.
+    """
 
     def __init__(self, path: Path, address: str) -> None:
         self._address = address
+        self._path = path
+        self._lock = threading.RLock()
+        self._open: sqlite3.Connection | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=32)
         try:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA cache_size = -128")
-            self._db.execute("PRAGMA busy_timeout = 5000")
             self._migrate()
             self.epoch, self.state = self._activate()
         except BaseException:
-            self._db.close()
+            self.close()
             raise
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is held open now."""
+        return self._open is not None
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._open is None:
+            db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=32)
+            self._open = db
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA cache_size = -128")
+            db.execute("PRAGMA busy_timeout = 5000")
+        return self._open
+
+    def rest(self) -> None:
+        """Let go of the file until it is needed again; not while somebody is using it."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self.close()
+            finally:
+                self._lock.release()
 
     def _migrate(self) -> None:
         done = int(self._db.execute("PRAGMA user_version").fetchone()[0])
@@ -124,7 +152,7 @@ class WalletStore:
 
     def commit(self, batch: Batch) -> None:
         """Write a batch; FencedError when this copy is no longer the newest."""
-        with self._transaction():
+        with self._lock, self._transaction():
             row = self._db.execute("SELECT epoch FROM wallet").fetchone()
             if row is None or int(row[0]) != self.epoch:
                 raise FencedError(f"{self._address}: epoch {self.epoch} was superseded by {row and row[0]}")
@@ -181,34 +209,43 @@ class WalletStore:
 
     def has_seen(self, kind: str, mark_id: str) -> bool:
         """Whether a mark was committed before."""
-        return self._db.execute("SELECT 1 FROM seen WHERE kind = ? AND id = ?", (kind, mark_id)).fetchone() is not None
+        with self._lock:
+            found = self._db.execute("SELECT 1 FROM seen WHERE kind = ? AND id = ?", (kind, mark_id)).fetchone()
+        return found is not None
 
     def entries(self, after: int, limit: int) -> list[Entry]:
         """Journal entries after a sequence number."""
-        rows = self._db.execute("SELECT * FROM journal WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
-        return [_entry(row) for row in rows]
+        return [
+            _entry(row) for row in self._rows("SELECT * FROM journal WHERE seq > ? ORDER BY seq LIMIT ?", after, limit)
+        ]
+
+    def _rows(self, query: str, *values: int) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(query, values).fetchall()
 
     def events(self, after: int, limit: int) -> list[StoredEvent]:
         """Events after a sequence number."""
-        rows = self._db.execute("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+        rows = self._rows("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", after, limit)
         return [StoredEvent(seq, at_ms, kind, json.loads(data)) for seq, at_ms, kind, data in rows]
 
     def spans(self, limit: int) -> list[SpanRecord]:
         """The newest spans, oldest first."""
-        rows = self._db.execute("SELECT * FROM spans ORDER BY seq DESC LIMIT ?", (limit,))
+        rows = self._rows("SELECT * FROM spans ORDER BY seq DESC LIMIT ?", limit)
         return [SpanRecord(*row) for row in rows][::-1]
 
     def charged_usat(self) -> tuple[int, int]:
         """The sum of all spans' charges, and the sum of all charges in the journal: they must be equal."""
-        spans = self._db.execute("SELECT coalesce(sum(charge_usat), 0) FROM spans").fetchone()[0]
-        journal = self._db.execute(
+        ((spans,),) = self._rows("SELECT coalesce(sum(charge_usat), 0) FROM spans")
+        ((journal,),) = self._rows(
             "SELECT coalesce(sum(json_extract(amounts, '$.burnt')), 0) FROM journal WHERE kind = 'charge'"
-        ).fetchone()[0]
+        )
         return int(spans), int(journal)
 
     def close(self) -> None:
         """Let go of the file."""
-        self._db.close()
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
 
 class _Transaction:

@@ -86,3 +86,20 @@ def test_a_state_that_contradicts_its_journal_is_refused(tmp_path: Path) -> None
     db.close()
     with pytest.raises(CorruptWalletError):
         WalletStore(path, ADDRESS)
+
+
+def test_a_store_at_rest_holds_no_file_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    store = WalletStore(tmp_path / "w.sqlite", ADDRESS)
+    store.commit(deposited(store.state, "pay_1", 1))
+    epoch = store.epoch
+    store.rest()
+    assert not store.is_open
+    store.commit(deposited(store.state, "pay_2", 2))
+
+    assert (store.epoch, store.state.accounts.bucket) == (epoch, 3)
+    store.rest()
+    newer = WalletStore(tmp_path / "w.sqlite", ADDRESS)
+    with pytest.raises(FencedError):
+        store.commit(deposited(store.state, "pay_3", 4))
+    store.close()
+    newer.close()
