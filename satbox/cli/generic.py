@@ -3,7 +3,8 @@
 from typing import Any
 
 from satbox.cli.context import Context
-from satbox.cli.output import show
+from satbox.cli.output import document_of, show
+from satbox.cli.people import for_people
 from satbox.cli.table import Command
 
 
@@ -39,6 +40,12 @@ async def call(context: Context) -> int:
             show(context, {"text": result})
         else:
             print(result, end="")
-    else:
+    elif context.as_json:
         show(context, result)
+    else:
+        document = document_of(result)
+        show(context, for_people(command.operation, document))
+        if getattr(context.arguments, "verbose", False):
+            for span in document["spans"]:
+                print(f"{span['seq']}: {span['arithmetic']}")
     return 0

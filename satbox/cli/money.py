@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from satbox.cli.context import Context
 from satbox.cli.generic import values_of
-from satbox.cli.output import Progress, note, progress, sats_text, show, state_text
+from satbox.cli.output import Progress, note, progress, show
+from satbox.cli.people import coin_text, for_people
 
 if TYPE_CHECKING:
     from operations import models as m
@@ -17,10 +18,10 @@ WAIT_SECONDS = 600.0
 
 
 def offer_text(offer: "ChosenOffer", *, is_default: bool) -> str:
-    """What will be paid, in the coin's own amount. STX and USDCx have six decimals, as sats have here."""
+    """What will be paid, in the coin's own amount."""
     words = f"paying {offer.sats} sats of sBTC"
     if offer.symbol != "sBTC":
-        words = f"paying {sats_text(offer.amount)} {offer.symbol} for {offer.sats} sats"
+        words = f"paying {coin_text(offer.symbol, offer.amount)} for {offer.sats} sats"
     return f"{words} (the service's default amount; name another with --sats)" if is_default else words
 
 
@@ -73,14 +74,24 @@ async def _confirmed(context: Context, client: "Client", paid: "m.Paid", shown: 
 
 
 def _show_paid(context: Context, paid: "m.Paid") -> None:
-    document: dict[str, Any] = paid.model_dump(mode="json", include={"status", "paymentId", "message"})
-    document |= paid.payment.model_dump(mode="json", include={"txid", "asset", "amount"})
-    document |= paid.sandbox.model_dump(
-        mode="json", include={"state", "balance_usat", "owed_usat", "seconds_left", "exhausts_at", "runtime_id"}
+    document: dict[str, Any] = {
+        "status": paid.status,
+        "paymentId": paid.paymentId,
+        "message": paid.message,
+        "txid": paid.payment.txid,
+        "amount": None if paid.payment.amount is None else coin_text(paid.payment.asset, paid.payment.amount),
+    }
+    sandbox = for_people("sandbox.status", paid.sandbox.model_dump(mode="json"))
+    left_out = (
+        "reason",
+        "size_class",
+        "image",
+        "deposited_usat",
+        "charged_usat",
+        "snapshot_digest",
+        "pending_payments",
     )
-    if paid.sandbox.grace is not None:
-        document |= {"seconds_left": None, "exhausts_at": None}
-    show(context, document | {"state": state_text(paid.sandbox.model_dump(mode="json"))})
+    show(context, document | {name: value for name, value in sandbox.items() if name not in left_out})
 
 
 async def resume(context: Context) -> int:

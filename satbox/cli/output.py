@@ -101,7 +101,9 @@ def _tables(document: Any, title: str | None) -> None:
     for name, rows in lists.items():
         shown = [key for key in rows[0] if key not in LEFT_OUT]
         columns = [key for key in shown if any(row.get(key) not in (None, [], {}) for row in rows)]
-        table = Table(title=label(name), title_justify="left", box=None, header_style="bold")
+        table = Table(
+            title=label(name), title_justify="left", box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False
+        )
         for column in columns:
             table.add_column(label(column), overflow="fold")
         for row in rows:
@@ -120,16 +122,6 @@ def _short(text: str) -> str:
 
 def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
-
-
-def state_text(sandbox: dict[str, Any]) -> str:
-    """A sandbox's state, with what `grace` stands for."""
-    grace = sandbox.get("grace")
-    if sandbox["state"] != "grace" or grace is None:
-        return str(sandbox["state"])
-    if grace["held_by_payment"] is not None:
-        return "grace (confirming: runs on the receipt until the payment confirms)"
-    return f"grace (out of credit: stops in {duration_text(grace['seconds_left'])}; satbox extend)"
 
 
 class Progress:

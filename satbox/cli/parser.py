@@ -160,6 +160,10 @@ def _write(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="source", metavar="FILE", default="-", help="what to write (default: stdin)")
 
 
+def _meter(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--verbose", action="store_true", help="also the arithmetic of every charge, a line each")
+
+
 def _reap(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="confirms --destroy")
 
@@ -170,6 +174,7 @@ EXTRA: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "gate.challenge": _challenge,
     "sandbox.status": _status,
     "sandbox.reap": _reap,
+    "sandbox.meter": _meter,
     "files.read": _read,
     "files.write": _write,
 }

@@ -8,7 +8,8 @@ from typing import Any
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
 from satbox.cli.generic import call, values_of
-from satbox.cli.output import duration_text, sats_text, show
+from satbox.cli.output import document_of, duration_text, sats_text, show
+from satbox.cli.people import for_people
 
 ASK_SECONDS = 5.0
 TICK_SECONDS = 1.0
@@ -65,5 +66,6 @@ async def reap(context: Context) -> int:
     if context.arguments.destroy and not context.arguments.yes:
         raise UsageError("--destroy deletes the workspace for good", "Say --yes as well.")
     async with context.client() as client:
-        show(context, await client.reap(**values_of(context)))
+        found = document_of(await client.reap(**values_of(context)))
+        show(context, found if context.as_json else for_people("sandbox.reap", found))
     return 0

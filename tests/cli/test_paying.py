@@ -9,8 +9,8 @@ from aiohttp import web
 from operations import models as m
 from satbox.agent.keystore import Keystore, agent_of
 from satbox.cli._commands import COMMANDS
-from satbox.cli.output import state_text
 from satbox.cli.parser import HIDDEN
+from satbox.cli.people import CONFIRMING, state_means
 from tests.cli.running import satbox, satbox_on_terminal
 from tests.client.fake_gate import BITCOIN_KEY, NETWORK, STACKS_KEY, FakeGate, payment_of, status_of
 
@@ -80,7 +80,7 @@ async def test_a_script_is_not_kept_waiting(home: Path) -> None:
 def test_grace_is_explained() -> None:
     grace = m.Grace(began_at="t", deadline_at="t", cap_at="t", held_by_payment="pay_1", seconds_left=60)
     sandbox = status_of(str(STACKS_KEY.address(NETWORK))).model_copy(update={"state": "grace", "grace": grace})
-    assert state_text(sandbox.model_dump()) == "grace (confirming: runs on the receipt until the payment confirms)"
+    assert state_means(sandbox.model_dump()) == CONFIRMING
     spent = sandbox.model_copy(update={"grace": grace.model_copy(update={"held_by_payment": None})})
-    assert "out of credit: stops in 1 min" in state_text(spent.model_dump())
-    assert state_text(status_of("x").model_dump()) == "alive"
+    assert "out of credit: stops in 1 min" in str(state_means(spent.model_dump()))
+    assert state_means(status_of("x").model_dump()) is None

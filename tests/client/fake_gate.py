@@ -198,8 +198,10 @@ class FakeGate:
     async def nonces(self, request: web.Request) -> web.StreamResponse:
         return web.json_response({"possible_next_nonce": self.nonce, "detected_missing_nonces": []})
 
-    def application(self) -> web.Application:
+    def application(self, *routes: tuple[str, str, Answer]) -> web.Application:
         app = web.Application()
+        for method, path, handler in routes:  # first, so that they stand in for ours
+            app.router.add_route(method, path, handler)
         app.router.add_post("/sandbox/create", self.buy)
         app.router.add_post("/sandbox/extend", self.buy)
         app.router.add_get("/payment-status/{id}", self.payment)
@@ -211,9 +213,6 @@ class FakeGate:
 
     @asynccontextmanager
     async def running(self, *routes: tuple[str, str, Answer]) -> AsyncIterator["FakeGate"]:
-        app = self.application()
-        for method, path, handler in routes:
-            app.router.add_route(method, path, handler)
-        async with TestServer(app) as server:
+        async with TestServer(self.application(*routes)) as server:
             self.url = str(server.make_url("")).rstrip("/")
             yield self

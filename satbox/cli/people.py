@@ -1,0 +1,188 @@
+"""Answers as people read them: 80 columns, amounts in sats, short ids and times. Whoever wants all of it takes the JSON form."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from satbox.cli.output import duration_text, sats_text
+
+ID_CHARS_MAX = 14
+CONFIRMING = "confirming: runs on the receipt until the payment confirms"
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)")
+
+
+def short_id(text: str | None) -> str | None:
+    """An id or an address that fits into a table, recognisable at both ends; a contract keeps its name."""
+    if text is None:
+        return None
+    owner, dot, name = text.partition(".")
+    return (owner if len(owner) <= ID_CHARS_MAX else f"{owner[:8]}…{owner[-3:]}") + dot + name
+
+
+def date_of(text: str) -> str:
+    """The day of an ISO 8601 time; nothing when it is none."""
+    found = _TIME.match(text)
+    return found[1] if found else ""
+
+
+def time_text(text: str | None, *, with_date: bool = True) -> str | None:
+    """An ISO 8601 time in UTC to the second."""
+    found = _TIME.match(text) if text is not None else None
+    if found is None:
+        return text
+    return f"{found[1]} {found[2]}Z" if with_date else found[2]
+
+
+def coin_text(asset: str | None, amount: Any) -> str:
+    """An amount of a coin: sBTC in sats, the others in whole coins of six decimals."""
+    if not str(amount).isascii() or not str(amount).isdigit() or asset not in ("sBTC", "STX", "USDCx"):
+        return str(amount)
+    return f"{int(amount):,} sats" if asset == "sBTC" else f"{sats_text(int(amount))} {asset}"
+
+
+def state_means(sandbox: dict[str, Any]) -> str | None:
+    """What `grace` stands for at the moment; None when the state speaks for itself."""
+    grace = sandbox.get("grace")
+    if sandbox["state"] != "grace" or grace is None:
+        return None
+    if grace["held_by_payment"] is not None:
+        return CONFIRMING
+    return f"out of credit: stops in {duration_text(grace['seconds_left'])} unless you satbox extend"
+
+
+def _times(rows: list[dict[str, Any]], name: str) -> Callable[[dict[str, Any]], str | None]:
+    """How a column of times is written: without the day when it is the same in every row."""
+    if len({date_of(row[name]) for row in rows}) <= 1:
+        return lambda row: time_text(row[name], with_date=False)
+    return lambda row: f"{date_of(row[name])[5:]} {time_text(row[name], with_date=False)}"
+
+
+def _sandbox(document: dict[str, Any]) -> dict[str, Any]:
+    grace = document["grace"]
+    shown = {
+        name: document[name]
+        for name in ("address", "state", "reason", "runtime_id", "size_class", "image", "rate_usat_per_second")
+    }
+    means = state_means(document)
+    if means is not None:
+        shown = {"address": document["address"], "state": document["state"], "meaning": means, **shown}
+    shown |= {name: document[name] for name in ("balance_usat", "owed_usat", "deposited_usat", "charged_usat")}
+    if grace is None:
+        shown |= {"seconds_left": document["seconds_left"], "exhausts_at": time_text(document["exhausts_at"])}
+    else:
+        shown |= {"grace_left": duration_text(grace["seconds_left"]), "grace_until": time_text(grace["deadline_at"])}
+    shown["snapshot_digest"] = short_id(document["snapshot_digest"])
+    shown["pending_payments"] = [
+        {**payment, "paymentId": short_id(payment["paymentId"])} for payment in document["pending_payments"]
+    ]
+    return shown
+
+
+def _quote(document: dict[str, Any]) -> dict[str, Any]:
+    offers = [
+        {
+            "asset": offer["asset"],
+            "amount": coin_text(offer["asset"], offer["amount"]),
+            "sats": offer["sats"],
+            "lasts": duration_text(offer["seconds"]),
+            "quote": short_id(offer["quote_id"]),
+            "until_(UTC)": time_text(offer["expires_at"], with_date=False),
+        }
+        for offer in document["offers"]
+    ]
+    return {**document, "seconds": f"{document['seconds']} ({duration_text(document['seconds'])})", "offers": offers}
+
+
+def ledger_amount(postings: dict[str, int]) -> int:
+    """What an entry did to the wallet, in micro-sats: its credit less its debt, or what moved from one to the other."""
+    credit, debt = postings.get("bucket", 0), postings.get("owed", 0)
+    return credit + debt or credit
+
+
+def _ledger(document: dict[str, Any]) -> dict[str, Any]:
+    rows = document["items"]
+    at = _times(rows, "at")
+    items = [
+        {
+            "seq": row["seq"],
+            "at_(UTC)": at(row),
+            "kind": row["kind"],
+            "reference": short_id(row["reference"]),
+            "sats": f"{'+' if ledger_amount(row['postings']) > 0 else ''}{sats_text(ledger_amount(row['postings']))}",
+            "balance": sats_text(row["balance_after_usat"]),
+        }
+        for row in rows
+    ]
+    # Deposits are on the other side of the books; people think of them as what they paid.
+    accounts = {f"{name}_usat": abs(usat) for name, usat in document["accounts"].items()}
+    more = f"satbox ledger --after {document['next_cursor']}" if document["has_more"] else None
+    return {**accounts, "chain_head": short_id(document["chain_head"]), "more": more, "items": items}
+
+
+def _meter(document: dict[str, Any]) -> dict[str, Any]:
+    spans = [
+        {
+            "seq": span["seq"],
+            "runtime": short_id(span["runtime_id"]),
+            "elapsed": f"{span['elapsed_ms'] // 1000}.{span['elapsed_ms'] % 1000:03d} s",
+            "rate": f"{sats_text(span['rate_usat_per_second'])} sats/s",
+            "charge": f"{sats_text(span['charge_usat'])} sats",
+        }
+        for span in document["spans"]
+    ]
+    return {**document, "spans": spans}
+
+
+def _files(document: dict[str, Any]) -> dict[str, Any]:
+    entries = [
+        {
+            "name": entry["name"],
+            "kind": entry["kind"],
+            "size_bytes": entry["size_bytes"],
+            "mode": entry["mode"],
+            "modified_at": time_text(entry["modified_at"]),
+        }
+        for entry in document["entries"]
+    ]
+    return {"path": document["path"], "truncated": document["truncated"] or None, "entries": entries}
+
+
+_FORMS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "sandbox.status": _sandbox,
+    "sandbox.wake": _sandbox,
+    "sandbox.reap": _sandbox,
+    "operator.rate": _sandbox,
+    "sandbox.quote": _quote,
+    "sandbox.ledger": _ledger,
+    "sandbox.meter": _meter,
+    "files.list": _files,
+}
+
+
+def for_people(operation: str, document: dict[str, Any]) -> dict[str, Any]:
+    """An operation's answer, ready for a table."""
+    form = _FORMS.get(operation)
+    return document if form is None else form(document)
+
+
+_EVENT_FIRST = ("usat", "asset", "expected_usat", "status", "reason", "code", "message")
+
+
+def event_words(data: dict[str, Any]) -> str:
+    """What an event says: amounts first and in sats, ids short and last."""
+    from satbox.cli.output import cell_text, label
+
+    names = [*(name for name in _EVENT_FIRST if name in data), *(name for name in data if name not in _EVENT_FIRST)]
+    said = []
+    for name in names:
+        value = data[name]
+        if value in (None, "", [], {}):
+            continue
+        if name in ("usat", "asset", "status"):
+            said.append(f"{sats_text(value)} sats" if name == "usat" and isinstance(value, int) else str(value))
+        elif isinstance(value, str):
+            known = name in ("payment_id", "runtime_id")  # such an id says by its first letters what it is of
+            said.append(("" if known else f"{label(name)} ") + str(value if name in _EVENT_FIRST else short_id(value)))
+        else:
+            said.append(f"{label(name)} {cell_text(name, value)}")
+    return ", ".join(said)
