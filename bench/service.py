@@ -136,7 +136,7 @@ async def dedicated(spec: HostSpec, n: int) -> list[Figure]:
     samples, weights = [], []
     for name in addresses(n, seed=77):
         began = time.perf_counter()
-        await system.ask(name, c.Look())
+        await system.ask(name, c.Prepare("create", Plan("nano"), 10**12))
         samples.append((time.perf_counter() - began) * 1000)
         weights.append(rss_bytes(int(await actors.call(f"wallet-{name}", "ping"))))
     await transport.close()
