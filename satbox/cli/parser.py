@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from satbox.cli._commands import COMMANDS
 from satbox.cli.errors import UsageError
 from satbox.cli.table import Argument, Command
-from satbox.cli.wording import DEFAULTS, HELP, SUMMARIES
+from satbox.cli.wording import DEFAULTS, HELP, LOCAL_TEXTS, SUMMARIES
 
 EPILOG = """exit codes: 0 done, 1 refused or failed, 2 usage or settings, 3 unreachable,
 4 payment sent but outcome unknown (satbox resume). exec exits as the command
@@ -238,9 +238,8 @@ def build() -> argparse.ArgumentParser:
     root.add_argument("--version", action="store_true", help="print the version")
     verbs = root.add_subparsers(metavar="VERB", parser_class=_Parser)
     for name, (summary, add) in LOCAL.items():
-        parser = verbs.add_parser(
-            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", parents=[shared]
-        )
+        text = LOCAL_TEXTS.get(name, f"{summary[0].upper()}{summary[1:]}.")
+        parser = verbs.add_parser(name, help=summary, description=text, parents=[shared])
         add(parser)
         parser.set_defaults(verb=name)
     groups: dict[str, Any] = {}

@@ -38,5 +38,14 @@ HELP = {
     ("files.list", "path"): "a folder; relative ones are below /workspace, which is the default",
 }
 
+LOCAL_TEXTS = {
+    "mcp": "Serve the tools over the Model Context Protocol. An MCP client (an agent's host) starts this by itself and talks to"
+    " it on standard input and output: name the command satbox with the argument mcp in its configuration. It pays with the"
+    " agent's keys, at most --max-sats in all.",
+    "cp": "Copy files and directories. One side is box:PATH, a path in the sandbox (relative ones are below /workspace), the"
+    " other a path here. Links are skipped, and named.",
+}
+"""Longer words for the own help of verbs that are no operation."""
+
 DEFAULTS = {("files.list", "path"): "/workspace"}
 """Arguments that other surfaces require."""

@@ -17,6 +17,10 @@ from satbox.mcp_server.call import call_tool
 from satbox.mcp_server.tools import ToolSpec, tools
 
 HOST = "127.0.0.1"
+PURPOSE = (
+    "satbox: tools for an agent over the Model Context Protocol, on standard input and output until the input ends. An MCP"
+    " client starts this by itself; its configuration names the command `satbox mcp`. See satbox mcp --help."
+)
 INSTRUCTIONS = """satbox: pay sats, get a Linux sandbox that burns sats by the second while it is up.
 satbox_status shows what is left; satbox_create and satbox_extend pay by themselves within max_sats and this session's
 budget; satbox_exec runs commands. Errors have a code, a hint and the next step: after `ambiguous` never pay anew, repeat
@@ -80,6 +84,7 @@ def make_server(client: Client, *, session_sats: int) -> Server[Any]:
 async def serve_stdio(client: Client, *, session_sats: int) -> None:
     """Serve until standard input ends."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    print(PURPOSE, file=sys.stderr, flush=True)
     server = make_server(client, session_sats=session_sats)
     async with stdio_server() as (reading, writing):
         await server.run(reading, writing, server.create_initialization_options())

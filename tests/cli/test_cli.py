@@ -18,7 +18,7 @@ from satbox.agent.keystore import Keystore, agent_of
 from satbox.cli.output import cell_text, sats_text
 from satbox.cli.status import balance_now
 from stacks import PrivateKey
-from tests.cli.running import satbox
+from tests.cli.running import satbox, satbox_on_terminal
 from tests.client.fake_gate import BITCOIN_KEY, NETWORK, STACKS_KEY, FakeGate, entry, required
 
 
@@ -190,6 +190,27 @@ async def test_exec_that_never_ran_is_told_apart(home: Path) -> None:
     async with FakeGate(wall_seconds=time.time).running(("POST", "/sandbox/exec", serve)) as gate:
         ended = await satbox("exec", "true", home=home, gate=gate.url)
     assert (ended.code, ended.error["code"]) == (125, "sandbox_reaped")
+
+
+async def test_a_command_that_is_silent_for_a_while_shows_nothing_odd(home: Path) -> None:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for event in ({"event": "started"}, {"event": "stdout", "data": "late\n"}, {"event": "exit", "exit_code": 0}):
+            await response.write(b": still here\n\n")
+            await response.write(f"event: {event['event']}\ndata: {json.dumps(event)}\n\n".encode())
+        return response
+
+    async with FakeGate(wall_seconds=time.time).running(("POST", "/sandbox/exec", serve)) as gate:
+        code, shown = await satbox_on_terminal("exec", "sleep 1; echo late", home=home, gate=gate.url)
+    assert (code, shown) == (0, "late\n")
+
+
+async def test_tools_say_what_they_are_for_when_nobody_talks_to_them(home: Path) -> None:
+    ended = await satbox("mcp", home=home, gate="http://127.0.0.1:9")
+    assert (ended.code, ended.stdout) == (0, b"")
+    assert "Model Context Protocol" in ended.stderr
+    assert "satbox mcp --help" in ended.stderr
 
 
 async def test_a_hostile_listing_writes_nowhere_else(home: Path, tmp_path: Path) -> None:

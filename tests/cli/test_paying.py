@@ -7,10 +7,12 @@ import pytest
 from aiohttp import web
 
 from operations import models as m
+from operations.errors import SatboxError
 from satbox.agent.keystore import Keystore, agent_of
 from satbox.cli._commands import COMMANDS
 from satbox.cli.parser import HIDDEN
 from satbox.cli.people import CONFIRMING, state_means
+from satbox.client import Client, ClientSettings
 from tests.cli.running import satbox, satbox_on_terminal
 from tests.client.fake_gate import BITCOIN_KEY, NETWORK, STACKS_KEY, FakeGate, payment_of, status_of
 
@@ -75,6 +77,31 @@ async def test_a_script_is_not_kept_waiting(home: Path) -> None:
     assert (ended.code, ended.document["status"], ended.stderr) == (0, "mempool", "")
     assert table.code == 0
     assert b"mempool" in table.stdout
+
+
+async def test_a_confirmation_is_waited_for_only_so_long() -> None:
+    now = 1_000_000.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    async with FakeGate(known={"pay_1": "mempool"}).running() as gate:
+        async with Client(ClientSettings(gate.url), now_seconds=lambda: now, sleep=sleep) as client:
+            with pytest.raises(SatboxError) as caught:
+                await client.wait_confirmed("pay_1", timeout_seconds=15)
+    assert caught.value.code == "timeout"
+    assert 15 <= now - 1_000_000.0 < 15.1
+
+
+async def test_a_payment_that_fails_while_it_is_waited_for_is_an_error(home: Path) -> None:
+    async def failed(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=payment_of(request.match_info["id"], "failed").model_dump_json())
+
+    async with FakeGate(wall_seconds=time.time, payment_step=failed).running() as gate:
+        code, shown = await satbox_on_terminal("create", home=home, gate=gate.url)
+    assert code == 1
+    assert "payment_failed" in shown
 
 
 def test_grace_is_explained() -> None:
