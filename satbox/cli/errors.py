@@ -67,6 +67,8 @@ def detail_lines(code: str, details: dict[str, Any]) -> list[str]:
 
     lines = []
     for name, value in details.items():
+        if name == "onboarding_url":  # the hint says where to register, also when that is a devnet
+            continue
         if name == "fields" and isinstance(value, list):
             lines += [f"{fault.get('field')}: {fault.get('problem')}" for fault in value if isinstance(fault, dict)]
         elif name == "reason" and code == "sandbox_reaped":

@@ -22,7 +22,7 @@ def offer_text(offer: "ChosenOffer", *, is_default: bool) -> str:
     words = f"paying {offer.sats} sats of sBTC"
     if offer.symbol != "sBTC":
         words = f"paying {coin_text(offer.symbol, offer.amount)} for {offer.sats} sats"
-    return f"{words} (the service's default amount; name another with --sats)" if is_default else words
+    return f"{words} (the service's default; --sats names another)" if is_default else words
 
 
 async def buy(context: Context) -> int:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from satbox.cli.errors import REASONS
 from satbox.cli.output import duration_text, sats_text
 
 ID_CHARS_MAX = 14
@@ -63,6 +64,8 @@ def _sandbox(document: dict[str, Any]) -> dict[str, Any]:
         name: document[name]
         for name in ("address", "state", "reason", "runtime_id", "size_class", "image", "rate_usat_per_second")
     }
+    if document["state"] == "reaped":
+        shown["reason"] = REASONS.get(str(document["reason"]), document["reason"])
     means = state_means(document)
     if means is not None:
         shown = {"address": document["address"], "state": document["state"], "meaning": means, **shown}

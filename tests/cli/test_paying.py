@@ -55,7 +55,7 @@ async def test_a_terminal_shows_what_is_paid_and_waits_for_it(home: Path) -> Non
     async with gate_of.running() as gate:
         code, shown = await satbox_on_terminal("create", home=home, gate=gate.url)
     assert (code, asked) == (0, 2)
-    assert "paying 500 sats of sBTC (the service's default amount" in shown
+    assert "paying 500 sats of sBTC (the service's default;" in shown
     assert shown.index("paying 500 sats") < shown.index("confirmed")
 
 
@@ -86,10 +86,12 @@ async def test_a_confirmation_is_waited_for_only_so_long() -> None:
         nonlocal now
         now += seconds
 
-    async with FakeGate(known={"pay_1": "mempool"}).running() as gate:
-        async with Client(ClientSettings(gate.url), now_seconds=lambda: now, sleep=sleep) as client:
-            with pytest.raises(SatboxError) as caught:
-                await client.wait_confirmed("pay_1", timeout_seconds=15)
+    async with (
+        FakeGate(known={"pay_1": "mempool"}).running() as gate,
+        Client(ClientSettings(gate.url), now_seconds=lambda: now, sleep=sleep) as client,
+    ):
+        with pytest.raises(SatboxError) as caught:
+            await client.wait_confirmed("pay_1", timeout_seconds=15)
     assert caught.value.code == "timeout"
     assert 15 <= now - 1_000_000.0 < 15.1
 
