@@ -242,10 +242,11 @@ class WalletStore:
         return int(spans), int(journal)
 
     def close(self) -> None:
-        """Let go of the file."""
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        """Let go of the file, once whoever reads it has finished."""
+        with self._lock:
+            if self._open is not None:
+                self._open.close()
+                self._open = None
 
 
 class _Transaction:
