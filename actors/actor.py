@@ -118,13 +118,17 @@ class WalletActor:
         while (task := self._turns or self._doing) is not None:
             await asyncio.wait([task])
 
-    def close(self) -> None:
-        """Let go of the file; the caller has made sure that nothing is under way."""
+    def retire(self) -> None:
+        """Take no more commands; the caller has made sure that nothing is under way, and closes the file."""
         self.is_dead = True
         if self._doing is not None:
             self._doing.cancel()
-        self._store.close()
         self._notify()
+
+    def close(self) -> None:
+        """Retire, and let go of the file."""
+        self.retire()
+        self._store.close()
 
     async def _take_turns(self) -> None:
         try:

@@ -245,7 +245,8 @@ class WalletHost:
             is_old = actor.last_used_ms < oldest_ms
             if (is_old or excess > 0) and actor.is_idle and actor.state.runtime is None and not _owes(actor.state):
                 del self._actors[address]
-                actor.close()
+                actor.retire()
+                self._executor.submit(actor.store.close)  # closing writes the log back: not on the loop
                 excess -= 1
         self._rest()
 
@@ -257,7 +258,7 @@ class WalletHost:
             opened.sort(key=lambda actor: actor.last_used_ms)
             for actor in opened[:excess]:
                 if actor.is_idle:
-                    actor.store.rest()
+                    self._executor.submit(actor.store.rest)  # a commit that comes meanwhile waits, and opens it again
 
     # Time
 
