@@ -97,3 +97,29 @@ async def test_what_a_destroyed_wallet_left_behind_is_deleted_even_while_it_slee
     assert kept is not None
     assert view.state.snapshot_digest is None
     assert not node._snapshots
+
+
+async def test_more_wallets_than_open_files_lose_nothing(tmp_path: Path) -> None:
+    async def no_loss(payment_id: str, payer: str, usat: int) -> None:
+        await asyncio.sleep(0)
+
+    settings = HostSettings(tmp_path, open_files_max=2)
+    host = WalletHost(
+        settings, SimulatedNode(boottime_ms), SystemClock(), lambda: f"rt_{secrets.token_hex(8)}", no_loss
+    )
+    await host.start()
+    names = [f"STMANY{n}" for n in range(24)]
+    for name in names:
+        await host.ask(name, c.Prepare("create", Plan("nano"), 10**15))  # too dear to start: money alone
+    for turn in range(6):
+        host._rest()  # as every few seconds; here while the next turns are already asked for
+        await asyncio.gather(*(host.ask(name, c.Deposit(f"pay_{turn}", "SPpayer", 7, "tx", "sBTC")) for name in names))
+    async with asyncio.timeout(20):
+        while sum(actor.store.is_open for actor in host._actors.values()) > 2:
+            host._rest()
+            await asyncio.sleep(0.01)
+    views = [await host.ask(name, c.Deposit("pay_0", "SPpayer", 7, "tx", "sBTC")) for name in names]
+
+    assert {view.state.accounts.bucket for view in views} == {42}
+    assert all(view.is_duplicate for view in views)
+    await host.close()
