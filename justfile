@@ -15,7 +15,7 @@ up *options:
     @satbox up "$@"
 
 # the whole test suite
-test *options:
+test *options: node-packages
     pytest "$@"
 
 # style and import directions
@@ -33,11 +33,15 @@ bench *options:
     @python -m bench "$@"
 
 # the long tests
-nightly *options:
+nightly *options: node-packages
     pytest -m nightly "$@"
 
 # all that CI runs
 check: lint types test
+
+# the unmodified Node clients and codecs that tests compare with
+node-packages:
+    @tests/node/install
 
 # renew requirements.lock from pyproject.toml
 lock:
