@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sandboxes.node.command_stream import CommandSpec, Exit, Output
 from sandboxes.node.service import Live, SandboxService
-from sandboxes.node.supervisor_client import CommandSpec, Exit, Output
 from sandboxes.protocol import BadRequest
 from sandboxes.wire import check_environment
 

@@ -10,8 +10,8 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from sandboxes.node.connection import Connection, ProtocolBroken, fields, refusal
 from sandboxes.node.service import SandboxService
-from sandboxes.node.supervisor_client import Connection, ProtocolBroken, fields, refusal
 from sandboxes.protocol import BadRequest, NodeUnavailable
 from sandboxes.supervisor import frames
 from sandboxes.wire import load

@@ -14,6 +14,7 @@ import structlog
 from sandboxes.node.boots import Boots
 from sandboxes.node.capacity import CapacityBook
 from sandboxes.node.cgroups import sweep
+from sandboxes.node.connection import ProtocolBroken
 from sandboxes.node.driver import DriverError, Place, Running
 from sandboxes.node.heartbeat import LastBeat
 from sandboxes.node.machine import Machine
@@ -21,7 +22,7 @@ from sandboxes.node.pool import WarmPool
 from sandboxes.node.proof import Proof
 from sandboxes.node.slots import Row
 from sandboxes.node.spawner_client import SpawnerGone
-from sandboxes.node.supervisor_client import ProtocolBroken, SupervisorClient
+from sandboxes.node.supervisor_client import SupervisorClient
 from sandboxes.node.workspaces import Workspaces
 from sandboxes.protocol import (
     Beat,

@@ -47,13 +47,14 @@ class Command:
         self.paused = False
         self.started_at = time.monotonic()
         self.deadline = self.started_at + request.timeout_ms / 1000 if request.timeout_ms else 0.0
-        self.pid, self.report_fd, out_fd, err_fd = self._spawn()
+        self.pid, self.report_fd, out_fd, err_fd = self._open_terminal() if request.terminal else self._spawn()
         self.streams = [
             Stream(out_fd, frames.STDOUT, request.limit_bytes),
             Stream(err_fd, frames.STDERR, request.limit_bytes),
         ]
         for stream in self.streams:
-            loop.watch(stream.fd, loop.READ, lambda _events, stream=stream: self._read(stream))  # type: ignore[misc]
+            if stream.fd >= 0:
+                loop.watch(stream.fd, loop.READ, lambda _events, stream=stream: self._read(stream))  # type: ignore[misc]
         loop.watch(connection.fileno(), loop.READ, self._on_connection)
         self.unsent += frames.pack(frames.STARTED, frames.pack_fields([("pid", str(self.pid).encode())]))
         if request.has_stdin:
@@ -73,6 +74,21 @@ class Command:
                 os.set_blocking(fd, False)
         return pid, report_r, out_r, err_r
 
+    def _open_terminal(self) -> tuple[int, int, int, int]:
+        """Both outputs and the input are one terminal; there is no second stream."""
+        from . import terminal  # few commands need one
+
+        assert self.request.terminal is not None
+        ours, theirs = terminal.open_pair(self.request.terminal)
+        report_r, report_w = os.pipe()
+        pid = start(self.request, self.tag, theirs, theirs, theirs, report_w, report_r)
+        os.close(theirs)
+        os.close(report_w)
+        self.stdin_fd = os.dup(ours)
+        for fd in (ours, report_r):
+            os.set_blocking(fd, False)
+        return pid, report_r, ours, -1
+
     # Output
 
     def _read(self, stream: Stream) -> bool:
@@ -81,6 +97,8 @@ class Command:
             data = os.read(stream.fd, READ_BYTES)
         except BlockingIOError:
             return False
+        except OSError:
+            data = b""  # a terminal nobody holds open any more
         if not data:
             self._close_stream(stream)
             return False
@@ -172,6 +190,10 @@ class Command:
         elif kind == frames.STDIN_END:
             self.stdin_ending = True
             self._feed_stdin()
+        elif kind == frames.RESIZE and self.request.terminal and self.stdin_fd >= 0:
+            from . import terminal
+
+            terminal.resize(self.stdin_fd, (int.from_bytes(payload[:2], "big"), int.from_bytes(payload[2:4], "big")))
         elif kind == frames.SIGNAL and payload and not self.reaped:
             os.killpg(self.pid, payload[0])
 
@@ -191,7 +213,15 @@ class Command:
             return
         self._listen()
         self.loop.forget(self.stdin_fd)
-        if self.stdin_ending:
+        if not self.stdin_ending:
+            return
+        if self.request.terminal:
+            from . import terminal
+
+            self.stdin_ending = False  # a terminal's end of input is a byte, and more may follow
+            self.stdin_buffer += terminal.END_OF_INPUT
+            self._feed_stdin()
+        else:
             self._close_stdin()
 
     def _close_stdin(self) -> None:

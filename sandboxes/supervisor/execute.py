@@ -31,6 +31,8 @@ class CommandRequest:
         self.timeout_ms = int(single.get("timeout_ms", b"0"))
         self.limit_bytes = int(single.get("limit_bytes", b"0"))
         self.has_stdin = single.get("stdin") == b"1"
+        rows, _, columns = single.get("terminal", b"").partition(b"x")
+        self.terminal = (int(rows), int(columns)) if rows else None
         if not self.arguments or len(self.arguments) > ARGUMENTS_MAX:
             raise RequestError("a command needs 1 to 2048 arguments")
 
@@ -46,7 +48,7 @@ def start(
     """
     _score(b"1000")  # inherited by the child: the kernel's first choice is the command, never the supervisor
     try:
-        if request.cwd != WORKSPACE:
+        if request.cwd != WORKSPACE or request.terminal:
             pid = os.fork()
             if pid == 0:
                 _become_command(request, tag, in_fd, out_fd, err_fd, report_fd)
@@ -94,6 +96,10 @@ def _become_command(request: CommandRequest, tag: int, in_fd: int, out_fd: int, 
         os.dup2(in_fd, 0)
         os.dup2(out_fd, 1)
         os.dup2(err_fd, 2)
+        if request.terminal:
+            from . import terminal
+
+            terminal.take(0)
         _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
         _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
         become_tenant(tag)

@@ -17,6 +17,7 @@ REQUEST = ord("Q")
 STDIN = ord("I")
 STDIN_END = ord("C")
 SIGNAL = ord("K")
+RESIZE = ord("W")
 # supervisor -> node
 STARTED = ord("S")
 STDOUT = ord("O")

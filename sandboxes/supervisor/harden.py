@@ -45,8 +45,13 @@ def harden(keep_fd: int) -> None:
     header = _LINUX_CAPABILITY_VERSION_3.to_bytes(4, "little") + bytes(4)
     low = _KEPT.to_bytes(4, "little")
     _libc_call("capset", header, low + low + bytes(4) + bytes(12))
-    _libc_call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
+    stay_undumpable()
     _check()
+
+
+def stay_undumpable() -> None:
+    """No process of the tenant's may look into this one's memory or /proc entry."""
+    _libc_call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _check() -> None:

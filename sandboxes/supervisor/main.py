@@ -114,11 +114,25 @@ class Pending:
                 supervisor.loop.children[command.pid] = command
             elif operation == b"terminate":
                 Termination(supervisor.loop, connection, int(dict(fields).get("timeout_ms", b"0")))
+            elif operation in (b"ports", b"connect", b"listen"):
+                self._serve_ports(operation, dict(fields))
             else:
                 worker = files.Worker(connection, fields, supervisor.next_tag())
                 supervisor.loop.children[worker.pid] = worker
-        except (RequestError, frames.FrameError, ValueError, OSError) as error:
+        except (RequestError, frames.FrameError, ValueError, KeyError, OverflowError, OSError) as error:
             refuse(connection, error)
+
+    def _serve_ports(self, operation: bytes, fields: dict[str, bytes]) -> None:
+        from . import ports  # not needed for a start
+
+        if operation == b"ports":
+            found = ",".join(str(port) for port in ports.listening())
+            reply(self.connection, frames.RESULT, [("ports", found.encode())])
+        elif operation == b"connect":
+            timeout_ms = int(fields["timeout_ms"])
+            ports.Connecting(self.supervisor.loop, self.connection, int(fields["port"]), timeout_ms)
+        else:
+            ports.pass_on(self.connection, ports.listen(int(fields["port"])))
 
 
 class Termination:

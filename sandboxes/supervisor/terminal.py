@@ -1,0 +1,40 @@
+"""Terminals: pairs whose inner side belongs to the tenant."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from .harden import stay_undumpable
+from .tenant import TENANT_ID
+
+ROWS_MAX = COLUMNS_MAX = 1000
+END_OF_INPUT = b"\x04"  # what a line discipline takes for the end
+_TIOCSCTTY, _TIOCSWINSZ = 0x540E, 0x5414
+
+
+def open_pair(size: tuple[int, int]) -> tuple[int, int]:
+    """A terminal of (rows, columns): our side and the tenant's.
+
+    devpts gives a terminal to whoever opens it, so it is opened under the tenant's effective id; real and saved id stay the
+    supervisor's, so the tenant can neither signal nor trace it meanwhile.
+    """
+    os.seteuid(TENANT_ID)
+    try:
+        ours, theirs = os.openpty()
+    finally:
+        os.seteuid(0)
+        stay_undumpable()  # the kernel reconsiders it at every change of ids
+    resize(ours, size)
+    return ours, theirs
+
+
+def resize(fd: int, size: tuple[int, int]) -> None:
+    """Tell the terminal its (rows, columns); what runs in its foreground hears of it."""
+    rows, columns = (min(max(1, value), ROWS_MAX) for value in size)
+    fcntl.ioctl(fd, _TIOCSWINSZ, rows.to_bytes(2, "little") + columns.to_bytes(2, "little") + bytes(4))
+
+
+def take(fd: int) -> None:
+    """In a session's first process: make the terminal the session's own."""
+    fcntl.ioctl(fd, _TIOCSCTTY, 0)
