@@ -105,6 +105,12 @@ def _reorganise(world: World, body: JsonObject) -> web.Response:
     return web.json_response({"height": world.chain.height, "txids": txids})
 
 
+def _forget_caches(world: World, body: JsonObject) -> web.Response:
+    world.relay.memory.forget_caches()
+    world.commit()
+    return web.json_response({"forgotten": True})
+
+
 def _drop(world: World, body: JsonObject) -> web.Response:
     txid, word = str(body.get("txid", "")).removeprefix("0x"), str(body.get("status", GARBAGE_COLLECTED))
     try:
@@ -115,19 +121,16 @@ def _drop(world: World, body: JsonObject) -> web.Response:
     return web.json_response({"txid": txid, "status": word})
 
 
+_ACTS = {"reorg": _reorganise, "drop": _drop, "forget_caches": _forget_caches}
+
+
 @routes.post("/faults")
 async def add_fault(request: web.Request) -> web.Response:
-    """Turns a switch on; `reorg`, `drop` and `forget_caches` happen at once instead."""
+    """Turns a switch on; an act (`reorg`, `drop`, `forget_caches`) happens at once instead."""
     body, world = await json_body(request), request.app[WORLD]
-    match body.get("kind"):
-        case "reorg":
-            return _reorganise(world, body)
-        case "drop":
-            return _drop(world, body)
-        case "forget_caches":
-            world.relay.memory.forget_caches()
-            world.commit()
-            return web.json_response({"forgotten": True})
+    act = _ACTS.get(str(body.get("kind")))
+    if act is not None:
+        return act(world, body)
     try:
         fault = world.faults.add(parse_fault(body))
     except ValueError as error:

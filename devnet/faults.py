@@ -13,8 +13,11 @@
 | relay_error | /settle answers `error_reason` (HTTP `status`), before the work or, with `after_work`, after it |
 | sponsor_twice | /settle sponsors the payment again in a second transaction that replaces the first; `mode` says which
   of the two txids it answers: first or second |
+
+Three more are no switches but happen once, when they are asked for (`ACTS`): reorg, drop, forget_caches.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import count
 
@@ -23,7 +26,7 @@ from devnet.records import ABORT_BY_POST_CONDITION, ABORT_BY_RESPONSE, JsonObjec
 FAULTS_MAX = 200
 SECONDS_MAX = 60.0
 ROUTES = ("stacks", "relay", "aibtc", "prices")
-_MODES = {
+MODES: dict[str, tuple[str, ...]] = {
     "down": ("503", "refuse", "hang"),
     "abort": (ABORT_BY_RESPONSE, ABORT_BY_POST_CONDITION),
     "sponsor_twice": ("first", "second"),
@@ -40,6 +43,29 @@ KINDS = (
     "relay_error",
     "sponsor_twice",
 )
+OF_REQUESTS = frozenset({"delay", "drop_reply", "down", "rate_limit"})
+"""Kinds that concern whichever service a request goes to."""
+ACTS = ("reorg", "drop", "forget_caches")
+
+
+def variants(routes: tuple[str, ...] = ROUTES) -> Iterator[JsonObject]:
+    """Every fault there is, in every mode, as it is asked for: what a table of faults is made of. Each acts without a count."""
+    for kind in KINDS:
+        for mode in MODES.get(kind, ("",)):
+            fault: JsonObject = {"kind": kind}
+            if mode:
+                fault["mode"] = mode
+            if kind in OF_REQUESTS:
+                yield from ({**fault, "routes": route} for route in routes)
+            elif kind == "relay_error":
+                yield from ({**fault, "after_work": after} for after in (False, True))
+            else:
+                yield fault
+    yield {"kind": "reorg", "blocks": 2, "vanish": False}
+    yield {"kind": "reorg", "blocks": 2, "vanish": True}
+    for act in ACTS:
+        if act != "reorg":
+            yield {"kind": act}
 
 
 @dataclass(slots=True)
@@ -68,7 +94,7 @@ class Fault:
             raise ValueError(f"seconds is at most {SECONDS_MAX}")
         if self.count is not None and not 1 <= self.count <= 1_000_000:
             raise ValueError("count is 1 or more")
-        modes = _MODES.get(self.kind, ("",))
+        modes = MODES.get(self.kind, ("",))
         self.mode = self.mode or modes[0]
         if self.mode not in modes:
             raise ValueError(f"mode of {self.kind} is one of {', '.join(modes)}")

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 RESPONSE_BYTES_MAX = 1_048_576
+TOO_MANY_REQUESTS = 429
 
 
 class Trouble(StrEnum):
@@ -31,15 +32,21 @@ class NoAnswer(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and a JSON body."""
+    """A status, a JSON body, and the seconds of a Retry-After header when there was one."""
 
     status: int
     body: Any
+    retry_after_seconds: int | None = None
 
     @property
     def fields(self) -> Mapping[str, Any]:
         """The body when it is an object, else nothing."""
         return self.body if isinstance(self.body, dict) else {}
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> int | None:
+    text = response.headers.get("Retry-After", "")
+    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) <= 6 else None
 
 
 async def _read_bounded(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
@@ -85,12 +92,16 @@ async def exchange(
             ) as response,
         ):
             text = await _read_bounded(response, limit_bytes)
-            status = response.status
+            status, retry_after_seconds = response.status, _retry_after(response)
     except TimeoutError as error:
         raise NoAnswer(Trouble.TIMEOUT, f"{method} took over {timeout_seconds} s") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise NoAnswer(Trouble.UNREACHABLE, f"{type(error).__name__}: {error}") from error
     try:
-        return Answer(status, json.loads(text))
+        return Answer(status, json.loads(text), retry_after_seconds)
     except (ValueError, RecursionError) as error:
+        if status == TOO_MANY_REQUESTS:
+            return Answer(
+                status, None, retry_after_seconds
+            )  # turned away by whatever stands in front, in its own words
         raise NoAnswer(Trouble.UNREADABLE, f"HTTP {status} without JSON") from error

@@ -1,8 +1,9 @@
 """The sponsor relay over HTTP, and the only place that knows its words (x402-sponsor-relay, protocols 1.4-1.6, 1.17).
 
     settle -> Accepted   a node took the transaction: in the mempool, not confirmed
-              Held       the relay keeps it for later (nonce gap or capacity) and may broadcast it without being asked
-              Refused    these bytes will not be broadcast; `retryable` says whether the same bytes may work later
+              Refused    terminal: these bytes will not be broadcast
+              Retryable  the same bytes may work later: turned away at the door, or held for a nonce gap or for capacity
+                         (then the relay may also broadcast them without being asked)
               Unknown    anything else: it may have been broadcast. Never a failure
 
 A reason we do not know is the relay's own trouble (tx-schemas: parse leniently), so its outcome is Unknown.
@@ -16,13 +17,15 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from relay_client.http import Answer, NoAnswer, exchange
+from relay_client.http import TOO_MANY_REQUESTS, Answer, NoAnswer, exchange
 from relay_client.models import PAYMENT_IDENTIFIER, X402_VERSION, canonical_hash
 from relay_client.states import REASON_CATEGORY, ReasonCategory, TerminalReason
 
 SETTLE_TIMEOUT_SECONDS = 60.0  # the relay's own broadcast takes up to 3 x 12 s and pauses
 READ_TIMEOUT_SECONDS = 8.0
-HELD_RETRY_SECONDS = 15
+HELD_RETRY_SECONDS = 15  # the relay's advice is 10 to 30
+BUSY_RETRY_SECONDS = 10
+RETRY_SECONDS_MAX = 600
 MAX_TIMEOUT_SECONDS = 300
 _TXID = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
 _R = TerminalReason
@@ -53,23 +56,15 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """Waiting in the relay's hand; ask again with the same bytes after `retry_after_seconds`."""
-
-    retry_after_seconds: int
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class Refused:
-    """Not broadcast. `may_be_ours`: the refusal can be the echo of our own earlier broadcast, so look at the chain."""
+    """Not broadcast, and never will be. `may_be_ours`: the refusal can be the echo of our own earlier broadcast, so look at
+    the chain.
+    """
 
     reason: str
     terminal: TerminalReason
     code: str
-    retryable: bool = False
     may_be_ours: bool = False
-    retry_after_seconds: int | None = None
 
     @property
     def category(self) -> ReasonCategory:
@@ -78,14 +73,24 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Retryable:
+    """Not now: ask again with the same bytes, not before `retry_after_seconds`."""
+
+    reason: str
+    retry_after_seconds: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
-    """Whether it was broadcast cannot be told. `reached`: the relay answered something."""
+    """Whether it was broadcast cannot be told. `reached`: the relay answered something, and maybe when to come again."""
 
     why: str
     reached: bool
+    retry_after_seconds: int | None = None
 
 
-SettleOutcome = Accepted | Held | Refused | Unknown
+SettleOutcome = Accepted | Refused | Retryable | Unknown
 
 
 class RelayPhase(StrEnum):
@@ -135,8 +140,6 @@ _REFUSALS: Mapping[str, _Meaning] = {
     "transaction_failed": _Meaning(_R.CHAIN_ABORT, "payment_failed", may_be_ours=True),
 }
 _HELD = "transaction_held"
-_BUSY_STATUSES = (429, 503)  # refused at the door: nothing was decoded, let alone broadcast
-_BUSY = _Meaning(_R.QUEUE_UNAVAILABLE, "payment_refused")
 _PHASES = {
     "broadcast": RelayPhase.PENDING,
     "pending": RelayPhase.PENDING,
@@ -187,8 +190,8 @@ def settle_body(order: SettleOrder) -> dict[str, Any]:
     }
 
 
-def _seconds(value: Any, default: int) -> int:
-    return min(max(value, 1), 600) if isinstance(value, int) and not isinstance(value, bool) else default
+def _seconds(value: Any) -> int | None:
+    return max(value, 1) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def normal_txid(value: Any) -> str | None:
@@ -211,14 +214,18 @@ def read_settlement(answer: Answer) -> SettleOutcome:
     if reason == _HELD:
         queue = fields.get("queue")
         help_text = queue.get("help") if isinstance(queue, dict) else None
-        return Held(HELD_RETRY_SECONDS, str(help_text or reason)[:200])
+        return Retryable(reason, HELD_RETRY_SECONDS, str(help_text or reason)[:200])
     meaning = _REFUSALS.get(reason)
     if meaning is not None and answer.status < 500:
         return Refused(reason, meaning.terminal, meaning.code, may_be_ours=meaning.may_be_ours)
-    if answer.status in _BUSY_STATUSES:
-        wait = _seconds(fields.get("retryAfter"), 10)
-        return Refused(reason or f"http_{answer.status}", _BUSY.terminal, _BUSY.code, True, False, wait)
-    return Unknown(reason or f"HTTP {answer.status}", reached=True)
+    told_seconds = answer.retry_after_seconds or _seconds(fields.get("retryAfter"))
+    if answer.status == TOO_MANY_REQUESTS:  # turned away at the door: nothing was decoded, let alone broadcast
+        return Retryable(reason or "http_429", min(told_seconds or BUSY_RETRY_SECONDS, RETRY_SECONDS_MAX))
+    return Unknown(
+        reason or f"HTTP {answer.status}",
+        reached=True,
+        retry_after_seconds=min(told_seconds or 0, RETRY_SECONDS_MAX) or None,
+    )
 
 
 def read_status(answer: Answer) -> RelayStatus:

@@ -5,6 +5,7 @@ Sightings that only repeat a known state are not kept: they go out when their la
 
 import functools
 import random
+from collections.abc import Callable
 
 import structlog
 
@@ -18,14 +19,23 @@ _log = structlog.get_logger(__name__)
 
 
 class Delivery:
-    """The way from the store to the sink."""
+    """The way from the store to the sink. `checkpoint` is told the steps a crash can fall on."""
 
-    def __init__(self, store: Store, sink: CreditSink, clock: Clock, policy: Policy, rng: random.Random) -> None:
+    def __init__(
+        self,
+        store: Store,
+        sink: CreditSink,
+        clock: Clock,
+        policy: Policy,
+        rng: random.Random,
+        checkpoint: Callable[[str], None],
+    ) -> None:
         self._store = store
         self._sink = sink
         self._clock = clock
         self._policy = policy
         self._rng = rng
+        self._checkpoint = checkpoint
         self._tries: dict[str, int] = {}
         self._sightings: dict[str, Observation] = {}
         self.schedule = Schedule(clock, self._deliver, concurrency=policy.delivery_concurrency, name="deliver")
@@ -60,8 +70,10 @@ class Delivery:
         delivered_any = letter is not None
         while letter is not None:
             await outbox.hand_over(self._sink, letter.message)
+            self._checkpoint("before_acknowledgement")
             now_ms = self._clock.now_ms()
             letter = await self._store.run(functools.partial(outbox.acknowledge, letter=letter, now_ms=now_ms))
+            self._checkpoint("after_acknowledgement")
         sighting = self._sightings.pop(lane, None)
         if sighting is not None and not delivered_any:
             await self._sink.observe(sighting)

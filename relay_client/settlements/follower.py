@@ -9,11 +9,11 @@ import sqlite3
 from collections.abc import Callable
 
 from relay_client.chain import Chain, ChainPhase, ChainTransaction, ChainUnavailable
-from relay_client.relay import Accepted, Held, Refused, Relay, RelayPhase, SettleOrder, SettleOutcome, Unknown
+from relay_client.relay import Accepted, Refused, Relay, RelayPhase, Retryable, SettleOrder, SettleOutcome, Unknown
 from relay_client.settlements import journal
 from relay_client.settlements.availability import Watchdog
 from relay_client.settlements.delivery import Delivery
-from relay_client.settlements.policy import Policy, backoff_ms
+from relay_client.settlements.policy import SECOND_MS, Policy, backoff_ms
 from relay_client.settlements.records import COMPLETE, SELF_PAID, Payment
 from relay_client.settlements.schedule import Clock
 from relay_client.settlements.store import Store
@@ -55,6 +55,7 @@ class Follower:
         self._looked_ms: dict[str, int] = {}
         self._told_ms: dict[str, int] = {}
         self._rebroadcast_ms: dict[str, int] = {}
+        self._not_before_ms: dict[str, int] = {}
 
     async def call_relay(self, payment: Payment) -> Payment:
         """Ask the relay for a broadcast and commit what came of it. The attempt is committed already."""
@@ -80,13 +81,13 @@ class Follower:
                         db, payment_id, txid, Observation.RELAY_ACCEPTED, self._policy, now_ms
                     ),
                 )
-            case Held(detail=detail):
-                return await self._write(payment_id, lambda db: journal.held(db, payment_id, detail, now_ms))
-            case Refused(reason=reason, retryable=True):
-                return await self._write(payment_id, lambda db: journal.held(db, payment_id, reason, now_ms))
+            case Retryable(reason, retry_after_seconds, detail):
+                self._come_again_after(payment_id, retry_after_seconds)
+                return await self._write(payment_id, lambda db: journal.held(db, payment_id, detail or reason, now_ms))
             case Refused():
                 return await self._refused(payment, outcome)
-            case Unknown(why, reached):
+            case Unknown(why, reached, retry_after_seconds):
+                self._come_again_after(payment_id, retry_after_seconds)
                 return await self._write(
                     payment_id, lambda db: journal.unknown(db, payment_id, why, now_ms, answered=reached)
                 )
@@ -145,6 +146,8 @@ class Follower:
             if age_ms > self._policy.unknown_give_up_ms:
                 return await self._give_up(payment, TerminalReason.BROADCAST_FAILURE, "payment_failed")
         payment_id, now_ms = payment.payment_id, self._clock.now_ms()
+        if now_ms < self._not_before_ms.get(payment_id, 0):
+            return payment  # the relay said when to come again; the chain is looked at meanwhile
         payment = await self._store.run(lambda db: journal.call_begins(db, payment_id, now_ms))
         relay_is_gone = self._watchdog.relay_is_gone
         if relay_is_gone and self._is_complete(payment) and payment.attempts > self._policy.direct_broadcast_attempts:
@@ -191,7 +194,7 @@ class Follower:
     async def _seen_pending(self, payment: Payment, txid: str) -> Payment:
         """Still in a mempool: wallets hear of it every few seconds, since it is what their grace lives on."""
         payment_id, now_ms = payment.payment_id, self._clock.now_ms()
-        if payment.state is PaymentState.MEMPOOL and txid == payment.txid:
+        if payment.state is PaymentState.MEMPOOL and (txid == payment.txid or payment.txid_is_local):
             if now_ms - self._told_ms.get(payment_id, payment.seen_at_ms) < self._policy.refresh_ms:
                 return payment
             self._told_ms[payment_id] = now_ms
@@ -301,8 +304,20 @@ class Follower:
         return payment
 
     def _forget(self, payment_id: str) -> None:
-        for memory in (self._tries, self._looked_ms, self._told_ms, self._rebroadcast_ms):
+        for memory in (
+            self._tries,
+            self._looked_ms,
+            self._told_ms,
+            self._rebroadcast_ms,
+            self._not_before_ms,
+        ):
             memory.pop(payment_id, None)
+
+    def _come_again_after(self, payment_id: str, seconds: int | None) -> None:
+        """The relay says when: not earlier, and up to a quarter later, so that those it put off do not all come at once."""
+        if seconds is not None:
+            pause_ms = seconds * SECOND_MS * (1 + 0.25 * self._rng.random())
+            self._not_before_ms[payment_id] = self._clock.now_ms() + int(pause_ms)
 
     @staticmethod
     def _is_complete(payment: Payment) -> bool:

@@ -56,7 +56,7 @@ class Settlements:
         self._preflight = preflight
         rng = rng or random.Random()  # noqa: S311 - jitter
         self._checkpoint = checkpoint
-        self._delivery = Delivery(store, sink, clock, self._policy, rng)
+        self._delivery = Delivery(store, sink, clock, self._policy, rng, checkpoint)
         self._watchdog = Watchdog(store, relay, chain, clock, self._delivery)
         self._follower = Follower(
             store,

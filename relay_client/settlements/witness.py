@@ -4,7 +4,7 @@ import functools
 from dataclasses import dataclass
 
 from relay_client.chain import CallView, Chain, ChainPhase, ChainTransaction, ChainUnavailable
-from relay_client.settlements.records import WAITS_FOR_SPONSOR, Payment
+from relay_client.settlements.records import SELF_PAID, Payment
 from stacks import ContractCall, TokenTransfer, decode_transaction
 from stacks.clarity import serialize
 
@@ -50,11 +50,12 @@ def _asked_for(transaction: bytes) -> CallView:
 def _is_ours(payment: Payment, tx: ChainTransaction) -> bool:
     """Whether `tx` is this payment under a txid we were not told: the same origin, nonce and payload, sponsored.
 
-    A self-paid payment has one txid. The origin signs its nonce once for us; sponsors only add their half.
+    A self-paid payment has one txid. The origin signs its nonce once for us; sponsors only add their half, and anybody may
+    sponsor what an origin has signed, whether or not a sponsor had signed it when it was presented.
     """
     if tx.sender != payment.origin or tx.nonce != payment.nonce:
         return False
-    if payment.sponsored != WAITS_FOR_SPONSOR:
+    if payment.sponsored == SELF_PAID or tx.txid == payment.txid:
         return tx.txid == payment.txid
     return tx.sponsored and tx.call == _asked_for(payment.transaction_bytes)
 

@@ -1,10 +1,9 @@
 from collections.abc import AsyncIterator
 
-import aiohttp
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 from payment_builders import OTHER, PAYER
-from settlement_bench import Bench, Clock
+from settlement_bench import Bench, Clock, Wire
 
 from devnet.app import create_app
 from devnet.settings import DevnetSettings
@@ -13,12 +12,12 @@ from devnet.settings import DevnetSettings
 @pytest_asyncio.fixture
 async def bench(tmp_path) -> AsyncIterator[Bench]:
     """Settlements over a devnet without automatic blocks; two payers have funds."""
-    clock = Clock()
+    clock, wire = Clock(), Wire()
     async with (
         TestClient(TestServer(create_app(DevnetSettings(block_seconds=0), clock))) as twin,
-        aiohttp.ClientSession() as session,
+        wire.session,
     ):
-        here = Bench(twin, session, clock, tmp_path / "settlements.sqlite")
+        here = Bench(twin, wire, clock, tmp_path / "settlements.sqlite")
         for key in (PAYER, OTHER):
             await here.fund(key)
         yield here

@@ -1,6 +1,7 @@
 """Settlements over the real devnet through real HTTP clients, on one clock that tests move, with crashes at will."""
 
 import asyncio
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,8 +11,9 @@ import aiohttp
 from aiohttp.test_utils import TestClient
 from payment_builders import NETWORK, PAY_TO, PAYER, verified
 
+from devnet.world import WORLD
 from relay_client.chain import StacksApi
-from relay_client.relay import RelayClient
+from relay_client.relay import Relay, RelayClient, RelayStatus, SettleOrder, SettleOutcome
 from relay_client.settlements import PaymentReport, Policy, Presentation, Settlements, Store
 from relay_client.sink import Credit, Observation, Outage, Reversal
 from stacks import PrivateKey, Transaction
@@ -21,6 +23,51 @@ WALLET = "ST2CY5V39NHDPWSXMW9QDT3HC3GD6Q6XX4CFRK9AG"
 
 class Crash(BaseException):
     """The process dies here: nothing after this line happens."""
+
+
+class Wire:
+    """A session that tells when a request's body goes out, and keeps what `/settle` was sent."""
+
+    def __init__(self) -> None:
+        self.settle_bodies: list[dict] = []
+        self._sent = asyncio.Event()
+        trace = aiohttp.TraceConfig()
+        trace.on_request_chunk_sent.append(self._note)
+        self.session = aiohttp.ClientSession(trace_configs=[trace])
+
+    async def _note(self, _session: object, _context: object, sent: aiohttp.TraceRequestChunkSentParams) -> None:
+        if sent.url.path.endswith("/settle"):
+            self.settle_bodies.append(json.loads(sent.chunk))
+            self._sent.set()
+
+    async def settle_sent(self) -> None:
+        """Until a body has gone out to `/settle`; it is written in the step of the loop that notes it."""
+        await self._sent.wait()
+        self._sent.clear()
+
+
+class Interrupted:
+    """The real relay client, with a moment while its call is out."""
+
+    def __init__(self, relay: Relay, wire: Wire, checkpoint: Callable[[str], None]) -> None:
+        self._relay, self._wire, self._checkpoint = relay, wire, checkpoint
+
+    async def settle(self, order: SettleOrder) -> SettleOutcome:
+        call, sent = asyncio.create_task(self._relay.settle(order)), asyncio.create_task(self._wire.settle_sent())
+        try:
+            await asyncio.wait({call, sent}, return_when=asyncio.FIRST_COMPLETED)
+            self._checkpoint("during_call")
+            return await call
+        finally:
+            for task in (call, sent):
+                task.cancel()
+            await asyncio.gather(call, sent, return_exceptions=True)
+
+    async def settle_status(self, txid: str) -> RelayStatus:
+        return await self._relay.settle_status(txid)
+
+    async def health(self) -> bool:
+        return await self._relay.health()
 
 
 class Clock:
@@ -95,11 +142,14 @@ class Wallets:
 class Bench:
     """One settlements process that can be killed and started again."""
 
-    def __init__(self, twin: TestClient, session: aiohttp.ClientSession, clock: Clock, path: Path) -> None:
-        self.twin, self.session, self.clock, self.path = twin, session, clock, path
+    def __init__(self, twin: TestClient, wire: Wire, clock: Clock, path: Path) -> None:
+        self.twin, self.wire, self.clock, self.path = twin, wire, clock, path
+        self.session, self.settle_bodies = wire.session, wire.settle_bodies
+        self.world = twin.app[WORLD]
         self.wallets = Wallets()
         self.policy = Policy(present_wait_ms=60_000)
         self.crash_at: str | None = None
+        self.at_step: Callable[[str], None] = lambda _step: None
         self.settlements: Settlements
         self.store: Store
         self.start()
@@ -110,11 +160,12 @@ class Bench:
         relay = RelayClient(f"{url}relay", self.session, settle_timeout_seconds=0.5, read_timeout_seconds=0.5)
         self.chain = StacksApi(f"{url}stacks", self.session, read_timeout_seconds=0.5, broadcast_timeout_seconds=0.5)
         self.settlements = Settlements(
-            self.store, relay, self.chain, self.wallets, self.clock,
+            self.store, Interrupted(relay, self.wire, self._checkpoint), self.chain, self.wallets, self.clock,
             policy=self.policy, rng=random.Random(7), checkpoint=self._checkpoint,
         )  # fmt: skip
 
     def _checkpoint(self, step: str) -> None:
+        self.at_step(step)
         if step == self.crash_at:
             self.crash_at = None
             raise Crash(step)
@@ -182,4 +233,4 @@ def presentation(tx: Transaction, **changes: object) -> Presentation:
     return Presentation(payment=verified(tx), **fields)
 
 
-__all__ = ["PAYER", "PAY_TO", "WALLET", "Bench", "Clock", "Crash", "Wallets", "presentation"]
+__all__ = ["PAYER", "PAY_TO", "WALLET", "Bench", "Clock", "Crash", "Interrupted", "Wallets", "Wire", "presentation"]

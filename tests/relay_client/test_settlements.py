@@ -9,6 +9,7 @@ from payment_builders import OTHER, sbtc_payment, stx_payment
 from settlement_bench import Bench, presentation
 
 from operations.errors import SatboxError
+from stacks.signing import sign_sponsor
 
 
 async def credited_once(bench: Bench, payment_id: str, usat: int) -> None:
@@ -211,6 +212,28 @@ async def test_sponsored_twice_credits_once(bench, mode):
     await credited_once(bench, (await bench.confirmed(report.payment_id)).payment_id, 250_000_000)
     await bench.pass_time(60, mining=True)
     assert bench.wallets.credit_calls == 1
+
+
+async def test_a_payment_sponsored_by_somebody_else_than_presented_is_ours_all_the_same(bench):
+    """Anybody may sponsor what the origin signed: one is presented, the other gets into the block."""
+    signed = sbtc_payment(sponsored=True)
+    shown, sent = (sign_sponsor(signed, OTHER, fee=fee, nonce=0) for fee in (900, 901))
+    assert shown.txid() != sent.txid()
+    await bench.fault("hold_confirmations", count=20)
+    await bench.fault("down", routes="relay", mode="503", count=1)
+    report = await bench.present(shown)
+    await bench.broadcast(sent)
+    await bench.until(report.payment_id, lambda now: now.state == "mempool", mining=False)
+    await bench.pass_time(60)
+    seen = [one.seen_at_ms for one in bench.wallets.observations if one.payment_id == report.payment_id]
+    assert max(after - before for before, after in itertools.pairwise(seen[1:])) <= 15_000  # grace lives on these
+    report = await bench.confirmed(report.payment_id)
+    assert report.txid == sent.txid()
+    await credited_once(bench, report.payment_id, 250_000_000)
+    assert (await bench.present(sent)).payment_id == report.payment_id
+    await bench.pass_time(60, mining=True)
+    assert bench.wallets.credit_calls == 1
+    assert bench.wallets.reversals == {}
 
 
 async def test_a_fee_bump_presented_as_well_credits_once(bench):

@@ -7,13 +7,12 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 from kill_at_step import SystemClock
 from payment_builders import OTHER, PAYER, sbtc_payment
-from settlement_bench import Bench
+from settlement_bench import Bench, Wire
 
 from devnet.app import create_app
 from devnet.settings import DevnetSettings
@@ -24,11 +23,12 @@ HERE = Path(__file__).parent
 @pytest_asyncio.fixture
 async def live(tmp_path) -> AsyncIterator[Bench]:
     """Settlements over a devnet that makes five blocks a second."""
+    wire = Wire()
     async with (
         TestClient(TestServer(create_app(DevnetSettings(block_seconds=0.2)))) as twin,
-        aiohttp.ClientSession() as session,
+        wire.session,
     ):
-        here = Bench(twin, session, SystemClock(), tmp_path / "settlements.sqlite")
+        here = Bench(twin, wire, SystemClock(), tmp_path / "settlements.sqlite")
         for key in (PAYER, OTHER):
             await here.fund(key)
         yield here
