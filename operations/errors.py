@@ -98,7 +98,8 @@ ERRORS: Mapping[str, ErrorKind] = _kinds(
        "Set the sender argument to the paying address."),
     _E("payment_to_self", 422, "Payer and recipient are the same address.", "Pay from another address."),
     _E("payment_post_conditions_abort", 422, "The post-conditions would abort this transfer on chain.",
-       "In deny mode add a post-condition that covers the transfer, or pay in STX. (PyPI x402-stacks 2.0.1 cannot pay tokens.)"),
+       "In deny mode add a post-condition that covers the transfer, or ask for an offer in STX (?tokenType=STX). "
+       "PyPI x402-stacks 2.0.1 can pay in STX only."),
     _E("payment_fee_too_low", 422, "The fee is below 1 uSTX per byte, so no node would take it.", "Sign with a higher fee."),
     _E("payment_nonce_stale", 409, "The origin nonce is already used.", "Fetch the next nonce and sign again."),
     _E("payment_nonce_gap", 409, "The origin nonce is ahead of the account.", "Fetch the next nonce and sign again."),
