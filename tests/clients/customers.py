@@ -109,7 +109,9 @@ class Customer(Owner):
     async def deposits(self) -> list[m.PaymentStatus]:
         """The payments that the wallet was credited with."""
         ledger = await self.client.sandbox_ledger(limit=1000)
-        return [await self.client.payment_status(entry.reference) for entry in ledger.items if entry.kind == "deposit"]
+        return [
+            await self.client.payment_status(entry.reference or "") for entry in ledger.items if entry.kind == "deposit"
+        ]
 
     async def audit(self, *sats: int) -> None:
         """The money: one deposit for each of `sats` and no other, each with a transaction of its own that succeeded on
