@@ -124,13 +124,19 @@ def _drop(world: World, body: JsonObject) -> web.Response:
 _ACTS = {"reorg": _reorganise, "drop": _drop, "forget_caches": _forget_caches}
 
 
+def act(world: World, body: JsonObject) -> web.Response | None:
+    """Does what `kind` names at once; None when it is no act but a switch. Raises HTTPBadRequest for what cannot be done."""
+    work = _ACTS.get(str(body.get("kind")))
+    return None if work is None else work(world, body)
+
+
 @routes.post("/faults")
 async def add_fault(request: web.Request) -> web.Response:
     """Turns a switch on; an act (`reorg`, `drop`, `forget_caches`) happens at once instead."""
     body, world = await json_body(request), request.app[WORLD]
-    act = _ACTS.get(str(body.get("kind")))
-    if act is not None:
-        return act(world, body)
+    done = act(world, body)
+    if done is not None:
+        return done
     try:
         fault = world.faults.add(parse_fault(body))
     except ValueError as error:
