@@ -1,20 +1,23 @@
-"""A settlements process that kills itself at a step. Arguments: devnet url, store path, step, transaction hex."""
+"""A settlements process that kills itself at a step. Arguments: devnet url, store path, wallets path, step, transaction hex."""
 
 import asyncio
+import json
 import os
 import random
 import signal
+import sqlite3
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
-import aiohttp
 from payment_builders import verified
-from settlement_bench import WALLET, Wallets
+from settlement_bench import WALLET, Interrupted, Wallets, Wire
 
 from relay_client.chain import StacksApi
 from relay_client.relay import RelayClient
 from relay_client.settlements import Policy, Presentation, Settlements, Store
+from relay_client.sink import Credit, Reversal
 from stacks import decode_transaction
 
 
@@ -28,20 +31,58 @@ class SystemClock:
         return int(time.monotonic() * 1000)
 
 
-async def main(url: str, path: str, step: str, transaction: str) -> None:
+class FileWallets(Wallets):
+    """Wallets that outlive the process that told them, with UNIQUE(payment_id) as theirs have."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=20)
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS told (kind TEXT, payment_id TEXT, body TEXT, UNIQUE (kind, payment_id))"
+        )
+        for kind, payment_id, body in self._db.execute("SELECT kind, payment_id, body FROM told"):
+            if kind == "credit":
+                self.credits[payment_id] = Credit(**json.loads(body))
+            else:
+                self.reversals[payment_id] = Reversal(**json.loads(body))
+
+    async def credit(self, credit: Credit) -> None:
+        self._keep("credit", credit)
+        await super().credit(credit)
+
+    async def reverse(self, reversal: Reversal) -> None:
+        self._keep("reverse", reversal)
+        await super().reverse(reversal)
+
+    def _keep(self, kind: str, message: Credit | Reversal) -> None:
+        row = (kind, message.payment_id, json.dumps(asdict(message)))
+        self._db.execute("INSERT OR IGNORE INTO told VALUES (?, ?, ?)", row)
+
+    def close(self) -> None:
+        self._db.close()
+
+
+async def main(url: str, path: str, wallets: str, step: str, transaction: str) -> None:
+    credits_due = False
+
     def die(here: str) -> None:
-        if here == step:
+        nonlocal credits_due
+        credits_due = credits_due or here == "after_credit"
+        if here == step and (credits_due or "acknowledgement" not in step):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    async with aiohttp.ClientSession() as session:
+    wire = Wire()
+    async with wire.session:
+        relay = RelayClient(f"{url}relay", wire.session, settle_timeout_seconds=2)
         settlements = Settlements(
-            Store(Path(path)), RelayClient(f"{url}relay", session), StacksApi(f"{url}stacks", session), Wallets(),
-            SystemClock(), policy=Policy(), rng=random.Random(1), checkpoint=die,
+            Store(Path(path)), Interrupted(relay, wire, die), StacksApi(f"{url}stacks", wire.session),
+            FileWallets(Path(wallets)), SystemClock(), policy=Policy(), rng=random.Random(1), checkpoint=die,
         )  # fmt: skip
         running = asyncio.create_task(settlements.run())
         payment = verified(decode_transaction(bytes.fromhex(transaction)))
         report = await settlements.present(Presentation(payment, WALLET, "create", "body"))
-        await settlements.wait(report.payment_id, 20)
+        await settlements.wait(report.payment_id, 5)
+        await asyncio.sleep(1)
         running.cancel()
 
 
