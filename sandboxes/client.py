@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import aiohttp
 
+from sandboxes.process_client import ProcessClient
 from sandboxes.protocol import (
     BadRequest,
     Beat,
@@ -42,6 +43,12 @@ class NodeClient:
         self._socket_path = str(socket_path)
         self._control_seconds_max = control_seconds_max
         self._session: aiohttp.ClientSession | None = None
+        self.processes = ProcessClient(self)
+
+    @property
+    def ports_path(self) -> str:
+        """Where the node hands out connections to servers inside its sandboxes."""
+        return f"{self._socket_path}.ports"
 
     async def __aenter__(self) -> NodeClient:
         return self
@@ -63,7 +70,7 @@ class NodeClient:
             )
         return self._session
 
-    async def _call(self, method: str, path: str, *, seconds: float | None = None, **options: Any) -> bytes:
+    async def call(self, method: str, path: str, *, seconds: float | None = None, **options: Any) -> bytes:
         """One request with its whole answer. Raises the domain error of an error answer, NodeUnavailable otherwise."""
         limit = aiohttp.ClientTimeout(total=self._control_seconds_max if seconds is None else seconds)
         if isinstance(options.get("data"), bytes):
@@ -77,10 +84,28 @@ class NodeClient:
             raise _error(response.status, body)
         return body
 
+    async def lines(self, method: str, path: str, **options: Any) -> AsyncIterator[dict[str, Any]]:
+        """An answer of JSON lines as they come. Raises the domain error of an error answer, NodeUnavailable otherwise."""
+        try:
+            async with self._open().request(method, f"http://node{path}", **options) as response:
+                if response.status >= 400:
+                    raise _error(response.status, await response.read())
+                async for line in response.content:
+                    yield json.loads(line)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise NodeUnavailable(f"the stream broke: {type(error).__name__}", code="stream_broken") from error
+
+    async def websocket(self, path: str) -> aiohttp.ClientWebSocketResponse:
+        """Open a websocket. Raises the domain error of a refusal that has one, NodeUnavailable otherwise."""
+        try:
+            return await self._open().ws_connect(f"http://node{path}", max_msg_size=LINE_BYTES_MAX, compress=0)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise NodeUnavailable(f"no websocket to the node: {type(error).__name__}") from error
+
     async def _record(self, kind: type[_T], method: str, path: str, body: object = None) -> _T:
         data = None if body is None else dump(body)
         try:
-            return load(kind, await self._call(method, path, data=data))
+            return load(kind, await self.call(method, path, data=data))
         except BadRequest as error:
             if isinstance(error.__cause__, ValueError):
                 raise NodeUnavailable("the node's answer can't be read") from error
@@ -96,7 +121,7 @@ class NodeClient:
 
     async def forget(self, address: str) -> None:
         """See `SandboxNode.forget`."""
-        await self._call("DELETE", f"/v1/snapshots/{quote(address, safe='')}")
+        await self.call("DELETE", f"/v1/snapshots/{quote(address, safe='')}")
 
     async def beat(self) -> Beat:
         """See `SandboxNode.beat`."""
@@ -117,11 +142,11 @@ class NodeClient:
 
     async def reserve(self, reservation: Reservation) -> None:
         """See `SandboxNode.reserve`."""
-        await self._call("POST", "/v1/reservations", data=dump(reservation))
+        await self.call("POST", "/v1/reservations", data=dump(reservation))
 
     async def release(self, address: str) -> None:
         """See `SandboxNode.release`."""
-        await self._call("DELETE", f"/v1/reservations/{quote(address, safe='')}")
+        await self.call("DELETE", f"/v1/reservations/{quote(address, safe='')}")
 
     async def runtimes(self) -> list[RuntimeInfo]:
         """See `SandboxNode.runtimes`."""
@@ -133,7 +158,7 @@ class NodeClient:
 
     async def doctor(self) -> dict[str, Any]:
         """What is enforced on that machine."""
-        return dict(json.loads(await self._call("GET", "/v1/doctor")))
+        return dict(json.loads(await self.call("GET", "/v1/doctor")))
 
     # Commands
 
@@ -160,7 +185,7 @@ class NodeClient:
         body = self._exec_body(command, stdin, timeout_seconds, options)
         path = f"/v1/runtimes/{quote(runtime_id, safe='')}/exec"
         return dict(
-            json.loads(await self._call("POST", path, data=json.dumps(body).encode(), seconds=timeout_seconds + 30))
+            json.loads(await self.call("POST", path, data=json.dumps(body).encode(), seconds=timeout_seconds + 30))
         )
 
     async def exec_stream(
@@ -174,20 +199,13 @@ class NodeClient:
     ) -> AsyncIterator[dict[str, Any]]:
         """Run a command and yield its events; returns normally only after `exit`. Raises NodeUnavailable otherwise."""
         body = self._exec_body(command, stdin, timeout_seconds, options)
-        url = f"http://node/v1/runtimes/{quote(runtime_id, safe='')}/exec?stream=1"
-        try:
-            async with self._open().post(url, data=io.BytesIO(json.dumps(body).encode())) as response:
-                if response.status >= 400:
-                    raise _error(response.status, await response.read())
-                async for line in response.content:
-                    event = json.loads(line)
-                    if event["event"] == "error":
-                        raise load_error(NodeUnavailable.status, event)
-                    yield event
-                    if event["event"] == "exit":
-                        return
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise NodeUnavailable(f"the stream broke: {type(error).__name__}", code="stream_broken") from error
+        path = f"/v1/runtimes/{quote(runtime_id, safe='')}/exec?stream=1"
+        async for event in self.lines("POST", path, data=io.BytesIO(json.dumps(body).encode())):
+            if event["event"] == "error":
+                raise load_error(NodeUnavailable.status, event)
+            yield event
+            if event["event"] == "exit":
+                return
         raise NodeUnavailable("the stream ended without an exit", code="stream_broken")
 
     # Files
@@ -198,7 +216,7 @@ class NodeClient:
 
     async def read_file(self, runtime_id: str, path: str) -> bytes:
         """A whole file."""
-        return await self._call("GET", self._files(runtime_id, path), seconds=3600)
+        return await self.call("GET", self._files(runtime_id, path), seconds=3600)
 
     async def stream_file(self, runtime_id: str, path: str, chunk_bytes: int = 1 << 18) -> AsyncIterator[bytes]:
         """A file in pieces; raises NodeUnavailable when it is cut short."""
@@ -216,32 +234,30 @@ class NodeClient:
     ) -> int:
         """Replace a file as a whole; bytes written."""
         target = self._files(runtime_id, path) + f"&mode={mode:o}"
-        answer = json.loads(await self._call("PUT", target, data=content, seconds=3600))
+        answer = json.loads(await self.call("PUT", target, data=content, seconds=3600))
         return int(answer["size_bytes"])
 
     async def delete_file(self, runtime_id: str, path: str, *, recursive: bool = False) -> None:
         """Delete a file or a folder."""
-        await self._call("DELETE", self._files(runtime_id, path) + f"&recursive={int(recursive)}")
+        await self.call("DELETE", self._files(runtime_id, path) + f"&recursive={int(recursive)}")
 
     async def list_files(self, runtime_id: str, path: str) -> dict[str, Any]:
         """`{entries: [{name, type, size_bytes, mode, mtime_ms, target?}], truncated}`."""
-        return dict(json.loads(await self._call("GET", self._files(runtime_id, path, "/list"))))
+        return dict(json.loads(await self.call("GET", self._files(runtime_id, path, "/list"))))
 
     async def stat_file(self, runtime_id: str, path: str) -> dict[str, Any]:
         """What a path is; a link is not followed."""
-        return dict(json.loads(await self._call("GET", self._files(runtime_id, path, "/stat"))))
+        return dict(json.loads(await self.call("GET", self._files(runtime_id, path, "/stat"))))
 
     async def make_folder(self, runtime_id: str, path: str, *, parents: bool = True) -> None:
         """Make a folder."""
         target = f"/v1/runtimes/{quote(runtime_id, safe='')}/files/mkdir"
-        await self._call("POST", target, data=json.dumps({"path": path, "parents": parents}).encode())
+        await self.call("POST", target, data=json.dumps({"path": path, "parents": parents}).encode())
 
     async def move_file(self, runtime_id: str, source: str, target: str, *, overwrite: bool = False) -> None:
         """Move or rename inside the sandbox."""
         body = {"source": source, "target": target, "overwrite": overwrite}
-        await self._call(
-            "POST", f"/v1/runtimes/{quote(runtime_id, safe='')}/files/move", data=json.dumps(body).encode()
-        )
+        await self.call("POST", f"/v1/runtimes/{quote(runtime_id, safe='')}/files/move", data=json.dumps(body).encode())
 
 
 def _error(status: int, body: bytes) -> Exception:

@@ -24,6 +24,7 @@ from sandboxes.node.cgroups import open_cgroups, sweep
 from sandboxes.node.doctor import Doctor, RequirementMissing
 from sandboxes.node.driver import DriverError
 from sandboxes.node.machine import Machine
+from sandboxes.node.port_server import PortServer, ports_path
 from sandboxes.node.seccomp import SeccompUnavailable, compile_filter
 from sandboxes.node.server import build_app
 from sandboxes.node.service import SandboxService
@@ -81,6 +82,7 @@ async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
     await service.open()
     runner = web.AppRunner(build_app(service, doctor), handle_signals=False, handler_cancellation=True, access_log=None)
     await runner.setup()
+    port_server = PortServer(service, socket_path)
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
@@ -90,6 +92,7 @@ async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
         await web.UnixSite(runner, str(socket_path)).start()
     finally:
         os.umask(umask)
+    port_server.open()
     ready = {"ready": True, "node_id": settings.node_id, "boot_id": service.boot_id, "socket": str(socket_path)}
     print(json.dumps({**ready, "swept_groups": len(swept), **doctor.report()}), flush=True)  # noqa: T201 - the contract
     waits = [asyncio.ensure_future(ending.wait()), asyncio.ensure_future(driver.broken())]
@@ -98,6 +101,7 @@ async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
         wait.cancel()
     if not ending.is_set():
         log.error("node.driver_broken")
+    await port_server.close()
     await service.close()
     await runner.cleanup()
     _remove(socket_path)
@@ -126,7 +130,7 @@ def main() -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     os.umask(0o022)
     try:
-        if len(os.fsencode(arguments.socket)) > _UNIX_PATH_BYTES_MAX:
+        if len(os.fsencode(ports_path(arguments.socket))) > _UNIX_PATH_BYTES_MAX:
             raise RequirementMissing(f"the socket path is longer than {_UNIX_PATH_BYTES_MAX} bytes")
         settings = NodeSettings.model_validate_json(arguments.settings_json)
         asyncio.run(run(arguments.socket, arguments.state, settings))

@@ -98,6 +98,10 @@ class CommandStream:
         """Tell its terminal the size; nothing happens without one."""
         self._connection.send(frames.RESIZE, rows.to_bytes(2, "big") + columns.to_bytes(2, "big"))
 
+    def kill(self) -> None:
+        """SIGKILL the command and all it started; its end is still reported."""
+        self._connection.send(frames.KILL)
+
     def close(self) -> None:
         """Hang up; what still runs of it is killed."""
         self._connection.close()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from sandboxes.node.command_stream import CommandSpec, Exit, Output
-from sandboxes.node.service import Live, SandboxService
+from sandboxes.node.live import Live
+from sandboxes.node.service import SandboxService
 from sandboxes.protocol import BadRequest
 from sandboxes.wire import check_environment
 
@@ -65,29 +67,38 @@ def command_spec(request: ExecRequest, live: Live, service: SandboxService) -> C
     )
 
 
+def in_background(
+    spec: CommandSpec, timeout_seconds: float, output_bytes_max: int, terminal: tuple[int, int] | None
+) -> CommandSpec:
+    """The same command without a caller who waits: input stays open, output is kept by the node in a window."""
+    return replace(
+        spec, interactive=True, terminal=terminal, timeout_seconds=timeout_seconds, limit_bytes=output_bytes_max
+    )
+
+
 async def events(service: SandboxService, live: Live, spec: CommandSpec) -> AsyncIterator[dict[str, Any]]:
     """The command as events: `started`, `stdout` and `stderr`, and last, and only then a success, `exit`."""
-    oom_before = service.oom_kills(live)
+    oom_before = live.oom_kills()
     yield {"event": "started"}
     with service.distrusting(live):
         async for item in live.supervisor.execute(spec):
             if isinstance(item, Output):
                 yield {"event": item.stream, **text_or_base64("data", item.data)}
             else:
-                yield {"event": "exit", **outcome(item, service.oom_kills(live) > oom_before)}
+                yield {"event": "exit", **outcome(item, live.oom_kills() > oom_before)}
 
 
 async def collect(service: SandboxService, live: Live, spec: CommandSpec) -> dict[str, Any]:
     """The command's whole result."""
     output = {"stdout": bytearray(), "stderr": bytearray()}
-    oom_before = service.oom_kills(live)
+    oom_before = live.oom_kills()
     result: dict[str, Any] = {}
     with service.distrusting(live):
         async for item in live.supervisor.execute(spec):
             if isinstance(item, Output):
                 output[item.stream] += item.data
             else:
-                result = outcome(item, service.oom_kills(live) > oom_before)
+                result = outcome(item, live.oom_kills() > oom_before)
     for name, data in output.items():
         result.update(text_or_base64(name, bytes(data)))
     return result

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from sandboxes.node import commands, files
+from sandboxes.node import background, commands, files
 from sandboxes.node.doctor import Doctor
 from sandboxes.node.driver import DriverError
-from sandboxes.node.service import Live, SandboxService
+from sandboxes.node.live import Live
+from sandboxes.node.service import SandboxService
 from sandboxes.node.spawner_client import SpawnerGone
 from sandboxes.protocol import (
     BadRequest,
@@ -197,4 +198,5 @@ def build_app(service: SandboxService, checks: Doctor) -> web.Application:
         ]
     )
     files.bind(app, service)
+    background.bind(app, service)
     return app

@@ -17,6 +17,7 @@ from sandboxes.node.cgroups import sweep
 from sandboxes.node.connection import ProtocolBroken
 from sandboxes.node.driver import DriverError, Place, Running
 from sandboxes.node.heartbeat import LastBeat
+from sandboxes.node.live import Live
 from sandboxes.node.machine import Machine
 from sandboxes.node.pool import WarmPool
 from sandboxes.node.proof import Proof
@@ -41,22 +42,6 @@ from sandboxes.protocol import (
 
 TERMINATE_SECONDS = 0.5
 PRE_STOP_HOOK = "/workspace/.satbox/pre-stop"
-
-
-class Live:
-    """A runtime whose process tree exists in this node process."""
-
-    def __init__(
-        self, row: Row, running: Running, supervisor: SupervisorClient, environment: dict[str, str], shell: str
-    ) -> None:
-        self.row = row
-        self.running = running
-        self.supervisor = supervisor
-        self.environment = environment
-        self.shell = shell
-        self.stopping = False
-        self.broken = False
-        self.commands = 0
 
 
 class SandboxService:
@@ -253,7 +238,8 @@ class SandboxService:
                 raise
         definition = self._machine.images[row.image].definition
         environment = {**definition.environment, **request.environment}
-        live = Live(row, running, SupervisorClient(running.control), environment, definition.shell or "/bin/sh")
+        supervisor, shell = SupervisorClient(running.control), definition.shell or "/bin/sh"
+        live = Live(row, running, supervisor, environment, shell, self._machine, self.distrusting, self._clock_ms)
         self._live[row.runtime_id] = live
         running.exited.add_done_callback(lambda _future: self._spawn(self._on_exit(live)))
         return self._runtime(row)
@@ -294,6 +280,7 @@ class SandboxService:
                 reason = "oom_killed"
             live.stopping = True
             self._live.pop(live.row.runtime_id, None)
+            await live.processes.close()
             live.supervisor.close()
             row = await self._record_loss(live.row, at_ms, reason)
             self._proof.lost(_loss(row))
@@ -371,6 +358,7 @@ class SandboxService:
     async def _end(self, live: Live) -> None:
         """Kill the tree and wait until the host sees nothing of it."""
         live.stopping = True
+        await live.processes.close()
         live.supervisor.close()
         await self._driver.kill(live.running)
         await self._machine.clear_group(live.row.slot)
@@ -414,10 +402,6 @@ class SandboxService:
                 live.broken = True
                 self._spawn(self._driver.kill(live.running))  # `_on_exit` does the rest
             raise
-
-    def oom_kills(self, live: Live) -> int:
-        """How often the host's cgroup has killed for memory in this runtime's slot."""
-        return self._machine.oom_kills(live.row.slot)
 
 
 def _loss(row: Row) -> RuntimeLost:

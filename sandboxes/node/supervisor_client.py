@@ -7,7 +7,8 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 
 from sandboxes.node.command_stream import CommandSpec, CommandStream, Exit, Output
-from sandboxes.node.connection import Connection, integer
+from sandboxes.node.connection import Connection, ProtocolBroken, integer
+from sandboxes.node.passed_sockets import request_socket
 from sandboxes.protocol import NodeUnavailable, RuntimeGone
 from sandboxes.supervisor import frames
 
@@ -83,6 +84,33 @@ class SupervisorClient:
                 feeding.cancel()
                 await asyncio.gather(feeding, return_exceptions=True)
             stream.close()
+
+    async def listening_ports(self) -> list[int]:
+        """TCP ports somebody listens on inside."""
+        connection = await self.request([("op", b"ports")])
+        try:
+            async with asyncio.timeout(_GRACE_SECONDS):
+                text = (await connection.expect(frames.RESULT)).get("ports", b"")
+        except TimeoutError as error:
+            raise NodeUnavailable("the supervisor did not answer in time", code="stream_broken") from error
+        finally:
+            connection.close()
+        try:
+            return [number for number in map(int, text.split(b",") if text else []) if 0 < number < 65_536]
+        except ValueError as error:
+            raise ProtocolBroken() from error
+
+    async def connect(self, port: int, seconds: float) -> socket.socket:
+        """A socket connected to a server inside. Raises GuestRefused (`port_closed`)."""
+        content: frames.Fields = [
+            ("op", b"connect"), ("port", str(port).encode()), ("timeout_ms", str(int(seconds * 1000)).encode()),
+        ]  # fmt: skip
+        return await request_socket(self._control, content, listening=False, seconds=seconds)
+
+    async def listen(self, port: int) -> socket.socket:
+        """A socket listening inside, on loopback."""
+        content: frames.Fields = [("op", b"listen"), ("port", str(port).encode())]
+        return await request_socket(self._control, content, listening=True, seconds=_GRACE_SECONDS)
 
     async def run_hook(self, path: str, environment: Mapping[str, str], seconds: float) -> None:
         """Run a tenant's hook if it is there and executable; its output is dropped."""

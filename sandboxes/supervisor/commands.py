@@ -194,8 +194,10 @@ class Command:
             from . import terminal
 
             terminal.resize(self.stdin_fd, (int.from_bytes(payload[:2], "big"), int.from_bytes(payload[2:4], "big")))
+        elif kind == frames.KILL:
+            self.kill()
         elif kind == frames.SIGNAL and payload and not self.reaped:
-            os.killpg(self.pid, payload[0])
+            self._signal(payload[0])
 
     def _feed_stdin(self) -> None:
         if self.stdin_fd < 0:
@@ -243,11 +245,17 @@ class Command:
     def kill(self) -> None:
         """SIGKILL the command and all it started."""
         if not self.reaped:
-            try:
-                os.killpg(self.pid, SIGKILL)
-            except ProcessLookupError:
-                os.kill(self.pid, SIGKILL)
+            self._signal(SIGKILL)
         kill_tagged(self.tag)
+
+    def _signal(self, number: int) -> None:
+        """Signal its group, or itself while it has no group of its own yet."""
+        for send in (os.killpg, os.kill):
+            try:
+                send(self.pid, number)
+            except OSError:
+                continue
+            return
 
     def on_exit(self, status: int, usage: resource.struct_rusage) -> None:
         """The main process was reaped: pass on what its pipes still hold, then report."""

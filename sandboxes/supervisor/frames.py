@@ -18,6 +18,7 @@ STDIN = ord("I")
 STDIN_END = ord("C")
 SIGNAL = ord("K")
 RESIZE = ord("W")
+KILL = ord("T")
 # supervisor -> node
 STARTED = ord("S")
 STDOUT = ord("O")
