@@ -18,6 +18,11 @@ _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_!?+<>=/*-]{0,127}|[-+=/*]|[<>]=?")
 _ASCII = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\n\x0c\r")
 
 
+def is_clarity_name(text: str) -> bool:
+    """Whether `text` can name a tuple key, a function or a token class (ClarityName of stacks-core, 128 characters)."""
+    return _NAME.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Int:
     """A signed 128-bit integer."""
@@ -129,7 +134,7 @@ class Tuple:
         if len(set(names)) != len(names):
             raise ClarityError("a tuple key appears twice")
         for name in names:
-            if _NAME.fullmatch(name) is None:
+            if not is_clarity_name(name):
                 raise ClarityError(f"{name[:60]!r} is no Clarity name")
 
     @classmethod

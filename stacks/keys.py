@@ -22,7 +22,7 @@ from stacks.network import Network
 
 SIGNATURE_BYTES = 65
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-_HALF_ORDER = _ORDER // 2
+HALF_ORDER = _ORDER // 2
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]*)")
 
 
@@ -123,7 +123,7 @@ def _recover(digest: bytes, rs: bytes, recovery: int) -> PublicKey:
         raise ValueError("a digest has 32 bytes")
     if not 0 <= recovery <= 3:
         raise MalformedSignature(f"recovery byte {recovery} is not 0 to 3")
-    if int.from_bytes(rs[32:], "big") > _HALF_ORDER:
+    if int.from_bytes(rs[32:], "big") > HALF_ORDER:
         raise HighSSignature("s is in the upper half of the curve order")
     try:
         point = coincurve.PublicKey.from_signature_and_message(rs + bytes([recovery]), digest, hasher=None)

@@ -12,11 +12,10 @@ from stacks.clarity import (
     serialize,
 )
 from stacks.errors import ClarityError, DecodeError, UnsupportedPayload
-from stacks.postconditions import contract_bytes, name_bytes, read_contract, read_name
+from stacks.postconditions import contract_bytes, name_bytes, read_clarity_name, read_contract
 from stacks.wire import Reader
 
 MEMO_BYTES = 34
-FUNCTION_NAME_CHARS_MAX = 128
 ARGUMENTS_MAX = 256
 
 
@@ -66,7 +65,11 @@ def padded_memo(memo: str | bytes) -> bytes:
 
 def read_payload(reader: Reader) -> Payload:
     """The next payload; raises DecodeError, or UnsupportedPayload for kinds that are no payment."""
-    kind = reader.uint(1)
+    return read_payload_body(reader, reader.uint(1))
+
+
+def read_payload_body(reader: Reader, kind: int) -> Payload:
+    """What follows a payload's kind byte; raises as `read_payload`."""
     try:
         if kind == 0x00:
             value = read_value(reader)
@@ -75,7 +78,7 @@ def read_payload(reader: Reader) -> Payload:
             return TokenTransfer(value.principal, reader.uint(8), reader.take(MEMO_BYTES))
         if kind == 0x02:
             contract = read_contract(reader)
-            function = read_name(reader, FUNCTION_NAME_CHARS_MAX)
+            function = read_clarity_name(reader)
             count = reader.count(4, ARGUMENTS_MAX)
             return ContractCall(contract, function, tuple(read_value(reader) for _ in range(count)))
     except ClarityError as error:

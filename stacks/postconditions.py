@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from stacks.c32 import Address, Principal
-from stacks.clarity import ClarityValue, read_value, serialize
+from stacks.clarity import ClarityValue, is_clarity_name, read_value, serialize
 from stacks.errors import AddressError, ClarityError, DecodeError
 from stacks.wire import Reader
 
 POST_CONDITIONS_MAX = 256
-ASSET_NAME_CHARS_MAX = 128
+CLARITY_NAME_CHARS_MAX = 128
 
 
 class PostConditionMode(IntEnum):
@@ -122,6 +122,14 @@ def read_name(reader: Reader, limit: int) -> str:
     return name
 
 
+def read_clarity_name(reader: Reader) -> str:
+    """The next name of a function or a token class; raises DecodeError."""
+    name = read_name(reader, CLARITY_NAME_CHARS_MAX)
+    if not is_clarity_name(name):
+        raise DecodeError(f"{name!r} is no Clarity name")
+    return name
+
+
 def read_contract(reader: Reader) -> Principal:
     """The next contract: address and name; raises DecodeError."""
     address = read_address(reader)
@@ -144,7 +152,8 @@ def contract_bytes(contract: Principal) -> bytes:
     return address_bytes(contract.address) + name_bytes(contract.contract_name)
 
 
-def _principal_bytes(principal: Principal | None) -> bytes:
+def principal_bytes(principal: Principal | None) -> bytes:
+    """A post-condition principal; None is the origin."""
     if principal is None:
         return b"\x01"
     if principal.contract_name is None:
@@ -152,7 +161,8 @@ def _principal_bytes(principal: Principal | None) -> bytes:
     return b"\x03" + contract_bytes(principal)
 
 
-def _read_principal(reader: Reader) -> Principal | None:
+def read_principal(reader: Reader) -> Principal | None:
+    """The next post-condition principal, None for the origin; raises DecodeError."""
     match reader.uint(1):
         case 0x01:
             return None
@@ -164,16 +174,19 @@ def _read_principal(reader: Reader) -> Principal | None:
             raise DecodeError(f"unknown post-condition principal {other}")
 
 
-def _asset_bytes(asset: Asset) -> bytes:
+def asset_bytes(asset: Asset) -> bytes:
+    """A token class: contract and name."""
     return contract_bytes(asset.contract) + name_bytes(asset.name)
 
 
-def _read_asset(reader: Reader) -> Asset:
+def read_asset(reader: Reader) -> Asset:
+    """The next token class; raises DecodeError."""
     contract = read_contract(reader)
-    return Asset(contract, read_name(reader, ASSET_NAME_CHARS_MAX))
+    return Asset(contract, read_clarity_name(reader))
 
 
-def _read_comparison(reader: Reader) -> Comparison:
+def read_comparison(reader: Reader) -> Comparison:
+    """The next comparison code; raises DecodeError."""
     code = reader.uint(1)
     if code not in tuple(Comparison):
         raise DecodeError(f"unknown comparison {code}")
@@ -182,19 +195,20 @@ def _read_comparison(reader: Reader) -> Comparison:
 
 def post_condition_bytes(condition: PostCondition) -> bytes:
     """The bytes of one post-condition."""
-    principal = _principal_bytes(condition.principal)
+    principal = principal_bytes(condition.principal)
     match condition:
         case StxPostCondition():
             return b"\x00" + principal + bytes([condition.comparison]) + condition.amount.to_bytes(8, "big")
         case FungiblePostCondition():
-            head = b"\x01" + principal + _asset_bytes(condition.asset)
+            head = b"\x01" + principal + asset_bytes(condition.asset)
             return head + bytes([condition.comparison]) + condition.amount.to_bytes(8, "big")
         case NonFungiblePostCondition():
-            head = b"\x02" + principal + _asset_bytes(condition.asset)
+            head = b"\x02" + principal + asset_bytes(condition.asset)
             return head + serialize(condition.value) + bytes([condition.ownership])
 
 
-def _read_value(reader: Reader) -> ClarityValue:
+def read_condition_value(reader: Reader) -> ClarityValue:
+    """The next Clarity value; raises DecodeError."""
     try:
         return read_value(reader)
     except ClarityError as error:
@@ -202,17 +216,21 @@ def _read_value(reader: Reader) -> ClarityValue:
 
 
 def read_post_condition(reader: Reader) -> PostCondition:
-    """The next post-condition; raises DecodeError."""
+    """The next post-condition of SIP-005; raises DecodeError."""
     kind = reader.uint(1)
-    principal = _read_principal(reader)
+    return read_condition_body(reader, kind, read_principal(reader))
+
+
+def read_condition_body(reader: Reader, kind: int, principal: Principal | None) -> PostCondition:
+    """What follows a post-condition's type byte and principal; raises DecodeError."""
     match kind:
         case 0x00:
-            return StxPostCondition(principal, _read_comparison(reader), reader.uint(8))
+            return StxPostCondition(principal, read_comparison(reader), reader.uint(8))
         case 0x01:
-            asset = _read_asset(reader)
-            return FungiblePostCondition(principal, asset, _read_comparison(reader), reader.uint(8))
+            asset = read_asset(reader)
+            return FungiblePostCondition(principal, asset, read_comparison(reader), reader.uint(8))
         case 0x02:
-            asset, value, code = _read_asset(reader), _read_value(reader), reader.uint(1)
+            asset, value, code = read_asset(reader), read_condition_value(reader), reader.uint(1)
             if code not in tuple(Ownership):
                 raise DecodeError(f"unknown ownership code {code}")
             return NonFungiblePostCondition(principal, asset, value, Ownership(code))

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from stacks.c32 import Address, Principal
 from stacks.clarity import Buffer, ClarityValue, NoneValue, Some, UInt, principal_value
 from stacks.errors import UnsupportedMultisig, WrongSigner
-from stacks.hashes import sha512_256
 from stacks.keys import PrivateKey, PublicKey, recover_vrs
 from stacks.network import Network
 from stacks.payloads import ContractCall, Payload, TokenTransfer, padded_memo
@@ -21,6 +20,7 @@ from stacks.postconditions import (
     PostCondition,
     PostConditionMode,
 )
+from stacks.sighash import ORIGIN_FLAG, SPONSOR_FLAG, cleared_hash, post_sign, pre_sign
 from stacks.spending import (
     EMPTY_SIGNATURE,
     SPONSOR_SENTINEL,
@@ -32,8 +32,6 @@ from stacks.spending import (
 )
 from stacks.tokens import Token
 from stacks.transaction import AnchorMode, Transaction
-
-_ORIGIN_FLAG, _SPONSOR_FLAG = b"\x04", b"\x05"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,30 +116,18 @@ def _single(condition: SpendingCondition) -> SingleSig:
     return condition
 
 
-def _cleared_hash(tx: Transaction) -> bytes:
-    origin = replace(_single(tx.origin), nonce=0, fee=0, signature=EMPTY_SIGNATURE)
-    sponsor = None if tx.sponsor is None else SPONSOR_SENTINEL
-    return sha512_256(replace(tx, origin=origin, sponsor=sponsor).serialize())
-
-
-def _pre_sign(before: bytes, flag: bytes, condition: SingleSig) -> bytes:
-    return sha512_256(before + flag + condition.fee.to_bytes(8, "big") + condition.nonce.to_bytes(8, "big"))
-
-
-def _post_sign(before: bytes, condition: SingleSig) -> bytes:
-    return sha512_256(before + bytes([condition.key_encoding]) + condition.signature)
-
-
 def origin_digest(tx: Transaction) -> bytes:
     """What the origin signs. The flag is the standard one even in a sponsored transaction."""
-    return _pre_sign(_cleared_hash(tx), _ORIGIN_FLAG, _single(tx.origin))
+    return pre_sign(cleared_hash(tx), ORIGIN_FLAG, _single(tx.origin))
 
 
 def sponsor_digest(tx: Transaction) -> bytes:
     """What the sponsor signs: covers the origin's signature and the sponsor's fee and nonce."""
     if tx.sponsor is None:
         raise WrongSigner("a standard transaction has no sponsor")
-    return _pre_sign(_post_sign(origin_digest(tx), _single(tx.origin)), _SPONSOR_FLAG, _single(tx.sponsor))
+    origin = _single(tx.origin)
+    signed = post_sign(origin_digest(tx), origin.key_encoding, origin.signature)
+    return pre_sign(signed, SPONSOR_FLAG, _single(tx.sponsor))
 
 
 def sign_origin(tx: Transaction, key: PrivateKey) -> Transaction:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from stacks.c32 import Address
-from stacks.errors import DecodeError
+from stacks.errors import DecodeError, KeyFormatError
 from stacks.hashes import hash160
 from stacks.keys import PublicKey
 from stacks.network import Network
@@ -87,10 +87,32 @@ class AuthField:
     kind: int
     data: bytes
 
+    def __post_init__(self) -> None:
+        if len(self.data) != (33 if self.is_public_key else 65):
+            raise DecodeError("a public key has 33 bytes here and a signature 65")
+        if self.is_public_key:
+            try:
+                PublicKey(self.data)
+            except KeyFormatError as error:  # stacks-core reads it as a point at once
+                raise DecodeError("a multi-signature field that is no public key") from error
+
+    @property
+    def is_public_key(self) -> bool:
+        """Whether it stands for a key that did not sign."""
+        return self.kind < 2
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether its key goes into the script in the 33-byte form."""
+        return self.kind % 2 == 0
+
 
 @dataclass(frozen=True, slots=True)
 class MultiSig:
-    """A multi-signature condition, decoded so that callers can refuse it by name; signatures are not checked."""
+    """A multi-signature condition (SIP-005; order-independent: SIP-027), decoded so that callers can refuse it by name.
+
+    `stacks.authorization` checks its signatures. It may be short of some: wallets pass it around while they sign.
+    """
 
     hash_mode: int
     signer: bytes
@@ -98,6 +120,20 @@ class MultiSig:
     fee: int
     fields: tuple[AuthField, ...]
     signatures_required: int
+
+    def __post_init__(self) -> None:
+        if self.is_segwit and not all(field.is_compressed for field in self.fields):
+            raise DecodeError("a segwit signer has compressed keys")
+
+    @property
+    def is_segwit(self) -> bool:
+        """Whether its script is a P2WSH one within P2SH."""
+        return self.hash_mode in (0x03, 0x07)
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether each signature covers the one before (SIP-005), so that order matters."""
+        return self.hash_mode in (0x01, 0x03)
 
     def serialize(self) -> bytes:
         """Its bytes."""

@@ -6,26 +6,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stacks_strategies import addresses, any_transactions, transactions, values
 from stacks_vectors import load
 
 from stacks.c32 import Address, Principal
 from stacks.clarity import (
     DEPTH_MAX,
-    Bool,
-    Buffer,
     ClarityValue,
-    ContractPrincipal,
-    Int,
-    List,
-    NoneValue,
-    ResponseErr,
-    ResponseOk,
-    Some,
-    StandardPrincipal,
-    StringAscii,
-    StringUtf8,
-    Tuple,
-    UInt,
     deserialize,
     serialize,
     to_text,
@@ -45,16 +32,7 @@ from stacks.errors import (
 )
 from stacks.keys import PrivateKey, recover_rsv, recover_vrs
 from stacks.network import Network, UnknownNetwork
-from stacks.payloads import ContractCall, TokenTransfer, padded_memo
-from stacks.postconditions import (
-    Asset,
-    Comparison,
-    FungiblePostCondition,
-    NonFungiblePostCondition,
-    Ownership,
-    PostConditionMode,
-    StxPostCondition,
-)
+from stacks.payloads import padded_memo
 from stacks.signing import (
     Sender,
     origin_identity_bytes,
@@ -64,83 +42,18 @@ from stacks.signing import (
     verify_origin,
     verify_sponsor,
 )
-from stacks.spending import UNSPONSORED, AuthField, HashMode, KeyEncoding, MultiSig, SingleSig
-from stacks.transaction import TRANSACTION_BYTES_MAX, AnchorMode, Transaction, decode_transaction
+from stacks.spending import AuthField, HashMode, MultiSig, SingleSig
+from stacks.transaction import (
+    TRANSACTION_BYTES_MAX,
+    AnyTransaction,
+    Transaction,
+    decode_any_transaction,
+    decode_transaction,
+)
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 KEY = PrivateKey(bytes.fromhex("edf9aee84d9b7abc145504dde6726c64f369d37ee34ded868fabd876c26570bc"))
 OTHER = PrivateKey(bytes.fromhex("753b7cc01a1a2e86221266a154af739463fce51219d97e4f856cd7200c3bd2a6"))
-
-addresses = st.builds(Address, st.sampled_from([20, 21, 22, 26]), st.binary(min_size=20, max_size=20))
-contract_names = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_-]{0,39}", fullmatch=True)
-names = st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True)
-contracts = st.builds(Principal, addresses, contract_names)
-principals = st.builds(Principal, addresses) | contracts
-scalars = st.one_of(
-    st.builds(Int, st.integers(-(1 << 127), (1 << 127) - 1)),
-    st.builds(UInt, st.integers(0, (1 << 128) - 1)),
-    st.builds(Buffer, st.binary(max_size=40)),
-    st.builds(Bool, st.booleans()),
-    st.builds(StandardPrincipal, addresses),
-    st.builds(ContractPrincipal, addresses, contract_names),
-    st.just(NoneValue()),
-    st.builds(StringAscii, st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)),
-    st.builds(StringUtf8, st.text(max_size=20)),
-)
-
-
-def _nested(inner: st.SearchStrategy[ClarityValue]) -> st.SearchStrategy[ClarityValue]:
-    return st.one_of(
-        st.builds(ResponseOk, inner),
-        st.builds(ResponseErr, inner),
-        st.builds(Some, inner),
-        st.builds(List, st.lists(inner, max_size=4).map(tuple)),
-        st.builds(Tuple.of, st.dictionaries(names, inner, max_size=4)),
-    )
-
-
-values = st.recursive(scalars, _nested, max_leaves=12)
-u64 = st.integers(0, (1 << 64) - 1)
-single_sigs = st.builds(
-    SingleSig,
-    st.just(HashMode.P2PKH),
-    st.binary(min_size=20, max_size=20),
-    u64,
-    u64,
-    st.sampled_from(KeyEncoding),
-    st.binary(min_size=65, max_size=65),
-)
-auth_fields = st.builds(AuthField, st.sampled_from([0, 1]), st.binary(min_size=33, max_size=33)) | st.builds(
-    AuthField, st.sampled_from([2, 3]), st.binary(min_size=65, max_size=65)
-)
-multi_sigs = st.builds(
-    MultiSig,
-    st.sampled_from([1, 3, 5, 7]),
-    st.binary(min_size=20, max_size=20),
-    u64,
-    u64,
-    st.lists(auth_fields, max_size=4).map(tuple),
-    st.integers(0, 65_535),
-)
-assets = st.builds(Asset, contracts, names)
-post_conditions = st.one_of(
-    st.builds(StxPostCondition, st.none() | principals, st.sampled_from(Comparison), u64),
-    st.builds(FungiblePostCondition, st.none() | principals, assets, st.sampled_from(Comparison), u64),
-    st.builds(NonFungiblePostCondition, st.none() | principals, assets, values, st.sampled_from(Ownership)),
-)
-payloads = st.builds(TokenTransfer, principals, u64, st.binary(min_size=34, max_size=34)) | st.builds(
-    ContractCall, contracts, names, st.lists(values, max_size=4).map(tuple)
-)
-transactions = st.builds(
-    Transaction,
-    st.sampled_from(Network),
-    single_sigs | multi_sigs,
-    st.none() | single_sigs | st.just(UNSPONSORED),
-    st.sampled_from(AnchorMode),
-    st.sampled_from(PostConditionMode),
-    st.lists(post_conditions, max_size=3).map(tuple),
-    payloads,
-)
 
 
 @given(values)
@@ -169,8 +82,13 @@ def test_changed_text_is_no_address(address: Address, position: int, letter: str
 
 
 @given(transactions)
-def test_a_transaction_reads_back(tx: Transaction) -> None:
+def test_a_payment_reads_back(tx: Transaction) -> None:
     assert decode_transaction(tx.serialize()) == tx
+
+
+@given(any_transactions)
+def test_a_transaction_of_any_kind_reads_back(tx: AnyTransaction) -> None:
+    assert decode_any_transaction(tx.serialize()) == tx
 
 
 @given(st.binary(max_size=400))
