@@ -12,6 +12,7 @@ from gate.routing import Handler
 from operations import models as m
 from operations.errors import SatboxError
 from relay_client.offers import USAT_PER_SAT
+from relay_client.states import PaymentState, TerminalReason, next_step
 from sandboxes.protocol import SandboxError
 from sandboxes.wire import check_environment
 
@@ -88,7 +89,16 @@ async def status(services: Services, request: web.Request, caller: Caller, data:
     """Where a payment stands."""
     report = await services.settlements.report(data.payment_id)
     if report is None:
-        raise SatboxError("payment_not_found", details={"paymentId": data.payment_id, "status": "not_found"})
+        unknown = TerminalReason.UNKNOWN_PAYMENT_IDENTITY
+        raise SatboxError(
+            "payment_not_found",
+            details={
+                "paymentId": data.payment_id,
+                "status": PaymentState.NOT_FOUND.value,
+                "terminalReason": unknown.value,
+                "nextSteps": next_step(PaymentState.NOT_FOUND, unknown),
+            },
+        )
     return payment_status(services, report)
 
 

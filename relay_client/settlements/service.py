@@ -13,7 +13,7 @@ import asyncio
 import random
 
 from operations.errors import SatboxError
-from relay_client.chain import Chain
+from relay_client.chain import Chain, ChainUnavailable
 from relay_client.preflight import Preflight
 from relay_client.relay import Relay
 from relay_client.settlements import journal
@@ -26,6 +26,7 @@ from relay_client.settlements.schedule import Clock, Schedule
 from relay_client.settlements.store import Store
 from relay_client.sink import CreditSink
 from relay_client.states import is_in_flight
+from relay_client.verify import VerifiedPayment
 
 _PROBE = "probe"
 
@@ -51,6 +52,7 @@ class Settlements:
         checkpoint: Checkpoint = _pass,
     ) -> None:
         self._store = store
+        self._chain = chain
         self._clock = clock
         self._policy = policy or Policy()
         self._preflight = preflight
@@ -171,8 +173,7 @@ class Settlements:
             return known
         now_ms = self._clock.now_ms()
         await self._store.run(lambda db: journal.check_new(db, shown, self._policy, now_ms))
-        if self._preflight is not None:
-            await self._preflight(shown.payment)
+        await self._check_payer(shown)
         self._checkpoint("before_attempt")
         opened = await self._store.run(lambda db: journal.open_attempt(db, shown, self._policy, now_ms))
         if not opened.is_new:
@@ -185,6 +186,26 @@ class Settlements:
             # Whatever cut this short, the attempt is recorded and will be followed up.
             self._steps.after(payment.payment_id, self._follower.pause(payment))
         return payment
+
+    async def _check_payer(self, shown: Presentation) -> None:
+        """Ask the chain about the payer. A nonce that is used up is no fault when these very bytes used it up and their own
+        payer shows them: the money is here. Anybody else could have copied them out of a block.
+        """
+        if self._preflight is None:
+            return
+        try:
+            await self._preflight(shown.payment)
+        except SatboxError as error:
+            is_own = shown.holder == shown.payment.origin
+            if error.code != "payment_nonce_stale" or not is_own or not await self._is_known(shown.payment):
+                raise
+
+    async def _is_known(self, payment: VerifiedPayment) -> bool:
+        try:
+            sent = await self._chain.by_nonce(payment.origin, payment.nonce)
+        except ChainUnavailable:
+            return False
+        return any(tx.txid == payment.txid or (payment.sponsored and tx.sponsored) for tx in sent)
 
     # Running
 

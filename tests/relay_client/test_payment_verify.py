@@ -123,6 +123,25 @@ def test_refusals_name_their_cause():
     )
 
 
+def test_version_and_chain_id_are_each_checked():
+    raw = sbtc_payment().serialize()
+    assert raw[:5].hex() == "8080000000"
+    assert code_of(bytes.fromhex("8000000001") + raw[5:]) == "payment_wrong_network"
+    assert code_of(bytes.fromhex("0080000000") + raw[5:]) == "payment_wrong_network"
+    assert code_of(bytes.fromhex("8080000001") + raw[5:]) == "payment_wrong_network"
+    assert code_of(bytes.fromhex("1780000000") + raw[5:]) == "payment_malformed"
+
+
+def test_payloads_that_are_no_transfer_are_named():
+    raw = sbtc_payment().serialize()
+    where = raw.index(bytes([0x02, 26]) + TO.address.hash160[:0])  # contract call, then a testnet address
+    for kind in (0x01, 0x03, 0x04, 0x05, 0x06):  # contract deploy, poison, coinbases
+        assert code_of(raw[:where] + bytes([kind]) + raw[where + 1 :]) in (
+            "payment_payload_unsupported",
+            "payment_malformed",
+        )
+
+
 def test_the_origin_must_have_signed():
     tx = sbtc_payment()
     assert code_of(replace(tx, origin=replace(tx.origin, nonce=5)).serialize()) == "payment_signature_invalid"

@@ -73,6 +73,26 @@ async def test_two_wallets_at_once_with_the_same_bytes(bench):
     assert [error.code for error in refused] == ["payment_target_conflict"]
 
 
+@pytest.mark.parametrize("after", ["mempool", "confirmed"])
+async def test_a_restart_between_changes_neither_answers_nor_conflicts(bench, after):
+    tx = sbtc_payment()
+    first = await bench.present(tx, identifier="i" * 16)
+    if after == "confirmed":
+        first = await bench.confirmed(first.payment_id)
+    await bench.restart()
+    assert await bench.present(tx, identifier="i" * 16) == first
+    for change, code in (
+        ({"address": "ST000000000000000000002AMW42H"}, "payment_target_conflict"),
+        ({"purpose": "extend"}, "payment_target_conflict"),
+        ({"identifier": "i" * 16, "body_hash": "other"}, "payment_identifier_conflict"),
+    ):
+        with pytest.raises(SatboxError) as caught:
+            await bench.present(tx, **change)
+        assert caught.value.code == code
+    await credited_once(bench, (await bench.confirmed(first.payment_id)).payment_id, 250_000_000)
+    assert bench.wallets.credit_calls == 1
+
+
 async def test_a_payment_identifier_replays_its_body_and_refuses_another(bench):
     first = await bench.present(sbtc_payment(), identifier="a" * 16, body_hash="one")
     assert await bench.present(sbtc_payment(), identifier="a" * 16, body_hash="one") == first
