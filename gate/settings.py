@@ -21,7 +21,7 @@ class GateSettings:
     policy: Policy = field(default_factory=Policy)
     rates_usat_per_second: dict[str, int] = field(default_factory=lambda: dict(PROVISIONAL_RATES_USAT))
     images: frozenset[str] = frozenset({"base"})
-    default_sats: int = 500
+    default_sats: int = 300
     start_on_mempool: bool = True
     start_wait_seconds: float = 20.0
     snapshot_ms_max: int = 1000

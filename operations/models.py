@@ -110,7 +110,7 @@ class Amount(Input):
     """How much to pay for: sats, or the seconds they should buy."""
 
     sats: int | None = Field(
-        None, ge=1, le=SATS_MAX, description="sats to pay for; default: the service's (500 on a fresh one)"
+        None, ge=1, le=SATS_MAX, description="sats to pay for; default: the service's (300 on a fresh one)"
     )
     seconds: int | None = Field(
         None, ge=1, le=366 * 86_400, description="seconds to buy, instead of naming sats; rounded up to whole sats"

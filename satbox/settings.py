@@ -33,7 +33,8 @@ class GateSection(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(4020, ge=0, le=65_535)
     public_url: str | None = None
-    default_sats: int = Field(500, ge=1, le=10_000)
+    default_sats: int = Field(300, ge=1, le=10_000)
+    """What a request that names no amount is asked for: below 1 STX at usual prices, which common agent wallets stop at."""
     start_wait_seconds: float = 20.0
     upload_bytes_max: int = 1 << 30
 

@@ -91,7 +91,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument(
                 "sats",
                 "integer",
-                "sats to pay for; default: the service's (500 on a fresh one)",
+                "sats to pay for; default: the service's (300 on a fresh one)",
                 is_required=False,
                 is_positional=False,
                 choices=(),
@@ -118,7 +118,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument(
                 "sats",
                 "integer",
-                "sats to pay for; default: the service's (500 on a fresh one)",
+                "sats to pay for; default: the service's (300 on a fresh one)",
                 is_required=False,
                 is_positional=False,
                 choices=(),
@@ -169,7 +169,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument(
                 "sats",
                 "integer",
-                "sats to pay for; default: the service's (500 on a fresh one)",
+                "sats to pay for; default: the service's (300 on a fresh one)",
                 is_required=False,
                 is_positional=False,
                 choices=(),

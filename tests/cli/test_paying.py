@@ -39,7 +39,7 @@ def test_every_argument_says_what_it_is(operation: str, name: str, text: str) ->
 @pytest.mark.parametrize("verb", ["create", "extend", "quote"])
 async def test_help_says_what_is_paid_without_an_amount(tmp_path: Path, verb: str) -> None:
     ended = await satbox(verb, "--help", home=tmp_path, environment={"COLUMNS": "200"})
-    assert b"default: the service's (500 on a fresh one)" in ended.stdout
+    assert b"default: the service's (300 on a fresh one)" in ended.stdout
 
 
 async def test_a_terminal_shows_what_is_paid_and_waits_for_it(home: Path) -> None:
