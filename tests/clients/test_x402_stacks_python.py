@@ -12,13 +12,9 @@ SCRIPT = "x402_stacks_session"
 
 @pytest.mark.parametrize("choice", [{"query": {"tokenType": "STX"}}, {"headers": {"X-PAYMENT-TOKEN-TYPE": "STX"}}])
 async def test_create_and_extend_in_stx(customer: Customer, choice: dict[str, dict[str, str]]) -> None:
-    [created] = await customer.python(
-        SCRIPT, requests=[{"path": "/sandbox/create", "body": {"sats": 600}, **choice}]
-    )
+    [created] = await customer.python(SCRIPT, requests=[{"path": "/sandbox/create", "body": {"sats": 600}, **choice}])
     await customer.credited(600)  # it goes by the node's nonce, which a payment in the mempool has not used up yet
-    [extended] = await customer.python(
-        SCRIPT, requests=[{"path": "/sandbox/extend", "body": {"sats": 250}, **choice}]
-    )
+    [extended] = await customer.python(SCRIPT, requests=[{"path": "/sandbox/extend", "body": {"sats": 250}, **choice}])
 
     assert (created["status"], extended["status"]) == (201, 201), (created, extended)
     for paid in (created, extended):

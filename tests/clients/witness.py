@@ -25,11 +25,14 @@ class Exchange:
 
 
 class Witness:
-    """Forwards to one gate. `rewrite` changes the offers of a 402, in header and body alike."""
+    """Forwards to one gate. `rewrite` changes the offers of a 402, in header and body alike; with
+    `header_only` the body of a 402 says nothing.
+    """
 
-    def __init__(self, gate: str, rewrite: Rewrite | None = None) -> None:
+    def __init__(self, gate: str, rewrite: Rewrite | None = None, *, header_only: bool = False) -> None:
         self._gate = gate
         self._rewrite = rewrite
+        self._header_only = header_only
         self.exchanges: list[Exchange] = []
         self.url = ""
 
@@ -72,7 +75,8 @@ class Witness:
         asks = "payment-required" in kept or (status == 402 and b'"accepts"' in body)
         self.exchanges.append(Exchange(request.path, payment, status, asks))
         if asks and self._rewrite is not None:
-            document = self._rewrite(json.loads(body))
-            body = json.dumps(document).encode()
+            body = json.dumps(self._rewrite(json.loads(body))).encode()
             kept["payment-required"] = base64.b64encode(body).decode()
+        if asks and self._header_only:
+            body = b"{}"
         return web.Response(body=body, status=status, headers=kept)
