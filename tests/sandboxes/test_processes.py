@@ -204,20 +204,20 @@ async def test_a_shell_has_a_terminal_of_its_own(box: Box) -> None:
     await box.client.processes.write(
         box.runtime_id, process_id, b"stty size; tty; stat -c %u $(tty); echo pid $$; echo do''ne\n"
     )
-    await box.client.processes.wait(box.runtime_id, process_id, until="text", text="\ndone")
+    await box.client.processes.wait(box.runtime_id, process_id, until="text", text="done")
 
     seen = await text(box, process_id)
 
-    assert "\n40 100\r\n/dev/pts/0\r\n1000\r\n" in seen
+    assert "40 100\r\n/dev/pts/0\r\n1000\r\n" in seen
 
 
 async def test_control_c_interrupts_and_end_of_input_ends(box: Box) -> None:
     process_id = await shell(box)
-    await box.client.processes.write(box.runtime_id, process_id, b"sleep 1000\n")
-    await box.client.processes.wait(box.runtime_id, process_id, until="text", text="sleep 1000\r\n")
+    await box.client.processes.write(box.runtime_id, process_id, b"sh -c 'echo sle''eping; exec sleep 1000'\n")
+    await box.client.processes.wait(box.runtime_id, process_id, until="text", text="sleeping")
     await box.client.processes.write(box.runtime_id, process_id, b"\x03")
     await box.client.processes.write(box.runtime_id, process_id, b"echo st''ill\n")
-    still = await box.client.processes.wait(box.runtime_id, process_id, until="text", text="\nstill")
+    still = await box.client.processes.wait(box.runtime_id, process_id, until="text", text="still")
     await box.client.processes.write(box.runtime_id, process_id, b"", end=True)
     ended = await box.client.processes.wait(box.runtime_id, process_id, until="exit")
 
@@ -246,7 +246,7 @@ async def test_attaching_again_carries_on(box: Box) -> None:
     first = await box.client.processes.attach(box.runtime_id, process_id)
     await first.send_bytes(b"echo o''ne\n")
     seen = b""
-    while b"\none" not in seen:
+    while b"one" not in seen:
         message = await first.receive(timeout=10)
         assert message.type == WSMsgType.BINARY
         seen += message.data[1:]
@@ -261,7 +261,7 @@ async def test_attaching_again_carries_on(box: Box) -> None:
         else:
             control.append(json.loads(message.data))
 
-    assert b"\none" in binary
+    assert b"one" in binary
     assert (control[-1]["event"], control[-1]["exit_code"]) == ("exit", 5)
 
 
