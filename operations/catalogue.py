@@ -2,6 +2,7 @@
 
 from operations import models as m
 from operations.registry import Auth, Body, Operation, Registry
+from operations.verification import VERIFICATION
 
 _IDENTITY = ("pass_missing", "pass_invalid", "pass_expired", "pass_revoked", "scope_missing")
 _RUNNING = (
@@ -159,6 +160,7 @@ REGISTRY = Registry(
             no_tool_because="an agent has no operator token", errors=("operator_only", "wallet_not_found"),
             positional=("address", "rate_usat_per_second"),
         ),
+        *VERIFICATION,
         Operation(
             "service.health", "GET", "/health",
             "See whether the service and its parts work.",

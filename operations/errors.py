@@ -46,6 +46,7 @@ ERRORS: Mapping[str, ErrorKind] = _kinds(
     _E("overloaded", 503, "The service is at its limit.", "Wait `retry_after` seconds.", retryable=True),
     _E("timeout", 504, "The answer did not come in time.", "Ask for the status before you repeat this.", retryable=True),
     _E("internal", 500, "Something broke on our side.", "Retry; quote `request_id` if it stays.", retryable=True),
+    _E("bytes_invalid", 422, "These bytes are not what they are said to be.", "The problem is among the details."),
     # identity
     _E("pass_missing", 401, "This operation needs a gate pass.", "POST /gate/challenge, sign, POST /gate/prove."),
     _E("pass_invalid", 401, "The gate pass is not one of ours.", "Get a new one: POST /gate/challenge."),

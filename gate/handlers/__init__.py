@@ -1,6 +1,6 @@
 """What each operation does at the gate, by operation name."""
 
-from gate.handlers import data, identity, money, payments, sandbox, service
+from gate.handlers import data, hashing, identity, money, payments, sandbox, service, stacks
 from gate.routing import Handler
 
 HANDLERS: dict[str, Handler] = {
@@ -10,6 +10,8 @@ HANDLERS: dict[str, Handler] = {
     **data.HANDLERS,
     **money.HANDLERS,
     **service.HANDLERS,
+    **stacks.HANDLERS,
+    **hashing.HANDLERS,
 }
 
 __all__ = ["HANDLERS"]

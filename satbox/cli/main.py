@@ -43,6 +43,9 @@ VERBS = {
 }
 """Verbs with a module of their own; every other operation is done by `generic:call`."""
 
+ON_THIS_MACHINE = ("stacks.", "hashing.")
+"""Operations that the command line does by itself, in `verifying`."""
+
 
 def run(argv: list[str] | None = None) -> None:
     """Run the command line and exit."""
@@ -72,9 +75,11 @@ def outcome(argv: list[str]) -> int:
 
 
 def _dispatch(arguments: Namespace) -> int:
+    context = Context(arguments)
+    if arguments.verb.startswith(ON_THIS_MACHINE):
+        return _read(context)
     import asyncio
 
-    context = Context(arguments)
     verb: str = arguments.verb
     module, _, function = VERBS.get(verb, "generic:call").partition(":")
     work: Coroutine[Any, Any, int | None] = getattr(importlib.import_module(f"satbox.cli.{module}"), function)(context)
@@ -86,9 +91,7 @@ def _dispatch(arguments: Namespace) -> int:
     except KeyboardInterrupt:
         return _interrupted(context)
     except BrokenPipeError:
-        # The reader of our output went away; without this the interpreter complains at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return REFUSED
+        return _unread()
     except Exception as error:
         from operations.errors import SatboxError
         from satbox.agent.local_paths import local_error
@@ -102,6 +105,26 @@ def _dispatch(arguments: Namespace) -> int:
         else:
             raise
         return _told(context, told)
+
+
+def _read(context: Context) -> int:
+    """A verb that only reads and judges what it is given: no gate, no event loop."""
+    from satbox.cli.verifying import read
+
+    try:
+        code = read(context)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _unread()
+    return code
+
+
+def _unread() -> int:
+    """The reader of our output went away; without this the interpreter complains at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return REFUSED
 
 
 def _told(context: Context, error: Any) -> int:

@@ -19,7 +19,12 @@ EPILOG = """exit codes: 0 done, 1 refused or failed, 2 usage or settings, 3 unre
 did: its code, 128 + signal, 124 timed out, 125 never run.
 JSON on stdout with --json or when piped; progress and errors on stderr."""
 
-GROUPS = {"files": "work with files in the sandbox", "meter": "check charges", "operator": "for the operator"}
+GROUPS = {
+    "files": "work with files in the sandbox",
+    "meter": "check charges",
+    "operator": "for the operator",
+    "stacks": "read transactions, check signatures (no gate needed)",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -121,6 +126,7 @@ HIDDEN = frozenset(
         ("sandbox.exec", "argv"), ("sandbox.exec", "shell"), ("sandbox.exec", "stdin"), ("sandbox.exec", "stream"),
         ("gate.prove", "challenge"), ("gate.prove", "btc_signature"), ("gate.prove", "stx_signature"),
         ("gate.challenge", "btc_address"), ("gate.challenge", "stx_address"),
+        ("stacks.verify_sip018", "network"), ("stacks.verify_message", "network"),  # a common option has that name
     }
 )  # fmt: skip
 """Fields that a verb fills in, or asks for, in its own way."""

@@ -23,6 +23,13 @@ SUMMARIES = {
     "sandbox.meter": "check every charge by hand",
     "sandbox.events": "see what happened to your wallet, or follow it",
     "operator.rate": "set the rate of one wallet",
+    "stacks.decode_transaction": "read a transaction, check its signatures",
+    "stacks.decode_clarity": "read a Clarity value",
+    "stacks.address": "check an address, see it on both networks",
+    "stacks.verify_sip018": "check who signed structured data (SIP-018)",
+    "stacks.verify_message": "check who signed a plain message",
+    "stacks.verify_btc_message": "check a Bitcoin address's signature",
+    "hashing.digest": "hash text, or bytes in hex with 0x",
     "service.health": "see whether the service and its parts work",
     "service.metrics": "counters and histograms in Prometheus text",
 }
@@ -46,6 +53,19 @@ LOCAL_TEXTS = {
     " other a path here. Links are skipped, and named.",
 }
 """Longer words for the own help of verbs that are no operation."""
+
+_FROM_STDIN = "; - reads it from standard input"
+for _operation, _name, _what in (
+    ("stacks.decode_transaction", "hex", "the transaction's bytes in hex"),
+    ("stacks.decode_clarity", "hex", "the value's bytes in hex"),
+    ("stacks.address", "address", "a Stacks address, or a contract's ADDRESS.name"),
+    ("stacks.verify_sip018", "domain_hex", "the domain tuple's Clarity bytes in hex"),
+    ("stacks.verify_sip018", "message_hex", "the message's Clarity bytes in hex"),
+    ("stacks.verify_message", "message", "the message, exactly as signed"),
+    ("stacks.verify_btc_message", "message", "the message, exactly as signed"),
+    ("hashing.digest", "data", "text, or bytes in hex with 0x"),
+):
+    HELP[_operation, _name] = _what + _FROM_STDIN
 
 DEFAULTS = {("files.list", "path"): "/workspace"}
 """Arguments that other surfaces require."""

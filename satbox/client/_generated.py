@@ -6,6 +6,7 @@ Generated from the operation registry by `python -m satbox.client.generate`; do 
 from typing import Literal
 
 from operations import models as m
+from operations import verification as v
 from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload
 
 
@@ -264,6 +265,95 @@ class Operations(Calls):
         return await self._call(
             "operator.rate", m.SandboxStatus, address=address, rate_usat_per_second=rate_usat_per_second
         )
+
+    async def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
+        """Read a Stacks transaction and check its signatures.
+
+        Errors: invalid_request, overloaded, bytes_invalid.
+        """
+        return await self._call("stacks.decode_transaction", v.TransactionReport, hex=hex)
+
+    async def stacks_decode_clarity(self, hex: str) -> v.ClarityReport:
+        """Read a Clarity value.
+
+        Errors: invalid_request, overloaded, bytes_invalid.
+        """
+        return await self._call("stacks.decode_clarity", v.ClarityReport, hex=hex)
+
+    async def stacks_address(self, address: str) -> v.AddressReport:
+        """Check a Stacks address and see it on both networks.
+
+        Errors: invalid_request, overloaded, stx_address_invalid.
+        """
+        return await self._call("stacks.address", v.AddressReport, address=address)
+
+    async def stacks_verify_sip018(
+        self,
+        *,
+        domain_hex: str,
+        message_hex: str,
+        signature: str,
+        address: str | None = None,
+        network: Literal["mainnet", "testnet"] | None = None,
+    ) -> v.SignatureReport:
+        """Check who signed structured data (SIP-018).
+
+        Errors: invalid_request, overloaded, bytes_invalid.
+        """
+        return await self._call(
+            "stacks.verify_sip018",
+            v.SignatureReport,
+            domain_hex=domain_hex,
+            message_hex=message_hex,
+            signature=signature,
+            address=address,
+            network=network,
+        )
+
+    async def stacks_verify_message(
+        self,
+        *,
+        message: str,
+        signature: str,
+        address: str | None = None,
+        network: Literal["mainnet", "testnet"] | None = None,
+    ) -> v.SignatureReport:
+        """Check who signed a plain message with a Stacks wallet.
+
+        Errors: invalid_request, overloaded.
+        """
+        return await self._call(
+            "stacks.verify_message",
+            v.SignatureReport,
+            message=message,
+            signature=signature,
+            address=address,
+            network=network,
+        )
+
+    async def stacks_verify_btc_message(
+        self, *, address: str, message: str, signature: str
+    ) -> v.BitcoinSignatureReport:
+        """Check whether a Bitcoin address signed a message (BIP-322 simple, BIP-137).
+
+        Errors: invalid_request, overloaded.
+        """
+        return await self._call(
+            "stacks.verify_btc_message", v.BitcoinSignatureReport, address=address, message=message, signature=signature
+        )
+
+    async def hashing_digest(
+        self,
+        algorithm: Literal["sha256", "sha512", "sha512-256", "keccak256", "hash160", "ripemd160"],
+        data: str,
+        *,
+        encoding: Literal["hex", "base64"] = "hex",
+    ) -> v.HashReport:
+        """Hash text or bytes.
+
+        Errors: invalid_request, overloaded.
+        """
+        return await self._call("hashing.digest", v.HashReport, algorithm=algorithm, data=data, encoding=encoding)
 
     async def service_health(self) -> m.Health:
         """See whether the service and its parts work."""
@@ -530,6 +620,82 @@ class SyncOperations(SyncCalls[Operations]):
         Errors: operator_only, wallet_not_found.
         """
         return self._run(self._client.operator_rate(address, rate_usat_per_second))
+
+    def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
+        """Read a Stacks transaction and check its signatures.
+
+        Errors: invalid_request, overloaded, bytes_invalid.
+        """
+        return self._run(self._client.stacks_decode_transaction(hex))
+
+    def stacks_decode_clarity(self, hex: str) -> v.ClarityReport:
+        """Read a Clarity value.
+
+        Errors: invalid_request, overloaded, bytes_invalid.
+        """
+        return self._run(self._client.stacks_decode_clarity(hex))
+
+    def stacks_address(self, address: str) -> v.AddressReport:
+        """Check a Stacks address and see it on both networks.
+
+        Errors: invalid_request, overloaded, stx_address_invalid.
+        """
+        return self._run(self._client.stacks_address(address))
+
+    def stacks_verify_sip018(
+        self,
+        *,
+        domain_hex: str,
+        message_hex: str,
+        signature: str,
+        address: str | None = None,
+        network: Literal["mainnet", "testnet"] | None = None,
+    ) -> v.SignatureReport:
+        """Check who signed structured data (SIP-018).
+
+        Errors: invalid_request, overloaded, bytes_invalid.
+        """
+        return self._run(
+            self._client.stacks_verify_sip018(
+                domain_hex=domain_hex, message_hex=message_hex, signature=signature, address=address, network=network
+            )
+        )
+
+    def stacks_verify_message(
+        self,
+        *,
+        message: str,
+        signature: str,
+        address: str | None = None,
+        network: Literal["mainnet", "testnet"] | None = None,
+    ) -> v.SignatureReport:
+        """Check who signed a plain message with a Stacks wallet.
+
+        Errors: invalid_request, overloaded.
+        """
+        return self._run(
+            self._client.stacks_verify_message(message=message, signature=signature, address=address, network=network)
+        )
+
+    def stacks_verify_btc_message(self, *, address: str, message: str, signature: str) -> v.BitcoinSignatureReport:
+        """Check whether a Bitcoin address signed a message (BIP-322 simple, BIP-137).
+
+        Errors: invalid_request, overloaded.
+        """
+        return self._run(self._client.stacks_verify_btc_message(address=address, message=message, signature=signature))
+
+    def hashing_digest(
+        self,
+        algorithm: Literal["sha256", "sha512", "sha512-256", "keccak256", "hash160", "ripemd160"],
+        data: str,
+        *,
+        encoding: Literal["hex", "base64"] = "hex",
+    ) -> v.HashReport:
+        """Hash text or bytes.
+
+        Errors: invalid_request, overloaded.
+        """
+        return self._run(self._client.hashing_digest(algorithm, data, encoding=encoding))
 
     def service_health(self) -> m.Health:
         """See whether the service and its parts work."""

@@ -19,6 +19,7 @@ from operations.registry import Body, Operation
 
 ROOT = Path(__file__).parent.parent
 _WIDTH = 118
+_ALIASES = {"operations.models": "m", "operations.verification": "v"}
 _HEAD = '''"""{doc}
 
 Generated from the operation registry by `python -m satbox.client.generate`; do not edit.
@@ -78,7 +79,7 @@ def _signature(operation: Operation) -> tuple[str, list[str]]:
 
 def _output(operation: Operation) -> str:
     if operation.output is not None:
-        return f"m.{operation.output.__name__}"
+        return f"{_ALIASES[operation.output.__module__]}.{operation.output.__name__}"
     return "bytes" if operation.body is Body.DOWNLOAD else "str"
 
 
@@ -121,7 +122,7 @@ def client_source() -> str:
     parts = [
         _HEAD.format(doc="One method per operation, async and sync."),
         "from typing import Literal\n",
-        "from operations import models as m",
+        "from operations import models as m, verification as v",
         "from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload\n\n",
         "class Operations(Calls):",
         '    """Every operation of the service, as a coroutine."""\n',
