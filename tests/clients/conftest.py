@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import subprocess
 from collections.abc import AsyncIterator
@@ -17,29 +18,30 @@ def node_packages() -> None:
     subprocess.run([REPOSITORY / "tests" / "node" / "install"], check=True)
 
 
-async def _served(network: Network) -> AsyncIterator[Service]:
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def services(request: pytest.FixtureRequest, node_packages: None) -> AsyncIterator[dict[Network, Service]]:
+    """One running service for each network that a test asks for, started side by side, for all of this folder."""
     if not HAS_REAL_NODE:
         pytest.skip("needs root and bubblewrap")
-    made = Service(network)
-    await made.start()
+    asked = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    made = {network: Service(network) for network in Network if network.value in asked}
     try:
+        await asyncio.gather(*(service.start() for service in made.values()))
         yield made
     finally:
-        await made.remove()
+        await asyncio.gather(*(service.remove() for service in made.values() if service.process is not None))
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def testnet(node_packages: None) -> AsyncIterator[Service]:
-    """A running service on a devnet that plays testnet, for all of this folder."""
-    async for made in _served(Network.TESTNET):
-        yield made
+@pytest.fixture(scope="package")
+def testnet(services: dict[Network, Service]) -> Service:
+    """The service on a devnet that plays testnet."""
+    return services[Network.TESTNET]
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def mainnet(node_packages: None) -> AsyncIterator[Service]:
-    """A running service on a devnet that plays `stacks:1`, for all of this folder."""
-    async for made in _served(Network.MAINNET):
-        yield made
+@pytest.fixture(scope="package")
+def mainnet(services: dict[Network, Service]) -> Service:
+    """The service on a devnet that plays `stacks:1`."""
+    return services[Network.MAINNET]
 
 
 async def _served_customer(service: Service) -> AsyncIterator[Customer]:
