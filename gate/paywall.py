@@ -15,6 +15,7 @@ from aiohttp import web
 
 from actors.view import View, iso
 from actors.wallet.commands import Prepare
+from actors.wallet.metering import MS_PER_SECOND, cost_usat
 from actors.wallet.state import Phase, Plan
 from gate.callers import Caller
 from gate.handlers.sandbox import shown
@@ -217,6 +218,8 @@ def _presentation(
 ) -> Presentation:
     described = {"path": request.path, "body": purchase.body, "transaction": payment.identity}
     wants_confirmed = request.query.get("settle") == "confirmed"
+    # Nothing runs unpaid for longer than grace may last: a larger grant would only start it again.
+    cap_seconds = services.settings.policy.grace_cap_ms // MS_PER_SECOND
     return Presentation(
         payment=payment,
         address=purchase.address,
@@ -225,6 +228,7 @@ def _presentation(
         holder=caller.gate_pass.address if caller.gate_pass else None,
         identifier=payload.identifier,
         credit_before_confirmation=services.settings.start_on_mempool and not wants_confirmed,
+        grant_max_usat=cost_usat(purchase.price.rate_usat_per_second, cap_seconds),
     )
 
 

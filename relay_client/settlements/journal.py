@@ -117,7 +117,7 @@ def open_attempt(db: sqlite3.Connection, shown: Presentation, policy: Policy, no
         rate_atomic=verified.rate_atomic, quote_id=verified.quote_id, sponsored=sponsored,
         transaction_bytes=verified.transaction, body_hash=shown.body_hash, state=PaymentState.QUEUED,
         terminal_reason=None, code=None, detail=None, txid=verified.txid, expected_usat=verified.usat,
-        grantable=int(shown.credit_before_confirmation), granted_usat=0, credited_usat=0, reversed_usat=0,
+        grantable_usat=shown.grantable_usat, granted_usat=0, credited_usat=0, reversed_usat=0,
         reversals=0, attempts=0, rounds=0, created_at_ms=now_ms, updated_at_ms=now_ms, mempool_at_ms=None, seen_at_ms=now_ms,
         block_height=None, confirmed_at_ms=None, vanished_at_ms=None, watching=1,
     )  # fmt: skip
@@ -163,13 +163,19 @@ def call_begins(db: sqlite3.Connection, payment_id: str, now_ms: int) -> Payment
     return _save(db, payment, state=PaymentState.BROADCASTING, attempts=payment.attempts + 1, updated_at_ms=now_ms)
 
 
-def _outstanding(db: sqlite3.Connection, payment: Payment) -> Outstanding:
+def _outstanding(db: sqlite3.Connection, payment: Payment, policy: Policy, now_ms: int) -> Outstanding:
     total = "SELECT coalesce(sum(granted_usat), 0) FROM payments WHERE state = 'mempool'"
     (overall,) = db.execute(total).fetchone()
     (payer,) = db.execute(f"{total} AND origin = ?", (payment.origin,)).fetchone()
     (wallet,) = db.execute(f"{total} AND address = ?", (payment.address,)).fetchone()
-    loss = open_loss(db, payment.origin) + (open_loss(db, payment.holder) if payment.holder else 0)
-    return Outstanding(payer, wallet, overall, loss > 0)
+    (presented,) = db.execute(f"{total} AND holder = ?", (payment.holder,)).fetchone()
+    parties = (payment.origin, payment.holder or payment.origin)
+    loss = sum(open_loss(db, party) for party in parties)
+    overdue = """SELECT 1 FROM payments WHERE state = 'mempool' AND granted_usat > 0 AND mempool_at_ms < ?
+                 AND (origin IN (?, ?) OR holder IN (?, ?)) LIMIT 1"""
+    since_ms = now_ms - policy.grant_overdue_ms
+    is_overdue = db.execute(overdue, (since_ms, *parties, *parties)).fetchone() is not None
+    return Outstanding(max(payer, presented), wallet, overall, loss > 0, is_overdue)
 
 
 def seen_in_mempool(
@@ -183,7 +189,7 @@ def seen_in_mempool(
     if payment.state is PaymentState.MEMPOOL:
         return _save(db, payment, txid=known, seen_at_ms=now_ms)
     way = moves_to(payment.state, OBSERVED[observed])
-    granted = granted_usat(policy, payment.expected_usat, _outstanding(db, payment)) if payment.grantable else 0
+    granted = granted_usat(policy, payment.grantable_usat, _outstanding(db, payment, policy, now_ms))
     _log(db, payment_id, way, observed, now_ms)
     payment = _save(
         db, payment, state=PaymentState.MEMPOOL, txid=known, granted_usat=granted, mempool_at_ms=now_ms,

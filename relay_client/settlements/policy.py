@@ -16,6 +16,7 @@ class Policy:
     grant_per_payer_usat: int = 10_000 * USAT_PER_SAT
     grant_per_wallet_usat: int = 20_000 * USAT_PER_SAT
     grant_overall_usat: int = 1_000_000 * USAT_PER_SAT
+    grant_overdue_ms: int = 10 * MINUTE_MS  # a payment unconfirmed for as long earns its payer no more credit
     quote_grace_ms: int = 10 * SECOND_MS  # one block
     present_wait_ms: int = 25 * SECOND_MS  # then the answer is "broadcasting", and the call goes on
     presents_max: int = 512
@@ -50,24 +51,28 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Outstanding:
-    """Grants that no confirmed money covers yet, and whether an earlier one was never paid."""
+    """Grants that no confirmed money covers yet, and whether an earlier one was never paid, or should have been by now.
+
+    `payer_usat` counts for the payer, or for whoever presented it, whichever has more.
+    """
 
     payer_usat: int
     wallet_usat: int
     overall_usat: int
     has_open_loss: bool
+    is_overdue: bool = False
 
 
-def granted_usat(policy: Policy, expected_usat: int, outstanding: Outstanding) -> int:
-    """What of a payment in the mempool may be spent now: never more than it buys, never over a cap. Pure."""
-    if outstanding.has_open_loss:
+def granted_usat(policy: Policy, grantable_usat: int, outstanding: Outstanding) -> int:
+    """What of a payment in the mempool may be spent now: never more than is asked for, never over a cap. Pure."""
+    if outstanding.has_open_loss or outstanding.is_overdue:
         return 0
     room = min(
         policy.grant_per_payer_usat - outstanding.payer_usat,
         policy.grant_per_wallet_usat - outstanding.wallet_usat,
         policy.grant_overall_usat - outstanding.overall_usat,
     )
-    return max(0, min(expected_usat, room))
+    return max(0, min(grantable_usat, room))
 
 
 def backoff_ms(first_ms: int, max_ms: int, growth: float, tries: int, jitter: float) -> int:

@@ -20,7 +20,8 @@ class Presentation:
     """One presenting of a verified payment.
 
     `address` is the beneficiary, `holder` whose pass presented it. `identifier` and `body_hash` are the client's payment
-    identifier and the hash of all it came with. `credit_before_confirmation` is False under `settle=confirmed`.
+    identifier and the hash of all it came with. `credit_before_confirmation` is False under `settle=confirmed`;
+    `grant_max_usat` is what the beneficiary could use of it at most before grace ends for good (None: no such limit).
     """
 
     payment: VerifiedPayment
@@ -30,6 +31,15 @@ class Presentation:
     holder: str | None = None
     identifier: str | None = None
     credit_before_confirmation: bool = True
+    grant_max_usat: int | None = None
+
+    @property
+    def grantable_usat(self) -> int:
+        """What of it may be spent before it confirms, if its payer and the caps allow it."""
+        if not self.credit_before_confirmation:
+            return 0
+        usat = self.payment.usat
+        return usat if self.grant_max_usat is None else max(0, min(usat, self.grant_max_usat))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,7 @@ class Payment:
     detail: str | None
     txid: str | None
     expected_usat: int
-    grantable: int
+    grantable_usat: int
     granted_usat: int
     credited_usat: int
     reversed_usat: int

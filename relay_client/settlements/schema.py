@@ -115,7 +115,14 @@ def _create(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create,)
+def _limit_grants(connection: sqlite3.Connection) -> None:
+    """`grantable` said whether; it now says how much."""
+    connection.execute("ALTER TABLE payments RENAME COLUMN grantable TO grantable_usat")
+    connection.execute("UPDATE payments SET grantable_usat = grantable_usat * expected_usat")
+    connection.execute("CREATE INDEX payments_granted_holder ON payments (holder) WHERE state = 'mempool'")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _limit_grants)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

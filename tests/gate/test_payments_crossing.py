@@ -267,3 +267,24 @@ async def test_the_payment_header_alone_decides_not_the_claims_around_it(house: 
     answer = await house.ask("POST", "/sandbox/create", who=who, headers=sent, json={"sats": 500})
     assert (answer.code, answer.funds_moved) == ("payment_amount_insufficient", False)
     assert (answer.body["error"]["details"]["required"], answer.body["error"]["details"]["paid"]) == ("500", "10")
+
+
+async def test_a_payment_that_never_confirms_starts_one_sandbox_and_no_other(house: House) -> None:
+    who = await house.agent()
+    await house.fault("hold_confirmations")
+    answer = await house.pay("/sandbox/create", who, house.sbtc(who, 500), {"sats": 500})
+    assert answer.status == 201
+    report = await house.settlements.report(answer.body["paymentId"])
+    assert report is not None
+    policy = house.services.settings.policy
+    rate = house.services.settings.rates_usat_per_second["small"]
+    assert report.granted_usat == rate * policy.grace_cap_ms // 1000, "as much as grace can use, not all it buys"
+    for _ in range(3 * policy.grace_cap_ms // 1000):
+        await house.advance(1.0)
+        await asyncio.sleep(0.01)  # the pump sees the payment in the mempool, again and again
+    assert house.state(who).phase.value == "reaped"
+    assert len(await house.node.runtimes()) == 0
+    assert house.state(who).accounts.debt_usat <= rate * policy.grace_cap_ms // 1000
+    await house.heal()
+    await house.settled(answer.body["paymentId"])
+    await house.until(lambda: house.state(who).phase.value == "alive")

@@ -1,4 +1,6 @@
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
@@ -7,6 +9,9 @@ from settlement_bench import Bench, Clock, Wire
 
 from devnet.app import create_app
 from devnet.settings import DevnetSettings
+
+# Test packages elsewhere (`tests.actors`) are found as pytest finds them for tests in packages: some library installs a `tests`.
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 
 @pytest_asyncio.fixture

@@ -169,6 +169,19 @@ def test_a_file_of_a_newer_program_is_refused(db):
         migrate(db)
 
 
+def test_a_file_of_the_first_version_is_brought_up_to_date(db):
+    """What was to be granted of a payment under way is still to be granted after the upgrade."""
+    yes = opened(db, sbtc_payment())
+    no = opened(db, sbtc_payment(nonce=1), credit_before_confirmation=False)
+    db.execute("DROP INDEX payments_granted_holder")
+    db.execute("UPDATE payments SET grantable_usat = min(1, grantable_usat)")
+    db.execute("ALTER TABLE payments RENAME COLUMN grantable_usat TO grantable")
+    db.execute("PRAGMA user_version = 1")
+    migrate(db)
+    assert (journal.load(db, yes.payment_id), journal.load(db, no.payment_id)) == (yes, no)
+    assert (yes.grantable_usat, no.grantable_usat) == (250_000_000, 0)
+
+
 async def test_work_that_raises_is_undone_alone(tmp_path):
     store = Store(tmp_path / "s.sqlite")
 
