@@ -15,6 +15,7 @@ from actors.wallet.state import RuntimeRef
 from sandboxes.protocol import (
     NoCapacity,
     NodeUnavailable,
+    RuntimeGone,
     SandboxError,
     SandboxNode,
     StartFailed,
@@ -69,6 +70,8 @@ class Effects:
                 await self._start_sandbox(actor, effect)
             case c.StopSandbox():
                 await self._stop_sandbox(actor, effect)
+            case c.SetPaused():
+                await self._set_paused(actor, effect)
             case c.TellLoss():
                 await self._tell_loss(effect.payment_id, effect.payer, effect.usat)
                 await actor.ask(c.LossTold(effect.payment_id))
@@ -105,6 +108,21 @@ class Effects:
             return
         healthy = runtime.healthy_at_ms
         await actor.ask(c.Started(RuntimeRef(effect.runtime_id, runtime.node_id, runtime.boot_id, healthy, healthy)))
+
+    async def _set_paused(self, actor: WalletActor, effect: c.SetPaused) -> None:
+        runtime_ref = actor.state.runtime
+        if runtime_ref is None or runtime_ref.runtime_id != effect.runtime_id:
+            return
+        try:
+            told = await self._node.pause(effect.runtime_id, actor.state.wants_pause)
+        except NodeUnavailable:
+            raise
+        except RuntimeGone:
+            return  # its loss or its stop is on the way
+        except SandboxError as error:
+            await actor.ask(c.PauseFailed(effect.runtime_id, error.code))
+            return
+        await actor.ask(c.Paused(effect.runtime_id, told.boot_id, told.is_paused, told.at_ms))
 
     async def _stop_sandbox(self, actor: WalletActor, effect: c.StopSandbox) -> None:
         runtime_ref = actor.state.runtime

@@ -59,7 +59,8 @@ def status(view: View, policy: Policy, wall_ms: int) -> SandboxStatus:
         runtime_id=state.runtime.runtime_id if state.runtime else None,
         size_class=state.plan.size_class,
         image=state.plan.image,
-        rate_usat_per_second=state.rate_usat_per_second,
+        rate_usat_per_second=state.burn_usat_per_second,
+        paused=state.runtime is not None and state.runtime.is_paused,
         balance_usat=bucket,
         balance_sats=bucket // USAT_PER_SAT,
         owed_usat=debt,
@@ -93,7 +94,7 @@ def _balances_at(state: WalletState, now_ms: int | None) -> tuple[int, int, int]
     runtime = _running(state)
     if runtime is None or now_ms is None or now_ms <= runtime.metered_through_ms:
         return bucket, debt, burnt
-    due, _ = charge(state.rate_usat_per_second, now_ms - runtime.metered_through_ms, state.remainder)
+    due, _ = charge(state.burn_usat_per_second, now_ms - runtime.metered_through_ms, state.remainder)
     from_bucket = min(due, bucket)
     return bucket - from_bucket, debt + due - from_bucket, burnt + due
 

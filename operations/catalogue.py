@@ -11,6 +11,7 @@ _RUNNING = (
     "wallet_not_found",
     "sandbox_starting",
     "sandbox_reaped",
+    "sandbox_paused",
     "runtime_gone",
     "node_unavailable",
 )
@@ -134,6 +135,18 @@ REGISTRY = Registry(
             "Stop the sandbox and stop paying; the workspace and the credit are kept.",
             m.ReapInput, m.SandboxStatus, Auth.OWNER, ("reap",), "satbox_reap", scope="owner",
             errors=(*_IDENTITY, "wallet_not_found"), positional=("address",),
+        ),
+        Operation(
+            "sandbox.pause", "POST", "/sandbox/pause",
+            "Freeze the sandbox: it keeps its memory, burns no CPU and pays a lower rate.",
+            m.Target, m.SandboxStatus, Auth.OWNER, ("pause",), "satbox_pause", scope="owner",
+            errors=(*_RUNNING, "pause_unavailable"), positional=("address",),
+        ),
+        Operation(
+            "sandbox.resume", "POST", "/sandbox/resume",
+            "Let a paused sandbox run on.",
+            m.Target, m.SandboxStatus, Auth.OWNER, ("unpause",), "satbox_resume", scope="owner",
+            errors=(*_RUNNING, "pause_unavailable"), positional=("address",),
         ),
         Operation(
             "sandbox.ledger", "GET", "/sandbox/ledger",

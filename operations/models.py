@@ -224,6 +224,7 @@ class SandboxStatus(Output):
     runtime_id: str | None = None
     size_class: str
     image: str
+    paused: bool = False
     rate_usat_per_second: int
     balance_usat: int
     balance_sats: int

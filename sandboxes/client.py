@@ -19,6 +19,7 @@ from sandboxes.protocol import (
     Beat,
     Capacity,
     NodeUnavailable,
+    PauseState,
     Reservation,
     Runtime,
     RuntimeInfo,
@@ -118,6 +119,11 @@ class NodeClient:
     async def stop(self, request: StopRequest) -> Stopped:
         """See `SandboxNode.stop`."""
         return await self._record(Stopped, "POST", "/v1/stop", request)
+
+    async def pause(self, runtime_id: str, paused: bool) -> PauseState:
+        """See `SandboxNode.pause`."""
+        word = "pause" if paused else "resume"
+        return await self._record(PauseState, "POST", f"/v1/runtimes/{quote(runtime_id, safe='')}/{word}")
 
     async def forget(self, address: str) -> None:
         """See `SandboxNode.forget`."""

@@ -137,6 +137,16 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseState:
+    """Whether a runtime is frozen, and the moment of the last change: since then nothing of it has run, or all of it."""
+
+    runtime_id: str
+    boot_id: str
+    is_paused: bool
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """Proof that the node, and so every runtime not reported lost, was up at `at_ms`."""
 
@@ -205,6 +215,12 @@ class SandboxNode(Protocol):
 
     async def stop(self, request: StopRequest) -> Stopped:
         """End a runtime for good; repeated, it answers the same. Works for lost and for unknown ids."""
+        ...
+
+    async def pause(self, runtime_id: str, paused: bool) -> PauseState:
+        """Freeze a runtime, or thaw it; repeated, it answers the same moment. Raises RuntimeGone, and SandboxError
+        (`pause_unavailable`) where nothing can be frozen.
+        """
         ...
 
     async def forget(self, address: str) -> None:

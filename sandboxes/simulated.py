@@ -14,8 +14,10 @@ from sandboxes.node.capacity import CapacityBook
 from sandboxes.protocol import (
     Beat,
     Capacity,
+    PauseState,
     Reservation,
     Runtime,
+    RuntimeGone,
     RuntimeInfo,
     RuntimeLost,
     SandboxError,
@@ -35,6 +37,8 @@ class _Entry:
     request: StartRequest
     runtime: Runtime
     lost: RuntimeLost | None = None
+    is_paused: bool = False
+    pause_changed_at_ms: int = 0
 
 
 class SimulatedNode:
@@ -167,6 +171,16 @@ class SimulatedNode:
 
     def _has(self, digest: str) -> bool:
         return any(digest in kept for kept in self._snapshots.values())
+
+    async def pause(self, runtime_id: str, paused: bool) -> PauseState:
+        """See `SandboxNode.pause`."""
+        entry = self._entries.get(runtime_id)
+        if entry is None or entry.lost is not None:
+            raise RuntimeGone("this runtime is not running here (any more)")
+        if entry.is_paused != paused:
+            entry = replace(entry, is_paused=paused, pause_changed_at_ms=self._clock_ms())
+            self._entries[runtime_id] = entry
+        return PauseState(runtime_id, entry.runtime.boot_id, entry.is_paused, entry.pause_changed_at_ms)
 
     async def forget(self, address: str) -> None:
         """See `SandboxNode.forget`."""

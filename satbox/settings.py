@@ -70,6 +70,7 @@ class LifecycleSection(BaseModel):
     grace_seconds: float = Field(60, ge=0)
     grace_cap_seconds: float = Field(600, ge=0)
     wake_minimum_seconds: int = Field(60, ge=0)
+    paused_rate_percent: int = Field(25, ge=0, le=100)
 
 
 class SettleSection(BaseModel):
@@ -136,6 +137,7 @@ class Settings(BaseSettings):
             grace_ms=round(self.lifecycle.grace_seconds * 1000),
             grace_cap_ms=round(self.lifecycle.grace_cap_seconds * 1000),
             wake_minimum_seconds=self.lifecycle.wake_minimum_seconds,
+            paused_rate_percent=self.lifecycle.paused_rate_percent,
         )
 
     def host_map(self) -> HostMap:

@@ -73,7 +73,9 @@ def begin_start(turn: Turn, reason: str) -> None:
     """Commit to a new runtime; the shell asks the node for it after the commit."""
     runtime_id = turn.at.runtime_id
     assert runtime_id, "a turn that starts a sandbox needs a fresh id"
-    turn.set(phase=Phase.STARTING, reason=reason, runtime=RuntimeRef(runtime_id), grace=None, stop=None)
+    turn.set(
+        phase=Phase.STARTING, reason=reason, runtime=RuntimeRef(runtime_id), grace=None, stop=None, wants_pause=False
+    )
     turn.tell("starting", runtime_id=runtime_id, reason=reason)
     turn.do(StartSandbox(runtime_id, turn.state.plan, turn.state.snapshot_digest))
 
@@ -82,7 +84,7 @@ def begin_stop(turn: Turn, reason: str, after: After, *, bill_until_ms: int | No
     """Commit to ending the runtime; the shell asks the node after the commit."""
     runtime = turn.state.runtime
     assert runtime is not None
-    turn.set(phase=Phase.STOPPING, stop=Stop(reason, after, bill_until_ms), grace=None)
+    turn.set(phase=Phase.STOPPING, stop=Stop(reason, after, bill_until_ms), grace=None, wants_pause=False)
     turn.tell("stopping", runtime_id=runtime.runtime_id, reason=reason)
     turn.do(StopSandbox(runtime.runtime_id, snapshot=after is not After.DESTROY))
 

@@ -127,6 +127,32 @@ class Reap(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Pause(Command):
+    """Freeze the sandbox (or thaw it): it keeps its memory and pays the paused rate."""
+
+    pause: bool
+    wants_proof = True
+
+
+@dataclass(frozen=True, slots=True)
+class Paused(Command):
+    """The node reports since when a runtime is frozen, or runs again."""
+
+    runtime_id: str
+    boot_id: str
+    is_paused: bool
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PauseFailed(Command):
+    """The node can't freeze this runtime; it goes on as it was."""
+
+    runtime_id: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint(Command):
     """Post what is due up to now, as before a clean shutdown."""
 
@@ -195,6 +221,13 @@ class StopSandbox:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPaused:
+    """Bring a runtime to what the owner wants: frozen or running, as the wallet says when the effect runs."""
+
+    runtime_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class TellLoss:
     """Report a start on credit that was never paid."""
 
@@ -208,7 +241,7 @@ class ForgetSnapshots:
     """Have the node delete what a destroyed lifetime left behind."""
 
 
-Effect = StartSandbox | StopSandbox | TellLoss | ForgetSnapshots
+Effect = StartSandbox | StopSandbox | SetPaused | TellLoss | ForgetSnapshots
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ are in `decide_payments`, those for the sandbox in `decide_runtime`.
 from dataclasses import dataclass
 
 from actors.wallet import commands as c
-from actors.wallet import decide_payments, decide_runtime
+from actors.wallet import decide_pause, decide_payments, decide_runtime
 from actors.wallet.advance import advance, charge_proven, stretch_for_outage
+from actors.wallet.decide_pause import paused_rate
 from actors.wallet.journal import Entry
 from actors.wallet.state import After, Instant, Phase, Policy, WalletState
 from actors.wallet.turn import Turn
@@ -63,6 +64,9 @@ def resume(state: WalletState) -> tuple[c.Effect, ...]:
         effects.append(c.StartSandbox(state.runtime.runtime_id, state.plan, state.snapshot_digest))
     if state.phase is Phase.STOPPING and state.runtime is not None and state.stop is not None:
         effects.append(c.StopSandbox(state.runtime.runtime_id, state.stop.after is not After.DESTROY))
+    if decide_pause.is_unsettled(state):
+        assert state.runtime is not None
+        effects.append(c.SetPaused(state.runtime.runtime_id))
     return tuple(effects)
 
 
@@ -95,6 +99,7 @@ def _set_rate(turn: Turn, command: c.SetRate) -> c.Refusal | None:
         return c.Refusal("wallet_not_found")
     charge_proven(turn)
     turn.set(rate_usat_per_second=command.rate_usat_per_second, runway_told=0)
+    turn.set(paused_rate_usat_per_second=paused_rate(turn))
     turn.tell("rate", rate_usat_per_second=command.rate_usat_per_second)
     return None
 
@@ -118,6 +123,7 @@ def needs_proof(state: WalletState, command: c.Command) -> bool:
 _HANDLERS: dict[type[c.Command], c.Handler] = {
     **decide_payments.HANDLERS,
     **decide_runtime.HANDLERS,
+    **decide_pause.HANDLERS,
     c.Look: _look,
     c.Tick: _look,
     c.BurnNonce: _look,

@@ -9,7 +9,7 @@ IN_MEMPOOL = "mempool"
 def exhausts_at_ms(state: WalletState) -> int | None:
     """When the bucket runs dry at the present rate; None when it never does."""
     assert state.runtime is not None
-    lasts = lasts_ms(state.rate_usat_per_second, state.accounts.bucket, state.remainder)
+    lasts = lasts_ms(state.burn_usat_per_second, state.accounts.bucket, state.remainder)
     return None if lasts is None else state.runtime.metered_through_ms + lasts
 
 
@@ -48,7 +48,7 @@ def grace_deadline_ms(state: WalletState, policy: Policy) -> int:
     left = granted - state.accounts.debt_usat
     if left <= 0:
         return max(base, min(stretched, state.runtime.metered_through_ms))
-    lasts = lasts_ms(state.rate_usat_per_second, left, state.remainder)
+    lasts = lasts_ms(state.burn_usat_per_second, left, state.remainder)
     if lasts is not None:
         stretched = min(stretched, state.runtime.metered_through_ms + lasts)
     return max(base, stretched)

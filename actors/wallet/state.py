@@ -40,6 +40,8 @@ class Policy:
     checkpoint_ms: int = 3_600_000
     runway_seconds: tuple[int, ...] = (600, 60)
     pending_max: int = 64
+    paused_rate_percent: int = 25
+    """What a frozen sandbox pays: it keeps its memory and its slot, but burns no CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class RuntimeRef:
     boot_id: str = ""
     healthy_at_ms: int = 0
     metered_through_ms: int = 0
+    is_paused: bool = False
+    """The node has reported it frozen."""
 
     @property
     def is_healthy(self) -> bool:
@@ -161,6 +165,9 @@ class WalletState:
     credit_start: CreditStart | None = None
     pending: tuple[Pending, ...] = ()
     losses: tuple[Loss, ...] = ()
+    wants_pause: bool = False
+    """Whether the owner wants it frozen; the node is asked until it is as wanted."""
+    paused_rate_usat_per_second: int = 0
     snapshot_digest: str | None = None
     forgets: bool = False
     """The node has yet to delete what a destroyed lifetime left behind."""
@@ -174,6 +181,12 @@ class WalletState:
     event_seq: int = 0
     span_seq: int = 0
     head: str = GENESIS
+
+    @property
+    def burn_usat_per_second(self) -> int:
+        """What the runtime costs as it is now: less while it is frozen."""
+        is_paused = self.runtime is not None and self.runtime.is_paused
+        return self.paused_rate_usat_per_second if is_paused else self.rate_usat_per_second
 
     @property
     def exists(self) -> bool:

@@ -59,7 +59,7 @@ class Turn:
         if elapsed <= 0:
             return 0
         before = self.state.remainder
-        due, after = charge(self.state.rate_usat_per_second, elapsed, before)
+        due, after = charge(self.state.burn_usat_per_second, elapsed, before)
         seq = self.state.span_seq + 1
         self.spans.append(
             SpanRecord(
@@ -68,7 +68,7 @@ class Turn:
                 runtime.boot_id,
                 runtime.metered_through_ms,
                 until_ms,
-                self.state.rate_usat_per_second,
+                self.state.burn_usat_per_second,
                 before,
                 after,
                 due,

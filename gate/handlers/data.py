@@ -31,6 +31,7 @@ NODE_CODES = {
     "no_space": "disk_full",
     "too_large": "body_too_large",
     "supervisor_busy": "overloaded",
+    "runtime_paused": "sandbox_paused",
 }
 """The node's words in ours; one without an entry is a request we should not have passed on."""
 
@@ -41,6 +42,8 @@ def runtime_of(view: View) -> str:
     if not state.exists:
         raise SatboxError("wallet_not_found")
     match state.phase:
+        case Phase.ALIVE | Phase.GRACE if state.runtime is not None and state.runtime.is_paused:
+            raise SatboxError("sandbox_paused")
         case Phase.ALIVE | Phase.GRACE if state.runtime is not None:
             return state.runtime.runtime_id
         case Phase.NONE | Phase.STARTING:

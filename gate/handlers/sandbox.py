@@ -8,7 +8,8 @@ from aiohttp.client_exceptions import ClientConnectionResetError
 
 from actors.requests import EventsPage
 from actors.view import View, iso, status
-from actors.wallet.commands import Reap, SetRate, Wake
+from actors.wallet.commands import Pause, Reap, SetRate, Wake
+from actors.wallet.decide_pause import is_unsettled
 from actors.wallet.state import Phase
 from gate.callers import Caller
 from gate.ports import Services
@@ -62,6 +63,31 @@ async def reap(services: Services, request: web.Request, caller: Caller, data: m
     address = caller.owned(data.address)
     view = await services.system.ask(address, Reap(data.destroy))
     return shown(services, await until_settled(services, address, view, STOPPING))
+
+
+async def pause(services: Services, request: web.Request, caller: Caller, data: m.Target) -> m.SandboxStatus:
+    """Freeze; answers once nothing of it runs."""
+    return await _set_paused(services, caller.owned(data.address), paused=True)
+
+
+async def resume(services: Services, request: web.Request, caller: Caller, data: m.Target) -> m.SandboxStatus:
+    """Thaw; answers once it runs."""
+    return await _set_paused(services, caller.owned(data.address), paused=False)
+
+
+async def _set_paused(services: Services, address: str, *, paused: bool) -> m.SandboxStatus:
+    view = await services.system.ask(address, Pause(paused))
+    give_up = services.clock.monotonic_ms() + int(services.settings.start_wait_seconds * 1000)
+    while is_unsettled(view.state) and view.state.wants_pause == paused:
+        left = (give_up - services.clock.monotonic_ms()) / 1000
+        if left <= 0:
+            raise SatboxError("node_unavailable", retry_after=1)
+        view = await services.system.wait(address, view.state.version, left)
+    services.views.put(view)
+    answer = shown(services, view)
+    if answer.state in ("alive", "grace") and answer.paused != paused:
+        raise SatboxError("pause_unavailable")
+    return answer
 
 
 async def set_rate(services: Services, request: web.Request, caller: Caller, data: m.RateInput) -> m.SandboxStatus:
@@ -126,6 +152,8 @@ HANDLERS: dict[str, Handler] = {
     "sandbox.status": read_status,
     "sandbox.wake": wake,
     "sandbox.reap": reap,
+    "sandbox.pause": pause,
+    "sandbox.resume": resume,
     "sandbox.events": events,
     "operator.rate": set_rate,
 }

@@ -7,27 +7,16 @@ restarted node finds exactly what its predecessor left.
 from __future__ import annotations
 
 import hashlib
-import os
-import signal
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from sandboxes.node.cgroup_files import Usage
+from sandboxes.node.cgroups_v1 import CgroupsV1
+from sandboxes.node.cgroups_v2 import CgroupsV2
 from sandboxes.size_classes import SizeClass
 
-_PERIOD_US = 100_000
 _SWEEP_PAUSE_SECONDS = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What the host saw a group use. None where this machine can't tell."""
-
-    cpu_us: int | None
-    memory_bytes: int | None
-    memory_peak_bytes: int | None
-    oom_kills: int
 
 
 class Cgroups(Protocol):
@@ -48,8 +37,16 @@ class Cgroups(Protocol):
         """That one counter of `usage`, which every command asks for twice."""
         ...
 
+    def freeze(self, name: str, frozen: bool) -> None:
+        """Ask the kernel to stop running the group's processes, or to run them again."""
+        ...
+
+    def is_frozen(self, name: str) -> bool:
+        """Whether nothing in the group runs any more."""
+        ...
+
     def kill(self, name: str) -> None:
-        """SIGKILL every process in the group."""
+        """SIGKILL every process in the group, frozen or not."""
         ...
 
     def remove(self, name: str) -> bool:
@@ -63,186 +60,6 @@ class Cgroups(Protocol):
     def close(self) -> None:
         """Remove this node's parent group if nothing is left in it."""
         ...
-
-
-def _read_int(path: Path) -> int | None:
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None
-
-
-def _read_field(path: Path, field: str) -> int | None:
-    try:
-        for line in path.read_text().splitlines():
-            name, _, value = line.partition(" ")
-            if name == field:
-                return int(value)
-    except (OSError, ValueError):
-        return None
-    return None
-
-
-def _kill_listed(path: Path) -> None:
-    try:
-        pids = path.read_text().split()
-    except OSError:
-        return
-    for pid in pids:
-        try:
-            os.kill(int(pid), signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-
-
-def _remove(path: Path) -> bool:
-    try:
-        path.rmdir()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return True
-
-
-class CgroupsV2:
-    """The unified hierarchy: `cgroup.kill`, `memory.max`, `memory.events`."""
-
-    kind = "v2"
-
-    def __init__(self, root: Path, parent: str) -> None:
-        self._parent = root / parent
-        available = frozenset((root / "cgroup.controllers").read_text().split())
-        self.controllers = available & {"memory", "pids", "cpu"}
-        self._parent.mkdir(exist_ok=True)
-        switches = " ".join(f"+{name}" for name in sorted(self.controllers))
-        for folder in (root, self._parent):
-            (folder / "cgroup.subtree_control").write_text(switches)
-
-    def create(self, name: str, limits: SizeClass) -> list[str]:
-        """See `Cgroups.create`. Memory is killed as a whole only by its own OOM choice; swap is off."""
-        group = self._parent / name
-        group.mkdir()
-        wanted = {
-            "memory.max": ("memory", str(limits.memory_bytes)),
-            "memory.swap.max": ("memory", "0"),
-            "pids.max": ("pids", str(limits.processes)),
-            "cpu.max": ("cpu", f"{limits.cpu_percent * _PERIOD_US // 100} {_PERIOD_US}"),
-            "cpu.weight": ("cpu", str(limits.cpu_weight)),
-        }
-        for file, (controller, value) in wanted.items():
-            path = group / file
-            if controller in self.controllers and (file != "memory.swap.max" or path.exists()):
-                path.write_text(value)
-        return [str(group / "cgroup.procs")]
-
-    def usage(self, name: str) -> Usage:
-        """See `Cgroups.usage`."""
-        group = self._parent / name
-        return Usage(
-            cpu_us=_read_field(group / "cpu.stat", "usage_usec"),
-            memory_bytes=_read_int(group / "memory.current"),
-            memory_peak_bytes=_read_int(group / "memory.peak"),
-            oom_kills=_read_field(group / "memory.events", "oom_kill") or 0,
-        )
-
-    def oom_kills(self, name: str) -> int:
-        """See `Cgroups.oom_kills`."""
-        return _read_field(self._parent / name / "memory.events", "oom_kill") or 0
-
-    def kill(self, name: str) -> None:
-        """See `Cgroups.kill`; kernels before 5.14 have no `cgroup.kill`."""
-        try:
-            (self._parent / name / "cgroup.kill").write_text("1")
-        except OSError:
-            _kill_listed(self._parent / name / "cgroup.procs")
-
-    def remove(self, name: str) -> bool:
-        """See `Cgroups.remove`."""
-        return _remove(self._parent / name)
-
-    def leftovers(self) -> list[str]:
-        """See `Cgroups.leftovers`."""
-        return sorted(path.name for path in self._parent.iterdir() if path.is_dir())
-
-    def close(self) -> None:
-        """See `Cgroups.close`."""
-        _remove(self._parent)
-
-
-class CgroupsV1:
-    """One hierarchy per controller, mounted under the root by name."""
-
-    kind = "v1"
-
-    def __init__(self, root: Path, parent: str) -> None:
-        names = ("memory", "pids", "cpu", "cpuacct", "freezer")
-        self._folders = {name: root / name / parent for name in names if (root / name / "cgroup.procs").exists()}
-        self.controllers = frozenset(self._folders)
-        for folder in self._folders.values():
-            folder.mkdir(exist_ok=True)
-
-    def create(self, name: str, limits: SizeClass) -> list[str]:
-        """See `Cgroups.create`."""
-        wanted = {
-            "memory": {
-                "memory.limit_in_bytes": limits.memory_bytes,
-                "memory.memsw.limit_in_bytes": limits.memory_bytes,
-            },
-            "pids": {"pids.max": limits.processes},
-            "cpu": {
-                "cpu.cfs_quota_us": limits.cpu_percent * _PERIOD_US // 100,
-                "cpu.cfs_period_us": _PERIOD_US,
-                "cpu.shares": limits.cpu_weight * 1024 // 100,
-            },
-        }
-        files = []
-        for controller, folder in self._folders.items():
-            group = folder / name
-            group.mkdir()
-            for file, value in wanted.get(controller, {}).items():
-                if file != "memory.memsw.limit_in_bytes" or (group / file).exists():
-                    (group / file).write_text(str(value))
-            # A single thread that moves itself by `tasks` needs no system-wide lock; `cgroup.procs` waits up to 20 ms for it.
-            files.append(str(group / "tasks"))
-        return files
-
-    def usage(self, name: str) -> Usage:
-        """See `Cgroups.usage`."""
-        cpu_ns = _read_int(self._file("cpuacct", name, "cpuacct.usage"))
-        return Usage(
-            cpu_us=None if cpu_ns is None else cpu_ns // 1000,
-            memory_bytes=_read_int(self._file("memory", name, "memory.usage_in_bytes")),
-            memory_peak_bytes=_read_int(self._file("memory", name, "memory.max_usage_in_bytes")),
-            oom_kills=_read_field(self._file("memory", name, "memory.oom_control"), "oom_kill") or 0,
-        )
-
-    def oom_kills(self, name: str) -> int:
-        """See `Cgroups.oom_kills`."""
-        return _read_field(self._file("memory", name, "memory.oom_control"), "oom_kill") or 0
-
-    def _file(self, controller: str, name: str, file: str) -> Path:
-        return self._folders.get(controller, Path("/nonexistent")) / name / file
-
-    def kill(self, name: str) -> None:
-        """See `Cgroups.kill`: any hierarchy lists them all."""
-        for folder in self._folders.values():
-            _kill_listed(folder / name / "cgroup.procs")
-
-    def remove(self, name: str) -> bool:
-        """See `Cgroups.remove`."""
-        removed = [_remove(folder / name) for folder in self._folders.values()]  # each is tried, also after a failure
-        return all(removed)
-
-    def leftovers(self) -> list[str]:
-        """See `Cgroups.leftovers`."""
-        groups = {path.name for folder in self._folders.values() for path in folder.iterdir() if path.is_dir()}
-        return sorted(groups)
-
-    def close(self) -> None:
-        """See `Cgroups.close`."""
-        for folder in self._folders.values():
-            _remove(folder)
 
 
 class NoCgroups:
@@ -262,6 +79,14 @@ class NoCgroups:
     def oom_kills(self, name: str) -> int:
         """Nothing is known."""
         return 0
+
+    def freeze(self, name: str, frozen: bool) -> None:
+        """Nothing can be frozen."""
+        raise OSError("no cgroup to freeze")
+
+    def is_frozen(self, name: str) -> bool:
+        """Nothing is."""
+        return False
 
     def kill(self, name: str) -> None:
         """Nothing can be killed by group; the pid namespace's init has to do."""

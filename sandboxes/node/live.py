@@ -28,6 +28,8 @@ class Live:
         self.shell = shell
         self._distrusting: Callable[[], AbstractContextManager[None]] = partial(distrusting, self)
         self.processes = Processes(supervisor, clock_ms, self.oom_kills, self._distrusting)
+        self.is_paused = False
+        self.pause_changed_at_ms = row.healthy_at_ms or 0
         self.stopping = False
         self.broken = False
         self.commands = 0

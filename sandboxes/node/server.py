@@ -113,6 +113,12 @@ async def release(request: web.Request) -> web.Response:
     return web.json_response({})
 
 
+async def pause(request: web.Request) -> web.Response:
+    """POST /v1/runtimes/{rid}/pause and .../resume."""
+    paused = request.path.endswith("/pause")
+    return _json(await request.app[SERVICE].pause(request.match_info["runtime_id"], paused))
+
+
 async def forget(request: web.Request) -> web.Response:
     """DELETE /v1/snapshots/{address}."""
     await request.app[SERVICE].forget(request.match_info["address"])
@@ -187,6 +193,8 @@ def build_app(service: SandboxService, checks: Doctor) -> web.Application:
             web.get("/v1/runtimes", runtimes),
             web.get("/v1/capacity", capacity),
             web.get("/v1/doctor", doctor),
+            web.post(runtime + "/pause", pause),
+            web.post(runtime + "/resume", pause),
             web.post(runtime + "/exec", execute),
             web.get(runtime + "/files", files.download),
             web.put(runtime + "/files", files.upload),

@@ -16,6 +16,7 @@ from sandboxes.node.capacity import CapacityBook
 from sandboxes.node.cgroups import sweep
 from sandboxes.node.connection import ProtocolBroken
 from sandboxes.node.driver import DriverError, Place, Running
+from sandboxes.node.freezing import RuntimePaused, set_frozen
 from sandboxes.node.heartbeat import LastBeat
 from sandboxes.node.live import Live
 from sandboxes.node.machine import Machine
@@ -28,6 +29,7 @@ from sandboxes.node.workspaces import Workspaces
 from sandboxes.protocol import (
     Beat,
     Capacity,
+    PauseState,
     Reservation,
     Runtime,
     RuntimeGone,
@@ -349,17 +351,25 @@ class SandboxService:
             return
         try:
             async with asyncio.timeout(seconds):
+                await self._thaw(live)
                 await live.supervisor.run_hook(PRE_STOP_HOOK, live.environment, seconds)
                 await live.supervisor.terminate(min(seconds, TERMINATE_SECONDS))
         except (SandboxError, OSError, TimeoutError) as error:
             reason = "out of time" if isinstance(error, TimeoutError) else str(error)[:200]
             structlog.get_logger().warning("runtime.pre_stop_failed", runtime_id=live.row.runtime_id, reason=reason)
 
+    async def _thaw(self, live: Live) -> None:
+        if live.is_paused:
+            await set_frozen(self._machine, live, frozen=False)
+            live.is_paused = False
+
     async def _end(self, live: Live) -> None:
         """Kill the tree and wait until the host sees nothing of it."""
         live.stopping = True
         await live.processes.close()
         live.supervisor.close()
+        with contextlib.suppress(SandboxError):  # the group's kill thaws too
+            await self._thaw(live)
         await self._driver.kill(live.running)
         await self._machine.clear_group(live.row.slot)
         self._live.pop(live.row.runtime_id, None)
@@ -383,10 +393,26 @@ class SandboxService:
         """See `SandboxNode.forget`."""
         await self._workspaces.forget(address)
 
+    async def pause(self, runtime_id: str, paused: bool) -> PauseState:
+        """See `SandboxNode.pause`."""
+        async with self._locked(runtime_id):
+            live = self._up(runtime_id)
+            if live.is_paused != paused:
+                await set_frozen(self._machine, live, paused)
+                live.is_paused = paused
+                live.pause_changed_at_ms = self._clock_ms()
+            return PauseState(runtime_id, live.row.boot_id, live.is_paused, live.pause_changed_at_ms)
+
     # Data plane
 
     def live(self, runtime_id: str) -> Live:
-        """The running runtime of this id. Raises RuntimeGone: an old id never reaches its successor."""
+        """The running runtime of this id. Raises RuntimeGone: an old id never reaches its successor; and RuntimePaused."""
+        live = self._up(runtime_id)
+        if live.is_paused:
+            raise RuntimePaused("the sandbox is paused; resume it first")
+        return live
+
+    def _up(self, runtime_id: str) -> Live:
         live = self._live.get(runtime_id)
         if live is None or live.stopping:
             raise RuntimeGone("this runtime is not running here (any more)")

@@ -19,6 +19,8 @@ SUMMARIES = {
     "files.move": "move or rename a file",
     "sandbox.wake": "start a reaped sandbox on the credit that is left",
     "sandbox.reap": "stop the sandbox; workspace and credit are kept",
+    "sandbox.pause": "freeze it: memory kept, no CPU, a lower rate",
+    "sandbox.resume": "let a paused sandbox run on",
     "sandbox.ledger": "read your journal: deposits and charges",
     "sandbox.meter": "check every charge by hand",
     "sandbox.events": "see what happened to your wallet, or follow it",

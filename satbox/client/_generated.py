@@ -138,7 +138,7 @@ class Operations(Calls):
         """Run a command in your sandbox.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
         """
         return await self._call(
             "sandbox.exec",
@@ -158,8 +158,8 @@ class Operations(Calls):
         """Read a file.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
-        path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden.
         """
         return await self._download("files.read", path=path, address=address)
 
@@ -167,8 +167,8 @@ class Operations(Calls):
         """Write a file.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
-        path_forbidden, disk_full, body_too_large.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden, disk_full, body_too_large.
         """
         return await self._upload("files.write", m.Done, data, path=path, address=address)
 
@@ -176,8 +176,8 @@ class Operations(Calls):
         """Delete a file or a directory with all in it.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
-        path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden.
         """
         return await self._call("files.delete", m.Done, path=path, address=address)
 
@@ -185,8 +185,8 @@ class Operations(Calls):
         """List a directory.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
-        path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden.
         """
         return await self._call("files.list", m.FileList, path=path, address=address)
 
@@ -194,8 +194,8 @@ class Operations(Calls):
         """See what a path is.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
-        path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden.
         """
         return await self._call("files.stat", m.FileInfo, path=path, address=address)
 
@@ -203,8 +203,8 @@ class Operations(Calls):
         """Make a directory and its parents.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
-        path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden.
         """
         return await self._call("files.mkdir", m.Done, path=path, address=address)
 
@@ -212,8 +212,8 @@ class Operations(Calls):
         """Move or rename a file.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
-        path_forbidden, path_exists.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden, path_exists.
         """
         return await self._call("files.move", m.Done, path=path, to=to, address=address)
 
@@ -233,6 +233,22 @@ class Operations(Calls):
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
         """
         return await self._call("sandbox.reap", m.SandboxStatus, address=address, destroy=destroy)
+
+    async def sandbox_pause(self, *, address: str | None = None) -> m.SandboxStatus:
+        """Freeze the sandbox: it keeps its memory, burns no CPU and pays a lower rate.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, pause_unavailable.
+        """
+        return await self._call("sandbox.pause", m.SandboxStatus, address=address)
+
+    async def sandbox_resume(self, *, address: str | None = None) -> m.SandboxStatus:
+        """Let a paused sandbox run on.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, pause_unavailable.
+        """
+        return await self._call("sandbox.resume", m.SandboxStatus, address=address)
 
     async def sandbox_ledger(self, *, address: str | None = None, after: int = 0, limit: int = 200) -> m.Ledger:
         """Read your journal: every deposit and charge, hash-chained.
@@ -495,7 +511,7 @@ class SyncOperations(SyncCalls[Operations]):
         """Run a command in your sandbox.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
         """
         return self._run(
             self._client.sandbox_exec(
@@ -515,8 +531,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Read a file.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
-        path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden.
         """
         return self._run(self._client.files_read(path, address=address))
 
@@ -524,8 +540,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Write a file.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
-        path_forbidden, disk_full, body_too_large.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden, disk_full, body_too_large.
         """
         return self._run(self._client.files_write(path, data, address=address))
 
@@ -533,8 +549,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Delete a file or a directory with all in it.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
-        path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden.
         """
         return self._run(self._client.files_delete(path, address=address))
 
@@ -542,8 +558,8 @@ class SyncOperations(SyncCalls[Operations]):
         """List a directory.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
-        path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden.
         """
         return self._run(self._client.files_list(path, address=address))
 
@@ -551,8 +567,8 @@ class SyncOperations(SyncCalls[Operations]):
         """See what a path is.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
-        path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden.
         """
         return self._run(self._client.files_stat(path, address=address))
 
@@ -560,8 +576,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Make a directory and its parents.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
-        path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden.
         """
         return self._run(self._client.files_mkdir(path, address=address))
 
@@ -569,8 +585,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Move or rename a file.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, runtime_gone, node_unavailable, path_invalid, path_not_found,
-        path_forbidden, path_exists.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden, path_exists.
         """
         return self._run(self._client.files_move(path, to, address=address))
 
@@ -590,6 +606,22 @@ class SyncOperations(SyncCalls[Operations]):
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
         """
         return self._run(self._client.sandbox_reap(address=address, destroy=destroy))
+
+    def sandbox_pause(self, *, address: str | None = None) -> m.SandboxStatus:
+        """Freeze the sandbox: it keeps its memory, burns no CPU and pays a lower rate.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, pause_unavailable.
+        """
+        return self._run(self._client.sandbox_pause(address=address))
+
+    def sandbox_resume(self, *, address: str | None = None) -> m.SandboxStatus:
+        """Let a paused sandbox run on.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, pause_unavailable.
+        """
+        return self._run(self._client.sandbox_resume(address=address))
 
     def sandbox_ledger(self, *, address: str | None = None, after: int = 0, limit: int = 200) -> m.Ledger:
         """Read your journal: every deposit and charge, hash-chained.

@@ -21,6 +21,7 @@ class FakeNode:
 
     running: dict[str, int] = field(default_factory=dict)
     ended: dict[str, int] = field(default_factory=dict)
+    paused: dict[str, tuple[bool, int]] = field(default_factory=dict)
 
 
 class World:
@@ -84,6 +85,13 @@ class World:
                         self.node.ended[runtime_id] = self.now_ms
                     ended = self.node.ended.get(runtime_id)
                     self.ask(c.Stopped(runtime_id, ended is not None, "boot", ended, "sha256:w", "stopped"))
+                case c.SetPaused(runtime_id=runtime_id):
+                    if runtime_id not in self.node.running:
+                        continue
+                    if self.node.paused.get(runtime_id, (False, 0))[0] != self.state.wants_pause:
+                        self.node.paused[runtime_id] = (self.state.wants_pause, self.now_ms)
+                    is_paused, at_ms = self.node.paused.get(runtime_id, (False, 0))
+                    self.ask(c.Paused(runtime_id, "boot", is_paused, at_ms))
                 case c.ForgetSnapshots():
                     self.ask(c.Forgotten())
                 case c.TellLoss(payment_id=payment_id, usat=usat):

@@ -96,6 +96,12 @@ class WalletMachine(RuleBasedStateMachine):
         self.world.ask(c.Wake())
         self.world.run_effects()
 
+    @rule(pause=st.booleans(), run=st.booleans())
+    def pause(self, pause: bool, run: bool) -> None:
+        self.world.ask(c.Pause(pause))
+        if run:
+            self.world.run_effects()
+
     @rule(rate=st.integers(0, 3_000_000))
     def rate(self, rate: int) -> None:
         self.world.ask(c.SetRate(rate))
@@ -119,6 +125,15 @@ class WalletMachine(RuleBasedStateMachine):
             assert span.from_ms >= last.get(span.runtime_id, 0)
             assert span.from_ms < span.to_ms <= self.world.node.ended.get(span.runtime_id, self.world.now_ms)
             last[span.runtime_id] = span.to_ms
+
+    @invariant()
+    def a_frozen_sandbox_pays_the_paused_rate(self) -> None:
+        state = self.world.state
+        if state.runtime is not None and state.runtime.is_paused:
+            assert state.burn_usat_per_second == -(-state.rate_usat_per_second * 25 // 100)
+            assert self.world.node.paused[state.runtime.runtime_id][0] or state.wants_pause is False
+        else:
+            assert state.burn_usat_per_second == state.rate_usat_per_second
 
     @invariant()
     def the_chain_holds(self) -> None:

@@ -12,6 +12,7 @@ from sandboxes.protocol import (
     Beat,
     NoCapacity,
     Reservation,
+    RuntimeGone,
     RuntimeLost,
     SandboxNode,
     StartFailed,
@@ -109,6 +110,31 @@ async def test_stop_of_an_unknown_id_closes_the_door_behind_it(subject: Subject,
     assert stopped.stopped_at_ms is None
     assert failure.value.code == "runtime_stopped"
     assert not failure.value.retryable
+
+
+async def test_pausing_is_answered_the_same_when_repeated(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    runtime = await subject.node.start(StartRequest(next(runtime_ids), "SP1", size_class="nano"))
+
+    paused = await subject.node.pause(runtime.runtime_id, True)
+    again = await subject.node.pause(runtime.runtime_id, True)
+    resumed = await subject.node.pause(runtime.runtime_id, False)
+
+    assert paused == again
+    assert (paused.is_paused, paused.boot_id) == (True, runtime.boot_id)
+    assert not resumed.is_paused
+    assert runtime.healthy_at_ms <= paused.at_ms <= resumed.at_ms
+
+
+async def test_a_runtime_that_is_not_there_is_not_paused(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    runtime = await subject.node.start(StartRequest(next(runtime_ids), "SP1", size_class="nano"))
+    await subject.node.pause(runtime.runtime_id, True)
+    stopped = await subject.node.stop(StopRequest(runtime.runtime_id, snapshot=True, pre_stop_seconds=1.0))
+
+    assert stopped.known
+    with pytest.raises(RuntimeGone):
+        await subject.node.pause(runtime.runtime_id, False)
+    with pytest.raises(RuntimeGone):
+        await subject.node.pause("rt-never", True)
 
 
 async def test_no_room_is_said_and_room_comes_back(subject: Subject, runtime_ids: Iterator[str]) -> None:
