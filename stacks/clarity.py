@@ -341,7 +341,10 @@ def deserialize(data: bytes) -> ClarityValue:
 
 
 def to_text(value: ClarityValue) -> str:
-    """The value as people read it (`(tuple (amount u5))`). For display only: strings are not escaped."""
+    """The value as people read it (`(tuple (amount u5))`), to the letter as cvToString of @stacks/transactions.
+
+    For display only: strings are not escaped.
+    """
     match value:
         case Int(number):
             return str(number)
@@ -364,9 +367,9 @@ def to_text(value: ClarityValue) -> str:
         case Some(inner):
             return f"(some {to_text(inner)})"
         case List(items):
-            return " ".join(["(list", *(to_text(item) for item in items)]) + ")"
+            return f"(list {' '.join(map(to_text, items))})"
         case Tuple(entries):
-            return " ".join(["(tuple", *(f"({name} {to_text(item)})" for name, item in entries)]) + ")"
+            return f"(tuple {' '.join(f'({name} {to_text(item)})' for name, item in entries)})"
         case StringAscii(text):
             return f'"{text}"'
         case StringUtf8(text):

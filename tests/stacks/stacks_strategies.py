@@ -56,7 +56,7 @@ scalars = st.one_of(
     st.builds(ContractPrincipal, addresses, contract_names),
     st.just(NoneValue()),
     st.builds(StringAscii, st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)),
-    st.builds(StringUtf8, st.text(max_size=20)),
+    st.builds(StringUtf8, st.text(max_size=20).filter(lambda text: not text.startswith("\ufeff"))),
 )
 
 
@@ -71,6 +71,15 @@ def _nested(inner: st.SearchStrategy[ClarityValue]) -> st.SearchStrategy[Clarity
 
 
 values = st.recursive(scalars, _nested, max_leaves=12)
+edge_lengths = st.sampled_from([0, 1, 127, 128, 255, 256, 1_024, 4_096])
+edges = st.one_of(
+    st.builds(Buffer, edge_lengths.map(bytes)),
+    st.builds(StringAscii, edge_lengths.map(lambda length: "x" * length)),
+    st.builds(StringUtf8, edge_lengths.map(lambda length: "☀" * length)),
+    st.builds(lambda length: Tuple.of({"k" * max(length, 1): NoneValue()}), st.integers(1, 127)),
+    st.builds(lambda length: List((Bool(value=True),) * length), edge_lengths),
+)
+long_values = values | edges
 u64 = st.integers(0, (1 << 64) - 1)
 _hash160s = st.binary(min_size=20, max_size=20)
 _p2pkh = st.sampled_from([(HashMode.P2PKH, encoding) for encoding in KeyEncoding])
