@@ -15,6 +15,7 @@ from satbox.agent.keystore import Agent, new_agent
 from satbox.client import Client
 from satbox.client.settings import ClientSettings
 from satbox.keys import load_keys
+from satbox.settings import ActorsSection
 from stacks import Network
 from tests.service.running_service import SATS, Owner, RunningService
 
@@ -28,7 +29,7 @@ class Service(RunningService):
     """`satbox up` on a devnet that plays one of the networks."""
 
     def __init__(self, network: Network) -> None:
-        super().__init__(network=network.value)
+        super().__init__(network=network.value, actors=ActorsSection(hosts=1))
         self.network = network
 
     async def devnet_get(self, path: str) -> Any:

@@ -10,8 +10,10 @@ from x402.schemas.payments import PaymentRequired
 from x402_stacks import PaymentRequiredV2, decode_payment_required
 
 from operations.catalogue import REGISTRY
+from satbox.keys import load_keys
 from stacks import Network
 from tests.clients.customers import Customer
+from tests.service.running_service import SATS
 
 pytestmark = [pytest.mark.ray, pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="session")]
 
@@ -71,6 +73,22 @@ async def test_every_offer_parses(customer: Customer) -> None:
 async def test_every_offer_parses_as_on_mainnet(mainnet_customer: Customer) -> None:
     await walk(mainnet_customer)
     await mainnet_customer.credited(300)
+
+
+async def test_a_wake_that_credit_does_not_cover_is_no_402(customer: Customer) -> None:
+    """A 402 without offers is one that no client can read."""
+    await customer.client.sandbox_create(sats=300)
+    await customer.credited(300)
+    await customer.client.sandbox_reap()
+    operator = load_keys(customer.service.settings.home).operator_token
+    dear = {"address": customer.address, "rate_usat_per_second": 1000 * SATS}
+    assert (await customer.ask("/operator/rate", dear, {"authorization": f"Bearer {operator}"}))[0] == 200
+
+    [woken] = await customer.node("x402_stacks", requests=[{"path": "/sandbox/wake", "body": {}}])
+
+    assert (woken["status"], woken["signatures"]) == (409, 0), woken
+    assert woken["body"]["error"]["code"] == "credit_insufficient"
+    await customer.audit(300)
 
 
 async def test_an_asset_that_is_not_offered_is_named(customer: Customer) -> None:
