@@ -1,4 +1,3 @@
-import asyncio
 import contextlib
 import subprocess
 from collections.abc import AsyncIterator
@@ -18,30 +17,30 @@ def node_packages() -> None:
     subprocess.run([REPOSITORY / "tests" / "node" / "install"], check=True)
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def services(request: pytest.FixtureRequest, node_packages: None) -> AsyncIterator[dict[Network, Service]]:
-    """One running service for each network that a test asks for, started side by side, for all of this folder."""
+async def _served(network: Network) -> AsyncIterator[Service]:
+    """Started one after another: side by side they would only share the same cores."""
     if not HAS_REAL_NODE:
         pytest.skip("needs root and bubblewrap")
-    asked = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
-    made = {network: Service(network) for network in Network if network.value in asked}
+    made = Service(network)
+    await made.start()
     try:
-        await asyncio.gather(*(service.start() for service in made.values()))
         yield made
     finally:
-        await asyncio.gather(*(service.remove() for service in made.values() if service.process is not None))
+        await made.remove()
 
 
-@pytest.fixture(scope="package")
-def testnet(services: dict[Network, Service]) -> Service:
-    """The service on a devnet that plays testnet."""
-    return services[Network.TESTNET]
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def testnet(node_packages: None) -> AsyncIterator[Service]:
+    """A running service on a devnet that plays testnet, for all of this folder."""
+    async for made in _served(Network.TESTNET):
+        yield made
 
 
-@pytest.fixture(scope="package")
-def mainnet(services: dict[Network, Service]) -> Service:
-    """The service on a devnet that plays `stacks:1`."""
-    return services[Network.MAINNET]
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def mainnet(node_packages: None) -> AsyncIterator[Service]:
+    """A running service on a devnet that plays `stacks:1`, for all of this folder."""
+    async for made in _served(Network.MAINNET):
+        yield made
 
 
 async def _served_customer(service: Service) -> AsyncIterator[Customer]:
