@@ -1,30 +1,9 @@
 """The list of operations."""
 
 from operations import models as m
+from operations.codes import IDENTITY, PATHS, PAYMENT, RUNNING
 from operations.registry import Auth, Body, Operation, Registry
 from operations.verification import VERIFICATION
-
-_IDENTITY = ("pass_missing", "pass_invalid", "pass_expired", "pass_revoked", "scope_missing")
-_RUNNING = (
-    *_IDENTITY,
-    "not_owner",
-    "wallet_not_found",
-    "sandbox_starting",
-    "sandbox_reaped",
-    "sandbox_paused",
-    "runtime_gone",
-    "node_unavailable",
-)
-_PATHS = (*_RUNNING, "path_invalid", "path_not_found", "path_forbidden")
-_PAYMENT = (
-    "payment_required", "payment_malformed", "payment_version_unsupported", "payment_v1_unsupported",
-    "payment_identifier_invalid", "payment_identifier_conflict", "payment_target_conflict", "payment_wrong_network",
-    "payment_multisig_unsupported", "payment_payload_unsupported", "payment_wrong_asset", "payment_wrong_recipient",
-    "payment_amount_insufficient", "payment_signature_invalid", "payment_sender_mismatch", "payment_to_self",
-    "payment_post_conditions_abort", "payment_fee_too_low", "payment_nonce_stale", "payment_nonce_gap",
-    "payment_insufficient_funds", "payment_refused", "payment_failed", "quote_expired", "quote_invalid",
-    "asset_not_offered", "payer_on_hold", "no_capacity", "node_unavailable",
-)  # fmt: skip
 
 REGISTRY = Registry(
     (
@@ -45,7 +24,7 @@ REGISTRY = Registry(
         Operation(
             "gate.revoke", "POST", "/gate/revoke",
             "Void every gate pass issued for your wallet so far.",
-            m.Nothing, m.Revoked, Auth.OWNER, ("revoke",), "satbox_revoke_passes", errors=_IDENTITY, scope="owner",
+            m.Nothing, m.Revoked, Auth.OWNER, ("revoke",), "satbox_revoke_passes", errors=IDENTITY, scope="owner",
         ),
         Operation(
             "sandbox.quote", "GET", "/sandbox/quote",
@@ -56,13 +35,13 @@ REGISTRY = Registry(
             "sandbox.create", "POST", "/sandbox/create",
             "Create your wallet's sandbox; answers 402 with offers until it is paid.",
             m.CreateInput, m.Paid, Auth.OWNER, ("create",), "satbox_create", paid=True, scope="owner",
-            errors=(*_IDENTITY, *_PAYMENT, "already_exists"),
+            errors=(*IDENTITY, *PAYMENT, "already_exists"),
         ),
         Operation(
             "sandbox.extend", "POST", "/sandbox/extend",
             "Pay more time for your sandbox, or for somebody else's as a gift; wakes a reaped one.",
             m.ExtendInput, m.Paid, Auth.PASS, ("extend",), "satbox_extend", paid=True,
-            errors=(*_IDENTITY, *_PAYMENT, "wallet_not_found"),
+            errors=(*IDENTITY, *PAYMENT, "wallet_not_found"),
         ),
         Operation(
             "payment.status", "GET", "/payment-status/{payment_id}",
@@ -74,97 +53,97 @@ REGISTRY = Registry(
             "sandbox.status", "GET", "/sandbox/status",
             "See the sandbox's state, balance and how long it lasts.",
             m.StatusInput, m.SandboxStatus, Auth.PASS, ("status",), "satbox_status",
-            errors=(*_IDENTITY, "wallet_not_found"), positional=("address",),
+            errors=(*IDENTITY, "wallet_not_found"), positional=("address",),
         ),
         Operation(
             "sandbox.exec", "POST", "/sandbox/exec",
             "Run a command in your sandbox.",
-            m.ExecInput, m.ExecResult, Auth.OWNER, ("exec",), "satbox_exec", scope="exec", errors=_RUNNING,
+            m.ExecInput, m.ExecResult, Auth.OWNER, ("exec",), "satbox_exec", scope="exec", errors=RUNNING,
         ),
         Operation(
             "files.read", "GET", "/sandbox/files",
             "Read a file.",
             m.PathInput, None, Auth.OWNER, ("files", "read"), "satbox_read_file",
-            body=Body.DOWNLOAD, scope="files", errors=_PATHS, positional=("path",),
+            body=Body.DOWNLOAD, scope="files", errors=PATHS, positional=("path",),
         ),
         Operation(
             "files.write", "PUT", "/sandbox/files",
             "Write a file.",
             m.PathInput, m.Done, Auth.OWNER, ("files", "write"), "satbox_write_file",
-            body=Body.UPLOAD, scope="files", errors=(*_PATHS, "disk_full", "body_too_large"), positional=("path",),
+            body=Body.UPLOAD, scope="files", errors=(*PATHS, "disk_full", "body_too_large"), positional=("path",),
         ),
         Operation(
             "files.delete", "DELETE", "/sandbox/files",
             "Delete a file or a directory with all in it.",
             m.PathInput, m.Done, Auth.OWNER, ("files", "delete"), "satbox_delete_file",
-            scope="files", errors=_PATHS, positional=("path",),
+            scope="files", errors=PATHS, positional=("path",),
         ),
         Operation(
             "files.list", "GET", "/sandbox/files/list",
             "List a directory.",
             m.PathInput, m.FileList, Auth.OWNER, ("files", "list"), "satbox_list_files",
-            scope="files", errors=_PATHS, positional=("path",),
+            scope="files", errors=PATHS, positional=("path",),
         ),
         Operation(
             "files.stat", "GET", "/sandbox/files/stat",
             "See what a path is.",
             m.PathInput, m.FileInfo, Auth.OWNER, ("files", "stat"), "satbox_stat_file",
-            scope="files", errors=_PATHS, positional=("path",),
+            scope="files", errors=PATHS, positional=("path",),
         ),
         Operation(
             "files.mkdir", "POST", "/sandbox/files/mkdir",
             "Make a directory and its parents.",
             m.PathInput, m.Done, Auth.OWNER, ("files", "mkdir"), "satbox_make_directory",
-            scope="files", errors=_PATHS, positional=("path",),
+            scope="files", errors=PATHS, positional=("path",),
         ),
         Operation(
             "files.move", "POST", "/sandbox/files/move",
             "Move or rename a file.",
             m.MoveInput, m.Done, Auth.OWNER, ("files", "move"), "satbox_move_file",
-            scope="files", errors=(*_PATHS, "path_exists"), positional=("path", "to"),
+            scope="files", errors=(*PATHS, "path_exists"), positional=("path", "to"),
         ),
         Operation(
             "sandbox.wake", "POST", "/sandbox/wake",
             "Start a reaped sandbox on the credit that is left.",
             m.WakeInput, m.SandboxStatus, Auth.OWNER, ("wake",), "satbox_wake", scope="owner",
-            errors=(*_IDENTITY, "wallet_not_found", "credit_insufficient", "no_capacity", "start_failed"),
+            errors=(*IDENTITY, "wallet_not_found", "credit_insufficient", "no_capacity", "start_failed"),
             positional=("address",),
         ),
         Operation(
             "sandbox.reap", "POST", "/sandbox/reap",
             "Stop the sandbox and stop paying; the workspace and the credit are kept.",
             m.ReapInput, m.SandboxStatus, Auth.OWNER, ("reap",), "satbox_reap", scope="owner",
-            errors=(*_IDENTITY, "wallet_not_found"), positional=("address",),
+            errors=(*IDENTITY, "wallet_not_found"), positional=("address",),
         ),
         Operation(
             "sandbox.pause", "POST", "/sandbox/pause",
             "Freeze the sandbox: it keeps its memory, burns no CPU and pays a lower rate.",
             m.Target, m.SandboxStatus, Auth.OWNER, ("pause",), "satbox_pause", scope="owner",
-            errors=(*_RUNNING, "pause_unavailable"), positional=("address",),
+            errors=(*RUNNING, "pause_unavailable"), positional=("address",),
         ),
         Operation(
             "sandbox.resume", "POST", "/sandbox/resume",
             "Let a paused sandbox run on.",
             m.Target, m.SandboxStatus, Auth.OWNER, ("unpause",), "satbox_resume", scope="owner",
-            errors=(*_RUNNING, "pause_unavailable"), positional=("address",),
+            errors=(*RUNNING, "pause_unavailable"), positional=("address",),
         ),
         Operation(
             "sandbox.ledger", "GET", "/sandbox/ledger",
             "Read your journal: every deposit and charge, hash-chained.",
             m.CursorInput, m.Ledger, Auth.OWNER, ("ledger",), "satbox_ledger", scope="owner",
-            errors=(*_IDENTITY, "wallet_not_found"), positional=("address",),
+            errors=(*IDENTITY, "wallet_not_found"), positional=("address",),
         ),
         Operation(
             "sandbox.meter", "GET", "/sandbox/meter",
             "Check every charge by hand: spans, rate, remainders and sum.",
             m.Target, m.MeterExplanation, Auth.OWNER, ("meter", "explain"), "satbox_meter_explain", scope="owner",
-            errors=(*_IDENTITY, "wallet_not_found"), positional=("address",),
+            errors=(*IDENTITY, "wallet_not_found"), positional=("address",),
         ),
         Operation(
             "sandbox.events", "GET", "/sandbox/events",
             "Follow what happens to your wallet.",
             m.EventsInput, m.Events, Auth.OWNER, ("events",), "satbox_events", scope="owner",
-            errors=(*_IDENTITY, "wallet_not_found"), positional=("address",),
+            errors=(*IDENTITY, "wallet_not_found"), positional=("address",),
         ),
         Operation(
             "operator.rate", "POST", "/operator/rate",
