@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from gate.crowd import Crowd
+from gate.crowd import Crowd, Peers
 from gate.discovery import add_discovery_routes
 from gate.handlers import HANDLERS
 from gate.metrics import Metrics
 from gate.ports import Services
-from gate.routing import CROWD, EXPOSED_HEADERS, METRICS, SERVICES, error_response, route
+from gate.routing import CROWD, EXPOSED_HEADERS, METRICS, PEERS, SERVICES, error_response, route
 from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
 
@@ -23,6 +23,7 @@ def create_app(services: Services) -> web.Application:
     app[SERVICES] = services
     app[METRICS] = Metrics()
     app[CROWD] = Crowd(services.settings.requests_per_wallet_max)
+    app[PEERS] = Peers(services.settings.open_requests_per_second, services.settings.open_requests_burst)
     missing = set(REGISTRY) ^ set(HANDLERS)
     if missing:
         raise RuntimeError(f"operations without a handler, or the reverse: {sorted(missing)}")

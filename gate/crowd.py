@@ -1,7 +1,9 @@
-"""How much one wallet may have under way at once, so that nobody fills the service's connections and waits alone."""
+"""How much one caller may take: requests under way by wallet, and requests a second by peer where nobody proves who they are."""
 
 import contextlib
-from collections import Counter
+import ipaddress
+import math
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 
 from operations.errors import SatboxError
@@ -26,3 +28,48 @@ class Crowd:
             self._under_way[address] -= 1
             if not self._under_way[address]:
                 del self._under_way[address]
+
+
+PEERS_MAX = 10_000
+IPV6_SUBSCRIBER_BITS = 64
+"""What one subscriber is given as a rule: counting single IPv6 addresses would count nobody."""
+
+
+def peer_of(remote: str | None) -> str:
+    """Whom an address is counted as."""
+    try:
+        address = ipaddress.ip_address(remote or "")
+    except ValueError:
+        return ""  # a socket without addresses: all of those together
+    if address.version == 4:
+        return str(address)
+    return str(ipaddress.ip_network((address, IPV6_SUBSCRIBER_BITS), strict=False))
+
+
+class Peers:
+    """A token bucket for each peer, for operations that ask for no pass. A `per_second` of 0 means no limit.
+
+    Behind a reverse proxy all callers are one peer: limit there, and switch this off.
+    """
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._per_ms = per_second / 1000
+        self._burst = float(burst)
+        self._left: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def take(self, remote: str | None, now_ms: int) -> None:
+        """Count one request; rate_limited, with when to come again, once the peer's bucket is empty."""
+        if not self._per_ms:
+            return
+        peer = peer_of(remote)
+        left, at_ms = self._left.pop(peer, (self._burst, now_ms))
+        left = min(self._burst, left + (now_ms - at_ms) * self._per_ms)
+        is_over = left < 1
+        self._left[peer] = (left if is_over else left - 1, now_ms)
+        while len(self._left) > PEERS_MAX:
+            self._left.popitem(last=False)  # heard of longest ago: its bucket is full again, or nearly
+        if is_over:
+            retry_after = math.ceil((1 - left) / self._per_ms / 1000)
+            raise SatboxError(
+                "rate_limited", details={"per_second": self._per_ms * 1000}, retry_after=max(1, retry_after)
+            )

@@ -14,18 +14,19 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from gate.callers import Caller, authenticate
-from gate.crowd import Crowd
+from gate.crowd import Crowd, Peers
 from gate.inputs import read_input
 from gate.metrics import Metrics
 from gate.ports import Services
 from operations.errors import SatboxError
-from operations.registry import Operation
+from operations.registry import Auth, Operation
 
 log = structlog.get_logger()
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 CROWD: web.AppKey[Crowd] = web.AppKey("crowd", Crowd)
+PEERS: web.AppKey[Peers] = web.AppKey("peers", Peers)
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 
 Handler = Callable[[Services, web.Request, Caller, Any], Awaitable[BaseModel | web.StreamResponse]]
@@ -68,6 +69,8 @@ def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awa
         began = time.perf_counter()
         code = "ok"
         try:
+            if operation.auth is Auth.NONE:
+                request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
             caller = await authenticate(services, operation, request)
             with _crowd(request, operation, caller):
                 data = await read_input(operation, request, services.settings)

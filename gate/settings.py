@@ -29,4 +29,6 @@ class GateSettings:
     json_bytes_max: int = 4 << 20
     streams_max: int = 1000
     requests_per_wallet_max: int = 64
+    open_requests_per_second: float = 50.0
+    open_requests_burst: int = 200
     body_seconds_max: float = 30.0
