@@ -1,6 +1,7 @@
 """`just bench`: run every measurement, print a table, or one JSON array with --json.
 
-`--quick` takes fewer samples; `--only sandbox,wallets,service` picks parts. Figures and machine also go to stderr as they come.
+`--quick` takes fewer samples; `--only sandbox,wallets,service,malformed_headers` picks parts.
+Figures and machine also go to stderr as they come.
 """
 
 import argparse
@@ -58,6 +59,20 @@ async def _service(quick: bool) -> list[Figure]:
         await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
 
 
+async def _malformed_headers(quick: bool) -> list[Figure]:
+    from satbox.keys import load_keys
+    from satbox.ray_cluster import prepare
+
+    home = Path(tempfile.mkdtemp(prefix="sbbench-"))
+    try:
+        prepare(load_keys(home).ray_token_path)
+        from bench.malformed_headers import figures  # imports Ray
+
+        return await figures(home, quick=quick)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
+
+
 TARGET = Path(__file__).resolve().parents[1] / "design" / "benchmarks.md"
 
 MARKS = {
@@ -66,6 +81,8 @@ MARKS = {
     "status_rps": (">=", 8_000),
     "activation": ("<=", 7),
     "alive_10000_cpu": ("<", 2),
+    "malformed_headers_p95_ratio": ("<=", 2),
+    "malformed_headers_rss_growth": ("<", 20),
 }
 """First marks: what a figure must reach."""
 
@@ -102,7 +119,7 @@ line, nothing prepared and nothing limited. `status_rps` is one gate process, so
 most a second. Deposits are answered after their fsync. `alive_10000_cpu` holds ten thousand alive wallets in one process
 over a simulated node, one in a hundred running dry each minute. The `_in_process` figures leave Ray out."""
 
-PARTS = {"sandbox": _sandbox, "wallets": _wallets, "service": _service}
+PARTS = {"sandbox": _sandbox, "wallets": _wallets, "service": _service, "malformed_headers": _malformed_headers}
 
 
 def main() -> None:
