@@ -75,7 +75,10 @@ def hex_bytes(field: str, text: str, bytes_max: int) -> bytes:
     match = _HEX.fullmatch(text)
     if match is None:
         raise UnusableInput(field, "not hex" if text else "empty")
-    return bytes.fromhex(match[1])
+    raw = bytes.fromhex(match[1])
+    if len(raw) > bytes_max:
+        raise UnusableInput(field, f"at most {bytes_max} bytes")
+    return raw
 
 
 def _message_bytes(text: str) -> bytes:

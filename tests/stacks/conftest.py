@@ -1,7 +1,8 @@
 from collections.abc import Iterator
 
 import pytest
-from stacks_js import StacksJs
+
+from tests.stacks.stacks_js import StacksJs
 
 
 @pytest.fixture(scope="session")

@@ -3,18 +3,6 @@
 from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
-from stacks_js import asked_payload, asked_post_condition
-from stacks_strategies import (
-    contracts,
-    long_values,
-    names,
-    newer_conditions,
-    other_payloads,
-    post_conditions,
-    principals,
-    private_keys,
-    u64,
-)
 
 from stacks.authorization import multisig_signer
 from stacks.describe import Document
@@ -35,6 +23,18 @@ from stacks.spending import (
     SpendingCondition,
 )
 from stacks.transaction import AnchorMode, AnyTransaction
+from tests.stacks.stacks_js import asked_payload, asked_post_condition
+from tests.stacks.stacks_strategies import (
+    contracts,
+    long_values,
+    names,
+    newer_conditions,
+    other_payloads,
+    post_conditions,
+    principals,
+    private_keys,
+    u64,
+)
 
 memos = st.text(max_size=34).filter(lambda t: len(t.encode()) <= 34 and not t.startswith("\ufeff")).map(padded_memo)
 transfers = st.builds(TokenTransfer, principals, u64, memos)

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stacks_vectors import load
 
 from gate.genesis.bitcoin import parse_bitcoin_address as parse_by_library
 from gate.genesis.bitcoin import verify_bitcoin as verify_by_library
@@ -14,6 +13,7 @@ from operations.errors import SatboxError
 from stacks.bitcoin import bip137_hash, parse_bitcoin_address, verify_bitcoin_message
 from stacks.errors import AddressError, HighSSignature, SignatureError
 from stacks.keys import HALF_ORDER, PrivateKey, recover_rsv
+from tests.stacks.stacks_vectors import load
 
 VECTORS: list[dict[str, Any]] = load("bitcoin_messages")
 SIGNED = [(v, kind, scheme) for v in VECTORS for scheme in ("bip137", "bip322") for kind in v[scheme]]

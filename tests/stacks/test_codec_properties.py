@@ -6,8 +6,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stacks_strategies import addresses, any_transactions, transactions, values
-from stacks_vectors import load
 
 from stacks.c32 import Address, Principal
 from stacks.clarity import (
@@ -50,6 +48,8 @@ from stacks.transaction import (
     decode_any_transaction,
     decode_transaction,
 )
+from tests.stacks.stacks_strategies import addresses, any_transactions, transactions, values
+from tests.stacks.stacks_vectors import load
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 KEY = PrivateKey(bytes.fromhex("edf9aee84d9b7abc145504dde6726c64f369d37ee34ded868fabd876c26570bc"))

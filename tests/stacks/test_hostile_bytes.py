@@ -10,9 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from stacks_signed import Signed, signed_transactions
-from stacks_strategies import long_values, private_keys, signatures
-from stacks_vectors import load
 
 from stacks.authorization import authorizations
 from stacks.clarity import ClarityValue, deserialize, serialize
@@ -29,6 +26,9 @@ from stacks.verification import (
     sip018_report,
     transaction_report,
 )
+from tests.stacks.stacks_signed import Signed, signed_transactions
+from tests.stacks.stacks_strategies import long_values, private_keys, signatures
+from tests.stacks.stacks_vectors import load
 
 REPORT_SECONDS_MAX = 3.0
 """Of processor time, for two reports; one takes about half a second at most."""

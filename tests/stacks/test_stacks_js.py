@@ -7,17 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from stacks_js import StacksJs, asked_value, comparable
-from stacks_signed import Signed, payloads, signed_transactions
-from stacks_strategies import (
-    addresses,
-    long_values,
-    multi_sigs,
-    newer_conditions,
-    post_conditions,
-    private_keys,
-    single_sigs,
-)
 
 from stacks.authorization import authorizations
 from stacks.c32 import Address
@@ -29,6 +18,17 @@ from stacks.postconditions import PostConditionMode
 from stacks.sip018 import domain, recover_structured, sign_structured, structured_hash
 from stacks.spending import UNSPONSORED
 from stacks.transaction import AnchorMode, AnyTransaction, decode_any_transaction
+from tests.stacks.stacks_js import StacksJs, asked_value, comparable
+from tests.stacks.stacks_signed import Signed, payloads, signed_transactions
+from tests.stacks.stacks_strategies import (
+    addresses,
+    long_values,
+    multi_sigs,
+    newer_conditions,
+    post_conditions,
+    private_keys,
+    single_sigs,
+)
 
 ORDER = 2 * HALF_ORDER + 1
 Check = Callable[[StacksJs, Any], None]

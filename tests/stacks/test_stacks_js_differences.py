@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
-from stacks_js import Refused, StacksJs
 
 from stacks.c32 import Address, Principal
 from stacks.clarity import Some, Tuple, UInt, deserialize, serialize
@@ -18,6 +17,7 @@ from stacks.signing import Sender, origin_digest, sign_origin, token_transfer
 from stacks.spending import SingleSig
 from stacks.transaction import AnyTransaction, decode_any_transaction
 from stacks.verification import transaction_report
+from tests.stacks.stacks_js import Refused, StacksJs
 
 KEY = PrivateKey(bytes.fromhex("edf9aee84d9b7abc145504dde6726c64f369d37ee34ded868fabd876c26570bc"))
 TRANSFER = sign_origin(

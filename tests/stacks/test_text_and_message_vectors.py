@@ -1,5 +1,4 @@
 import pytest
-from stacks_vectors import load, parse_clarity
 
 from stacks.c32 import Address
 from stacks.clarity import StringAscii, Tuple, deserialize, serialize, to_text
@@ -9,6 +8,7 @@ from stacks.keys import PrivateKey, PublicKey, recover_vrs
 from stacks.message import message_hash, recover_message, sign_message, verify_message
 from stacks.network import Network
 from stacks.sip018 import domain, recover_structured, sign_structured, structured_hash
+from tests.stacks.stacks_vectors import load, parse_clarity
 
 ADDRESSES, MESSAGES, STRUCTURED = load("stacks_addresses"), load("stacks_messages"), load("sip018")
 KEY_A = "edf9aee84d9b7abc145504dde6726c64f369d37ee34ded868fabd876c26570bc01"

@@ -1,5 +1,4 @@
 import pytest
-from stacks_vectors import load
 
 from stacks.c32 import Principal
 from stacks.clarity import Buffer, NoneValue, Some, UInt, principal_value
@@ -22,6 +21,7 @@ from stacks.signing import (
 )
 from stacks.tokens import sbtc, usdcx
 from stacks.transaction import Transaction, decode_transaction
+from tests.stacks.stacks_vectors import load
 
 VECTORS = load("stacks_transactions")
 IDS = [f"{i}-{v['kind']}-{v['network']}-{'sponsored' if v['sponsored'] else 'standard'}" for i, v in enumerate(VECTORS)]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stacks_vectors import load, parse_clarity
 
 from stacks.clarity import serialize
 from stacks.verification import (
@@ -17,6 +16,7 @@ from stacks.verification import (
     sip018_report,
     transaction_report,
 )
+from tests.stacks.stacks_vectors import load, parse_clarity
 
 COUNTS = {"stacks_transactions": 48, "stacks_addresses": 8, "stacks_messages": 8, "sip018": 8, "bitcoin_messages": 8}
 
