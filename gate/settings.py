@@ -26,6 +26,7 @@ class GateSettings:
     start_wait_seconds: float = 20.0
     snapshot_ms_max: int = 1000
     upload_bytes_max: int = 1 << 30
+    verifies_for_anybody: bool = True
     json_bytes_max: int = 4 << 20
     streams_max: int = 1000
     requests_per_wallet_max: int = 64

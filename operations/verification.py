@@ -161,7 +161,7 @@ class HashReport(Output):
     inputLength: int  # noqa: N815 - the name x402-api gives it
 
 
-_ERRORS = ("invalid_request", "overloaded")
+_ERRORS = ("invalid_request", "not_found", "overloaded")
 _BYTES = (*_ERRORS, "bytes_invalid")
 
 VERIFICATION = (

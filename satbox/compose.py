@@ -102,6 +102,7 @@ class Deployment:
             start_on_mempool=settings.settle.start_on == "mempool",
             start_wait_seconds=settings.gate.start_wait_seconds,
             upload_bytes_max=settings.gate.upload_bytes_max,
+            verifies_for_anybody=settings.gate.verifies_for_anybody,
         )
 
 

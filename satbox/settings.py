@@ -37,6 +37,8 @@ class GateSection(BaseModel):
     """What a request that names no amount is asked for: below 1 STX at usual prices, which common agent wallets stop at."""
     start_wait_seconds: float = 20.0
     upload_bytes_max: int = 1 << 30
+    verifies_for_anybody: bool = True
+    """Whether `/stacks/...` and `/hashing/...` answer; they are free."""
 
 
 class DevnetSection(BaseModel):

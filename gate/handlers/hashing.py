@@ -12,7 +12,7 @@ from stacks.verification import hash_input, hash_report
 
 async def digest(services: Services, request: web.Request, caller: Caller, data: v.HashInput) -> v.HashReport:
     """Hash text or bytes."""
-    made = await report(lambda: hash_report(data.algorithm, hash_input(data.data), data.encoding))
+    made = await report(services.settings, lambda: hash_report(data.algorithm, hash_input(data.data), data.encoding))
     return v.HashReport.model_validate(made)
 
 

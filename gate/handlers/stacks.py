@@ -26,19 +26,19 @@ async def decode_transaction(
     services: Services, request: web.Request, caller: Caller, data: v.TransactionInput
 ) -> v.TransactionReport:
     """Read a transaction."""
-    return v.TransactionReport.model_validate(await report(transaction_report, data.hex))
+    return v.TransactionReport.model_validate(await report(services.settings, transaction_report, data.hex))
 
 
 async def decode_clarity(
     services: Services, request: web.Request, caller: Caller, data: v.ClarityInput
 ) -> v.ClarityReport:
     """Read a Clarity value."""
-    return v.ClarityReport.model_validate(await report(clarity_report, data.hex))
+    return v.ClarityReport.model_validate(await report(services.settings, clarity_report, data.hex))
 
 
 async def address(services: Services, request: web.Request, caller: Caller, data: v.AddressInput) -> v.AddressReport:
     """Read an address."""
-    return v.AddressReport.model_validate(await report(address_report, data.address))
+    return v.AddressReport.model_validate(await report(services.settings, address_report, data.address))
 
 
 async def verify_sip018(
@@ -46,7 +46,13 @@ async def verify_sip018(
 ) -> v.SignatureReport:
     """Check structured data's signature."""
     made = await report(
-        sip018_report, data.domain_hex, data.message_hex, data.signature, data.address, _network(data.network)
+        services.settings,
+        sip018_report,
+        data.domain_hex,
+        data.message_hex,
+        data.signature,
+        data.address,
+        _network(data.network),
     )
     return v.SignatureReport.model_validate(made)
 
@@ -55,7 +61,9 @@ async def verify_message(
     services: Services, request: web.Request, caller: Caller, data: v.MessageInput
 ) -> v.SignatureReport:
     """Check a plain message's signature."""
-    made = await report(message_report, data.message, data.signature, data.address, _network(data.network))
+    made = await report(
+        services.settings, message_report, data.message, data.signature, data.address, _network(data.network)
+    )
     return v.SignatureReport.model_validate(made)
 
 
@@ -63,7 +71,7 @@ async def verify_btc_message(
     services: Services, request: web.Request, caller: Caller, data: v.BitcoinMessageInput
 ) -> v.BitcoinSignatureReport:
     """Check a Bitcoin address's signature."""
-    made = await report(bitcoin_report, data.address, data.message, data.signature)
+    made = await report(services.settings, bitcoin_report, data.address, data.message, data.signature)
     return v.BitcoinSignatureReport.model_validate(made)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from gate.settings import GateSettings
 from operations.errors import SatboxError
 from stacks import AddressError, StacksError
 from stacks.verification import UnusableInput
@@ -16,9 +17,11 @@ _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="verifying")
 _waiting = 0
 
 
-async def report(make: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+async def report(settings: GateSettings, make: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
     """A report of `stacks.verification`; its errors in the service's words, `overloaded` when too many wait."""
     global _waiting
+    if not settings.verifies_for_anybody:
+        raise SatboxError("not_found", "This service does not verify for others.")
     if _waiting >= WAITING_MAX:
         raise SatboxError("overloaded", retry_after=1)
     _waiting += 1

@@ -285,21 +285,21 @@ class Operations(Calls):
     async def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.
 
-        Errors: invalid_request, overloaded, bytes_invalid.
+        Errors: invalid_request, not_found, overloaded, bytes_invalid.
         """
         return await self._call("stacks.decode_transaction", v.TransactionReport, hex=hex)
 
     async def stacks_decode_clarity(self, hex: str) -> v.ClarityReport:
         """Read a Clarity value.
 
-        Errors: invalid_request, overloaded, bytes_invalid.
+        Errors: invalid_request, not_found, overloaded, bytes_invalid.
         """
         return await self._call("stacks.decode_clarity", v.ClarityReport, hex=hex)
 
     async def stacks_address(self, address: str) -> v.AddressReport:
         """Check a Stacks address and see it on both networks.
 
-        Errors: invalid_request, overloaded, stx_address_invalid.
+        Errors: invalid_request, not_found, overloaded, stx_address_invalid.
         """
         return await self._call("stacks.address", v.AddressReport, address=address)
 
@@ -314,7 +314,7 @@ class Operations(Calls):
     ) -> v.SignatureReport:
         """Check who signed structured data (SIP-018).
 
-        Errors: invalid_request, overloaded, bytes_invalid.
+        Errors: invalid_request, not_found, overloaded, bytes_invalid.
         """
         return await self._call(
             "stacks.verify_sip018",
@@ -336,7 +336,7 @@ class Operations(Calls):
     ) -> v.SignatureReport:
         """Check who signed a plain message with a Stacks wallet.
 
-        Errors: invalid_request, overloaded.
+        Errors: invalid_request, not_found, overloaded.
         """
         return await self._call(
             "stacks.verify_message",
@@ -352,7 +352,7 @@ class Operations(Calls):
     ) -> v.BitcoinSignatureReport:
         """Check whether a Bitcoin address signed a message (BIP-322 simple, BIP-137).
 
-        Errors: invalid_request, overloaded.
+        Errors: invalid_request, not_found, overloaded.
         """
         return await self._call(
             "stacks.verify_btc_message", v.BitcoinSignatureReport, address=address, message=message, signature=signature
@@ -367,7 +367,7 @@ class Operations(Calls):
     ) -> v.HashReport:
         """Hash text or bytes.
 
-        Errors: invalid_request, overloaded.
+        Errors: invalid_request, not_found, overloaded.
         """
         return await self._call("hashing.digest", v.HashReport, algorithm=algorithm, data=data, encoding=encoding)
 
@@ -656,21 +656,21 @@ class SyncOperations(SyncCalls[Operations]):
     def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.
 
-        Errors: invalid_request, overloaded, bytes_invalid.
+        Errors: invalid_request, not_found, overloaded, bytes_invalid.
         """
         return self._run(self._client.stacks_decode_transaction(hex))
 
     def stacks_decode_clarity(self, hex: str) -> v.ClarityReport:
         """Read a Clarity value.
 
-        Errors: invalid_request, overloaded, bytes_invalid.
+        Errors: invalid_request, not_found, overloaded, bytes_invalid.
         """
         return self._run(self._client.stacks_decode_clarity(hex))
 
     def stacks_address(self, address: str) -> v.AddressReport:
         """Check a Stacks address and see it on both networks.
 
-        Errors: invalid_request, overloaded, stx_address_invalid.
+        Errors: invalid_request, not_found, overloaded, stx_address_invalid.
         """
         return self._run(self._client.stacks_address(address))
 
@@ -685,7 +685,7 @@ class SyncOperations(SyncCalls[Operations]):
     ) -> v.SignatureReport:
         """Check who signed structured data (SIP-018).
 
-        Errors: invalid_request, overloaded, bytes_invalid.
+        Errors: invalid_request, not_found, overloaded, bytes_invalid.
         """
         return self._run(
             self._client.stacks_verify_sip018(
@@ -703,7 +703,7 @@ class SyncOperations(SyncCalls[Operations]):
     ) -> v.SignatureReport:
         """Check who signed a plain message with a Stacks wallet.
 
-        Errors: invalid_request, overloaded.
+        Errors: invalid_request, not_found, overloaded.
         """
         return self._run(
             self._client.stacks_verify_message(message=message, signature=signature, address=address, network=network)
@@ -712,7 +712,7 @@ class SyncOperations(SyncCalls[Operations]):
     def stacks_verify_btc_message(self, *, address: str, message: str, signature: str) -> v.BitcoinSignatureReport:
         """Check whether a Bitcoin address signed a message (BIP-322 simple, BIP-137).
 
-        Errors: invalid_request, overloaded.
+        Errors: invalid_request, not_found, overloaded.
         """
         return self._run(self._client.stacks_verify_btc_message(address=address, message=message, signature=signature))
 
@@ -725,7 +725,7 @@ class SyncOperations(SyncCalls[Operations]):
     ) -> v.HashReport:
         """Hash text or bytes.
 
-        Errors: invalid_request, overloaded.
+        Errors: invalid_request, not_found, overloaded.
         """
         return self._run(self._client.hashing_digest(algorithm, data, encoding=encoding))
 

@@ -175,7 +175,7 @@ async def test_only_so_many_wait_and_payments_do_not(house: House) -> None:
         assert go_on.wait(30)
         return {}
 
-    waiting = [asyncio.create_task(report(slow)) for _ in range(WAITING_MAX)]
+    waiting = [asyncio.create_task(report(house.services.settings, slow)) for _ in range(WAITING_MAX)]
     try:
         assert await asyncio.to_thread(taken.wait, 30)
         answer = await house.ask("POST", "/hashing/sha256", json={"data": "x"})
@@ -187,6 +187,16 @@ async def test_only_so_many_wait_and_payments_do_not(house: House) -> None:
         await asyncio.gather(*waiting)
     assert verifying._waiting == 0
     assert (await house.ask("POST", "/hashing/sha256", json={"data": "x"})).status == 200
+
+
+async def test_an_operator_may_switch_it_off(tmp_path: Path) -> None:
+    async with gatehouse(tmp_path, verifies_for_anybody=False) as house:
+        for operation in VERIFICATION:
+            path = operation.path.format(address="SP000000000000000000002Q6VF78", algorithm="sha256")
+            body = {name: "00" for name in operation.input.model_fields if name not in operation.path_fields}
+            sent = {name: value for name, value in body.items() if name not in ("network", "encoding")}
+            answer = await house.ask(operation.method, path, json=sent if operation.method == "POST" else None)
+            assert (answer.status, answer.code) == (404, "not_found")
 
 
 async def test_the_client_reads_what_the_gate_says(house: House) -> None:
