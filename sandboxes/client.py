@@ -243,6 +243,35 @@ class NodeClient:
         answer = json.loads(await self.call("PUT", target, data=content, seconds=3600))
         return int(answer["size_bytes"])
 
+    async def read_range(self, runtime_id: str, path: str, offset: int, length: int) -> bytes:
+        """Part of a file; shorter when the file is."""
+        return await self.call("GET", self._files(runtime_id, path) + f"&offset={offset}&length={length}", seconds=3600)
+
+    async def pack_folder(
+        self, runtime_id: str, path: str, kind: str = "tar", chunk_bytes: int = 1 << 18
+    ) -> AsyncIterator[bytes]:
+        """A folder as an archive (tar, tar.gz, zip), in pieces; raises NodeUnavailable when it is cut short."""
+        url = f"http://node{self._files(runtime_id, path, '/archive')}&format={kind}"
+        try:
+            async with self._open().get(url) as response:
+                if response.status >= 400:
+                    raise _error(response.status, await response.read())
+                async for chunk in response.content.iter_chunked(chunk_bytes):
+                    yield chunk
+        except (aiohttp.ClientError, OSError) as error:
+            raise NodeUnavailable("the archive was cut short", code="stream_broken") from error
+
+    async def unpack_folder(
+        self, runtime_id: str, path: str, content: bytes | AsyncIterator[bytes], kind: str = "tar"
+    ) -> dict[str, Any]:
+        """Unpack an archive below a folder: `{files, bytes, skipped}`."""
+        target = self._files(runtime_id, path, "/archive") + f"&format={kind}"
+        return dict(json.loads(await self.call("PUT", target, data=content, seconds=3600)))
+
+    def watch_files(self, runtime_id: str, path: str, *, recursive: bool = True) -> AsyncIterator[dict[str, Any]]:
+        """Changes below a folder as they happen; the first event is `watching`."""
+        return self.lines("GET", self._files(runtime_id, path, "/watch") + f"&recursive={int(recursive)}")
+
     async def delete_file(self, runtime_id: str, path: str, *, recursive: bool = False) -> None:
         """Delete a file or a folder."""
         await self.call("DELETE", self._files(runtime_id, path) + f"&recursive={int(recursive)}")

@@ -11,6 +11,7 @@ from aiohttp import WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field
 
 from sandboxes.node import commands
+from sandboxes.node.files import number
 from sandboxes.node.live import Live
 from sandboxes.node.processes import Process
 from sandboxes.node.service import SandboxService
@@ -217,9 +218,9 @@ async def _wait_port(live: Live, process: Process, port: int) -> bool:
 async def logs(request: web.Request) -> web.StreamResponse:
     """GET .../logs?after=CURSOR&limit_bytes=N, or `follow=1` for lines of JSON until it ends."""
     process = _process(request)
-    after = _number(request, "after", 0)
+    after = number(request, "after", 0)
     if request.query.get("follow") != "1":
-        pieces, cursor, lost = process.log.read(after, min(_number(request, "limit_bytes", 1 << 20), 1 << 20))
+        pieces, cursor, lost = process.log.read(after, min(number(request, "limit_bytes", 1 << 20), 1 << 20))
         items = [{"stream": p.stream, "cursor": p.end, **commands.text_or_base64("data", p.data)} for p in pieces]
         return web.json_response({"items": items, "cursor": cursor, "lost_bytes": lost, **view(process)})
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
@@ -231,20 +232,13 @@ async def logs(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _number(request: web.Request, name: str, default: int) -> int:
-    text = request.query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise BadRequest(f"{name} is a number")
-    return int(text)
-
-
 async def attach(request: web.Request) -> web.WebSocketResponse:
     """GET .../attach (websocket): output as binary messages, one byte of stream (1 stdout, 2 stderr) before the data, and at
     the end a text message `{"event": "exit", ...}`. Inward: binary is input; text is `{"resize": [rows, columns]}`,
     `{"signal": NAME}` or `{"end": true}`. Leaving leaves the process running.
     """
     process = _process(request)
-    after = _number(request, "after", 0)
+    after = number(request, "after", 0)
     socket = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX, heartbeat=30, compress=False)
     await socket.prepare(request)
     outward = asyncio.ensure_future(_outward(socket, process, after))

@@ -29,7 +29,7 @@ class ProtocolBroken(NodeUnavailable):
 _STATUS = {
     "not_found": 404, "permission_denied": 403, "already_exists": 409, "not_empty": 409, "is_directory": 409,
     "not_directory": 409, "not_regular": 409, "no_space": 507, "too_large": 413, "bad_path": 400, "bad_request": 400,
-    "io_error": 500, "request_refused": 409, "port_closed": 409,
+    "io_error": 500, "request_refused": 409, "port_closed": 409, "bad_archive": 400,
 }  # fmt: skip
 
 

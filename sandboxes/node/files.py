@@ -19,7 +19,7 @@ from sandboxes.wire import load
 CHUNK_BYTES = 1 << 18
 PATH_CHARACTERS_MAX = 4096
 WAIT_SECONDS = 60.0
-_SERVICE = web.AppKey("files_service", SandboxService)
+SERVICE = web.AppKey("files_service", SandboxService)
 
 
 class PathRequest(BaseModel):
@@ -43,19 +43,20 @@ class MoveRequest(BaseModel):
 
 def bind(app: web.Application, service: SandboxService) -> None:
     """Give the handlers here their service."""
-    app[_SERVICE] = service
+    app[SERVICE] = service
 
 
 @contextlib.asynccontextmanager
-async def _request(request: web.Request, operation: str, **content: object) -> AsyncIterator[Connection]:
-    live = request.app[_SERVICE].live(request.match_info["runtime_id"])
+async def file_request(request: web.Request, operation: str, **content: object) -> AsyncIterator[Connection]:
+    """One request to a file worker inside, given up when nothing moves for a minute."""
+    live = request.app[SERVICE].live(request.match_info["runtime_id"])
     pairs: frames.Fields = [("op", operation.encode())]
     for name, value in content.items():
         text = ("1" if value else "0") if isinstance(value, bool) else str(value)
         pairs.append((name, text.encode("utf-8", "surrogateescape")))
     connection = await live.supervisor.request(pairs)
     try:
-        with request.app[_SERVICE].distrusting(live):
+        with request.app[SERVICE].distrusting(live):
             async with asyncio.timeout(WAIT_SECONDS) as patience:
                 connection.patience = patience
                 yield connection
@@ -65,11 +66,22 @@ async def _request(request: web.Request, operation: str, **content: object) -> A
         connection.close()
 
 
-def _path(request: web.Request) -> str:
+def path_of(request: web.Request) -> str:
+    """The path in the query. Raises BadRequest."""
     path = request.query.get("path", "")
     if not 0 < len(path) <= PATH_CHARACTERS_MAX or "\0" in path:
         raise BadRequest("a path of 1 to 4096 characters is needed", code="bad_path")
     return path
+
+
+def number(request: web.Request, name: str, default: int) -> int:
+    """A count from the query. Raises BadRequest."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise BadRequest(f"{name} is a number")
+    return int(text)
 
 
 def _text(value: bytes) -> str:
@@ -95,10 +107,13 @@ def _entry(content: dict[str, bytes]) -> dict[str, Any]:
 
 async def download(request: web.Request) -> web.StreamResponse:
     """GET files: the bytes. A file that ends early ends the response early, against its Content-Length."""
-    async with _request(request, "read", path=_path(request)) as connection:
+    offset, length = number(request, "offset", 0), number(request, "length", -1)
+    async with file_request(request, "read", path=path_of(request), offset=offset, length=length) as connection:
         entry = _entry(await connection.expect(frames.STARTED))
-        left = entry["size_bytes"]
+        left = max(0, entry["size_bytes"] - offset)
+        left = left if length < 0 else min(left, length)
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(left)}
+        headers["X-File-Size"] = str(entry["size_bytes"])
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
         while True:
@@ -123,14 +138,14 @@ async def download(request: web.Request) -> web.StreamResponse:
 
 async def upload(request: web.Request) -> web.Response:
     """PUT files: the body replaces the file as a whole, or not at all."""
-    limit = request.app[_SERVICE].settings.file_bytes_max
+    limit = request.app[SERVICE].settings.file_bytes_max
     if (request.content_length or 0) > limit:
         raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
     try:
         mode = int(request.query.get("mode", "644"), 8)
     except ValueError as error:
         raise BadRequest("mode is octal") from error
-    async with _request(request, "write", path=_path(request), limit_bytes=limit, mode=mode) as connection:
+    async with file_request(request, "write", path=path_of(request), limit_bytes=limit, mode=mode) as connection:
         answering = asyncio.ensure_future(connection.expect(frames.RESULT))
         try:
             async for chunk in request.content.iter_chunked(CHUNK_BYTES):
@@ -152,7 +167,7 @@ async def upload(request: web.Request) -> web.Response:
 async def listing(request: web.Request) -> web.Response:
     """GET files/list."""
     entries: list[dict[str, Any]] = []
-    async with _request(request, "list", path=_path(request)) as connection:
+    async with file_request(request, "list", path=path_of(request)) as connection:
         while True:
             kind, payload = await connection.frame()
             if kind == frames.ERROR:
@@ -167,14 +182,14 @@ async def listing(request: web.Request) -> web.Response:
 
 async def stat(request: web.Request) -> web.Response:
     """GET files/stat: what the path itself is; a link is not followed."""
-    async with _request(request, "stat", path=_path(request)) as connection:
+    async with file_request(request, "stat", path=path_of(request)) as connection:
         return web.json_response(_entry(await connection.expect(frames.RESULT)))
 
 
 async def mkdir(request: web.Request) -> web.Response:
     """POST files/mkdir."""
     body = load(PathRequest, await request.read())
-    async with _request(request, "mkdir", path=body.path, parents=body.parents) as connection:
+    async with file_request(request, "mkdir", path=body.path, parents=body.parents) as connection:
         await connection.expect(frames.RESULT)
     return web.json_response({})
 
@@ -183,7 +198,7 @@ async def move(request: web.Request) -> web.Response:
     """POST files/move."""
     body = load(MoveRequest, await request.read())
     content = {"path": body.source, "target": body.target, "overwrite": body.overwrite}
-    async with _request(request, "move", **content) as connection:
+    async with file_request(request, "move", **content) as connection:
         await connection.expect(frames.RESULT)
     return web.json_response({})
 
@@ -191,6 +206,6 @@ async def move(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     """DELETE files."""
     recursive = request.query.get("recursive") == "1"
-    async with _request(request, "delete", path=_path(request), recursive=recursive) as connection:
+    async with file_request(request, "delete", path=path_of(request), recursive=recursive) as connection:
         await connection.expect(frames.RESULT)
     return web.json_response({})

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from sandboxes.node import background, commands, files
+from sandboxes.node import background, commands, files, folders
 from sandboxes.node.doctor import Doctor
 from sandboxes.node.driver import DriverError
 from sandboxes.node.live import Live
@@ -206,5 +206,6 @@ def build_app(service: SandboxService, checks: Doctor) -> web.Application:
         ]
     )
     files.bind(app, service)
+    folders.bind(app)
     background.bind(app, service)
     return app

@@ -16,13 +16,17 @@ import stat
 import time
 
 from . import frames
+from .bodies import CHUNK_BYTES, BodyTooLargeError, body, send_body
+from .paths import FileError, path_of
 from .tenant import SIGKILL, become_tenant
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 WORK_SECONDS_MAX = 3600
-PATH_BYTES_MAX = 4096
 PEER_SILENCE_SECONDS = 300
 ENTRIES_MAX = 10_000
-CHUNK_BYTES = 1 << 18
 _CODES = {
     errno.ENOENT: b"not_found",
     errno.EACCES: b"permission_denied",
@@ -38,14 +42,6 @@ _CODES = {
     errno.ELOOP: b"bad_path",
     errno.EINVAL: b"bad_path",
 }
-
-
-class FileError(Exception):
-    """A refusal with a stable code."""
-
-    def __init__(self, code: bytes, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Worker:
@@ -79,22 +75,38 @@ def _child(connection: _socket.socket, fields: dict[str, bytes], tag: int) -> No
         fd = connection.fileno()
         os.closerange(3, fd)
         os.closerange(fd + 1, 4096)
+        serving = _serving(fields["op"])
         become_tenant(tag)
         os.umask(0o022)
         connection.setblocking(True)
         for option in (_socket.SO_RCVTIMEO, _socket.SO_SNDTIMEO):
             connection.setsockopt(_socket.SOL_SOCKET, option, PEER_SILENCE_SECONDS.to_bytes(8, "little") + bytes(8))
-        serve(connection, fields)
+        serving(connection, fields)
         code = 0
-    except (FileError, OSError, frames.FrameError, ValueError) as error:
+    except (FileError, BodyTooLargeError, OSError, frames.FrameError, ValueError) as error:
         _send_error(connection, error)
     finally:
         os._exit(code)
 
 
+def _serving(operation: bytes) -> Callable[[_socket.socket, dict[str, bytes]], None]:
+    """What serves an operation. Imported while still the supervisor: our code is not the tenant's to read."""
+    if operation in (b"pack", b"unpack"):
+        from . import archives
+
+        return archives.serve
+    if operation == b"watch":
+        from . import watch
+
+        return watch.serve
+    return serve
+
+
 def _send_error(connection: _socket.socket, error: Exception) -> None:
     if isinstance(error, FileError):
         code, message = error.code, str(error)
+    elif isinstance(error, BodyTooLargeError):
+        code, message = b"too_large", str(error)
     elif isinstance(error, OSError):
         code = _CODES.get(error.errno or 0, b"io_error")
         message = error.strerror or "input/output error"
@@ -112,9 +124,9 @@ def _send_error(connection: _socket.socket, error: Exception) -> None:
 def serve(connection: _socket.socket, fields: dict[str, bytes]) -> None:
     """Do one request and answer it."""
     operation = fields["op"].decode("ascii", "replace")
-    path = _path(fields.get("path", b""))
+    path = path_of(fields.get("path", b""))
     if operation == "read":
-        _read(connection, path)
+        _read(connection, path, int(fields.get("offset", b"0")), int(fields.get("length", b"-1")))
     elif operation == "write":
         _write(connection, path, int(fields["limit_bytes"]), int(fields.get("mode", b"420")))
     elif operation == "list":
@@ -125,7 +137,7 @@ def serve(connection: _socket.socket, fields: dict[str, bytes]) -> None:
         os.makedirs(path, exist_ok=fields.get("parents") == b"1")
         _answer(connection, [])
     elif operation == "move":
-        target = _path(fields.get("target", b""))
+        target = path_of(fields.get("target", b""))
         if fields.get("overwrite") != b"1" and os.path.lexists(target):
             raise FileError(b"already_exists", "the target exists")
         os.rename(path, target)
@@ -139,13 +151,6 @@ def serve(connection: _socket.socket, fields: dict[str, bytes]) -> None:
 
 def _answer(connection: _socket.socket, fields: frames.Fields) -> None:
     connection.sendall(frames.pack(frames.RESULT, frames.pack_fields(fields)))
-
-
-def _path(raw: bytes) -> bytes:
-    """An absolute path; relative ones are under /workspace."""
-    if not raw or len(raw) > PATH_BYTES_MAX or b"\0" in raw:
-        raise FileError(b"bad_path", "a path of 1 to 4096 bytes without NUL is needed")
-    return os.path.join(b"/workspace", raw)
 
 
 def _refuse_proc(fd: int) -> None:
@@ -171,7 +176,7 @@ def _describe(path: bytes, name: bytes, info: os.stat_result) -> frames.Fields:
     return fields
 
 
-def _read(connection: _socket.socket, path: bytes) -> None:
+def _read(connection: _socket.socket, path: bytes, offset: int, length: int) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     _refuse_proc(fd)
     info = os.fstat(fd)
@@ -180,24 +185,12 @@ def _read(connection: _socket.socket, path: bytes) -> None:
     if not stat.S_ISREG(info.st_mode):
         raise FileError(b"not_regular", "the path is not a regular file")
     connection.sendall(frames.pack(frames.STARTED, frames.pack_fields(_describe(path, os.path.basename(path), info))))
+    left = max(0, info.st_size - offset)
+    os.lseek(fd, offset, os.SEEK_SET)
     try:
-        _send_body(connection, fd, info.st_size)
+        send_body(connection, fd, left if length < 0 else min(left, length))
     except OSError:
         os._exit(1)  # past the start of a body, a stream cut short is the only error that can't be taken for content
-
-
-def _send_body(connection: _socket.socket, fd: int, left: int) -> None:
-    while left:
-        size = min(left, frames.FRAME_BYTES_MAX)
-        connection.sendall(size.to_bytes(4, "big") + bytes((frames.DATA,)))
-        sent = 0
-        while sent < size:
-            step = os.sendfile(connection.fileno(), fd, None, size - sent)
-            if step == 0:
-                raise OSError("the file shrank")
-            sent += step
-        left -= size
-    connection.sendall(frames.pack(frames.END))
 
 
 def _write(connection: _socket.socket, path: bytes, limit_bytes: int, mode: int) -> None:
@@ -223,35 +216,12 @@ def _write(connection: _socket.socket, path: bytes, limit_bytes: int, mode: int)
 def _receive(connection: _socket.socket, fd: int, limit_bytes: int) -> int:
     """Write the DATA frames up to END into `fd`; a connection that ends before END is an error."""
     total = 0
-    buffer = memoryview(bytearray(CHUNK_BYTES))
-    while True:
-        header = _exactly(connection, frames.HEADER_BYTES)
-        left = frames.payload_bytes(header)
-        if header[4] == frames.END:
-            return total
-        if header[4] != frames.DATA:
-            raise frames.FrameError("not a body frame")
-        total += left
-        if total > limit_bytes:
-            raise FileError(b"too_large", f"more than {limit_bytes} bytes")
-        while left:
-            count = connection.recv_into(buffer[: min(left, CHUNK_BYTES)])
-            if count == 0:
-                raise frames.FrameError("body cut short")
-            view = buffer[:count]
-            while view:
-                view = view[os.write(fd, view) :]
-            left -= count
-
-
-def _exactly(connection: _socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = connection.recv(size - len(data))
-        if not more:
-            raise frames.FrameError("body cut short")
-        data += more
-    return data
+    for data in body(connection, limit_bytes):
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        total += len(data)
+    return total
 
 
 def _list(connection: _socket.socket, path: bytes) -> None:

@@ -1,0 +1,165 @@
+"""Folders as archives in and out of a real sandbox, parts of files, and changes as they happen."""
+
+import gzip
+import io
+import tarfile
+import zipfile
+from typing import Any
+
+import pytest
+
+from sandboxes.protocol import SandboxError
+from tests.sandboxes.conftest import Box
+
+pytestmark = pytest.mark.sandbox
+
+
+async def packed(box: Box, path: str, kind: str) -> bytes:
+    return b"".join([chunk async for chunk in box.client.pack_folder(box.runtime_id, path, kind)])
+
+
+def tar(members: list[tuple[tarfile.TarInfo, bytes]]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for info, data in members:
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.mode = kind, link, mode
+    return info
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "zip"])
+async def test_a_folder_goes_out_and_in_again(box: Box, kind: str) -> None:
+    await box.run(
+        "mkdir -p a/empty; echo one > a/one; head -c 300000 /dev/urandom > a/big; ln -s one a/link; chmod 750 a/one"
+    )
+
+    counts = await box.client.unpack_folder(box.runtime_id, "b", await packed(box, "a", kind), kind)
+    same = await box.run("diff -r a b && readlink b/link && stat -c %a b/one && ls -d b/empty")
+
+    assert (counts["files"], counts["skipped"]) == (3, 0)
+    assert same["stdout"] == "one\n750\nb/empty\n"
+
+
+async def test_what_goes_out_is_read_by_others(box: Box) -> None:
+    await box.run("mkdir d; echo hello > d/x.txt")
+
+    with tarfile.open(fileobj=io.BytesIO(await packed(box, "d", "tar.gz"))) as archive:
+        names = archive.getnames()
+    with zipfile.ZipFile(io.BytesIO(await packed(box, "d", "zip"))) as zipped:
+        content = zipped.read("x.txt")
+
+    assert (names, content) == (["x.txt"], b"hello\n")
+
+
+ESCAPES: dict[str, list[tuple[tarfile.TarInfo, bytes]]] = {
+    "up": [(member("../evil"), b"x"), (member("a/../../evil"), b"x")],
+    "absolute": [(member("/tmp/evil"), b"x")],
+    "link out": [(member("out", tarfile.SYMTYPE, "/tmp"), b""), (member("out/evil"), b"x")],
+    "link up": [(member("up", tarfile.SYMTYPE, "../../tmp"), b""), (member("up/evil"), b"x")],
+    "hard link out": [(member("passwd", tarfile.LNKTYPE, "/etc/passwd"), b"")],
+    "device": [(member("null", tarfile.CHRTYPE), b""), (member("pipe", tarfile.FIFOTYPE), b"")],
+}
+
+
+@pytest.mark.parametrize("escape", ESCAPES)
+async def test_members_that_lead_out_are_left_out_and_counted(box: Box, escape: str) -> None:
+    members = ESCAPES[escape]
+
+    counts = await box.client.unpack_folder(box.runtime_id, "in", tar([*members, (member("good"), b"good")]))
+    outside = await box.run("find / -name evil -not -path '/workspace/in/*' 2>/dev/null")
+
+    assert counts["skipped"] >= 1
+    assert outside["stdout"] == ""
+    assert (await box.client.read_file(box.runtime_id, "in/good")) == b"good"
+
+
+async def test_a_link_that_is_there_already_is_not_written_through(box: Box) -> None:
+    await box.run("mkdir in; echo mine > /workspace/kept; ln -s /workspace/kept in/file; ln -s /tmp in/folder")
+
+    await box.client.unpack_folder(box.runtime_id, "in", tar([(member("file"), b"new"), (member("folder/evil"), b"x")]))
+    kept = await box.run("cat kept in/file; ls /tmp")
+
+    assert kept["stdout"] == "mine\nnew"
+
+
+async def test_set_id_bits_do_not_survive(box: Box) -> None:
+    await box.client.unpack_folder(box.runtime_id, "in", tar([(member("tool", mode=0o6755), b"#!/bin/sh\n")]))
+
+    assert (await box.client.stat_file(box.runtime_id, "in/tool"))["mode"] == 0o755
+
+
+def bomb(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for number in range(20):
+                archive.writestr(f"zeros-{number}", bytes(50 << 20))
+        return buffer.getvalue()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=9) as archive:
+        for number in range(20):
+            info = tarfile.TarInfo(f"zeros-{number}")
+            info.size = 50 << 20
+            archive.addfile(info, io.BytesIO(bytes(info.size)))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+async def test_a_bomb_fills_its_own_disk_and_is_taken_away_again(box: Box, kind: str) -> None:
+    with pytest.raises(SandboxError) as refused:
+        await box.client.unpack_folder(box.runtime_id, "in", bomb(kind), kind)
+
+    left = await box.run("du -sm /workspace | cut -f1")
+    assert refused.value.code == "no_space"
+    assert int(str(left["stdout"])) < 10
+
+
+BROKEN: dict[str, tuple[str, bytes]] = {
+    "no tar": ("tar", b"this is no archive at all" * 100),
+    "no zip": ("zip", b"PK but not really" * 100),
+    "a tar cut short": ("tar", tar([(member("a"), b"x" * 100_000)])[:50_000]),
+    "a gzip cut short": ("tar.gz", gzip.compress(tar([(member("a"), bytes(range(256)) * 4000)]))[:800]),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+async def test_bytes_that_are_no_archive_leave_nothing(box: Box, broken: str) -> None:
+    kind, data = BROKEN[broken]
+
+    with pytest.raises(SandboxError) as refused:
+        await box.client.unpack_folder(box.runtime_id, "in", data, kind)
+
+    assert (refused.value.status, refused.value.code) == (400, "bad_archive")
+    assert (await box.run("find in -type f"))["stdout"] == ""
+
+
+async def test_parts_of_a_file(box: Box) -> None:
+    await box.client.write_file(box.runtime_id, "f", bytes(range(100)))
+
+    assert await box.client.read_range(box.runtime_id, "f", 10, 5) == bytes(range(10, 15))
+    assert await box.client.read_range(box.runtime_id, "f", 95, 50) == bytes(range(95, 100))
+    assert await box.client.read_range(box.runtime_id, "f", 500, 50) == b""
+
+
+async def test_changes_are_told_as_they_happen_also_in_new_folders(box: Box) -> None:
+    watching = box.client.watch_files(box.runtime_id, "/workspace")
+    first = await anext(watching)
+    await box.run("mkdir sub; sleep 0.1; echo x > sub/file; mv sub/file sub/moved; rm sub/moved")
+    seen: list[dict[str, Any]] = []
+    async for event in watching:
+        seen.append(event)
+        if event["event"] == "deleted":
+            break
+    await watching.aclose()  # type: ignore[attr-defined]
+
+    told = [(event["event"], event["path"], event["type"]) for event in seen]
+    assert first == {"event": "watching", "partial": False}
+    assert ("created", "/workspace/sub", "directory") in told
+    assert ("written", "/workspace/sub/file", "file") in told
+    assert ("moved_from", "/workspace/sub/file", "file") in told
+    assert told[-1] == ("deleted", "/workspace/sub/moved", "file")
