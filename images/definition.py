@@ -1,92 +1,129 @@
-"""Image definitions (TOML beside this file) and turning one into what a driver mounts."""
+"""Image definitions: one TOML file each, beside this module or in an operator's folder."""
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 FOLDER = Path(__file__).parent
-_PACKAGE_STATUS = Path("/var/lib/dpkg/status")
+EXTENDS_MAX = 4
+_PACKAGE = r"^[a-z0-9][a-z0-9+.-]{0,99}$"
 
 
 class ImageMissing(LookupError):  # noqa: N818 - reads as what happened
     """No image of that name is defined."""
 
 
+class DefinitionInvalid(ValueError):  # noqa: N818 - reads as what happened
+    """A definition's file can't be used; the message names it and says why."""
+
+
+class Entrypoint(BaseModel):
+    """What an image starts by itself, as the tenant, in the background. `on-failure` and `always` wait between two starts,
+    twice as long each time up to `backoff_seconds_max`, and give up after `restarts_max` starts that did not last
+    `settled_seconds`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    argv: tuple[str, ...] = Field(min_length=1, max_length=64)
+    cwd: str = "/workspace"
+    restart: Literal["never", "on-failure", "always"] = "on-failure"
+    backoff_seconds: float = Field(default=0.5, gt=0, le=60)
+    backoff_seconds_max: float = Field(default=30.0, gt=0, le=600)
+    settled_seconds: float = Field(default=10.0, gt=0, le=600)
+    restarts_max: int = Field(default=10, ge=0, le=1000)
+
+
+class Readiness(BaseModel):
+    """A command that succeeds once the image is ready; a start is answered only then, or fails after `timeout_seconds`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    argv: tuple[str, ...] = Field(min_length=1, max_length=64)
+    interval_seconds: float = Field(default=0.1, gt=0, le=10)
+    timeout_seconds: float = Field(default=10.0, gt=0, le=60)
+
+
 class ImageDefinition(BaseModel):
-    """One image as written in its TOML file."""
+    """One image as written in its TOML file. `host-usr` is the host's own /usr; `debian` is built from packages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")
-    kind: Literal["host-usr"]
+    kind: Literal["host-usr", "debian"]
     pinned: bool
     python: str
+    summary: str = ""
     shell: str | None = None
+    packages: tuple[str, ...] = Field(default=(), max_length=500)
+    source_date_epoch: int = Field(default=1_700_000_000, ge=0, description="no file of a built image is newer")
+    size_bytes_max: int = Field(default=2 << 30, ge=1 << 20)
+    build_seconds_max: float = Field(default=1800.0, gt=0)
     etc_from_host: tuple[str, ...] = ()
     environment: dict[str, str] = Field(default_factory=dict)
     etc: dict[str, str] = Field(default_factory=dict)
+    entrypoint: Entrypoint | None = None
+    readiness: Readiness | None = None
+
+    def model_post_init(self, _context: object) -> None:
+        """What one field can't say alone."""
+        import re
+
+        bad = [package for package in self.packages if not re.match(_PACKAGE, package)]
+        if bad:
+            raise ValueError(f"not a package's name: {bad[0][:60]!r}")
+        if (self.kind == "debian") != bool(self.packages):
+            raise ValueError("an image has packages when its kind is debian, and only then")
+        if any(".." in Path(path).parts or path.startswith("/") for path in (*self.etc, *self.etc_from_host)):
+            raise ValueError("paths in etc are relative and stay below it")
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedImage:
-    """An image ready to mount. `digest` identifies its content; unless `pinned`, content and digest follow the host."""
-
-    definition: ImageDefinition
-    digest: str
-    etc_folder: Path
+def folders(store: Path | None = None) -> list[Path]:
+    """Where definitions are looked for, later ones first: the operator's own, then ours."""
+    return [FOLDER] if store is None else [store / "definitions", FOLDER]
 
 
-def names() -> list[str]:
+def names(places: Iterable[Path] = (FOLDER,)) -> list[str]:
     """The defined images."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return sorted({path.stem for folder in places for path in folder.glob("*.toml")})
 
 
-def load(name: str) -> ImageDefinition:
-    """Read one definition. Raises ImageMissing."""
-    if name not in names():
+def load(name: str, places: Iterable[Path] = (FOLDER,)) -> ImageDefinition:
+    """Read one definition, with what it `extends`. Raises ImageMissing, DefinitionInvalid."""
+    content = _read(name, list(places), EXTENDS_MAX)
+    try:
+        definition = ImageDefinition.model_validate(content)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5])
+        raise DefinitionInvalid(f"image {name}: {faults}") from error
+    if definition.name != name:
+        raise DefinitionInvalid(f"image {name}: the file and the name in it differ")
+    return definition
+
+
+def _read(name: str, places: list[Path], extends_left: int) -> dict[str, object]:
+    path = next((folder / f"{name}.toml" for folder in places if (folder / f"{name}.toml").is_file()), None)
+    if path is None or "/" in name:
         raise ImageMissing(name)
-    return ImageDefinition.model_validate(tomllib.loads((FOLDER / f"{name}.toml").read_text()))
-
-
-def digest(definition: ImageDefinition, package_status: Path = _PACKAGE_STATUS) -> str:
-    """sha256 over the definition and the host's package status: changes whenever what is in the image may have."""
-    hasher = hashlib.sha256(definition.model_dump_json().encode())
-    if package_status.exists():
-        hasher.update(package_status.read_bytes())
-    return hasher.hexdigest()
-
-
-def prepare(definition: ImageDefinition, store: Path, host_etc: Path = Path("/etc")) -> PreparedImage:
-    """Make the image's /etc below `store`, once per digest."""
-    identity = digest(definition)
-    folder = store / identity
-    if not folder.exists():
-        building = store / f"{identity}.new"
-        shutil.rmtree(building, ignore_errors=True)
-        etc = building / "etc"
-        etc.mkdir(parents=True)
-        for relative in definition.etc_from_host:
-            _copy(host_etc / relative, etc / relative)
-        for relative, text in definition.etc.items():
-            (etc / relative).write_text(text.lstrip("\n"))
-        building.rename(folder)
-    return PreparedImage(definition, identity, folder / "etc")
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file or folder; links inside a folder stay links, a link named itself is followed."""
-    if not source.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, symlinks=True)
-    else:
-        shutil.copyfile(source, target)
-        target.chmod(0o644)
+    try:
+        content: dict[str, object] = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DefinitionInvalid(f"{path}: {error}") from error
+    base_name = content.pop("extends", None)
+    if base_name is None:
+        return content
+    if extends_left == 0:
+        raise DefinitionInvalid(f"{path}: extends too far")
+    base = _read(str(base_name), places, extends_left - 1)
+    for table in ("environment", "etc"):
+        below, own = base.get(table, {}), content.get(table, {})
+        if not isinstance(below, dict) or not isinstance(own, dict):
+            raise DefinitionInvalid(f"{path}: {table} is a table")
+        content[table] = {**below, **own}
+    content.setdefault("shell", base.get("shell"))
+    return content

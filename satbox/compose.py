@@ -97,7 +97,7 @@ class Deployment:
             operator_token=self.keys.operator_token,
             policy=settings.policy(),
             rates_usat_per_second=dict(settings.rates_usat_per_second),
-            images=frozenset(images.names()),
+            images=frozenset(images.offered(settings.home / "images")),
             default_sats=settings.gate.default_sats,
             start_on_mempool=settings.settle.start_on == "mempool",
             start_wait_seconds=settings.gate.start_wait_seconds,

@@ -57,7 +57,8 @@ def _prepare(settings: NodeSettings, state: Path) -> dict[str, images.PreparedIm
         (state / name).mkdir(exist_ok=True, mode=0o700)
     for name, size_class in settings.size_classes.items():
         make_template(state / "templates" / f"{name}.ext4", size_class, settings.slot_uid_base + TENANT_ID)
-    return {name: images.prepare(images.load(name), state / "images") for name in images.names()}
+    store = images.ImageStore(settings.image_store or state.parent / "images")
+    return images.prepare_all(store, state / "images")
 
 
 async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:

@@ -47,12 +47,16 @@ class BubblewrapDriver:
         if not self._program:
             raise DriverError("bubblewrap is not installed")
         guest = self._state / "guest"
-        await asyncio.to_thread(_install_guest, guest, {image.definition.python for image in self._images.values()})
+        pythons = {image.definition.python for image in self._images.values() if image.rootfs is None}
+        await asyncio.to_thread(_install_guest, guest, pythons)
         if self._seccomp is not None:
             (self._state / "seccomp.bpf").write_bytes(self._seccomp)
         binds = {"guest": str(guest)}
         for name, image in self._images.items():
-            binds[f"images/{name}/etc"] = str(image.etc_folder)
+            if image.rootfs is not None:
+                binds[f"images/{name}/rootfs"] = str(image.rootfs)
+            else:
+                binds[f"images/{name}/etc"] = str(image.etc_folder)
         self._spawner = SpawnerClient(self._root, binds, self._state / "spawner.log")
         try:
             await self._spawner.open()
@@ -187,19 +191,14 @@ class BubblewrapDriver:
             "--die-with-parent", "--as-pid-1", "--new-session", "--info-fd", "5", "--hostname", "sandbox", "--clearenv",
             "--cap-drop", "ALL",
             "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_KILL", "--cap-add", "CAP_SETPCAP",
-            "--ro-bind", "/usr", "/usr",
-            "--ro-bind", f"{self._root}/images/{image.definition.name}/etc", "/etc",
+            *self._image_argv(image),
             "--ro-bind", f"{self._root}/guest", GUEST_CODE,
             "--proc", "/proc", "--dev", "/dev",
             "--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", "/tmp",  # noqa: S108 - paths inside
             "--perms", "1777", "--size", quarter, "--tmpfs", "/dev/shm",  # noqa: S108 - paths inside
             "--perms", "1777", "--size", quarter, "--tmpfs", "/run",
-            "--dir", "/var", "--symlink", "/tmp", "/var/tmp", "--symlink", "/run", "/var/run", "--dir", "/home",  # noqa: S108 - paths inside
             "--bind", f"{self._folder(launch.place)}/workspace", "/workspace",
         ]  # fmt: skip
-        for path in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
-            if Path("/", path).is_symlink():
-                argv += ["--symlink", os.readlink(Path("/", path)), f"/{path}"]
         for path in _HIDDEN:
             if Path(path).exists():
                 argv += ["--ro-bind", "/dev/null", path]
@@ -208,6 +207,20 @@ class BubblewrapDriver:
             argv += ["--seccomp", "4"]
         boot = f"import sys; sys.path.insert(0, {GUEST_CODE!r}); from sandboxes.supervisor.main import main; main()"
         return [*argv, "--", image.definition.python, "-I", "-S", "-E", "-c", boot]
+
+    def _image_argv(self, image: PreparedImage) -> list[str]:
+        """What is below everything else: a built root file system, which has every place to mount on; or the host's
+        /usr, the image's /etc, and the rest made here.
+        """
+        folder = f"{self._root}/images/{image.definition.name}"
+        if image.rootfs is not None:
+            return ["--ro-bind", f"{folder}/rootfs", "/"]
+        argv = ["--ro-bind", "/usr", "/usr", "--ro-bind", f"{folder}/etc", "/etc"]
+        argv += ["--dir", "/var", "--symlink", "/tmp", "/var/tmp", "--symlink", "/run", "/var/run", "--dir", "/home"]  # noqa: S108 - paths inside
+        for path in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+            if Path("/", path).is_symlink():
+                argv += ["--symlink", os.readlink(Path("/", path)), f"/{path}"]
+        return argv
 
 
 def _maps(place: Place) -> dict[str, str]:

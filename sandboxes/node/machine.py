@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import images
 from images import PreparedImage
 from sandboxes.node.cgroups import Cgroups
 from sandboxes.node.driver import Driver, DriverError, Place
@@ -30,6 +31,10 @@ class Machine:
     cgroups: Cgroups
     images: dict[str, PreparedImage]
     slots: SlotTable
+
+    def why_no_image(self, name: str) -> str:
+        """Why no sandbox starts from this image here."""
+        return images.why_not_offered(name, images.folders(self.settings.image_store or self.state.parent / "images"))
 
     @staticmethod
     def group(slot: int) -> str:

@@ -18,12 +18,16 @@ import structlog
 from sandboxes.node.boots import Boots
 from sandboxes.node.driver import DriverError, Running
 from sandboxes.node.machine import Machine
+from sandboxes.node.settings import DEFAULT_IMAGE
 from sandboxes.node.spawner_client import SpawnerGone
 
-IMAGE = "base"
 BACKOFF_SECONDS_MIN, BACKOFF_SECONDS_MAX = 0.5, 30.0
 GIVE_WAY_SECONDS_MAX = 0.5
 REST_SECONDS = 0.03
+
+
+Kind = tuple[str, str]
+"""A size class and an image."""
 
 
 @dataclass(slots=True, eq=False)
@@ -32,18 +36,21 @@ class Warm:
 
     slot: int
     size_class: str
+    image: str
     running: Running
 
 
 class WarmPool:
-    """Keeps the number of warm slots per size class up. `open` starts refilling, `close` ends it."""
+    """Keeps the number of warm slots per size class and image up. `open` starts refilling, `close` ends it."""
 
     def __init__(self, machine: Machine, boots: Boots) -> None:
         self._machine = machine
         self._boots = boots
-        self._sizes = machine.settings.pool_sizes
-        self._ready: dict[str, deque[Warm]] = {name: deque() for name in self._sizes}
-        self._booting: Counter[str] = Counter()
+        self._sizes = {key: size for key, size in machine.settings.pool_sizes.items() if key[1] in machine.images}
+        for size_class, image in machine.settings.pool_sizes.keys() - self._sizes.keys():
+            structlog.get_logger().warning("pool.image_missing", size_class=size_class, image=image)
+        self._ready: dict[Kind, deque[Warm]] = {kind: deque() for kind in self._sizes}
+        self._booting: Counter[Kind] = Counter()
         self._wanted = asyncio.Event()
         self._busy = 0
         self._quiet_from = 0.0
@@ -67,13 +74,16 @@ class WarmPool:
                 entries.popleft().running.control.close()
 
     def sizes(self) -> dict[str, int]:
-        """Warm slots per size class, now."""
-        return {name: len(entries) for name, entries in self._ready.items()}
+        """Warm slots now, keyed as in the settings."""
+        return {
+            size_class if image == DEFAULT_IMAGE else f"{size_class}:{image}": len(entries)
+            for (size_class, image), entries in self._ready.items()
+        }
 
     def take(self, size_class: str, image: str) -> Warm | None:
         """A warm slot that is the caller's alone from now on; None when there is none of that kind."""
-        entries = self._ready.get(size_class)
-        while entries and image == IMAGE:
+        entries = self._ready.get((size_class, image))
+        while entries:
             warm = entries.popleft()
             self._wanted.set()
             if not warm.running.exited.done():
@@ -99,11 +109,11 @@ class WarmPool:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _missing(self) -> list[str]:
-        """Size classes of what is to be booted, at most a batch."""
-        missing = []
-        for name, size in self._sizes.items():
-            missing += [name] * (size - len(self._ready[name]) - self._booting[name])
+    def _missing(self) -> list[Kind]:
+        """What is to be booted, at most a batch."""
+        missing: list[Kind] = []
+        for kind, size in self._sizes.items():
+            missing += [kind] * (size - len(self._ready[kind]) - self._booting[kind])
         return missing[: self._machine.settings.pool_batch_max]
 
     def _memory_bytes(self) -> int:
@@ -123,7 +133,7 @@ class WarmPool:
                     break
                 await self._give_way()
                 begun = loop.time()
-                done = await asyncio.gather(*(self._boot_one(name) for name in batch))
+                done = await asyncio.gather(*(self._boot_one(kind) for kind in batch))
                 failures = 0 if all(done) else failures + 1
                 pause = len(batch) / settings.pool_refills_per_second - (loop.time() - begun)
                 if failures:
@@ -143,28 +153,29 @@ class WarmPool:
             else:
                 return
 
-    async def _boot_one(self, size_class: str) -> bool:
+    async def _boot_one(self, kind: Kind) -> bool:
+        size_class, image = kind
         slot = self._boots.claim()
-        self._booting[size_class] += 1
+        self._booting[kind] += 1
         running: Running | None = None
         try:
             self._machine.require_disk()
-            running = await self._boots.boot(slot, size_class, IMAGE)
+            running = await self._boots.boot(slot, size_class, image)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pool tries again and says so
             structlog.get_logger().warning("pool.boot_failed", size_class=size_class, error=str(error)[:300])
             await self._discard(slot, size_class, None)
             return False
         finally:
-            self._booting[size_class] -= 1
-        warm = Warm(slot, size_class, running)
-        self._ready[size_class].append(warm)
+            self._booting[kind] -= 1
+        warm = Warm(slot, size_class, image, running)
+        self._ready[kind].append(warm)
         running.exited.add_done_callback(lambda _future: self._on_exit(warm))
         return True
 
     def _on_exit(self, warm: Warm) -> None:
         """One that ends while nobody owns it is cleared away; one that was taken is its owner's matter."""
         with contextlib.suppress(ValueError):
-            self._ready[warm.size_class].remove(warm)
+            self._ready[warm.size_class, warm.image].remove(warm)
             self._wanted.set()
             self._spawn(self._discard(warm.slot, warm.size_class, warm.running))
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sandboxes.size_classes import SIZE_CLASSES, SizeClass
 
 UIDS_PER_SLOT = 65_536
+DEFAULT_IMAGE = "base"
 
 
 class NodeSettings(BaseModel):
@@ -27,7 +28,12 @@ class NodeSettings(BaseModel):
     require: tuple[str, ...] = (
         "root", "bubblewrap", "user_namespaces", "uid_ranges", "uid_block_unshared", "seccomp", "volumes",
     )  # fmt: skip
-    pool: dict[str, int] = Field(default_factory=lambda: {"small": 2}, description="warm slots per size class")
+    image_store: Path | None = Field(
+        default=None, description="built images; `images` beside the state folder if unset"
+    )
+    pool: dict[str, int] = Field(
+        default_factory=lambda: {"small": 2}, description="warm slots, keyed `class` (image base) or `class:image`"
+    )
     pool_batch_max: int = Field(default=4, ge=1, description="pool slots booted at once")
     pool_refills_per_second: float = Field(default=50.0, gt=0)
     pool_memory_bytes_max: int = Field(default=1 << 30, ge=0, description="the pool grows no more past this")
@@ -45,9 +51,13 @@ class NodeSettings(BaseModel):
     watchers_max: int = Field(default=64, ge=1)
 
     @property
-    def pool_sizes(self) -> dict[str, int]:
-        """Warm slots per size class: no more than can be sold of it."""
-        return {name: min(max(0, size), self.slots.get(name, 0)) for name, size in self.pool.items()}
+    def pool_sizes(self) -> dict[tuple[str, str], int]:
+        """Warm slots per size class and image: no more than can be sold of the class."""
+        sizes = {}
+        for key, size in self.pool.items():
+            size_class, _, image = key.partition(":")
+            sizes[size_class, image or DEFAULT_IMAGE] = min(max(0, size), self.slots.get(size_class, 0))
+        return sizes
 
     @property
     def slots_total(self) -> int:

@@ -138,7 +138,7 @@ async def test_the_pool_stops_growing_at_its_memory_cap() -> None:
 
 
 def test_a_pool_is_no_larger_than_what_can_be_sold() -> None:
-    settings = NodeSettings(slots={"nano": 3}, pool={"small": 2, "nano": 5})
+    settings = NodeSettings(slots={"nano": 3}, pool={"small": 2, "nano": 5, "nano:python": 1})
 
-    assert settings.pool_sizes == {"small": 0, "nano": 3}
-    assert settings.slots_total == 6
+    assert settings.pool_sizes == {("small", "base"): 0, ("nano", "base"): 3, ("nano", "python"): 1}
+    assert settings.slots_total == 7
