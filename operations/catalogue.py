@@ -2,6 +2,8 @@
 
 from operations import models as m
 from operations.codes import IDENTITY, PATHS, PAYMENT, RUNNING
+from operations.folders import FOLDERS
+from operations.processes import PROCESSES
 from operations.registry import Auth, Body, Operation, Registry
 from operations.verification import VERIFICATION
 
@@ -152,6 +154,8 @@ REGISTRY = Registry(
             no_tool_because="an agent has no operator token", errors=("operator_only", "wallet_not_found"),
             positional=("address", "rate_usat_per_second"),
         ),
+        *FOLDERS,
+        *PROCESSES,
         *VERIFICATION,
         Operation(
             "service.health", "GET", "/health",

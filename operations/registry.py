@@ -29,6 +29,7 @@ class Body(StrEnum):
     UPLOAD = "upload"  # the request body is raw bytes, fields travel in the query
     DOWNLOAD = "download"  # the answer is raw bytes
     EVENTS = "events"  # the answer is server-sent events
+    SOCKET = "socket"  # a websocket
     TEXT = "text"  # the answer is plain text
 
 

@@ -35,6 +35,7 @@ CONNECTIONS_MAX = 512
 CONTROL_SECONDS_MAX = 180.0
 WATCH_SILENCE_SECONDS_MAX = 10.0
 LINE_BYTES_MAX = 4 << 20
+CHUNK_BYTES = 1 << 18
 
 
 class NodeClient:
@@ -224,16 +225,23 @@ class NodeClient:
         """A whole file."""
         return await self.call("GET", self._files(runtime_id, path), seconds=3600)
 
-    async def stream_file(self, runtime_id: str, path: str, chunk_bytes: int = 1 << 18) -> AsyncIterator[bytes]:
-        """A file in pieces; raises NodeUnavailable when it is cut short."""
+    async def stream_file(
+        self, runtime_id: str, path: str, offset: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """A file, or part of it, in pieces; raises NodeUnavailable when it is cut short."""
+        window = f"&offset={offset}" + ("" if length is None else f"&length={length}")
+        async for chunk in self._bytes(self._files(runtime_id, path) + window):
+            yield chunk
+
+    async def _bytes(self, path: str) -> AsyncIterator[bytes]:
         try:
-            async with self._open().get(f"http://node{self._files(runtime_id, path)}") as response:
+            async with self._open().get(f"http://node{path}") as response:
                 if response.status >= 400:
                     raise _error(response.status, await response.read())
-                async for chunk in response.content.iter_chunked(chunk_bytes):
+                async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                     yield chunk
         except (aiohttp.ClientError, OSError) as error:
-            raise NodeUnavailable("the file was cut short", code="stream_broken") from error
+            raise NodeUnavailable("the stream was cut short", code="stream_broken") from error
 
     async def write_file(
         self, runtime_id: str, path: str, content: bytes | AsyncIterator[bytes], *, mode: int = 0o644
@@ -243,23 +251,10 @@ class NodeClient:
         answer = json.loads(await self.call("PUT", target, data=content, seconds=3600))
         return int(answer["size_bytes"])
 
-    async def read_range(self, runtime_id: str, path: str, offset: int, length: int) -> bytes:
-        """Part of a file; shorter when the file is."""
-        return await self.call("GET", self._files(runtime_id, path) + f"&offset={offset}&length={length}", seconds=3600)
-
-    async def pack_folder(
-        self, runtime_id: str, path: str, kind: str = "tar", chunk_bytes: int = 1 << 18
-    ) -> AsyncIterator[bytes]:
+    async def pack_folder(self, runtime_id: str, path: str, kind: str = "tar") -> AsyncIterator[bytes]:
         """A folder as an archive (tar, tar.gz, zip), in pieces; raises NodeUnavailable when it is cut short."""
-        url = f"http://node{self._files(runtime_id, path, '/archive')}&format={kind}"
-        try:
-            async with self._open().get(url) as response:
-                if response.status >= 400:
-                    raise _error(response.status, await response.read())
-                async for chunk in response.content.iter_chunked(chunk_bytes):
-                    yield chunk
-        except (aiohttp.ClientError, OSError) as error:
-            raise NodeUnavailable("the archive was cut short", code="stream_broken") from error
+        async for chunk in self._bytes(f"{self._files(runtime_id, path, '/archive')}&format={kind}"):
+            yield chunk
 
     async def unpack_folder(
         self, runtime_id: str, path: str, content: bytes | AsyncIterator[bytes], kind: str = "tar"

@@ -1,6 +1,6 @@
 """What each operation does at the gate, by operation name."""
 
-from gate.handlers import data, hashing, identity, money, payments, sandbox, service, stacks
+from gate.handlers import data, folders, hashing, identity, money, payments, processes, sandbox, service, stacks
 from gate.routing import Handler
 
 HANDLERS: dict[str, Handler] = {
@@ -8,6 +8,8 @@ HANDLERS: dict[str, Handler] = {
     **payments.HANDLERS,
     **sandbox.HANDLERS,
     **data.HANDLERS,
+    **folders.HANDLERS,
+    **processes.HANDLERS,
     **money.HANDLERS,
     **service.HANDLERS,
     **stacks.HANDLERS,

@@ -51,13 +51,14 @@ async def read(context: Context) -> int:
 async def write(context: Context) -> int:
     """A file from a file or from standard input."""
     given = context.arguments
-    data = sys.stdin.buffer.read() if given.source == "-" else _local_file(given.source)
+    data = sys.stdin.buffer.read() if given.source == "-" else local_file(given.source)
     async with context.client() as client:
         show(context, await client.files_write(given.path, data, address=given.address))
     return 0
 
 
-def _local_file(text: str) -> Path:
+def local_file(text: str) -> Path:
+    """A file here that can be sent. Raises path_invalid and the like."""
     path = Path(text)
     with local_path(path):
         mode = path.stat().st_mode

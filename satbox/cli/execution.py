@@ -21,7 +21,8 @@ def exit_code(result: Any) -> int:
     return int(result.exit_code or 0)
 
 
-def _command(context: Context) -> dict[str, Any]:
+def command_of(context: Context) -> dict[str, Any]:
+    """The command that the words name: one word is a line for the shell, more are argv."""
     words = list(context.arguments.words)
     if words and words[0] == "--":
         words = words[1:]
@@ -43,7 +44,7 @@ def _stdin(context: Context) -> bytes | None:
 
 async def execute(context: Context) -> int:
     """Live output on a terminal or with --raw; otherwise one JSON result."""
-    command, stdin = _command(context), _stdin(context)
+    command, stdin = command_of(context), _stdin(context)
     values = {name: value for name, value in values_of(context).items() if name not in ("shell", "stdin")}
     async with context.client() as client:
         if context.as_json and not context.arguments.raw:

@@ -30,6 +30,7 @@ VERBS = {
     "faucet": "agents:faucet",
     "resume": "money:resume",
     "cp": "copying:copy",
+    "shell": "terminal:shell",
     "gate.prove": "agents:prove",
     "gate.challenge": "agents:challenge",
     "sandbox.create": "money:buy",
@@ -40,6 +41,13 @@ VERBS = {
     "sandbox.reap": "status:reap",
     "files.read": "copying:read",
     "files.write": "copying:write",
+    "files.pack": "archives:pack",
+    "files.unpack": "archives:unpack",
+    "files.watch": "following:changes",
+    "processes.start": "background:start",
+    "processes.write": "background:write",
+    "processes.logs": "following:logs",
+    "processes.attach": "terminal:attach",
 }
 """Verbs with a module of their own; every other operation is done by `generic:call`."""
 

@@ -23,6 +23,8 @@ GROUPS = {
     "files": "work with files in the sandbox",
     "meter": "check charges",
     "operator": "for the operator",
+    "ports": "reach servers in the sandbox",
+    "processes": "run things in the background",
     "stacks": "read transactions, check signatures (no gate needed)",
 }
 
@@ -124,6 +126,7 @@ def _operation(parser: argparse.ArgumentParser, command: Command) -> None:
 HIDDEN = frozenset(
     {
         ("sandbox.exec", "argv"), ("sandbox.exec", "shell"), ("sandbox.exec", "stdin"), ("sandbox.exec", "stream"),
+        ("processes.start", "argv"), ("processes.start", "shell"), ("processes.write", "data"),
         ("gate.prove", "challenge"), ("gate.prove", "btc_signature"), ("gate.prove", "stx_signature"),
         ("gate.challenge", "btc_address"), ("gate.challenge", "stx_address"),
         ("stacks.verify_sip018", "network"), ("stacks.verify_message", "network"),  # a common option has that name
@@ -137,6 +140,20 @@ def _exec(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shell", action="store_true", help="the words are one line for the shell")
     parser.add_argument("--raw", action="store_true", help="the command's own output on stdout, not JSON")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="one word: a shell line; more: argv")
+
+
+def _start(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--shell", action="store_true", help="the words are one line for the shell")
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="one word: a shell line; more: argv")
+
+
+def _archive(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", metavar="FILE", help="into a file (default: stdout)")
+
+
+def _shell(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--address", help="the wallet's Stacks address; default: your own")
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="default: the image's shell")
 
 
 def _prove(parser: argparse.ArgumentParser) -> None:
@@ -176,6 +193,8 @@ def _reap(parser: argparse.ArgumentParser) -> None:
 
 EXTRA: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "sandbox.exec": _exec,
+    "processes.start": _start,
+    "files.pack": _archive,
     "gate.prove": _prove,
     "gate.challenge": _challenge,
     "sandbox.status": _status,
@@ -183,6 +202,7 @@ EXTRA: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "sandbox.meter": _meter,
     "files.read": _read,
     "files.write": _write,
+    "files.unpack": _write,
 }
 
 
@@ -228,6 +248,7 @@ LOCAL: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "register": ("register the agent at the devnet", _register),
     "faucet": ("get coins from the devnet", _faucet),
     "resume": ("send open payments again, unchanged", _nothing),
+    "shell": ("open a terminal in the sandbox", _shell),
     "cp": ("copy files and directories; box:PATH is in the sandbox", _cp),
     "doctor": ("check this machine and the service", _nothing),
     "mcp": ("serve the tools over the Model Context Protocol", _mcp),

@@ -5,7 +5,9 @@ Generated from the operation registry by `python -m satbox.client.generate`; do 
 
 from typing import Literal
 
+from operations import folders as f
 from operations import models as m
+from operations import processes as p
 from operations import verification as v
 from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload
 
@@ -281,6 +283,175 @@ class Operations(Calls):
         return await self._call(
             "operator.rate", m.SandboxStatus, address=address, rate_usat_per_second=rate_usat_per_second
         )
+
+    async def files_pack(
+        self, path: str, *, address: str | None = None, format: Literal["tar", "tar.gz", "zip"] = "tar.gz"
+    ) -> bytes:
+        """Get a folder as an archive.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden.
+        """
+        return await self._download("files.pack", path=path, address=address, format=format)
+
+    async def files_unpack(
+        self, path: str, data: Upload, *, address: str | None = None, format: Literal["tar", "tar.gz", "zip"] = "tar.gz"
+    ) -> f.Unpacked:
+        """Unpack an archive into a folder: all of it, or nothing.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden, disk_full, body_too_large, archive_invalid.
+        """
+        return await self._upload("files.unpack", f.Unpacked, data, path=path, address=address, format=format)
+
+    async def processes_start(
+        self,
+        *,
+        address: str | None = None,
+        argv: list[str] | None = None,
+        shell: str | None = None,
+        cwd: str = "/workspace",
+        env: dict[str, str] | None = None,
+        timeout_seconds: float = 0,
+        terminal: bool = False,
+        rows: int = 24,
+        columns: int = 80,
+    ) -> p.ProcessView:
+        """Start a process in the background; it goes on when the request has ended.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, overloaded.
+        """
+        return await self._call(
+            "processes.start",
+            p.ProcessView,
+            address=address,
+            argv=argv,
+            shell=shell,
+            cwd=cwd,
+            env=env,
+            timeout_seconds=timeout_seconds,
+            terminal=terminal,
+            rows=rows,
+            columns=columns,
+        )
+
+    async def processes_list(self, *, address: str | None = None) -> p.ProcessList:
+        """List background processes, running and ended.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        """
+        return await self._call("processes.list", p.ProcessList, address=address)
+
+    async def processes_get(self, process_id: str, *, address: str | None = None) -> p.ProcessView:
+        """See a background process and how it ended.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        """
+        return await self._call("processes.get", p.ProcessView, process_id=process_id, address=address)
+
+    async def processes_kill(self, process_id: str, *, address: str | None = None) -> p.ProcessView:
+        """End a process and all it started, and forget its log.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        """
+        return await self._call("processes.kill", p.ProcessView, process_id=process_id, address=address)
+
+    async def processes_signal(self, process_id: str, *, address: str | None = None, signal: str = "TERM") -> p.Told:
+        """Signal a process.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found,
+        process_ended.
+        """
+        return await self._call("processes.signal", p.Told, process_id=process_id, address=address, signal=signal)
+
+    async def processes_write(
+        self, process_id: str, *, address: str | None = None, data: str = "", end: bool = False
+    ) -> p.Told:
+        """Send a process input.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found,
+        process_ended.
+        """
+        return await self._call("processes.write", p.Told, process_id=process_id, address=address, data=data, end=end)
+
+    async def processes_resize(self, process_id: str, *, address: str | None = None, rows: int, columns: int) -> p.Told:
+        """Tell a process's terminal its size.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found,
+        process_ended.
+        """
+        return await self._call(
+            "processes.resize", p.Told, process_id=process_id, address=address, rows=rows, columns=columns
+        )
+
+    async def processes_wait(
+        self,
+        process_id: str,
+        *,
+        address: str | None = None,
+        until: Literal["exit", "text", "port"] = "exit",
+        text: str | None = None,
+        port: int | None = None,
+        after: int = 0,
+        timeout_seconds: float = 60,
+    ) -> p.Waited:
+        """Wait for a process's end, for text it writes, or for a port it opens.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        """
+        return await self._call(
+            "processes.wait",
+            p.Waited,
+            process_id=process_id,
+            address=address,
+            until=until,
+            text=text,
+            port=port,
+            after=after,
+            timeout_seconds=timeout_seconds,
+        )
+
+    async def processes_logs(
+        self,
+        process_id: str,
+        *,
+        address: str | None = None,
+        after: int = 0,
+        limit_bytes: int = 1048576,
+        follow: bool = False,
+    ) -> p.Logs:
+        """Read what a process wrote, from a cursor on.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        """
+        return await self._call(
+            "processes.logs",
+            p.Logs,
+            process_id=process_id,
+            address=address,
+            after=after,
+            limit_bytes=limit_bytes,
+            follow=follow,
+        )
+
+    async def ports_list(self, *, address: str | None = None) -> p.Ports:
+        """List the TCP ports that somebody listens on inside.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        """
+        return await self._call("ports.list", p.Ports, address=address)
 
     async def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.
@@ -652,6 +823,169 @@ class SyncOperations(SyncCalls[Operations]):
         Errors: operator_only, wallet_not_found.
         """
         return self._run(self._client.operator_rate(address, rate_usat_per_second))
+
+    def files_pack(
+        self, path: str, *, address: str | None = None, format: Literal["tar", "tar.gz", "zip"] = "tar.gz"
+    ) -> bytes:
+        """Get a folder as an archive.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden.
+        """
+        return self._run(self._client.files_pack(path, address=address, format=format))
+
+    def files_unpack(
+        self, path: str, data: Upload, *, address: str | None = None, format: Literal["tar", "tar.gz", "zip"] = "tar.gz"
+    ) -> f.Unpacked:
+        """Unpack an archive into a folder: all of it, or nothing.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
+        path_not_found, path_forbidden, disk_full, body_too_large, archive_invalid.
+        """
+        return self._run(self._client.files_unpack(path, data, address=address, format=format))
+
+    def processes_start(
+        self,
+        *,
+        address: str | None = None,
+        argv: list[str] | None = None,
+        shell: str | None = None,
+        cwd: str = "/workspace",
+        env: dict[str, str] | None = None,
+        timeout_seconds: float = 0,
+        terminal: bool = False,
+        rows: int = 24,
+        columns: int = 80,
+    ) -> p.ProcessView:
+        """Start a process in the background; it goes on when the request has ended.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, overloaded.
+        """
+        return self._run(
+            self._client.processes_start(
+                address=address,
+                argv=argv,
+                shell=shell,
+                cwd=cwd,
+                env=env,
+                timeout_seconds=timeout_seconds,
+                terminal=terminal,
+                rows=rows,
+                columns=columns,
+            )
+        )
+
+    def processes_list(self, *, address: str | None = None) -> p.ProcessList:
+        """List background processes, running and ended.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        """
+        return self._run(self._client.processes_list(address=address))
+
+    def processes_get(self, process_id: str, *, address: str | None = None) -> p.ProcessView:
+        """See a background process and how it ended.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        """
+        return self._run(self._client.processes_get(process_id, address=address))
+
+    def processes_kill(self, process_id: str, *, address: str | None = None) -> p.ProcessView:
+        """End a process and all it started, and forget its log.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        """
+        return self._run(self._client.processes_kill(process_id, address=address))
+
+    def processes_signal(self, process_id: str, *, address: str | None = None, signal: str = "TERM") -> p.Told:
+        """Signal a process.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found,
+        process_ended.
+        """
+        return self._run(self._client.processes_signal(process_id, address=address, signal=signal))
+
+    def processes_write(
+        self, process_id: str, *, address: str | None = None, data: str = "", end: bool = False
+    ) -> p.Told:
+        """Send a process input.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found,
+        process_ended.
+        """
+        return self._run(self._client.processes_write(process_id, address=address, data=data, end=end))
+
+    def processes_resize(self, process_id: str, *, address: str | None = None, rows: int, columns: int) -> p.Told:
+        """Tell a process's terminal its size.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found,
+        process_ended.
+        """
+        return self._run(self._client.processes_resize(process_id, address=address, rows=rows, columns=columns))
+
+    def processes_wait(
+        self,
+        process_id: str,
+        *,
+        address: str | None = None,
+        until: Literal["exit", "text", "port"] = "exit",
+        text: str | None = None,
+        port: int | None = None,
+        after: int = 0,
+        timeout_seconds: float = 60,
+    ) -> p.Waited:
+        """Wait for a process's end, for text it writes, or for a port it opens.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        """
+        return self._run(
+            self._client.processes_wait(
+                process_id,
+                address=address,
+                until=until,
+                text=text,
+                port=port,
+                after=after,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def processes_logs(
+        self,
+        process_id: str,
+        *,
+        address: str | None = None,
+        after: int = 0,
+        limit_bytes: int = 1048576,
+        follow: bool = False,
+    ) -> p.Logs:
+        """Read what a process wrote, from a cursor on.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        """
+        return self._run(
+            self._client.processes_logs(
+                process_id, address=address, after=after, limit_bytes=limit_bytes, follow=follow
+            )
+        )
+
+    def ports_list(self, *, address: str | None = None) -> p.Ports:
+        """List the TCP ports that somebody listens on inside.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        """
+        return self._run(self._client.ports_list(address=address))
 
     def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.

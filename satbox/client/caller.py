@@ -79,6 +79,18 @@ class Caller:
             self._passes.drop()
         return answer
 
+    async def websocket(self, request: Request) -> aiohttp.ClientWebSocketResponse:
+        """An open websocket. Raises the gate's refusal, or unreachable."""
+        for is_last in (False, True):
+            headers = await self._headers(request, {})
+            try:
+                return await self._transport.websocket(request.path, query=request.query, headers=headers)
+            except SatboxError as error:
+                if is_last or error.code not in RENEWABLE or not self._may_renew(request):
+                    raise
+                self._passes.drop()
+        raise AssertionError
+
     @contextlib.asynccontextmanager
     async def stream(
         self, request: Request, *, headers: Mapping[str, str] | None = None, total_seconds: float | None = None

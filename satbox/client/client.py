@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from operations import folders as f
 from operations import models as m
 from operations.errors import SatboxError
 from satbox.agent.journal import FileJournal, Journal, MemoryJournal, OpenPayment
@@ -18,13 +19,14 @@ from satbox.agent.paying import Limits, Payer, StacksApi
 from satbox.agent.signing import Expected, sign_challenge
 from satbox.client._generated import Operations
 from satbox.client.answers import Answer, error_of, model_of
+from satbox.client.attached import Attached
 from satbox.client.caller import Caller
 from satbox.client.calls import Output, PaymentTerms, Upload
 from satbox.client.passes import PassCache
 from satbox.client.purchase import Announce, Purchases, Surroundings
 from satbox.client.requests import request_for
 from satbox.client.settings import DEFAULT_GATE, ClientSettings
-from satbox.client.streams import ExecEvent, Streams
+from satbox.client.streams import ExecEvent, LogEvent, Streams
 from satbox.client.transport import Transport
 
 POLL_SECONDS = 0.5
@@ -212,6 +214,23 @@ class Client(Operations):
     def read_stream(self, path: str, *, address: str | None = None) -> AsyncIterator[bytes]:
         """Read a file of any size in pieces."""
         return self._streams.read(path, address)
+
+    def files_watch(self, path: str, *, recursive: bool = False, address: str | None = None) -> AsyncIterator[f.Change]:
+        """Follow what changes in a folder; the first change is `watching`."""
+        return self._streams.changes({"path": path, "recursive": recursive, "address": address})
+
+    def follow_logs(self, process_id: str, *, after: int = 0, address: str | None = None) -> AsyncIterator[LogEvent]:
+        """Follow what a process writes; the last event is `exit` and has the process."""
+        return self._streams.logs({"process_id": process_id, "after": after, "address": address})
+
+    async def processes_attach(self, process_id: str, *, after: int = 0, address: str | None = None) -> Attached:
+        """Attach to a process: its output from a cursor on, its input, its terminal."""
+        values = {"process_id": process_id, "after": after, "address": address}
+        return Attached(await self._caller.websocket(request_for("processes.attach", values)))
+
+    def pack_stream(self, path: str, *, format: str = "tar.gz", address: str | None = None) -> AsyncIterator[bytes]:
+        """A folder of any size as an archive, in pieces."""
+        return self._streams.pieces("files.pack", {"path": path, "format": format, "address": address})
 
     async def download(self, path: str, to: Path, *, address: str | None = None) -> int:
         """Copy a file of any size out of the sandbox; its size in bytes."""

@@ -19,7 +19,14 @@ from operations.registry import Body, Operation
 
 ROOT = Path(__file__).parent.parent
 _WIDTH = 118
-_ALIASES = {"operations.models": "m", "operations.verification": "v"}
+_ALIASES = {
+    "operations.models": "m",
+    "operations.folders": "f",
+    "operations.processes": "p",
+    "operations.verification": "v",
+}
+_BY_HAND = (Body.EVENTS, Body.SOCKET)
+"""What goes on for a while has a method of its own in `streams`."""
 _HEAD = '''"""{doc}
 
 Generated from the operation registry by `python -m satbox.client.generate`; do not edit.
@@ -122,18 +129,19 @@ def client_source() -> str:
     parts = [
         _HEAD.format(doc="One method per operation, async and sync."),
         "from typing import Literal\n",
-        "from operations import models as m, verification as v",
+        "from operations import folders as f, models as m, processes as p, verification as v",
         "from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload\n\n",
         "class Operations(Calls):",
         '    """Every operation of the service, as a coroutine."""\n',
     ]
-    for operation in REGISTRY.values():
+    written = [operation for operation in REGISTRY.values() if operation.body not in _BY_HAND]
+    for operation in written:
         signature, names = _signature(operation)
         parts.append(f"    async def {operation.function}({signature}) -> {_output(operation)}:")
         parts.append(_docstring(operation))
         parts.append(f"        return await {_call(operation, names)}\n")
     parts += ["\nclass SyncOperations(SyncCalls[Operations]):", '    """The same, blocking."""\n']
-    for operation in REGISTRY.values():
+    for operation in written:
         signature, names = _signature(operation)
         positional = ["data"] if operation.body is Body.UPLOAD else []
         required = [n for n in operation.positional if operation.input.model_fields[n].is_required()]

@@ -14,7 +14,9 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from operations import folders as f
 from operations import models as m
+from operations import processes as p
 from operations.errors import SatboxError
 from satbox.agent.local_paths import local_path
 from satbox.client.caller import Caller
@@ -34,6 +36,17 @@ class ExecEvent:
     kind: Literal["started", "stdout", "stderr", "exit"]
     data: bytes = b""
     result: m.ExecResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """One step of a process's log: `data` for output, up to `cursor`; `process` for the end."""
+
+    kind: Literal["stdout", "stderr", "exit"]
+    data: bytes = b""
+    cursor: int = 0
+    lost_bytes: int = 0
+    process: p.ProcessView | None = None
 
 
 class Streams:
@@ -86,10 +99,39 @@ class Streams:
                     return
         raise SatboxError("timeout", "The stream ended before the command did.", hint="The command may still run.")
 
+    async def lines_of(self, name: str, values: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Server-sent events as plain data; one that says `error` is raised."""
+        async with self._caller.stream(request_for(name, values), total_seconds=None) as response:
+            reader = SseReader()
+            async for line in lines(response):
+                found = reader.feed(line)
+                if found is not None:
+                    yield _plain_event(found.data)
+
+    async def changes(self, values: dict[str, Any]) -> AsyncIterator[f.Change]:
+        """What changes in a folder; ends when the gate ends it, after an hour at most."""
+        async for event in self.lines_of("files.watch", values):
+            yield f.Change.model_validate(event)
+
+    async def logs(self, values: dict[str, Any]) -> AsyncIterator[LogEvent]:
+        """What a process writes, then its end. Raises timeout when the stream has no end."""
+        async for event in self.lines_of("processes.logs", {**values, "follow": True}):
+            if event["event"] == "exit":
+                yield LogEvent("exit", process=p.ProcessView.model_validate(event))
+                return
+            yield LogEvent(event["event"], _raw(event), int(event["cursor"]), int(event["lost_bytes"]))
+        raise SatboxError("timeout", "The stream ended before the process did.", hint="Go on from the last cursor.")
+
     async def read(self, path: str, address: str | None) -> AsyncIterator[bytes]:
         """A file in pieces. Raises unreachable when it is cut short."""
-        request = request_for("files.read", {"path": path, "address": address})
-        async with self._caller.stream(request, total_seconds=self._timeouts.transfer_seconds) as response:
+        async for piece in self.pieces("files.read", {"path": path, "address": address}):
+            yield piece
+
+    async def pieces(self, name: str, values: dict[str, Any]) -> AsyncIterator[bytes]:
+        """Raw bytes in pieces. Raises unreachable when they are cut short."""
+        async with self._caller.stream(
+            request_for(name, values), total_seconds=self._timeouts.transfer_seconds
+        ) as response:
             async for piece in response.content.iter_chunked(1 << 18):
                 yield piece
 
@@ -120,6 +162,21 @@ def _event(data: str) -> m.Event:
         raise SatboxError("internal", "The stream holds an event that cannot be read.") from error
 
 
+def _raw(fields: dict[str, Any]) -> bytes:
+    encoded = fields.get("data_base64")
+    return base64.b64decode(encoded) if encoded is not None else str(fields["data"]).encode()
+
+
+def _plain_event(data: str) -> dict[str, Any]:
+    try:
+        fields = dict(json.loads(data))
+        if fields["event"] == "error":
+            raise SatboxError("node_unavailable", str(fields.get("message", ""))[:300])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SatboxError("internal", "The stream holds an event that cannot be read.") from error
+    return fields
+
+
 def _exec_event(data: str) -> ExecEvent:
     try:
         fields = json.loads(data)
@@ -133,9 +190,7 @@ def _exec_event(data: str) -> ExecEvent:
         if kind == "started":
             return ExecEvent("started")
         if kind in ("stdout", "stderr"):
-            encoded = fields.get("data_base64")
-            raw = base64.b64decode(encoded) if encoded is not None else str(fields["data"]).encode()
-            return ExecEvent(kind, raw)
+            return ExecEvent(kind, _raw(fields))
     except (ValueError, KeyError, TypeError) as error:
         raise SatboxError("internal", "The stream holds an event that cannot be read.") from error
     raise SatboxError("internal", f"The stream holds an event of an unknown kind: {str(kind)[:40]}.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from operations import folders as f
 from operations import models as m
 from satbox.agent.journal import OpenPayment
 from satbox.agent.keystore import Agent
@@ -15,7 +16,7 @@ from satbox.client._generated import SyncOperations
 from satbox.client.calls import Result
 from satbox.client.client import Client
 from satbox.client.settings import DEFAULT_GATE, ClientSettings
-from satbox.client.streams import ExecEvent
+from satbox.client.streams import ExecEvent, LogEvent
 
 Item = TypeVar("Item")
 
@@ -93,6 +94,14 @@ class SyncClient(SyncOperations):
     def read_stream(self, path: str, *, address: str | None = None) -> Iterator[bytes]:
         """Read a file of any size in pieces."""
         return self._iterated(self._async.read_stream(path, address=address))
+
+    def files_watch(self, path: str, *, recursive: bool = False, address: str | None = None) -> Iterator[f.Change]:
+        """Follow what changes in a folder; the first change is `watching`."""
+        return self._iterated(self._async.files_watch(path, recursive=recursive, address=address))
+
+    def follow_logs(self, process_id: str, *, after: int = 0, address: str | None = None) -> Iterator[LogEvent]:
+        """Follow what a process writes; the last event is `exit` and has the process."""
+        return self._iterated(self._async.follow_logs(process_id, after=after, address=address))
 
     def _iterated(self, items: AsyncIterator[Item]) -> Iterator[Item]:
         async def following() -> list[Item]:

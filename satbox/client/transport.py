@@ -84,6 +84,22 @@ class Transport:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Lost(self.gate, f"{type(error).__name__}: {error}", was_sent=True) from error
 
+    async def websocket(
+        self, path: str, *, query: Mapping[str, str], headers: Mapping[str, str]
+    ) -> aiohttp.ClientWebSocketResponse:
+        """An open websocket. Raises the gate's refusal (asked for again without the upgrade, to read it), or Lost."""
+        session = await self.session()
+        try:
+            return await session.ws_connect(
+                self._url(path, query), headers=headers, max_msg_size=LINE_BYTES_MAX, heartbeat=30.0, compress=0
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            async with self.open("GET", path, query=query, headers=headers, total_seconds=30.0) as response:
+                await refuse_errors(response)
+            raise Lost(self.gate, f"no websocket: {error.status}", was_sent=True) from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Lost(self.gate, str(error), was_sent=False) from error
+
     async def send(
         self,
         method: str,

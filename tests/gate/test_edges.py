@@ -259,7 +259,7 @@ def test_no_request_gets_an_internal_error(tmp_path_factory: pytest.TempPathFact
 @given(text=st.text(max_size=100))
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_stream_event_is_one_event_whatever_it_says(text: str) -> None:
-    from gate.handlers.data import _sse
+    from gate.handlers.streams import _sse
 
     lines = _sse({"event": "stdout", "data": text}).decode().split("\n")
     assert (lines[0], lines[2:]) == ("event: stdout", ["", ""])

@@ -32,12 +32,14 @@ def test_the_gate_handles_it(operation: Operation) -> None:
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("client", [Client, SyncClient])
 def test_both_clients_have_a_method_with_every_field(client: type, operation: Operation) -> None:
+    if operation.body is Body.SOCKET and client is SyncClient:
+        return  # nothing blocks on both ends of a websocket
     method = getattr(client, operation.function)
     parameters = set(inspect.signature(method).parameters) - {"self"}
     extra = {"max_sats", "asset", "sponsored"} if operation.paid else set()
     extra |= {"data"} if operation.body is Body.UPLOAD else set()
     assert parameters == set(operation.input.model_fields) | extra
-    assert inspect.iscoroutinefunction(method) == (client is Client)
+    assert inspect.iscoroutinefunction(method) == (client is Client and operation.body is not Body.EVENTS)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

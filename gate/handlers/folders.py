@@ -1,0 +1,41 @@
+"""Whole folders: packed, unpacked, watched."""
+
+from aiohttp import web
+
+from gate.callers import Caller
+from gate.handlers.reach import Reach
+from gate.handlers.streams import Body, bytes_out, event_stream
+from gate.ports import Services
+from gate.routing import Handler
+from operations import folders as f
+
+CONTENT_TYPES = {"tar": "application/x-tar", "tar.gz": "application/gzip", "zip": "application/zip"}
+
+
+async def pack(services: Services, request: web.Request, caller: Caller, data: f.ArchiveInput) -> web.StreamResponse:
+    """Stream a folder out as an archive."""
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        chunks = services.node.pack_folder(runtime_id, data.path, data.format)
+        first = await anext(chunks, b"")
+        return await bytes_out(request, first, chunks, None, headers={"Content-Type": CONTENT_TYPES[data.format]})
+
+
+async def unpack(services: Services, request: web.Request, caller: Caller, data: f.ArchiveInput) -> f.Unpacked:
+    """Stream an archive in; what it had written goes again when it fails."""
+    address = caller.owned(data.address)
+    async with Body(request, services.settings) as body, Reach(services, address) as runtime_id:
+        counts = await services.node.unpack_folder(runtime_id, data.path, body.chunks(), data.format)
+    return f.Unpacked.model_validate(counts)
+
+
+async def watch(services: Services, request: web.Request, caller: Caller, data: f.WatchInput) -> web.StreamResponse:
+    """Changes as they happen."""
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        return await event_stream(request, services.node.watch_files(runtime_id, data.path, recursive=data.recursive))
+
+
+HANDLERS: dict[str, Handler] = {
+    "files.pack": pack,
+    "files.unpack": unpack,
+    "files.watch": watch,
+}

@@ -1,0 +1,168 @@
+"""Background processes and ports of a sandbox."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+from aiohttp import WSMsgType, web
+
+from actors.view import iso
+from gate.callers import Caller
+from gate.handlers.reach import Reach
+from gate.handlers.streams import event_stream
+from gate.ports import Services
+from gate.routing import Handler
+from operations import processes as p
+from operations.errors import SatboxError
+from operations.models import Target
+
+MESSAGE_BYTES_MAX = 1 << 20
+HEARTBEAT_SECONDS = 30.0
+
+
+def _view(services: Services, runtime_id: str, seen: dict[str, Any]) -> dict[str, Any]:
+    """The node's process with its start in wall time: node time is worked out from the two clocks now."""
+    now_ms = services.clock.monotonic_ms()
+    started_ms = services.clock.wall_ms() - max(0, now_ms - int(seen["started_at_ms"]))
+    return {**seen, "runtime_id": runtime_id, "started_at": iso(started_ms)}
+
+
+async def start(services: Services, request: web.Request, caller: Caller, data: p.StartProcessInput) -> p.ProcessView:
+    """Start; answers once it runs."""
+    if (data.argv is None) == (data.shell is None):
+        raise SatboxError("invalid_request", details={"argv": "exactly one of argv and shell"})
+    command = data.argv if data.argv is not None else data.shell
+    assert command is not None
+    terminal = {"rows": data.rows, "columns": data.columns} if data.terminal else None
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        seen = await services.node.processes.start(
+            runtime_id, command, cwd=data.cwd, env=data.env, timeout_seconds=data.timeout_seconds, terminal=terminal
+        )
+    return p.ProcessView.model_validate(_view(services, runtime_id, seen))
+
+
+async def listing(services: Services, request: web.Request, caller: Caller, data: Target) -> p.ProcessList:
+    """All of them."""
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        found = await services.node.processes.all(runtime_id)
+    return p.ProcessList(items=[p.ProcessView.model_validate(_view(services, runtime_id, seen)) for seen in found])
+
+
+async def get(services: Services, request: web.Request, caller: Caller, data: p.ProcessInput) -> p.ProcessView:
+    """One of them."""
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        seen = await services.node.processes.get(runtime_id, data.process_id)
+    return p.ProcessView.model_validate(_view(services, runtime_id, seen))
+
+
+async def kill(services: Services, request: web.Request, caller: Caller, data: p.ProcessInput) -> p.ProcessView:
+    """End all of it; answers once it is gone."""
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        seen = await services.node.processes.kill(runtime_id, data.process_id)
+    return p.ProcessView.model_validate(_view(services, runtime_id, seen))
+
+
+async def signal(services: Services, request: web.Request, caller: Caller, data: p.SignalInput) -> p.Told:
+    """Signal its group."""
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        await services.node.processes.signal(runtime_id, data.process_id, data.signal)
+    return p.Told()
+
+
+async def write(services: Services, request: web.Request, caller: Caller, data: p.WriteInput) -> p.Told:
+    """Pass input on, at the pace the process reads it."""
+    try:
+        raw = base64.b64decode(data.data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise SatboxError("invalid_request", details={"data": "not base64"}) from error
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        await services.node.processes.write(runtime_id, data.process_id, raw, end=data.end)
+    return p.Told()
+
+
+async def resize(services: Services, request: web.Request, caller: Caller, data: p.ResizeInput) -> p.Told:
+    """Tell its terminal the size."""
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        await services.node.processes.resize(runtime_id, data.process_id, data.rows, data.columns)
+    return p.Told()
+
+
+async def wait(services: Services, request: web.Request, caller: Caller, data: p.WaitInput) -> p.Waited:
+    """Wait; answers when it came to pass, can no longer, or the time is up."""
+    condition = data.model_dump(include={"until", "text", "port", "after", "timeout_seconds"}, exclude_none=True)
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        seen = await services.node.processes.wait(runtime_id, data.process_id, **condition)
+    return p.Waited.model_validate(_view(services, runtime_id, seen))
+
+
+async def logs(
+    services: Services, request: web.Request, caller: Caller, data: p.LogsInput
+) -> p.Logs | web.StreamResponse:
+    """A page, or a stream until it ends."""
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        node = services.node.processes
+        if data.follow or "text/event-stream" in request.headers.get("Accept", ""):
+            return await event_stream(request, _followed(services, runtime_id, data))
+        page = await node.logs(runtime_id, data.process_id, after=data.after, limit_bytes=data.limit_bytes)
+    return p.Logs.model_validate(page)
+
+
+async def _followed(services: Services, runtime_id: str, data: p.LogsInput) -> AsyncIterator[dict[str, Any]]:
+    async for event in services.node.processes.follow(runtime_id, data.process_id, after=data.after):
+        yield _view(services, runtime_id, event) if event["event"] == "exit" else event
+
+
+async def attach(services: Services, request: web.Request, caller: Caller, data: p.AttachInput) -> web.StreamResponse:
+    """Messages both ways, as they are (`sandboxes.node.background.attach` says what they mean)."""
+    if request.headers.get("Upgrade", "").lower() != "websocket":
+        raise SatboxError("invalid_request", "This is a websocket.", hint="Use satbox processes attach, or logs.")
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        await services.node.processes.get(runtime_id, data.process_id)  # refused before the switch, not after
+        inner = await services.node.processes.attach(runtime_id, data.process_id, after=data.after)
+    outer = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX, heartbeat=HEARTBEAT_SECONDS, compress=False)
+    await outer.prepare(request)
+    pumps = [asyncio.ensure_future(_pump(outer, inner)), asyncio.ensure_future(_pump(inner, outer))]
+    try:
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+        await inner.close()
+        await outer.close()
+    return outer
+
+
+_Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
+
+
+async def _pump(source: _Socket, target: _Socket) -> None:
+    async for message in source:
+        if message.type is WSMsgType.BINARY:
+            await target.send_bytes(message.data)
+        elif message.type is WSMsgType.TEXT:
+            await target.send_str(message.data)
+
+
+async def ports(services: Services, request: web.Request, caller: Caller, data: Target) -> p.Ports:
+    """What is listened on inside."""
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        return p.Ports(items=await services.node.processes.ports(runtime_id))
+
+
+HANDLERS: dict[str, Handler] = {
+    "processes.start": start,
+    "processes.list": listing,
+    "processes.get": get,
+    "processes.kill": kill,
+    "processes.signal": signal,
+    "processes.write": write,
+    "processes.resize": resize,
+    "processes.wait": wait,
+    "processes.logs": logs,
+    "processes.attach": attach,
+    "ports.list": ports,
+}

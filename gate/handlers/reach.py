@@ -1,0 +1,66 @@
+"""From a wallet to the runtime that may be reached now, and from the node's words to ours."""
+
+from actors.view import View
+from actors.wallet.state import Phase
+from gate.ports import Services
+from operations.errors import SatboxError
+from sandboxes.protocol import NodeUnavailable, RuntimeGone, SandboxError
+
+NODE_CODES = {
+    "bad_request": "invalid_request",
+    "bad_path": "path_invalid",
+    "is_directory": "path_invalid",
+    "not_directory": "path_invalid",
+    "not_regular": "path_invalid",
+    "not_found": "path_not_found",
+    "already_exists": "path_exists",
+    "not_empty": "path_exists",
+    "permission_denied": "path_forbidden",
+    "no_space": "disk_full",
+    "too_large": "body_too_large",
+    "bad_archive": "archive_invalid",
+    "supervisor_busy": "overloaded",
+    "no_capacity": "overloaded",
+    "runtime_paused": "sandbox_paused",
+    "process_not_found": "process_not_found",
+    "process_ended": "process_ended",
+    "port_closed": "port_closed",
+}
+"""The node's words in ours; one without an entry is a request we should not have passed on."""
+
+
+def runtime_of(view: View) -> str:
+    """The runtime a command may reach now; otherwise why not, and what to do."""
+    state = view.state
+    if not state.exists:
+        raise SatboxError("wallet_not_found")
+    match state.phase:
+        case Phase.ALIVE | Phase.GRACE if state.runtime is not None and state.runtime.is_paused:
+            raise SatboxError("sandbox_paused")
+        case Phase.ALIVE | Phase.GRACE if state.runtime is not None:
+            return state.runtime.runtime_id
+        case Phase.NONE | Phase.STARTING:
+            raise SatboxError("sandbox_starting", retry_after=1)
+        case _:
+            raise SatboxError("sandbox_reaped", details={"reason": state.reason, "owed_usat": state.accounts.debt_usat})
+
+
+class Reach:
+    """A context in which the node's errors become ours, told by what the wallet now says."""
+
+    def __init__(self, services: Services, address: str) -> None:
+        self._services = services
+        self._address = address
+
+    async def __aenter__(self) -> str:
+        return runtime_of(await self._services.views.get(self._address))
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, RuntimeGone):
+            # Our snapshot may be a second old: look again, so that the answer says what is true now.
+            runtime_of(await self._services.views.get(self._address, fresh=True))
+            raise SatboxError("runtime_gone") from error
+        if isinstance(error, NodeUnavailable):
+            raise SatboxError(NODE_CODES.get(error.code, "node_unavailable"), error.message, retry_after=1) from error
+        if isinstance(error, SandboxError):
+            raise SatboxError(NODE_CODES.get(error.code, "invalid_request"), error.message) from error

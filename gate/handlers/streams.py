@@ -1,0 +1,107 @@
+"""Bytes and events between a caller and the node: as they come, within limits, never a broken end told as a good one."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any
+
+from aiohttp import web
+
+from gate.routing import REQUEST_ID
+from gate.settings import GateSettings
+from operations.errors import SatboxError
+from sandboxes.protocol import NodeUnavailable
+
+
+def _headers(request: web.Request, extra: Mapping[str, str]) -> dict[str, str]:
+    return {"Access-Control-Allow-Origin": "*", "x-request-id": request[REQUEST_ID], **extra}
+
+
+async def event_stream(request: web.Request, events: AsyncIterator[dict[str, Any]]) -> web.StreamResponse:
+    """Server-sent events; a stream without its last event, or with `error`, was broken off."""
+    first = await anext(events)  # a refusal is still an ordinary error
+    extra = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+    response = web.StreamResponse(headers=_headers(request, extra))
+    await response.prepare(request)
+    try:
+        await response.write(_sse(first))
+        async for event in events:
+            await response.write(_sse(event))
+    except NodeUnavailable as error:
+        await response.write(_sse({"event": "error", "code": "node_unavailable", "message": error.message}))
+    return response
+
+
+def _sse(event: dict[str, Any]) -> bytes:
+    return f"event: {event['event']}\ndata: {json.dumps(event)}\n\n".encode()
+
+
+async def bytes_out(
+    request: web.Request,
+    first: bytes,
+    chunks: AsyncIterator[bytes],
+    length: int | None,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> web.StreamResponse:
+    """Raw bytes; when they break off, so does the connection, before its announced or chunked end."""
+    extra = {"Content-Type": "application/octet-stream", "X-Content-Type-Options": "nosniff", **(headers or {})}
+    response = web.StreamResponse(status=status, headers=_headers(request, extra))
+    response.content_length = length
+    await response.prepare(request)
+    try:
+        await response.write(first)
+        async for chunk in chunks:
+            await response.write(chunk)
+    except NodeUnavailable:
+        if request.transport is not None:
+            request.transport.close()
+    return response
+
+
+class Body:
+    """An upload on its way in. Why it was refused wins over what the node says of a sending that broke off."""
+
+    def __init__(self, request: web.Request, settings: GateSettings) -> None:
+        self._request = request
+        self._limit_bytes = settings.upload_bytes_max
+        self._silence_seconds = settings.body_seconds_max
+        self._refused: SatboxError | None = None
+
+    async def __aenter__(self) -> "Body":
+        if self._request.content_length is not None and self._request.content_length > self._limit_bytes:
+            raise self._too_large()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, SatboxError) and self._refused is not None:
+            raise self._refused from error
+
+    def _too_large(self) -> SatboxError:
+        return SatboxError("body_too_large", details={"limit_bytes": self._limit_bytes})
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes."""
+        received = 0
+        try:
+            while chunk := await self._piece():
+                received += len(chunk)
+                if received > self._limit_bytes:
+                    raise self._too_large()
+                yield chunk
+        except SatboxError as error:
+            self._refused = error
+            raise
+
+    async def _piece(self) -> bytes:
+        """A caller that stops sending holds a connection only so long."""
+        try:
+            async with asyncio.timeout(self._silence_seconds):
+                return await self._request.content.readany()
+        except TimeoutError as error:
+            raise SatboxError("invalid_request", "The upload stopped.") from error
+        except web.RequestPayloadError as error:
+            raise SatboxError("invalid_request", "The upload cannot be decoded.") from error

@@ -1,0 +1,204 @@
+"""Background processes and ports: operations, what they take and give."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from operations.codes import RUNNING
+from operations.models import ExecResult, Output, Target
+from operations.registry import Auth, Body, Operation
+
+_ONE = "/sandbox/processes/{process_id}"
+_ERRORS = (*RUNNING, "process_not_found")
+
+
+class StartProcessInput(Target):
+    """A process that goes on when the request has ended: `argv`, or one line for the shell."""
+
+    argv: list[str] | None = Field(None, min_length=1, max_length=1024, description="a program and its arguments")
+    shell: str | None = Field(None, min_length=1, max_length=131_072, description="one line for the shell")
+    cwd: str = Field("/workspace", max_length=4096, description="the folder it runs in")
+    env: dict[str, str] = Field(
+        default_factory=dict, max_length=256, description="a variable for this process; can be given more than once"
+    )
+    timeout_seconds: float = Field(0, ge=0, le=31_622_400, description="end it after so many seconds; 0 lets it run")
+    terminal: bool = Field(False, description="give it a terminal; both outputs then come as stdout")
+    rows: int = Field(24, ge=1, le=1000, description="the terminal's height")
+    columns: int = Field(80, ge=1, le=1000, description="the terminal's width")
+
+
+class ProcessInput(Target):
+    """One process."""
+
+    process_id: str = Field(pattern=r"^p_[0-9a-f]{12}$", description="the process's id, p_...")
+
+
+class SignalInput(ProcessInput):
+    """A signal for a process and all it started in its group."""
+
+    signal: str = Field("TERM", pattern=r"^[A-Za-z0-9+]{1,16}$", description="a signal's name")
+
+
+class WriteInput(ProcessInput):
+    """Input for a process."""
+
+    data: str = Field("", max_length=1_500_000, description="base64")
+    end: bool = Field(False, description="no more follows")
+
+
+class ResizeInput(ProcessInput):
+    """The size of a process's terminal."""
+
+    rows: int = Field(ge=1, le=1000, description="the terminal's height")
+    columns: int = Field(ge=1, le=1000, description="the terminal's width")
+
+
+class WaitInput(ProcessInput):
+    """What to wait for. Not met in time is an answer (`met` is false), not an error."""
+
+    until: Literal["exit", "text", "port"] = Field("exit", description="its end, text it writes, or a port it opens")
+    text: str | None = Field(None, min_length=1, max_length=1024, description="the text, byte by byte")
+    port: int | None = Field(None, ge=1, le=65_535, description="the port")
+    after: int = Field(0, ge=0, description="look only at what it wrote after this cursor")
+    timeout_seconds: float = Field(60, gt=0, le=600, description="wait at most so long")
+
+
+class LogsInput(ProcessInput):
+    """What a process wrote."""
+
+    after: int = Field(0, ge=0, description="only what it wrote after this cursor")
+    limit_bytes: int = Field(1_048_576, ge=1, le=1_048_576, description="at most so many bytes")
+    follow: bool = Field(False, description="go on with what it writes next, until it ends")
+
+
+class AttachInput(ProcessInput):
+    """A process to attach to."""
+
+    after: int = Field(0, ge=0, description="begin with what it wrote after this cursor")
+
+
+class ProcessView(ExecResult):
+    """A process: what it is, and how it ended. `log_start` to `log_end` is what of its output is still kept."""
+
+    process_id: str
+    argv: list[str]
+    cwd: str
+    state: Literal["running", "exited", "lost"]
+    terminal: bool = False
+    pid: int
+    started_at: str
+    log_start: int
+    log_end: int
+
+
+class ProcessList(Output):
+    """All processes of a sandbox, running and ended."""
+
+    items: list[ProcessView]
+
+
+class Waited(ProcessView):
+    """Whether it came to pass; `cursor` is behind the text that was found."""
+
+    met: bool
+    cursor: int | None = None
+
+
+class LogPiece(Output):
+    """Bytes of one stream; `cursor` is behind them."""
+
+    stream: Literal["stdout", "stderr"]
+    cursor: int
+    data: str
+    data_base64: str | None = None
+
+
+class Logs(Output):
+    """What a process wrote. `lost_bytes` were written before and are no longer kept."""
+
+    items: list[LogPiece]
+    cursor: int
+    lost_bytes: int
+    state: Literal["running", "exited", "lost"]
+
+
+class Ports(Output):
+    """TCP ports that somebody listens on inside."""
+
+    items: list[int]
+
+
+class Told(Output):
+    """It was passed on."""
+
+    ok: bool = True
+
+
+PROCESSES = (
+    Operation(
+        "processes.start", "POST", "/sandbox/processes",
+        "Start a process in the background; it goes on when the request has ended.",
+        StartProcessInput, ProcessView, Auth.OWNER, ("processes", "start"), "satbox_start_process",
+        scope="exec", errors=(*RUNNING, "overloaded"),
+    ),
+    Operation(
+        "processes.list", "GET", "/sandbox/processes",
+        "List background processes, running and ended.",
+        Target, ProcessList, Auth.OWNER, ("processes", "list"), "satbox_list_processes", scope="exec", errors=RUNNING,
+    ),
+    Operation(
+        "processes.get", "GET", _ONE,
+        "See a background process and how it ended.",
+        ProcessInput, ProcessView, Auth.OWNER, ("processes", "get"), None, no_tool_because="the list says as much",
+        scope="exec", errors=_ERRORS, positional=("process_id",),
+    ),
+    Operation(
+        "processes.kill", "DELETE", _ONE,
+        "End a process and all it started, and forget its log.",
+        ProcessInput, ProcessView, Auth.OWNER, ("processes", "kill"), "satbox_kill_process",
+        scope="exec", errors=_ERRORS, positional=("process_id",),
+    ),
+    Operation(
+        "processes.signal", "POST", f"{_ONE}/signal",
+        "Signal a process.",
+        SignalInput, Told, Auth.OWNER, ("processes", "signal"), None,
+        no_tool_because="agents end a process, or run kill inside",
+        scope="exec", errors=(*_ERRORS, "process_ended"), positional=("process_id", "signal"),
+    ),
+    Operation(
+        "processes.write", "POST", f"{_ONE}/stdin",
+        "Send a process input.",
+        WriteInput, Told, Auth.OWNER, ("processes", "write"), "satbox_write_process",
+        scope="exec", errors=(*_ERRORS, "process_ended"), positional=("process_id",),
+    ),
+    Operation(
+        "processes.resize", "POST", f"{_ONE}/resize",
+        "Tell a process's terminal its size.",
+        ResizeInput, Told, Auth.OWNER, ("processes", "resize"), None, no_tool_because="agents have no terminal",
+        scope="exec", errors=(*_ERRORS, "process_ended"), positional=("process_id",),
+    ),
+    Operation(
+        "processes.wait", "POST", f"{_ONE}/wait",
+        "Wait for a process's end, for text it writes, or for a port it opens.",
+        WaitInput, Waited, Auth.OWNER, ("processes", "wait"), "satbox_wait_process",
+        scope="exec", errors=_ERRORS, positional=("process_id",),
+    ),
+    Operation(
+        "processes.logs", "GET", f"{_ONE}/logs",
+        "Read what a process wrote, from a cursor on.",
+        LogsInput, Logs, Auth.OWNER, ("processes", "logs"), "satbox_process_logs",
+        scope="exec", errors=_ERRORS, positional=("process_id",),
+    ),
+    Operation(
+        "processes.attach", "GET", f"{_ONE}/attach",
+        "Attach to a process by websocket: its output, its input, its terminal.",
+        AttachInput, None, Auth.OWNER, ("processes", "attach"), None,
+        no_tool_because="a live terminal; agents read logs and write input", body=Body.SOCKET,
+        scope="exec", errors=_ERRORS, positional=("process_id",),
+    ),
+    Operation(
+        "ports.list", "GET", "/sandbox/ports",
+        "List the TCP ports that somebody listens on inside.",
+        Target, Ports, Auth.OWNER, ("ports", "list"), "satbox_list_ports", scope="exec", errors=RUNNING,
+    ),
+)  # fmt: skip
