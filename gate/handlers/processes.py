@@ -117,10 +117,10 @@ async def _followed(services: Services, runtime_id: str, data: p.LogsInput) -> A
 
 async def attach(services: Services, request: web.Request, caller: Caller, data: p.AttachInput) -> web.StreamResponse:
     """Messages both ways, as they are (`sandboxes.node.background.attach` says what they mean)."""
-    if request.headers.get("Upgrade", "").lower() != "websocket":
-        raise SatboxError("invalid_request", "This is a websocket.", hint="Use satbox processes attach, or logs.")
     async with Reach(services, caller.owned(data.address)) as runtime_id:
         await services.node.processes.get(runtime_id, data.process_id)  # refused before the switch, not after
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            raise SatboxError("invalid_request", "This is a websocket.", hint="Use satbox processes attach, or logs.")
         inner = await services.node.processes.attach(runtime_id, data.process_id, after=data.after)
     outer = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX, heartbeat=HEARTBEAT_SECONDS, compress=False)
     await outer.prepare(request)
