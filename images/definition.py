@@ -70,6 +70,11 @@ class ImageDefinition(BaseModel):
     entrypoint: Entrypoint | None = None
     readiness: Readiness | None = None
 
+    @property
+    def starts_something(self) -> bool:
+        """Whether a sandbox of this image runs something before its owner does."""
+        return self.entrypoint is not None or self.readiness is not None
+
     def model_post_init(self, _context: object) -> None:
         """What one field can't say alone."""
         import re

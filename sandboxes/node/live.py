@@ -7,7 +7,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 
+from images import ImageDefinition
 from sandboxes.node.driver import Running
+from sandboxes.node.entrypoint import ImageStart
 from sandboxes.node.machine import Machine
 from sandboxes.node.processes import Processes
 from sandboxes.node.slots import Row
@@ -34,6 +36,20 @@ class Live:
         self.broken = False
         self.commands = 0
         self._machine = machine
+        self._image_start: ImageStart | None = None
+
+    async def begin(self, definition: ImageDefinition) -> None:
+        """Start what the image starts by itself. Raises StartFailed."""
+        if definition.starts_something:
+            self._image_start = ImageStart(definition, self.processes, self.supervisor, self.environment)
+            await self._image_start.begin()
+
+    async def close(self) -> None:
+        """The runtime is over: nothing is restarted, whoever waits for a process wakes, the supervisor is hung up on."""
+        if self._image_start is not None:
+            await self._image_start.close()
+        await self.processes.close()
+        self.supervisor.close()
 
     async def listening_ports(self) -> list[int]:
         """TCP ports somebody listens on inside."""

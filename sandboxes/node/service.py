@@ -222,29 +222,36 @@ class SandboxService:
             row = Row(
                 request.runtime_id, request.address, request.size_class, request.image, slot, "starting", self.boot_id
             )  # fmt: skip
+            definition, live = self._machine.images[row.image].definition, None
             try:
-                if request.snapshot_digest is not None:
+                if request.snapshot_digest is not None or definition.starts_something:
                     await self._slots.insert(row)
+                if request.snapshot_digest is not None:
                     running = await self._boot(row, request.snapshot_digest, running)
                 elif running is None:
                     running = await self._boots.boot(slot, request.size_class, request.image)
+                live = self._make_live(row, running, request)
+                await live.begin(definition)
                 # An empty sandbox is nobody's until this row, and after it nobody else's.
-                row = _changed(row, state="running", healthy_at_ms=self._clock_ms())
+                live.row = row = _changed(row, state="running", healthy_at_ms=self._clock_ms())
                 await self._slots.put(row)
                 if running.exited.done():
                     raise DriverError("the sandbox ended while it was given away")
             except BaseException as error:
-                await asyncio.shield(self._undo_start(row, running))
+                await asyncio.shield(self._undo_start(row, running, live))
                 if isinstance(error, DriverError | SpawnerGone | OSError):
                     raise StartFailed("start_failed", str(error)[:500], retryable=True) from error
                 raise
-        definition = self._machine.images[row.image].definition
-        environment = {**definition.environment, **request.environment}
-        supervisor, shell = SupervisorClient(running.control), definition.shell or "/bin/sh"
-        live = Live(row, running, supervisor, environment, shell, self._machine, self.distrusting, self._clock_ms)
+        live.pause_changed_at_ms = row.healthy_at_ms or 0
         self._live[row.runtime_id] = live
         running.exited.add_done_callback(lambda _future: self._spawn(self._on_exit(live)))
         return self._runtime(row)
+
+    def _make_live(self, row: Row, running: Running, request: StartRequest) -> Live:
+        definition = self._machine.images[row.image].definition
+        environment = {**definition.environment, **request.environment}
+        supervisor, shell = SupervisorClient(running.control), definition.shell or "/bin/sh"
+        return Live(row, running, supervisor, environment, shell, self._machine, self.distrusting, self._clock_ms)
 
     async def _boot(self, row: Row, digest: str, warm: Running | None) -> Running:
         """With a snapshot: in the volume before a cold boot, or in a warm slot's mounted and untouched workspace."""
@@ -257,7 +264,9 @@ class SandboxService:
         await fill(self._machine.place(row.slot, row.size_class))
         return warm
 
-    async def _undo_start(self, row: Row, running: Running | None) -> None:
+    async def _undo_start(self, row: Row, running: Running | None, live: Live | None) -> None:
+        if live is not None:
+            await live.close()
         await self._boots.discard(row.slot, row.size_class, running)
         await self._slots.undo(row.runtime_id)
 
@@ -282,8 +291,7 @@ class SandboxService:
                 reason = "oom_killed"
             live.stopping = True
             self._live.pop(live.row.runtime_id, None)
-            await live.processes.close()
-            live.supervisor.close()
+            await live.close()
             row = await self._record_loss(live.row, at_ms, reason)
             self._proof.lost(_loss(row))
             await self._machine.clear_group(row.slot)
@@ -366,8 +374,7 @@ class SandboxService:
     async def _end(self, live: Live) -> None:
         """Kill the tree and wait until the host sees nothing of it."""
         live.stopping = True
-        await live.processes.close()
-        live.supervisor.close()
+        await live.close()
         with contextlib.suppress(SandboxError):  # the group's kill thaws too
             await self._thaw(live)
         await self._driver.kill(live.running)

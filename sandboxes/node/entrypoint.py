@@ -1,0 +1,129 @@
+"""What an image starts by itself, as background process of its runtime: begun, restarted by policy, waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from images import Entrypoint, ImageDefinition, Readiness
+from sandboxes.node.command_stream import CommandSpec, Exit
+from sandboxes.node.connection import GuestRefused
+from sandboxes.node.processes import Ended, Process, Processes
+from sandboxes.node.supervisor_client import SupervisorClient
+from sandboxes.protocol import NodeUnavailable, RuntimeGone, SandboxError, StartFailed
+
+LOG_BYTES_MAX = 1 << 40  # by the process; what is kept of it is the log's window
+
+
+class RestartPlan:
+    """Decides from how a process ended, and how long it lasted, when the next one starts."""
+
+    def __init__(self, entrypoint: Entrypoint) -> None:
+        self._entrypoint = entrypoint
+        self._short_lives = 0
+
+    def wait_seconds(self, *, succeeded: bool, lasted_seconds: float) -> float | None:
+        """Seconds until the next start; None when there is none."""
+        entrypoint = self._entrypoint
+        if entrypoint.restart == "never" or (entrypoint.restart == "on-failure" and succeeded):
+            return None
+        if lasted_seconds >= entrypoint.settled_seconds:
+            self._short_lives = 0
+        self._short_lives += 1
+        if self._short_lives > entrypoint.restarts_max:
+            return None
+        # The exponent is bounded: 2.0 ** 1000 is past what a float holds.
+        doubled: float = entrypoint.backoff_seconds * 2.0 ** min(self._short_lives - 1, 30)
+        return min(entrypoint.backoff_seconds_max, doubled)
+
+
+class ImageStart:
+    """The entrypoint and the readiness of one runtime's image. `close` ends the restarts, not the process."""
+
+    def __init__(
+        self, definition: ImageDefinition, processes: Processes, supervisor: SupervisorClient,
+        environment: Mapping[str, str], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:  # fmt: skip
+        self._definition = definition
+        self._processes = processes
+        self._supervisor = supervisor
+        self._environment = environment
+        self._sleep = sleep
+        self._task: asyncio.Task[None] | None = None
+
+    async def begin(self) -> None:
+        """Start the entrypoint and wait for readiness, where the image has them. Raises StartFailed
+        (`image_not_ready`, `entrypoint_failed`).
+        """
+        entrypoint, readiness = self._definition.entrypoint, self._definition.readiness
+        try:
+            if entrypoint is not None:
+                process = await self._start(entrypoint)
+                self._task = asyncio.get_running_loop().create_task(self._keep_running(entrypoint, process))
+            if readiness is not None:
+                await self._until_ready(readiness)
+        except (GuestRefused, NodeUnavailable, RuntimeGone) as error:
+            raise StartFailed("entrypoint_failed", str(error)[:300], retryable=True) from error
+
+    async def close(self) -> None:
+        """No more restarts."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _start(self, entrypoint: Entrypoint) -> Process:
+        return await self._processes.start(
+            CommandSpec(list(entrypoint.argv), self._environment, entrypoint.cwd, limit_bytes=LOG_BYTES_MAX)
+        )
+
+    async def _keep_running(self, entrypoint: Entrypoint, process: Process) -> None:
+        log = structlog.get_logger()
+        loop = asyncio.get_running_loop()
+        plan = RestartPlan(entrypoint)
+        while True:
+            began = loop.time()
+            ended = await process.wait_ended()
+            wait = plan.wait_seconds(succeeded=_succeeded(ended), lasted_seconds=loop.time() - began)
+            if wait is None:
+                log.info("entrypoint.ended", image=self._definition.name, succeeded=_succeeded(ended))
+                return
+            await self._sleep(wait)
+            try:
+                process = await self._start(entrypoint)
+            except SandboxError as error:  # the sandbox ends, or is full of the tenant's own processes
+                log.warning("entrypoint.not_restarted", image=self._definition.name, reason=str(error)[:200])
+                return
+
+    async def _until_ready(self, readiness: Readiness) -> None:
+        last = "it never answered"
+        try:
+            async with asyncio.timeout(readiness.timeout_seconds):
+                while True:
+                    last = await self._probe(readiness)
+                    if not last:
+                        return
+                    await self._sleep(readiness.interval_seconds)
+        except TimeoutError:
+            image, seconds = self._definition.name, readiness.timeout_seconds
+            message = f"image {image} was not ready within {seconds:g} s: {last}"
+            raise StartFailed("image_not_ready", message, retryable=True) from None
+
+    async def _probe(self, readiness: Readiness) -> str:
+        """Why it is not ready; empty when it is."""
+        spec = CommandSpec(list(readiness.argv), self._environment, "/", None, readiness.timeout_seconds, 0)
+        async for item in self._supervisor.execute(spec):
+            if isinstance(item, Exit):
+                return "" if item.exit_code == 0 else f"its probe ended with {_how(item)}"
+        return "its probe did not end"
+
+
+def _succeeded(ended: Ended) -> bool:
+    return ended.exit is not None and ended.exit.exit_code == 0
+
+
+def _how(ended: Exit) -> str:
+    if ended.start_error:
+        return "no start"  # the guest's own words stay inside
+    return f"signal {ended.signal}" if ended.signal is not None else f"exit code {ended.exit_code}"
