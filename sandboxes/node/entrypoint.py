@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
@@ -10,7 +11,7 @@ import structlog
 from images import Entrypoint, ImageDefinition, Readiness
 from sandboxes.node.command_stream import CommandSpec, Exit
 from sandboxes.node.connection import GuestRefused
-from sandboxes.node.processes import Ended, Process, Processes
+from sandboxes.node.processes import Ended, Process, ProcessEnded, Processes
 from sandboxes.node.supervisor_client import SupervisorClient
 from sandboxes.protocol import NodeUnavailable, RuntimeGone, SandboxError, StartFailed
 
@@ -74,9 +75,12 @@ class ImageStart:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _start(self, entrypoint: Entrypoint) -> Process:
-        return await self._processes.start(
-            CommandSpec(list(entrypoint.argv), self._environment, entrypoint.cwd, limit_bytes=LOG_BYTES_MAX)
-        )
+        argv, environment = list(entrypoint.argv), self._environment
+        spec = CommandSpec(argv, environment, entrypoint.cwd, limit_bytes=LOG_BYTES_MAX, interactive=True)
+        process = await self._processes.start(spec)
+        with contextlib.suppress(ProcessEnded):
+            process.end_input()
+        return process
 
     async def _keep_running(self, entrypoint: Entrypoint, process: Process) -> None:
         log = structlog.get_logger()

@@ -27,6 +27,7 @@ class RunningNode:
         self.settings = {**SETTINGS, **(settings or {})}
         self.client = NodeClient(self.socket)
         self.process: asyncio.subprocess.Process | None = None
+        self._log_text = ""
 
     async def start(self) -> dict[str, object]:
         self.log = (self.folder / "node.log").open("ab")
@@ -52,8 +53,16 @@ class RunningNode:
         if self.process is not None:
             await self.end(signal.SIGTERM)
         await until(lambda: not self.leftovers())
-        print((self.folder / "node.log").read_text())  # shown when a test fails
+        print(self.log_text)  # shown when a test fails
         shutil.rmtree(self.folder)
+
+    @property
+    def log_text(self) -> str:
+        """What the node has logged so far."""
+        path = self.folder / "node.log"
+        if path.exists():
+            self._log_text = path.read_text()
+        return self._log_text
 
     def leftovers(self) -> list[str]:
         """Processes with our slots' ids, loop devices on our volumes, cgroups of ours, mounts of the host."""
