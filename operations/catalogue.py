@@ -5,6 +5,7 @@ from operations.codes import IDENTITY, PATHS, PAYMENT, RUNNING
 from operations.folders import FOLDERS
 from operations.processes import PROCESSES
 from operations.registry import Auth, Body, Operation, Registry
+from operations.snapshots import SNAPSHOTS
 from operations.verification import VERIFICATION
 
 REGISTRY = Registry(
@@ -156,6 +157,7 @@ REGISTRY = Registry(
         ),
         *FOLDERS,
         *PROCESSES,
+        *SNAPSHOTS,
         *VERIFICATION,
         Operation(
             "service.health", "GET", "/health",

@@ -24,6 +24,7 @@ from sandboxes.protocol import (
     Runtime,
     RuntimeInfo,
     RuntimeLost,
+    SnapshotInfo,
     StartRequest,
     Stopped,
     StopRequest,
@@ -125,6 +126,19 @@ class NodeClient:
         """See `SandboxNode.pause`."""
         word = "pause" if paused else "resume"
         return await self._record(PauseState, "POST", f"/v1/runtimes/{quote(runtime_id, safe='')}/{word}")
+
+    async def snapshot(self, runtime_id: str, name: str) -> SnapshotInfo:
+        """See `SandboxNode.snapshot`."""
+        path = f"/v1/runtimes/{quote(runtime_id, safe='')}/snapshots"
+        return load(SnapshotInfo, await self.call("POST", path, data=json.dumps({"name": name}).encode()))
+
+    async def snapshots(self, address: str) -> list[SnapshotInfo]:
+        """See `SandboxNode.snapshots`."""
+        return await self._record(list[SnapshotInfo], "GET", f"/v1/snapshots/{quote(address, safe='')}")
+
+    async def drop_snapshot(self, address: str, digest: str) -> None:
+        """See `SandboxNode.drop_snapshot`."""
+        await self.call("DELETE", f"/v1/snapshots/{quote(address, safe='')}/{quote(digest, safe='')}")
 
     async def forget(self, address: str) -> None:
         """See `SandboxNode.forget`."""

@@ -147,6 +147,16 @@ class PauseState:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotInfo:
+    """A workspace at rest. Without a name it was left by a stop, and the oldest of those go."""
+
+    digest: str
+    size_bytes: int
+    name: str
+    created_wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """Proof that the node, and so every runtime not reported lost, was up at `at_ms`."""
 
@@ -221,6 +231,20 @@ class SandboxNode(Protocol):
         """Freeze a runtime, or thaw it; repeated, it answers the same moment. Raises RuntimeGone, and SandboxError
         (`pause_unavailable`) where nothing can be frozen.
         """
+        ...
+
+    async def snapshot(self, runtime_id: str, name: str) -> SnapshotInfo:
+        """Keep the workspace of a running runtime as it is now, under a name; nothing of it runs meanwhile.
+        Raises RuntimeGone, SandboxError (`snapshot_failed`, `snapshots_full`, `pause_unavailable`).
+        """
+        ...
+
+    async def snapshots(self, address: str) -> list[SnapshotInfo]:
+        """An address's snapshots, the newest first."""
+        ...
+
+    async def drop_snapshot(self, address: str, digest: str) -> None:
+        """Give one up. Raises SandboxError (`snapshot_not_found`)."""
         ...
 
     async def forget(self, address: str) -> None:

@@ -21,6 +21,7 @@ from sandboxes.protocol import (
     RuntimeInfo,
     RuntimeLost,
     SandboxError,
+    SnapshotInfo,
     StartFailed,
     StartRequest,
     Stopped,
@@ -60,6 +61,7 @@ class SimulatedNode:
         self._entries: dict[str, _Entry] = {}
         self._stopped: dict[str, Stopped] = {}
         self._snapshots: dict[str, list[str]] = {}
+        self._named: dict[str, list[SnapshotInfo]] = {}
         self._newest: dict[str, str] = {}
         self._failures: deque[SandboxError] = deque()
         self._watchers: set[asyncio.Queue[Beat | RuntimeLost | None]] = set()
@@ -170,7 +172,30 @@ class SimulatedNode:
         return digest, 1024
 
     def _has(self, digest: str) -> bool:
-        return any(digest in kept for kept in self._snapshots.values())
+        named = (item.digest for items in self._named.values() for item in items)
+        return any(digest in kept for kept in self._snapshots.values()) or digest in named
+
+    async def snapshot(self, runtime_id: str, name: str) -> SnapshotInfo:
+        """See `SandboxNode.snapshot`."""
+        entry = self._entries.get(runtime_id)
+        if entry is None or entry.lost is not None:
+            raise RuntimeGone("this runtime is not running here (any more)")
+        digest = hashlib.sha256(f"{runtime_id} {name}".encode()).hexdigest()
+        made = SnapshotInfo(digest, 1024, name, self._clock_ms())
+        self._named.setdefault(entry.request.address, []).insert(0, made)
+        return made
+
+    async def snapshots(self, address: str) -> list[SnapshotInfo]:
+        """See `SandboxNode.snapshots`."""
+        left = [SnapshotInfo(digest, 1024, "", 0) for digest in reversed(self._snapshots.get(address, []))]
+        return [*self._named.get(address, []), *left]
+
+    async def drop_snapshot(self, address: str, digest: str) -> None:
+        """See `SandboxNode.drop_snapshot`."""
+        if digest not in [item.digest for item in await self.snapshots(address)]:
+            raise SandboxError("the address has no such snapshot", code="snapshot_not_found")
+        self._named[address] = [item for item in self._named.get(address, []) if item.digest != digest]
+        self._snapshots[address] = [kept for kept in self._snapshots.get(address, []) if kept != digest]
 
     async def pause(self, runtime_id: str, paused: bool) -> PauseState:
         """See `SandboxNode.pause`."""
@@ -185,6 +210,7 @@ class SimulatedNode:
     async def forget(self, address: str) -> None:
         """See `SandboxNode.forget`."""
         self._snapshots.pop(address, None)
+        self._named.pop(address, None)
 
     async def beat(self) -> Beat:
         """See `SandboxNode.beat`."""

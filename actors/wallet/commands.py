@@ -127,6 +127,14 @@ class Reap(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Restore(Command):
+    """Go on from an earlier workspace: at once when it runs, else at the next start."""
+
+    snapshot_digest: str
+    wants_proof = True
+
+
+@dataclass(frozen=True, slots=True)
 class Pause(Command):
     """Freeze the sandbox (or thaw it): it keeps its memory and pays the paused rate."""
 

@@ -91,7 +91,12 @@ def _finish_stop(turn: Turn, command: c.Stopped | None) -> None:
     if stop.after is After.DESTROY:
         _destroy(turn)
         return
-    if stop.after is After.RESTART:
+    if stop.restore_digest is not None:
+        turn.set(snapshot_digest=stop.restore_digest)
+        if turn.state.accounts.bucket > 0 or turn.state.credit_start is not None:
+            begin_start(turn, "restored")
+            return
+    elif stop.after is After.RESTART:
         lived_ms = 0
         if command is not None and command.stopped_at_ms is not None and runtime.is_healthy:
             lived_ms = command.stopped_at_ms - runtime.healthy_at_ms
@@ -107,6 +112,24 @@ def _finish_stop(turn: Turn, command: c.Stopped | None) -> None:
         begin_start(turn, "paid")  # money arrived while the sandbox was being stopped
         return
     turn.tell("reaped", reason=turn.state.reason, snapshot_digest=turn.state.snapshot_digest)
+
+
+def _restore(turn: Turn, command: c.Restore) -> c.Refusal | None:
+    """Whose snapshot it is was looked at before; here it is only where to go on."""
+    state = turn.state
+    if not state.is_planned:
+        return c.Refusal("wallet_not_found")
+    if state.phase in (Phase.STARTING, Phase.STOPPING):
+        return c.Refusal("sandbox_starting", {"state": state.phase.value})
+    if state.phase in (Phase.ALIVE, Phase.GRACE):
+        charge_proven(turn)
+        begin_stop(turn, "restored", After.RESTART)
+        assert turn.state.stop is not None
+        turn.set(stop=replace(turn.state.stop, restore_digest=command.snapshot_digest))
+    else:
+        turn.set(snapshot_digest=command.snapshot_digest)
+    turn.tell("restoring", snapshot_digest=command.snapshot_digest)
+    return None
 
 
 def _destroy(turn: Turn) -> None:
@@ -155,7 +178,7 @@ def _reap(turn: Turn, command: c.Reap) -> c.Refusal | None:
         charge_proven(turn)
         begin_stop(turn, command.reason, after)
     elif phase is Phase.STOPPING and turn.state.stop is not None:
-        turn.set(stop=replace(turn.state.stop, reason=command.reason, after=after))
+        turn.set(stop=replace(turn.state.stop, reason=command.reason, after=after, restore_digest=None))
     elif command.destroy and phase in (Phase.REAPED, Phase.NONE) and turn.state.is_planned:
         _destroy(turn)
     elif not turn.state.is_planned:
@@ -170,5 +193,6 @@ HANDLERS: dict[type[c.Command], c.Handler] = {
     c.Stopped: _stopped,
     c.Wake: _wake,
     c.Reap: _reap,
+    c.Restore: _restore,
     c.Forgotten: _forgotten,
 }

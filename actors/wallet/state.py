@@ -127,6 +127,8 @@ class Stop:
     reason: str
     after: After
     bill_until_ms: int | None = None
+    restore_digest: str | None = None
+    """The workspace to start again from, instead of the one this stop leaves."""
 
 
 @dataclass(frozen=True, slots=True)

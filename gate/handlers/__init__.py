@@ -1,6 +1,18 @@
 """What each operation does at the gate, by operation name."""
 
-from gate.handlers import data, folders, hashing, identity, money, payments, processes, sandbox, service, stacks
+from gate.handlers import (
+    data,
+    folders,
+    hashing,
+    identity,
+    money,
+    payments,
+    processes,
+    sandbox,
+    service,
+    snapshots,
+    stacks,
+)
 from gate.routing import Handler
 
 HANDLERS: dict[str, Handler] = {
@@ -10,6 +22,7 @@ HANDLERS: dict[str, Handler] = {
     **data.HANDLERS,
     **folders.HANDLERS,
     **processes.HANDLERS,
+    **snapshots.HANDLERS,
     **money.HANDLERS,
     **service.HANDLERS,
     **stacks.HANDLERS,

@@ -1,5 +1,8 @@
 """From a wallet to the runtime that may be reached now, and from the node's words to ours."""
 
+import contextlib
+from collections.abc import Iterator
+
 from actors.view import View
 from actors.wallet.state import Phase
 from gate.ports import Services
@@ -25,6 +28,10 @@ NODE_CODES = {
     "process_not_found": "process_not_found",
     "process_ended": "process_ended",
     "port_closed": "port_closed",
+    "pause_unavailable": "pause_unavailable",
+    "snapshot_failed": "snapshot_failed",
+    "snapshots_full": "snapshots_full",
+    "snapshot_not_found": "snapshot_not_found",
 }
 """The node's words in ours; one without an entry is a request we should not have passed on."""
 
@@ -60,7 +67,20 @@ class Reach:
             # Our snapshot may be a second old: look again, so that the answer says what is true now.
             runtime_of(await self._services.views.get(self._address, fresh=True))
             raise SatboxError("runtime_gone") from error
-        if isinstance(error, NodeUnavailable):
-            raise SatboxError(NODE_CODES.get(error.code, "node_unavailable"), error.message, retry_after=1) from error
         if isinstance(error, SandboxError):
-            raise SatboxError(NODE_CODES.get(error.code, "invalid_request"), error.message) from error
+            raise _ours(error) from error
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """The node's errors as ours, where no runtime is reached for."""
+    try:
+        yield
+    except SandboxError as error:
+        raise _ours(error) from error
+
+
+def _ours(error: SandboxError) -> SatboxError:
+    if isinstance(error, NodeUnavailable):
+        return SatboxError(NODE_CODES.get(error.code, "node_unavailable"), error.message, retry_after=1)
+    return SatboxError(NODE_CODES.get(error.code, "invalid_request"), error.message)

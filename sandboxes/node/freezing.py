@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 
 from sandboxes.node.live import Live
 from sandboxes.node.machine import Machine
@@ -38,6 +40,19 @@ async def set_frozen(machine: Machine, live: Live, frozen: bool) -> None:
         if frozen:
             _thaw(machine, group)
         raise PauseUnavailable(f"this sandbox can't be frozen: {error}"[:300]) from error
+
+
+@contextlib.asynccontextmanager
+async def still(machine: Machine, live: Live) -> AsyncIterator[None]:
+    """Nothing of the runtime runs inside this block; afterwards it is as it was."""
+    if live.is_paused:
+        yield
+        return
+    await set_frozen(machine, live, frozen=True)
+    try:
+        yield
+    finally:
+        await asyncio.shield(set_frozen(machine, live, frozen=False))
 
 
 def _thaw(machine: Machine, group: str) -> None:

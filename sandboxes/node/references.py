@@ -15,11 +15,15 @@ CREATE TABLE IF NOT EXISTS snapshots (
   digest TEXT NOT NULL,
   size_bytes INTEGER NOT NULL,
   sequence INTEGER NOT NULL,
+  name TEXT NOT NULL DEFAULT '',
+  created_wall_ms INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (address, digest)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS snapshots_by_digest ON snapshots (digest);
 CREATE TABLE IF NOT EXISTS doomed (digest TEXT PRIMARY KEY) STRICT;
 """
+
+ADDED_COLUMNS = {"name": "TEXT NOT NULL DEFAULT ''", "created_wall_ms": "INTEGER NOT NULL DEFAULT 0"}
 
 ADOPT = """
 INSERT OR IGNORE INTO snapshots (address, digest, size_bytes, sequence)
@@ -28,18 +32,46 @@ WHERE snapshot_digest IS NOT NULL GROUP BY address, snapshot_digest
 """
 
 
-def add(database: sqlite3.Connection, address: str, digest: str, size_bytes: int, keep: int) -> None:
-    """An address's newest snapshot; those of it past the newest `keep` are dropped."""
+def add(
+    database: sqlite3.Connection,
+    address: str,
+    digest: str,
+    size_bytes: int,
+    keep: int,
+    name: str = "",
+    wall_ms: int = 0,
+) -> None:
+    """An address's newest snapshot; of those without a name, which stops leave behind, the newest `keep` stay. One that
+    its owner named stays until its owner drops it, also when a stop leaves the same bytes.
+    """
     database.execute(
-        "INSERT OR REPLACE INTO snapshots (address, digest, size_bytes, sequence) "
-        "VALUES (?, ?, ?, (SELECT coalesce(max(sequence), 0) + 1 FROM snapshots))",
-        (address, digest, size_bytes),
+        "INSERT INTO snapshots (address, digest, size_bytes, sequence, name, created_wall_ms) "
+        "VALUES (?, ?, ?, (SELECT coalesce(max(sequence), 0) + 1 FROM snapshots), ?, ?) "
+        "ON CONFLICT (address, digest) DO UPDATE SET sequence = excluded.sequence, "
+        "created_wall_ms = excluded.created_wall_ms, name = iif(excluded.name = '', name, excluded.name)",
+        (address, digest, size_bytes, name, wall_ms),
     )
     database.execute("DELETE FROM doomed WHERE digest = ?", (digest,))
     old = database.execute(
-        "SELECT digest FROM snapshots WHERE address = ? ORDER BY sequence DESC LIMIT -1 OFFSET ?", (address, keep)
+        "SELECT digest FROM snapshots WHERE address = ? AND name = '' ORDER BY sequence DESC LIMIT -1 OFFSET ?",
+        (address, keep),
     ).fetchall()
     _drop(database, address, [row[0] for row in old])
+
+
+def of(database: sqlite3.Connection, address: str) -> list[tuple[str, int, str, int]]:
+    """(digest, bytes, name, wall time) of an address's snapshots, the newest first."""
+    return database.execute(
+        "SELECT digest, size_bytes, name, created_wall_ms FROM snapshots WHERE address = ? ORDER BY sequence DESC",
+        (address,),
+    ).fetchall()
+
+
+def drop(database: sqlite3.Connection, address: str, digest: str) -> bool:
+    """The address needs this snapshot no more. False when it had none of that digest."""
+    found = any(row[0] == digest for row in of(database, address))
+    _drop(database, address, [digest] if found else [])
+    return found
 
 
 def drop_all(database: sqlite3.Connection, address: str) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
 
 import structlog
 from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
 
 from sandboxes.node import background, commands, files, folders
 from sandboxes.node.doctor import Doctor
@@ -31,6 +33,15 @@ PRE_STOP_SECONDS_MAX = 60.0
 _BEGUN = "answer_begun"
 SERVICE = web.AppKey("service", SandboxService)
 DOCTOR = web.AppKey("doctor", Doctor)
+
+
+class SnapshotName(BaseModel):
+    """Body of a snapshot."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$")
+
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -119,6 +130,24 @@ async def pause(request: web.Request) -> web.Response:
     return _json(await request.app[SERVICE].pause(request.match_info["runtime_id"], paused))
 
 
+async def snapshot(request: web.Request) -> web.Response:
+    """POST /v1/runtimes/{rid}/snapshots."""
+    name = load(SnapshotName, await request.read()).name
+    return _json(await request.app[SERVICE].snapshot(request.match_info["runtime_id"], name))
+
+
+async def snapshots(request: web.Request) -> web.Response:
+    """GET /v1/snapshots/{address}."""
+    found = await request.app[SERVICE].snapshots(request.match_info["address"])
+    return web.json_response([asdict(item) for item in found])
+
+
+async def drop_snapshot(request: web.Request) -> web.Response:
+    """DELETE /v1/snapshots/{address}/{digest}."""
+    await request.app[SERVICE].drop_snapshot(request.match_info["address"], request.match_info["digest"])
+    return web.json_response({})
+
+
 async def forget(request: web.Request) -> web.Response:
     """DELETE /v1/snapshots/{address}."""
     await request.app[SERVICE].forget(request.match_info["address"])
@@ -189,6 +218,9 @@ def build_app(service: SandboxService, checks: Doctor) -> web.Application:
             web.get("/v1/watch", watch),
             web.post("/v1/reservations", reserve),
             web.delete("/v1/reservations/{address}", release),
+            web.post(runtime + "/snapshots", snapshot),
+            web.get("/v1/snapshots/{address}", snapshots),
+            web.delete("/v1/snapshots/{address}/{digest}", drop_snapshot),
             web.delete("/v1/snapshots/{address}", forget),
             web.get("/v1/runtimes", runtimes),
             web.get("/v1/capacity", capacity),

@@ -16,7 +16,7 @@ from sandboxes.node.capacity import CapacityBook
 from sandboxes.node.cgroups import sweep
 from sandboxes.node.connection import ProtocolBroken
 from sandboxes.node.driver import DriverError, Place, Running
-from sandboxes.node.freezing import RuntimePaused, set_frozen
+from sandboxes.node.freezing import RuntimePaused, set_frozen, still
 from sandboxes.node.heartbeat import LastBeat
 from sandboxes.node.live import Live
 from sandboxes.node.machine import Machine
@@ -36,6 +36,7 @@ from sandboxes.protocol import (
     RuntimeInfo,
     RuntimeLost,
     SandboxError,
+    SnapshotInfo,
     StartFailed,
     StartRequest,
     Stopped,
@@ -409,6 +410,24 @@ class SandboxService:
                 live.is_paused = paused
                 live.pause_changed_at_ms = self._clock_ms()
             return PauseState(runtime_id, live.row.boot_id, live.is_paused, live.pause_changed_at_ms)
+
+    # Snapshots
+
+    async def snapshot(self, runtime_id: str, name: str) -> SnapshotInfo:
+        """See `SandboxNode.snapshot`."""
+        async with self._locked(runtime_id):
+            live = self._up(runtime_id)
+            place = self._machine.place(live.row.slot, live.row.size_class)
+            async with still(self._machine, live):
+                return await self._workspaces.keep(live.row, place, name)
+
+    async def snapshots(self, address: str) -> list[SnapshotInfo]:
+        """See `SandboxNode.snapshots`."""
+        return await self._workspaces.all_of(address)
+
+    async def drop_snapshot(self, address: str, digest: str) -> None:
+        """See `SandboxNode.drop_snapshot`."""
+        await self._workspaces.drop(address, digest)
 
     # Data plane
 

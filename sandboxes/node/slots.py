@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from sandboxes.node import references
 
 _T = TypeVar("_T")
+_ALL = 1 << 30
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runtimes (
@@ -100,10 +101,11 @@ class SlotTable:
             database.executescript(references.SCHEMA)
             if is_new:
                 database.execute(references.ADOPT)
-            there = {column[1] for column in database.execute("PRAGMA table_info(runtimes)")}
-            for name, kind in _ADDED_COLUMNS.items():
-                if name not in there:
-                    database.execute(f"ALTER TABLE runtimes ADD COLUMN {name} {kind}")
+            for table, columns in (("runtimes", _ADDED_COLUMNS), ("snapshots", references.ADDED_COLUMNS)):
+                there = {column[1] for column in database.execute(f"PRAGMA table_info({table})")}
+                for name, kind in columns.items():
+                    if name not in there:
+                        database.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
             self._database = database
 
         await asyncio.get_running_loop().run_in_executor(self._thread, connect)
@@ -158,7 +160,7 @@ class SlotTable:
             )
         )
 
-    async def stopped(self, row: Row, changes: dict[str, Any], keep: int) -> list[str]:
+    async def stopped(self, row: Row, changes: dict[str, Any], keep: int, wall_ms: int) -> list[str]:
         """Record the end of a runtime together with what it means for its address's snapshots: one more of which the
         newest `keep` stay, or, for the address's last runtime ended without one, none. The digests nobody needs now.
         """
@@ -170,7 +172,7 @@ class SlotTable:
             with _transaction(database):
                 database.execute(query, [*changes.values(), row.runtime_id])
                 if digest is not None:
-                    references.add(database, row.address, digest, size_bytes, keep)
+                    references.add(database, row.address, digest, size_bytes, keep, "", wall_ms)
                 elif _is_last(database, row):
                     references.drop_all(database, row.address)
             return references.doomed(database)
@@ -188,6 +190,29 @@ class SlotTable:
             with _transaction(database):
                 references.drop_all(database, address)
             return references.doomed(database)
+
+        return await self._run(work)
+
+    async def snapshots(self, address: str) -> list[tuple[str, int, str, int]]:
+        """(digest, bytes, name, wall time) of an address's snapshots, the newest first."""
+        return await self._run(lambda database: references.of(database, address))
+
+    async def keep_snapshot(self, address: str, digest: str, size_bytes: int, name: str, wall_ms: int) -> None:
+        """Record a snapshot that its owner named."""
+
+        def work(database: sqlite3.Connection) -> None:
+            with _transaction(database):
+                references.add(database, address, digest, size_bytes, _ALL, name, wall_ms)
+
+        await self._run(work)
+
+    async def drop_snapshot(self, address: str, digest: str) -> tuple[bool, list[str]]:
+        """Drop one reference of an address; whether there was one, and the digests nobody needs now."""
+
+        def work(database: sqlite3.Connection) -> tuple[bool, list[str]]:
+            with _transaction(database):
+                found = references.drop(database, address, digest)
+            return found, references.doomed(database)
 
         return await self._run(work)
 

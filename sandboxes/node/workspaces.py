@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 from sandboxes.node.driver import DriverError, Place
 from sandboxes.node.machine import Machine
 from sandboxes.node.slots import Row
 from sandboxes.node.snapshots import SnapshotStore
-from sandboxes.protocol import SandboxError
+from sandboxes.protocol import SandboxError, SnapshotInfo
+
+NAMED_MAX = 10
+
+
+def _wall_ms() -> int:
+    """For people who read a list of snapshots; nothing is decided by it."""
+    return time.time_ns() // 1_000_000
 
 
 class Workspaces:
@@ -50,10 +58,35 @@ class Workspaces:
             "skipped_examples": json.dumps(saved.skipped_examples),
         }
 
+    async def keep(self, row: Row, place: Place, name: str) -> SnapshotInfo:
+        """Pack a mounted volume in which nothing runs, under a name. Raises SandboxError."""
+        if len([item for item in await self._machine.slots.snapshots(row.address) if item[2]]) >= NAMED_MAX:
+            raise SandboxError(f"an address keeps up to {NAMED_MAX} named snapshots; delete one", code="snapshots_full")
+        saved = await self.save(row, place)
+        digest, size_bytes, wall_ms = str(saved["snapshot_digest"]), int(saved["snapshot_bytes"]), _wall_ms()
+        async with self._lock:
+            await self._machine.slots.keep_snapshot(row.address, digest, size_bytes, name, wall_ms)
+            self._store.publish(digest)
+        return SnapshotInfo(digest, size_bytes, name, wall_ms)
+
+    async def all_of(self, address: str) -> list[SnapshotInfo]:
+        """An address's snapshots, the newest first."""
+        return [SnapshotInfo(*item) for item in await self._machine.slots.snapshots(address)]
+
+    async def drop(self, address: str, digest: str) -> None:
+        """Drop one snapshot of an address. Raises SandboxError (`snapshot_not_found`)."""
+        async with self._lock:
+            found, doomed = await self._machine.slots.drop_snapshot(address, digest)
+            await self._delete(doomed)
+        if not found:
+            error = SandboxError("the address has no such snapshot", code="snapshot_not_found")
+            error.status = 404
+            raise error
+
     async def record(self, row: Row, changes: dict[str, Any]) -> None:
         """Commit the end of a runtime and the snapshot it leaves, if any; delete what that made superfluous."""
         async with self._lock:
-            doomed = await self._machine.slots.stopped(row, changes, self._machine.settings.snapshots_kept)
+            doomed = await self._machine.slots.stopped(row, changes, self._machine.settings.snapshots_kept, _wall_ms())
             if changes.get("snapshot_digest") is not None:
                 self._store.publish(changes["snapshot_digest"])
             await self._delete(doomed)

@@ -19,6 +19,7 @@ HINTS = {
     "sandbox_paused": "Run satbox unpause.",
     "pause_unavailable": "Go on using it, or satbox reap to stop paying.",
     "process_not_found": "satbox processes list shows them.",
+    "snapshot_not_found": "satbox snapshots list shows them.",
     "range_invalid": "satbox files stat shows its size.",
     "overloaded": "Wait a moment and run it again.",
     "timeout": "See satbox status before you run it again.",

@@ -24,6 +24,7 @@ GROUPS = {
     "meter": "check charges",
     "operator": "for the operator",
     "ports": "reach servers in the sandbox",
+    "snapshots": "keep the workspace as it was",
     "processes": "run things in the background",
     "stacks": "read transactions, check signatures (no gate needed)",
 }
@@ -237,6 +238,15 @@ def _mcp(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-sats", type=int, default=1_000, help="most that this session may pay (default: 1000)")
 
 
+def _image_name(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="an image, see satbox images ls")
+
+
+def _image_build(parser: argparse.ArgumentParser) -> None:
+    _image_name(parser)
+    parser.add_argument("--renew", action="store_true", help="build again with today's packages")
+
+
 def _nothing(parser: argparse.ArgumentParser) -> None:
     pass
 
@@ -254,6 +264,14 @@ LOCAL: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "mcp": ("serve the tools over the Model Context Protocol", _mcp),
 }
 
+IMAGES: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "ls": ("list images and whether they are built", _nothing),
+    "build": ("build an image from Debian packages (root)", _image_build),
+    "inspect": ("show what an image holds", _image_name),
+    "rm": ("remove a built image", _image_name),
+}
+"""Verbs of `satbox images`: this machine's boot images, no gate needed."""
+
 
 def build() -> argparse.ArgumentParser:
     """The whole grammar."""
@@ -269,6 +287,14 @@ def build() -> argparse.ArgumentParser:
         parser = verbs.add_parser(name, help=summary, description=text, parents=[shared])
         add(parser)
         parser.set_defaults(verb=name)
+    image_verbs = verbs.add_parser("images", help="boot images on this machine", parents=[shared]).add_subparsers(
+        metavar="VERB", parser_class=_Parser, required=True
+    )
+    for name, (summary, add) in IMAGES.items():
+        text = f"{summary[0].upper()}{summary[1:]}."
+        parser = image_verbs.add_parser(name, help=summary, description=text, parents=[shared])
+        add(parser)
+        parser.set_defaults(verb=f"images.{name}")
     groups: dict[str, Any] = {}
     for command in COMMANDS:
         where: Any = verbs

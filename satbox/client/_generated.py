@@ -8,6 +8,7 @@ from typing import Literal
 from operations import folders as f
 from operations import models as m
 from operations import processes as p
+from operations import snapshots as s
 from operations import verification as v
 from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload
 
@@ -452,6 +453,39 @@ class Operations(Calls):
         sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
         """
         return await self._call("ports.list", p.Ports, address=address)
+
+    async def snapshots_create(self, name: str, *, address: str | None = None) -> s.Snapshot:
+        """Keep the workspace as it is now, under a name; everything stands still meanwhile.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, snapshot_failed,
+        snapshots_full, pause_unavailable.
+        """
+        return await self._call("snapshots.create", s.Snapshot, name=name, address=address)
+
+    async def snapshots_list(self, *, address: str | None = None) -> s.SnapshotList:
+        """List the snapshots of your workspace.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        node_unavailable.
+        """
+        return await self._call("snapshots.list", s.SnapshotList, address=address)
+
+    async def snapshots_restore(self, digest: str, *, address: str | None = None) -> m.SandboxStatus:
+        """Go on from a snapshot: at once when the sandbox runs, else at its next start. What is there now is kept as one too.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        node_unavailable, snapshot_not_found, sandbox_starting, start_failed.
+        """
+        return await self._call("snapshots.restore", m.SandboxStatus, digest=digest, address=address)
+
+    async def snapshots_delete(self, digest: str, *, address: str | None = None) -> m.Done:
+        """Delete a snapshot, for good.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        node_unavailable, snapshot_not_found, snapshot_in_use.
+        """
+        return await self._call("snapshots.delete", m.Done, digest=digest, address=address)
 
     async def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.
@@ -986,6 +1020,39 @@ class SyncOperations(SyncCalls[Operations]):
         sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
         """
         return self._run(self._client.ports_list(address=address))
+
+    def snapshots_create(self, name: str, *, address: str | None = None) -> s.Snapshot:
+        """Keep the workspace as it is now, under a name; everything stands still meanwhile.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, snapshot_failed,
+        snapshots_full, pause_unavailable.
+        """
+        return self._run(self._client.snapshots_create(name, address=address))
+
+    def snapshots_list(self, *, address: str | None = None) -> s.SnapshotList:
+        """List the snapshots of your workspace.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        node_unavailable.
+        """
+        return self._run(self._client.snapshots_list(address=address))
+
+    def snapshots_restore(self, digest: str, *, address: str | None = None) -> m.SandboxStatus:
+        """Go on from a snapshot: at once when the sandbox runs, else at its next start. What is there now is kept as one too.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        node_unavailable, snapshot_not_found, sandbox_starting, start_failed.
+        """
+        return self._run(self._client.snapshots_restore(digest, address=address))
+
+    def snapshots_delete(self, digest: str, *, address: str | None = None) -> m.Done:
+        """Delete a snapshot, for good.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        node_unavailable, snapshot_not_found, snapshot_in_use.
+        """
+        return self._run(self._client.snapshots_delete(digest, address=address))
 
     def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.

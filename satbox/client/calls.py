@@ -31,23 +31,23 @@ class Calls(ABC):
     """The kinds of calls an async client makes. Every one raises SatboxError and nothing else for what goes wrong."""
 
     @abstractmethod
-    async def _call(self, name: str, output: type[Output], **values: Any) -> Output:
+    async def _call(self, name: str, output: type[Output], /, **values: Any) -> Output:
         """JSON in, a model out."""
 
     @abstractmethod
-    async def _pay(self, name: str, terms: PaymentTerms, **values: Any) -> m.Paid:
+    async def _pay(self, name: str, terms: PaymentTerms, /, **values: Any) -> m.Paid:
         """Ask once, pay at most once."""
 
     @abstractmethod
-    async def _upload(self, name: str, output: type[Output], data: Upload, **values: Any) -> Output:
+    async def _upload(self, name: str, output: type[Output], data: Upload, /, **values: Any) -> Output:
         """Raw bytes in, a model out."""
 
     @abstractmethod
-    async def _download(self, name: str, **values: Any) -> bytes:
+    async def _download(self, name: str, /, **values: Any) -> bytes:
         """Raw bytes out, within a limit."""
 
     @abstractmethod
-    async def _text(self, name: str, **values: Any) -> str:
+    async def _text(self, name: str, /, **values: Any) -> str:
         """Plain text out."""
 
 

@@ -122,15 +122,15 @@ class Client(Operations):
 
     # Calls, for the generated methods
 
-    async def _call(self, name: str, output: type[Output], **values: Any) -> Output:
+    async def _call(self, name: str, output: type[Output], /, **values: Any) -> Output:
         request = request_for(name, values)
         seconds = self.settings.timeouts.answer_seconds + float(request.values.get("timeout_seconds", 0))
         return model_of(await self._caller.send(request, total_seconds=seconds), output)
 
-    async def _text(self, name: str, **values: Any) -> str:
+    async def _text(self, name: str, /, **values: Any) -> str:
         return self._body(await self._caller.send(request_for(name, values))).decode("utf-8", "replace")
 
-    async def _download(self, name: str, **values: Any) -> bytes:
+    async def _download(self, name: str, /, **values: Any) -> bytes:
         request = request_for(name, values)
         return self._body(await self._caller.send(request, total_seconds=self.settings.timeouts.transfer_seconds))
 
@@ -140,7 +140,7 @@ class Client(Operations):
             raise error_of(answer)
         return answer.body
 
-    async def _upload(self, name: str, output: type[Output], data: Upload, **values: Any) -> Output:
+    async def _upload(self, name: str, output: type[Output], data: Upload, /, **values: Any) -> Output:
         request = request_for(name, values)
         seconds = self.settings.timeouts.transfer_seconds
         if isinstance(data, Path):
@@ -148,7 +148,7 @@ class Client(Operations):
                 (await asyncio.to_thread(data.open, "rb")).close()
         return model_of(await self._caller.send(request, data=data, total_seconds=seconds), output)
 
-    async def _pay(self, name: str, terms: PaymentTerms, **values: Any) -> m.Paid:
+    async def _pay(self, name: str, terms: PaymentTerms, /, **values: Any) -> m.Paid:
         request = request_for(name, values)
         max_sats = self.settings.max_sats if terms.max_sats is None else terms.max_sats
         return await self._purchases.buy(name, request.values, Limits(max_sats, terms.asset, terms.sponsored))

@@ -23,6 +23,7 @@ _ALIASES = {
     "operations.models": "m",
     "operations.folders": "f",
     "operations.processes": "p",
+    "operations.snapshots": "s",
     "operations.verification": "v",
 }
 _BY_HAND = (Body.EVENTS, Body.SOCKET)
@@ -129,7 +130,7 @@ def client_source() -> str:
     parts = [
         _HEAD.format(doc="One method per operation, async and sync."),
         "from typing import Literal\n",
-        "from operations import folders as f, models as m, processes as p, verification as v",
+        "from operations import folders as f, models as m, processes as p, snapshots as s, verification as v",
         "from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload\n\n",
         "class Operations(Calls):",
         '    """Every operation of the service, as a coroutine."""\n',

@@ -96,6 +96,11 @@ class WalletMachine(RuleBasedStateMachine):
         self.world.ask(c.Wake())
         self.world.run_effects()
 
+    @rule()
+    def restore(self) -> None:
+        self.world.ask(c.Restore("e" * 64))
+        self.world.run_effects()
+
     @rule(pause=st.booleans(), run=st.booleans())
     def pause(self, pause: bool, run: bool) -> None:
         self.world.ask(c.Pause(pause))

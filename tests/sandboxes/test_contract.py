@@ -14,6 +14,7 @@ from sandboxes.protocol import (
     Reservation,
     RuntimeGone,
     RuntimeLost,
+    SandboxError,
     SandboxNode,
     StartFailed,
     StartRequest,
@@ -135,6 +136,27 @@ async def test_a_runtime_that_is_not_there_is_not_paused(subject: Subject, runti
         await subject.node.pause(runtime.runtime_id, False)
     with pytest.raises(RuntimeGone):
         await subject.node.pause("rt-never", True)
+
+
+async def test_named_snapshots_are_kept_until_they_are_dropped(subject: Subject, runtime_ids: Iterator[str]) -> None:
+    runtime = await subject.node.start(StartRequest(next(runtime_ids), "SP1", size_class="nano"))
+    made = await subject.node.snapshot(runtime.runtime_id, "before the change")
+    stopped = await subject.node.stop(StopRequest(runtime.runtime_id, snapshot=True))
+    listed = await subject.node.snapshots("SP1")
+    again = await subject.node.start(
+        StartRequest(next(runtime_ids), "SP1", size_class="nano", snapshot_digest=made.digest)
+    )
+    await subject.node.drop_snapshot("SP1", made.digest)
+
+    assert made.name == "before the change"
+    assert {made.digest, stopped.snapshot_digest} == {item.digest for item in listed}
+    assert again.runtime_id != runtime.runtime_id
+    assert made.digest not in [item.digest for item in await subject.node.snapshots("SP1") if item.name]
+    with pytest.raises(SandboxError) as refused:
+        await subject.node.drop_snapshot("SP1", "0" * 64)
+    assert refused.value.code == "snapshot_not_found"
+    with pytest.raises(RuntimeGone):
+        await subject.node.snapshot(runtime.runtime_id, "too late")
 
 
 async def test_no_room_is_said_and_room_comes_back(subject: Subject, runtime_ids: Iterator[str]) -> None:

@@ -194,3 +194,21 @@ async def test_the_command_line_does_all_of_it(service: RunningService, tenant: 
     assert followed.stdout == b"hello there\n" == attached.stdout
     assert unpacked.code == 0, unpacked
     assert packed.stdout[:2] == b"PK"
+
+
+async def test_a_snapshot_is_gone_back_to(tenant: Owner) -> None:
+    await tenant.client.files_write("state", b"good")
+    made = await tenant.client.snapshots_create("good")
+    await tenant.client.files_write("state", b"bad")
+    runtime = (await tenant.status()).runtime_id
+
+    restored = await tenant.client.snapshots_restore(made.digest)
+
+    assert restored.state == "alive"
+    assert restored.runtime_id != runtime
+    assert await tenant.client.files_read("state") == b"good"
+    listed = (await tenant.client.snapshots_list()).items
+    assert [(item.name, item.current) for item in listed if item.digest == made.digest] == [("good", True)]
+    assert (await refused(tenant.client.snapshots_restore("0" * 64))).code == "snapshot_not_found"
+    await tenant.client.snapshots_delete(made.digest)
+    assert made.digest not in [item.digest for item in (await tenant.client.snapshots_list()).items]

@@ -1,0 +1,65 @@
+"""Snapshots of a workspace: operations, what they take and give."""
+
+from pydantic import Field
+
+from operations.codes import IDENTITY, RUNNING
+from operations.models import Done, Output, SandboxStatus, Target
+from operations.registry import Auth, Operation
+
+_ERRORS = (*IDENTITY, "not_owner", "wallet_not_found", "node_unavailable")
+
+
+class SnapshotInput(Target):
+    """A snapshot to make."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,63}$", description="what to call it")
+
+
+class DigestInput(Target):
+    """One snapshot."""
+
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$", description="the snapshot's digest")
+
+
+class Snapshot(Output):
+    """A workspace at rest. One without a name was left by a stop; of those only the newest few are kept."""
+
+    digest: str
+    name: str
+    size_bytes: int
+    created_at: str | None = None
+    current: bool = False
+
+
+class SnapshotList(Output):
+    """All snapshots of a wallet, the newest first. The next start goes on from the one that is `current`."""
+
+    items: list[Snapshot]
+
+
+SNAPSHOTS = (
+    Operation(
+        "snapshots.create", "POST", "/sandbox/snapshots",
+        "Keep the workspace as it is now, under a name; everything stands still meanwhile.",
+        SnapshotInput, Snapshot, Auth.OWNER, ("snapshots", "create"), "satbox_create_snapshot",
+        scope="owner", errors=(*RUNNING, "snapshot_failed", "snapshots_full", "pause_unavailable"), positional=("name",),
+    ),
+    Operation(
+        "snapshots.list", "GET", "/sandbox/snapshots",
+        "List the snapshots of your workspace.",
+        Target, SnapshotList, Auth.OWNER, ("snapshots", "list"), "satbox_list_snapshots", scope="owner", errors=_ERRORS,
+    ),
+    Operation(
+        "snapshots.restore", "POST", "/sandbox/snapshots/{digest}/restore",
+        "Go on from a snapshot: at once when the sandbox runs, else at its next start. What is there now is kept as one too.",
+        DigestInput, SandboxStatus, Auth.OWNER, ("snapshots", "restore"), "satbox_restore_snapshot",
+        scope="owner", errors=(*_ERRORS, "snapshot_not_found", "sandbox_starting", "start_failed"), positional=("digest",),
+    ),
+    Operation(
+        "snapshots.delete", "DELETE", "/sandbox/snapshots/{digest}",
+        "Delete a snapshot, for good.",
+        DigestInput, Done, Auth.OWNER, ("snapshots", "delete"), None,
+        no_tool_because="what is deleted is gone; people do it",
+        scope="owner", errors=(*_ERRORS, "snapshot_not_found", "snapshot_in_use"), positional=("digest",),
+    ),
+)  # fmt: skip
