@@ -1,0 +1,93 @@
+"""From a destination to a connected socket: allowed, resolved once, every address checked, the checked one connected to."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from ipaddress import IPv4Address
+
+from sandboxes.egress.addresses import Address, AddressCheck, plain
+from sandboxes.egress.guest import Guest, Origin
+from sandboxes.egress.refusals import Refusal
+from sandboxes.egress.resolver import Resolver
+from sandboxes.egress.rules import Destination
+from sandboxes.egress.settings import ALIAS_SUFFIX, EgressSettings
+
+ATTEMPTS_MAX = 4
+
+
+class Dialer:
+    """Makes the connections of all guests."""
+
+    def __init__(self, settings: EgressSettings, resolver: Resolver, check: AddressCheck) -> None:
+        self._settings = settings
+        self._resolver = resolver
+        self._check = check
+
+    async def public(self, guest: Guest, destination: Destination) -> socket.socket:
+        """Connect to a public address that the guest's rules let through. Raises Refusal."""
+        if destination.host.endswith(ALIAS_SUFFIX) or not guest.rules.permit(destination):
+            raise Refusal("egress_denied", f"{destination.host}:{destination.port} is not on this sandbox's allow-list")
+        if guest.meter.is_spent:
+            raise Refusal("egress_limit", "this sandbox has used up what it may send and fetch")
+        addresses = await self._addresses(guest, destination)
+        for address in addresses:
+            word = self._check.why_refused(address)
+            if word is not None:
+                raise Refusal("egress_private_address", f"{destination.host} leads to {address}: {word}")
+        return await self._connect([plain(address) for address in addresses], destination.port)
+
+    async def internal(self, origin: Origin) -> socket.socket:
+        """Connect to an alias's target, which the operator set. Raises Refusal."""
+        destination = origin.destination
+        if destination.address is not None:
+            return await self._connect([destination.address], destination.port)
+        return await self._connect(await self._resolve(destination.host), destination.port)
+
+    async def _addresses(self, guest: Guest, destination: Destination) -> list[Address]:
+        if destination.address is not None:
+            return [destination.address]
+        if guest.lookups >= self._settings.lookups_per_sandbox_max:
+            raise Refusal("egress_limit", "too many names are being looked up for this sandbox")
+        guest.lookups += 1
+        try:
+            return await self._resolve(destination.host)
+        finally:
+            guest.lookups -= 1
+
+    async def _resolve(self, name: str) -> list[Address]:
+        try:
+            async with asyncio.timeout(self._settings.lookup_seconds_max):
+                addresses = await self._resolver.resolve(name)
+        except TimeoutError as error:
+            raise Refusal("egress_unresolvable", f"{name} was not answered in time") from error
+        if not addresses:
+            raise Refusal("egress_unresolvable", f"there is no {name}")
+        return addresses
+
+    async def _connect(self, addresses: list[Address], port: int) -> socket.socket:
+        """To the first that answers."""
+        try:
+            async with asyncio.timeout(self._settings.connect_seconds_max):
+                for address in addresses[:ATTEMPTS_MAX]:
+                    connection = await _try(address, port)
+                    if connection is not None:
+                        return connection
+        except TimeoutError as error:
+            raise Refusal("egress_unreachable", "no connection in time") from error
+        raise Refusal("egress_unreachable", "nothing answers there")
+
+
+async def _try(address: Address, port: int) -> socket.socket | None:
+    family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
+    connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(connection, (str(address), port))
+    except OSError:
+        connection.close()
+        return None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
