@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from sandboxes.process_client import ProcessClient
 from sandboxes.protocol import (
@@ -95,7 +96,7 @@ class NodeClient:
                     raise _error(response.status, await response.read())
                 async for line in response.content:
                     yield json.loads(line)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError, ValueError) as error:
             raise NodeUnavailable(f"the stream broke: {type(error).__name__}", code="stream_broken") from error
 
     async def websocket(self, path: str) -> aiohttp.ClientWebSocketResponse:
@@ -139,6 +140,15 @@ class NodeClient:
     async def drop_snapshot(self, address: str, digest: str) -> None:
         """See `SandboxNode.drop_snapshot`."""
         await self.call("DELETE", f"/v1/snapshots/{quote(address, safe='')}/{quote(digest, safe='')}")
+
+    async def usage(self, runtime_id: str) -> dict[str, Any]:
+        """What the host saw a runtime use: CPU, memory, disk, egress."""
+        return dict(json.loads(await self.call("GET", f"/v1/runtimes/{quote(runtime_id, safe='')}/usage")))
+
+    async def set_secrets(self, runtime_id: str, version: int, secrets: Sequence[Mapping[str, str]]) -> None:
+        """Replace what the egress proxy adds: `{alias, upstream, header, value}` each. An older version changes nothing."""
+        body = json.dumps({"version": version, "secrets": list(secrets)}).encode()
+        await self.call("PUT", f"/v1/runtimes/{quote(runtime_id, safe='')}/secrets", data=body)
 
     async def forget(self, address: str) -> None:
         """See `SandboxNode.forget`."""

@@ -49,13 +49,20 @@ class Boots:
         if fill is not None:
             await machine.driver.mount(place)
             await fill(place)
-        return await machine.driver.launch(Launch(f"slot-{slot}", place, limits, machine.images[image]))
+        running = await machine.driver.launch(Launch(f"slot-{slot}", place, limits, machine.images[image]))
+        try:
+            running.listener = await machine.egress.listen(running.control)
+        except BaseException:
+            running.hang_up()
+            await machine.driver.kill(running)
+            raise
+        return running
 
     async def discard(self, slot: int, size_class: str, running: Running | None) -> None:
         """Kill what runs in the slot, wipe it, free its number."""
         machine = self._machine
         if running is not None:
-            running.control.close()
+            running.hang_up()
             with contextlib.suppress(SpawnerGone):
                 await machine.driver.kill(running)
         await machine.clear_group(slot)

@@ -37,13 +37,20 @@ class Launch:
 @dataclass(slots=True)
 class Running:
     """A sandbox's process tree as its driver sees it. `control` leads to the supervisor; `exited` gets the wait status
-    once the whole tree is gone.
+    once the whole tree is gone; `listener` is where its commands will find the egress proxy.
     """
 
     key: str
     control: socket.socket
     exited: asyncio.Future[int]
     stderr: bytes = b""
+    listener: socket.socket | None = None
+
+    def hang_up(self) -> None:
+        """Let go of the supervisor, and of the listener unless somebody else has it."""
+        self.control.close()
+        if self.listener is not None:
+            self.listener.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 
 from images import ImageDefinition
+from sandboxes.egress.guest import HeaderSecret
+from sandboxes.node.connection import GuestRefused
 from sandboxes.node.driver import Running
 from sandboxes.node.entrypoint import ImageStart
 from sandboxes.node.machine import Machine
@@ -49,17 +51,38 @@ class Live:
         if self._image_start is not None:
             await self._image_start.close()
         await self.processes.close()
+        self._machine.egress.detach(self.row.runtime_id)
         self.supervisor.close()
 
     async def listening_ports(self) -> list[int]:
         """TCP ports somebody listens on inside."""
         with self._distrusting():
-            return await self.supervisor.listening_ports()
+            return [port for port in await self.supervisor.listening_ports() if port != self._machine.egress.port]
 
     async def connect(self, port: int, seconds: float) -> socket.socket:
         """A connection to a server inside, whose bytes pass by the supervisor. Raises GuestRefused (`port_closed`)."""
+        if port == self._machine.egress.port:  # the way out is not a way in
+            raise GuestRefused("this port is the egress proxy's", code="port_closed")
         with self._distrusting():
             return await self.supervisor.connect(port, seconds)
+
+    def usage(self) -> dict[str, object]:
+        """What the host saw this runtime use until now. `disk_bytes` is what its volume takes of the host's disk."""
+        seen = self._machine.cgroups.usage(self._machine.group(self.row.slot))
+        passed = self._machine.egress.usage(self.row.runtime_id)
+        return {
+            "cpu_us": seen.cpu_us,
+            "memory_bytes": seen.memory_bytes,
+            "memory_peak_bytes": seen.memory_peak_bytes,
+            "disk_bytes": self._machine.volume_bytes(self.row.slot),
+            "egress_in_bytes": passed.in_bytes,
+            "egress_out_bytes": passed.out_bytes,
+            "egress_refused": dict(passed.refused),
+        }
+
+    def set_secrets(self, version: int, secrets: Sequence[HeaderSecret]) -> None:
+        """Replace what the egress proxy adds to this runtime's requests, unless it has a newer version."""
+        self._machine.egress.set_secrets(self.row.runtime_id, version, secrets)
 
     def oom_kills(self) -> int:
         """How often the host's cgroup has killed for memory in this runtime's slot."""

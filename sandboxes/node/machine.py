@@ -12,6 +12,7 @@ import images
 from images import PreparedImage
 from sandboxes.node.cgroups import Cgroups
 from sandboxes.node.driver import Driver, DriverError, Place
+from sandboxes.node.egress import Egress
 from sandboxes.node.settings import UIDS_PER_SLOT, NodeSettings
 from sandboxes.node.slots import SlotTable
 from sandboxes.node.spawner_client import SpawnerGone
@@ -31,6 +32,7 @@ class Machine:
     cgroups: Cgroups
     images: dict[str, PreparedImage]
     slots: SlotTable
+    egress: Egress
 
     def why_no_image(self, name: str) -> str:
         """Why no sandbox starts from this image here."""
@@ -52,6 +54,13 @@ class Machine:
     def remove_volume(self, slot: int) -> None:
         """Wipe the slot's workspace."""
         self.volume_path(slot).unlink(missing_ok=True)
+
+    def volume_bytes(self, slot: int) -> int | None:
+        """What the slot's workspace takes of the host's disk; None when there is none."""
+        try:
+            return self.volume_path(slot).stat().st_blocks * 512
+        except OSError:
+            return None
 
     def place(self, slot: int, size_class: str, cgroup_files: tuple[str, ...] = ()) -> Place:
         """The slot as a driver needs it."""

@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandboxes.node import background, commands, files, folders
+from sandboxes.node import background, commands, egress_http, files, folders
 from sandboxes.node.doctor import Doctor
 from sandboxes.node.driver import DriverError
 from sandboxes.node.live import Live
@@ -239,5 +239,6 @@ def build_app(service: SandboxService, checks: Doctor) -> web.Application:
     )
     files.bind(app, service)
     folders.bind(app)
+    egress_http.bind(app, service)
     background.bind(app, service)
     return app

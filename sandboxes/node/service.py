@@ -82,6 +82,7 @@ class SandboxService:
         self._boots.sweep_volumes()
         await self._workspaces.open()
         await self._slots.prune(self.settings.stopped_rows_max)
+        self._machine.egress.open()
         self._proof.beat()
         self._spawn(self._proof.beat_for_ever())
         self._pool.open()
@@ -119,6 +120,7 @@ class SandboxService:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._proof.beat()
+        await self._machine.egress.close()
         await self._driver.close()
         with contextlib.suppress(TimeoutError):  # what does not empty now is swept at the next start
             await asyncio.to_thread(sweep, self._machine.cgroups, self.settings.kill_seconds_max)
@@ -250,7 +252,8 @@ class SandboxService:
 
     def _make_live(self, row: Row, running: Running, request: StartRequest) -> Live:
         definition = self._machine.images[row.image].definition
-        environment = {**definition.environment, **request.environment}
+        outward = self._machine.egress.attach(row, running.listener)
+        environment = {**definition.environment, **outward, **request.environment}
         supervisor, shell = SupervisorClient(running.control), definition.shell or "/bin/sh"
         return Live(row, running, supervisor, environment, shell, self._machine, self.distrusting, self._clock_ms)
 
@@ -404,7 +407,7 @@ class SandboxService:
     async def pause(self, runtime_id: str, paused: bool) -> PauseState:
         """See `SandboxNode.pause`."""
         async with self._locked(runtime_id):
-            live = self._up(runtime_id)
+            live = self.up(runtime_id)
             if live.is_paused != paused:
                 await set_frozen(self._machine, live, paused)
                 live.is_paused = paused
@@ -416,7 +419,7 @@ class SandboxService:
     async def snapshot(self, runtime_id: str, name: str) -> SnapshotInfo:
         """See `SandboxNode.snapshot`."""
         async with self._locked(runtime_id):
-            live = self._up(runtime_id)
+            live = self.up(runtime_id)
             place = self._machine.place(live.row.slot, live.row.size_class)
             async with still(self._machine, live):
                 return await self._workspaces.keep(live.row, place, name)
@@ -433,12 +436,13 @@ class SandboxService:
 
     def live(self, runtime_id: str) -> Live:
         """The running runtime of this id. Raises RuntimeGone: an old id never reaches its successor; and RuntimePaused."""
-        live = self._up(runtime_id)
+        live = self.up(runtime_id)
         if live.is_paused:
             raise RuntimePaused("the sandbox is paused; resume it first")
         return live
 
-    def _up(self, runtime_id: str) -> Live:
+    def up(self, runtime_id: str) -> Live:
+        """The runtime of this id, running or paused. Raises RuntimeGone."""
         live = self._live.get(runtime_id)
         if live is None or live.stopping:
             raise RuntimeGone("this runtime is not running here (any more)")

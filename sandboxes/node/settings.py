@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sandboxes.egress import EgressSettings
 from sandboxes.size_classes import SIZE_CLASSES, SizeClass
 
 UIDS_PER_SLOT = 65_536
@@ -24,6 +25,7 @@ class NodeSettings(BaseModel):
     uid_lock: Path = Path("/run/satbox-uids.lock")
     uid_lock_seconds_max: float = Field(default=5.0, ge=0, description="patience with a node that is just leaving")
     private_root: str = "/mnt"
+    egress: EgressSettings = Field(default_factory=EgressSettings)
     cgroup_root: Path = Path("/sys/fs/cgroup")
     require: tuple[str, ...] = (
         "root", "bubblewrap", "user_namespaces", "uid_ranges", "uid_block_unshared", "seccomp", "volumes",

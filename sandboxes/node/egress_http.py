@@ -1,0 +1,62 @@
+"""What a runtime uses, and the secrets its egress proxy adds, over the node's HTTP face."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from sandboxes.egress.guest import HeaderSecret
+from sandboxes.egress.messages import SECRETS_MAX
+from sandboxes.node.service import SandboxService
+from sandboxes.protocol import BadRequest
+from sandboxes.wire import load
+
+_SERVICE = web.AppKey("egress_service", SandboxService)
+
+
+class SecretRequest(BaseModel):
+    """One header secret; see `sandboxes.egress.guest.HeaderSecret`."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    alias: str = Field(max_length=128)
+    upstream: str = Field(max_length=2048)
+    header: str = Field(max_length=128)
+    value: str = Field(max_length=32_768, repr=False)
+
+
+class SecretsRequest(BaseModel):
+    """All header secrets of a runtime. An older `version` than the one in force changes nothing."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    version: int = Field(ge=0)
+    secrets: list[SecretRequest] = Field(max_length=SECRETS_MAX)
+
+
+def bind(app: web.Application, service: SandboxService) -> None:
+    """Give the handlers here their service, and the application their routes."""
+    app[_SERVICE] = service
+    app.add_routes(
+        [
+            web.get("/v1/runtimes/{runtime_id}/usage", usage),
+            web.put("/v1/runtimes/{runtime_id}/secrets", secrets),
+        ]
+    )
+
+
+async def usage(request: web.Request) -> web.Response:
+    """GET .../usage: of a running or a paused runtime."""
+    return web.json_response(request.app[_SERVICE].up(request.match_info["runtime_id"]).usage())
+
+
+async def secrets(request: web.Request) -> web.Response:
+    """PUT .../secrets."""
+    live = request.app[_SERVICE].up(request.match_info["runtime_id"])
+    body = load(SecretsRequest, await request.read())
+    try:
+        found = [HeaderSecret(each.alias, each.upstream, each.header, each.value) for each in body.secrets]
+    except ValueError as error:
+        raise BadRequest(str(error)) from None  # without a chain that would carry the value into a log
+    live.set_secrets(body.version, found)
+    return web.json_response({})
