@@ -14,6 +14,7 @@ from urllib.parse import quote
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
+from sandboxes.context_client import ContextClient
 from sandboxes.process_client import ProcessClient
 from sandboxes.protocol import (
     BadRequest,
@@ -48,6 +49,7 @@ class NodeClient:
         self._control_seconds_max = control_seconds_max
         self._session: aiohttp.ClientSession | None = None
         self.processes = ProcessClient(self)
+        self.contexts = ContextClient(self)
 
     @property
     def ports_path(self) -> str:

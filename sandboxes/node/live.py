@@ -10,6 +10,7 @@ from functools import partial
 from images import ImageDefinition
 from sandboxes.egress.guest import HeaderSecret
 from sandboxes.node.connection import GuestRefused
+from sandboxes.node.contexts import Contexts
 from sandboxes.node.driver import Running
 from sandboxes.node.entrypoint import ImageStart
 from sandboxes.node.machine import Machine
@@ -32,6 +33,7 @@ class Live:
         self.shell = shell
         self._distrusting: Callable[[], AbstractContextManager[None]] = partial(distrusting, self)
         self.processes = Processes(supervisor, clock_ms, self.oom_kills, self._distrusting)
+        self.contexts = Contexts(supervisor, clock_ms)
         self.is_paused = False
         self.pause_changed_at_ms = row.healthy_at_ms or 0
         self.stopping = False
@@ -50,9 +52,15 @@ class Live:
         """The runtime is over: nothing is restarted, whoever waits for a process wakes, the supervisor is hung up on."""
         if self._image_start is not None:
             await self._image_start.close()
+        await self.contexts.close()
         await self.processes.close()
         self._machine.egress.detach(self.row.runtime_id)
         self.supervisor.close()
+
+    @property
+    def python(self) -> str:
+        """The image's Python."""
+        return self._machine.images[self.row.image].definition.python
 
     async def listening_ports(self) -> list[int]:
         """TCP ports somebody listens on inside."""

@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandboxes.node import background, commands, egress_http, files, folders
+from sandboxes.node import background, commands, contexts_http, egress_http, files, folders
 from sandboxes.node.doctor import Doctor
 from sandboxes.node.driver import DriverError
 from sandboxes.node.live import Live
@@ -241,4 +241,5 @@ def build_app(service: SandboxService, checks: Doctor) -> web.Application:
     folders.bind(app)
     egress_http.bind(app, service)
     background.bind(app, service)
+    contexts_http.bind(app)
     return app
