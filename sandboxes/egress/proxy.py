@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import structlog
 
@@ -51,7 +52,9 @@ class Proxy:
         """Serve a runtime's listener; it is the proxy's from here on."""
         self.detach(guest.runtime_id)
         self._guests[guest.runtime_id] = guest
-        self._accepting[guest.runtime_id] = asyncio.get_running_loop().create_task(self._accept(guest))
+        accepting = asyncio.get_running_loop().create_task(self._accept(guest))
+        accepting.add_done_callback(lambda _done: guest.listener.close())  # not before the loop has let go of it
+        self._accepting[guest.runtime_id] = accepting
 
     def set_secrets(self, runtime_id: str, secrets: Iterable[HeaderSecret]) -> None:
         """Replace a runtime's header secrets, for requests from now on."""
@@ -67,7 +70,6 @@ class Proxy:
         self._accepting.pop(runtime_id).cancel()
         for task in guest.tasks:
             task.cancel()
-        guest.listener.close()
         return guest
 
     async def close(self) -> None:
@@ -98,12 +100,15 @@ class Proxy:
             self._connections += 1
             task = loop.create_task(self._serve(guest, connection))
             guest.tasks.add(task)
-            task.add_done_callback(lambda done: self._done(guest, done))
+            task.add_done_callback(partial(self._done, guest, connection))
 
-    def _done(self, guest: Guest, task: asyncio.Task[None]) -> None:
+    def _done(self, guest: Guest, connection: socket.socket, task: asyncio.Task[None]) -> None:
         guest.tasks.discard(task)
         self._connections -= 1
-        if not task.cancelled() and task.exception() is not None:
+        if task.cancelled():
+            connection.close()  # perhaps before it began
+            return
+        if task.exception() is not None:
             kind = type(task.exception()).__name__  # its text could hold a secret
             structlog.get_logger().error("egress.connection_failed", runtime_id=guest.runtime_id, kind=kind)
 

@@ -46,7 +46,6 @@ async def test_a_plain_request_and_its_answer_are_carried_and_counted() -> None:
     assert f"Host: origin.test:{port}\r\n".encode() in origin.seen[0]
     assert b"X-One: 1\r\n" in origin.seen[0]
     assert (world.guest.meter.out_bytes, world.guest.meter.in_bytes) == (len(origin.seen[0]), len(answer))
-    await world.close()
 
 
 async def test_the_host_field_is_the_target_s_whatever_was_sent() -> None:
@@ -56,7 +55,6 @@ async def test_the_host_field_is_the_target_s_whatever_was_sent() -> None:
     await world.ask(f"GET http://origin.test:{port}/ HTTP/1.1\r\nHost: elsewhere.test\r\n\r\n")
 
     assert b"elsewhere" not in origin.seen[0]
-    await world.close()
 
 
 async def test_fields_between_neighbours_stay_there() -> None:
@@ -77,7 +75,6 @@ async def test_fields_between_neighbours_stay_there() -> None:
     assert b"X-Private" not in answer
     assert b"Keep-Alive" not in answer
     assert b"X-Kept: 1" in answer
-    await world.close()
 
 
 async def test_chunks_are_carried_both_ways() -> None:
@@ -96,7 +93,6 @@ async def test_chunks_are_carried_both_ways() -> None:
     assert answer.endswith(b"\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
     assert b"chunked" not in old
     assert old.endswith(b"\r\n\r\nabcde")
-    await world.close()
 
 
 async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
@@ -106,7 +102,6 @@ async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
     answer = await world.ask(f"GET http://origin.test:{port}/ HTTP/1.1\r\nHost: o\r\n\r\n")
 
     assert answer.endswith(b"\r\n\r\n" + b"x" * 300_000)
-    await world.close()
 
 
 async def test_an_answer_to_head_has_its_length_and_no_body() -> None:
@@ -117,7 +112,6 @@ async def test_an_answer_to_head_has_its_length_and_no_body() -> None:
 
     assert b"Content-Length: 77\r\n" in answer
     assert answer.endswith(b"\r\n\r\n")
-    await world.close()
 
 
 async def test_who_expects_to_be_told_to_continue_is_told() -> None:
@@ -133,7 +127,6 @@ async def test_who_expects_to_be_told_to_continue_is_told() -> None:
     assert (await reader.read()).endswith(b"hello")
     assert origin.seen[0].endswith(b"ok")
     writer.close()
-    await world.close()
 
 
 async def test_a_tunnel_carries_bytes_both_ways_until_both_ends_have_ended() -> None:
@@ -155,7 +148,6 @@ async def test_a_tunnel_carries_bytes_both_ways_until_both_ends_have_ended() -> 
     writer.close()
     await settled(world)
     assert (world.guest.meter.out_bytes, world.guest.meter.in_bytes) == (1000, 1_000_000)
-    await world.close()
 
 
 @pytest.mark.parametrize(
@@ -176,7 +168,6 @@ async def test_an_answer_that_could_be_read_in_two_ways_is_not_passed_on(answer:
 
     assert seen.startswith(b"HTTP/1.1 502 ")
     assert code(seen) == "egress_bad_answer"
-    await world.close()
 
 
 async def test_an_answer_cut_short_is_not_passed_on_as_a_whole_one() -> None:
@@ -185,7 +176,6 @@ async def test_an_answer_cut_short_is_not_passed_on_as_a_whole_one() -> None:
 
     with pytest.raises(ConnectionResetError):
         await world.ask(f"GET http://origin.test:{port}/ HTTP/1.1\r\nHost: o\r\n\r\n")
-    await world.close()
 
 
 async def test_an_answer_may_come_before_the_request_is_whole() -> None:
@@ -201,7 +191,6 @@ async def test_an_answer_may_come_before_the_request_is_whole() -> None:
     answer = await world.ask(f"PUT http://origin.test:{port}/ HTTP/1.1\r\nHost: o\r\nContent-Length: 10\r\n\r\nabc")
 
     assert answer.startswith(b"HTTP/1.1 413 No\r\n")
-    await world.close()
 
 
 async def test_detaching_cuts_connections_and_closes_the_listener() -> None:
@@ -225,4 +214,3 @@ async def test_detaching_cuts_connections_and_closes_the_listener() -> None:
         await world.connect()
     writer.close()
     silent.set()
-    await world.close()

@@ -84,6 +84,9 @@ class World:
         await self.proxy.close()
 
 
+opened: list[World] = []
+
+
 async def make_world(
     *,
     allow: Iterable[str] = ("*",),
@@ -107,7 +110,9 @@ async def make_world(
     guest = Guest("rt-1", listener, Rules(allow, ports), Meter(rate, bytes_max, loop.time), loop.time)
     proxy.attach(guest)
     proxy.set_secrets("rt-1", secrets)
-    return World(proxy, names, guest, port)
+    world = World(proxy, names, guest, port)
+    opened.append(world)
+    return world
 
 
 async def settled(world: World) -> None:
