@@ -2,6 +2,7 @@
 
 from operations import models as m
 from operations.codes import IDENTITY, PATHS, PAYMENT, RUNNING
+from operations.contexts import CONTEXTS
 from operations.folders import FOLDERS
 from operations.processes import PROCESSES
 from operations.registry import Auth, Body, Operation, Registry
@@ -157,6 +158,7 @@ REGISTRY = Registry(
         ),
         *FOLDERS,
         *PROCESSES,
+        *CONTEXTS,
         *SNAPSHOTS,
         *VERIFICATION,
         Operation(

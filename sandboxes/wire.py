@@ -114,7 +114,7 @@ def load_error(status: int, body: object) -> SandboxError:
     if code == NoCapacity.code:
         details = content.get("details") or {}
         return NoCapacity(message, retry_after_seconds=float(details.get("retry_after_seconds", 5.0)))
-    if status == RuntimeGone.status:
+    if status == RuntimeGone.status and code != "context_died":
         return RuntimeGone(message, code=code)
     if status == BadRequest.status:
         return BadRequest(message, code=code)

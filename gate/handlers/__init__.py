@@ -1,6 +1,7 @@
 """What each operation does at the gate, by operation name."""
 
 from gate.handlers import (
+    contexts,
     data,
     folders,
     hashing,
@@ -22,6 +23,7 @@ HANDLERS: dict[str, Handler] = {
     **data.HANDLERS,
     **folders.HANDLERS,
     **processes.HANDLERS,
+    **contexts.HANDLERS,
     **snapshots.HANDLERS,
     **money.HANDLERS,
     **service.HANDLERS,

@@ -20,6 +20,7 @@ did: its code, 128 + signal, 124 timed out, 125 never run.
 JSON on stdout with --json or when piped; progress and errors on stderr."""
 
 GROUPS = {
+    "contexts": "run Python that keeps its variables",
     "files": "work with files in the sandbox",
     "meter": "check charges",
     "operator": "for the operator",
@@ -128,6 +129,7 @@ HIDDEN = frozenset(
     {
         ("sandbox.exec", "argv"), ("sandbox.exec", "shell"), ("sandbox.exec", "stdin"), ("sandbox.exec", "stream"),
         ("processes.start", "argv"), ("processes.start", "shell"), ("processes.write", "data"),
+        ("contexts.run", "stream"),
         ("gate.prove", "challenge"), ("gate.prove", "btc_signature"), ("gate.prove", "stx_signature"),
         ("gate.challenge", "btc_address"), ("gate.challenge", "stx_address"),
         ("stacks.verify_sip018", "network"), ("stacks.verify_message", "network"),  # a common option has that name

@@ -5,6 +5,7 @@ Generated from the operation registry by `python -m satbox.client.generate`; do 
 
 from typing import Literal
 
+from operations import contexts as k
 from operations import folders as f
 from operations import models as m
 from operations import processes as p
@@ -453,6 +454,68 @@ class Operations(Calls):
         sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
         """
         return await self._call("ports.list", p.Ports, address=address)
+
+    async def contexts_create(
+        self, *, address: str | None = None, cwd: str = "/workspace", env: dict[str, str] | None = None
+    ) -> k.Context:
+        """Start a Python that keeps its variables between runs (image: python).
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_unavailable,
+        overloaded.
+        """
+        return await self._call("contexts.create", k.Context, address=address, cwd=cwd, env=env)
+
+    async def contexts_list(self, *, address: str | None = None) -> k.ContextList:
+        """List code contexts.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        """
+        return await self._call("contexts.list", k.ContextList, address=address)
+
+    async def contexts_run(
+        self,
+        context_id: str,
+        code: str,
+        *,
+        address: str | None = None,
+        timeout_seconds: float = 60,
+        stream: bool = False,
+    ) -> k.RunResult:
+        """Run Python in a context: output, values, pictures, exceptions.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_not_found,
+        context_died, context_busy.
+        """
+        return await self._call(
+            "contexts.run",
+            k.RunResult,
+            context_id=context_id,
+            code=code,
+            address=address,
+            timeout_seconds=timeout_seconds,
+            stream=stream,
+        )
+
+    async def contexts_interrupt(self, context_id: str, *, address: str | None = None) -> m.Done:
+        """Interrupt what runs in a context, as ctrl-C would.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_not_found,
+        context_died.
+        """
+        return await self._call("contexts.interrupt", m.Done, context_id=context_id, address=address)
+
+    async def contexts_delete(self, context_id: str, *, address: str | None = None) -> m.Done:
+        """End a context; its variables are gone.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_not_found,
+        context_died.
+        """
+        return await self._call("contexts.delete", m.Done, context_id=context_id, address=address)
 
     async def snapshots_create(self, name: str, *, address: str | None = None) -> s.Snapshot:
         """Keep the workspace as it is now, under a name; everything stands still meanwhile.
@@ -1020,6 +1083,62 @@ class SyncOperations(SyncCalls[Operations]):
         sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
         """
         return self._run(self._client.ports_list(address=address))
+
+    def contexts_create(
+        self, *, address: str | None = None, cwd: str = "/workspace", env: dict[str, str] | None = None
+    ) -> k.Context:
+        """Start a Python that keeps its variables between runs (image: python).
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_unavailable,
+        overloaded.
+        """
+        return self._run(self._client.contexts_create(address=address, cwd=cwd, env=env))
+
+    def contexts_list(self, *, address: str | None = None) -> k.ContextList:
+        """List code contexts.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        """
+        return self._run(self._client.contexts_list(address=address))
+
+    def contexts_run(
+        self,
+        context_id: str,
+        code: str,
+        *,
+        address: str | None = None,
+        timeout_seconds: float = 60,
+        stream: bool = False,
+    ) -> k.RunResult:
+        """Run Python in a context: output, values, pictures, exceptions.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_not_found,
+        context_died, context_busy.
+        """
+        return self._run(
+            self._client.contexts_run(context_id, code, address=address, timeout_seconds=timeout_seconds, stream=stream)
+        )
+
+    def contexts_interrupt(self, context_id: str, *, address: str | None = None) -> m.Done:
+        """Interrupt what runs in a context, as ctrl-C would.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_not_found,
+        context_died.
+        """
+        return self._run(self._client.contexts_interrupt(context_id, address=address))
+
+    def contexts_delete(self, context_id: str, *, address: str | None = None) -> m.Done:
+        """End a context; its variables are gone.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_not_found,
+        context_died.
+        """
+        return self._run(self._client.contexts_delete(context_id, address=address))
 
     def snapshots_create(self, name: str, *, address: str | None = None) -> s.Snapshot:
         """Keep the workspace as it is now, under a name; everything stands still meanwhile.

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 _WIDTH = 118
 _ALIASES = {
     "operations.models": "m",
+    "operations.contexts": "k",
     "operations.folders": "f",
     "operations.processes": "p",
     "operations.snapshots": "s",
@@ -130,7 +131,7 @@ def client_source() -> str:
     parts = [
         _HEAD.format(doc="One method per operation, async and sync."),
         "from typing import Literal\n",
-        "from operations import folders as f, models as m, processes as p, snapshots as s, verification as v",
+        "from operations import contexts as k, folders as f, models as m, processes as p, snapshots as s, verification as v",
         "from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload\n\n",
         "class Operations(Calls):",
         '    """Every operation of the service, as a coroutine."""\n',

@@ -212,3 +212,9 @@ async def test_a_snapshot_is_gone_back_to(tenant: Owner) -> None:
     assert (await refused(tenant.client.snapshots_restore("0" * 64))).code == "snapshot_not_found"
     await tenant.client.snapshots_delete(made.digest)
     assert made.digest not in [item.digest for item in (await tenant.client.snapshots_list()).items]
+
+
+async def test_an_image_without_a_kernel_is_said(tenant: Owner) -> None:
+    assert (await refused(tenant.client.contexts_create())).code == "context_unavailable"
+    assert (await refused(tenant.client.contexts_run("c_000000000000", "1"))).code == "context_not_found"
+    assert (await tenant.client.contexts_list()).items == []

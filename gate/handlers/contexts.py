@@ -1,0 +1,92 @@
+"""Code contexts of a sandbox."""
+
+from typing import Any
+
+from aiohttp import web
+
+from actors.view import iso
+from gate.callers import Caller
+from gate.handlers.reach import Reach
+from gate.handlers.streams import event_stream
+from gate.ports import Services
+from gate.routing import Handler
+from operations import contexts as k
+from operations.models import Done, Target
+
+
+def _view(services: Services, seen: dict[str, Any]) -> k.Context:
+    age_ms = max(0, services.clock.monotonic_ms() - int(seen["created_at_ms"]))
+    return k.Context(context_id=seen["context_id"], created_at=iso(services.clock.wall_ms() - age_ms))
+
+
+async def create(services: Services, request: web.Request, caller: Caller, data: k.CreateContextInput) -> k.Context:
+    """Start a kernel; answers when it takes code."""
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        return _view(services, await services.node.contexts.create(runtime_id, cwd=data.cwd, env=data.env))
+
+
+async def listing(services: Services, request: web.Request, caller: Caller, data: Target) -> k.ContextList:
+    """Those that live."""
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        found = await services.node.contexts.all(runtime_id)
+    return k.ContextList(items=[_view(services, seen) for seen in found])
+
+
+async def run(
+    services: Services, request: web.Request, caller: Caller, data: k.RunInput
+) -> k.RunResult | web.StreamResponse:
+    """Run code: the whole result, or its events as they happen."""
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        events = services.node.contexts.run(
+            runtime_id, data.context_id, data.code, timeout_seconds=data.timeout_seconds
+        )
+        if data.stream:
+            return await event_stream(request, events)
+        return collected([event async for event in events])
+
+
+def collected(events: list[dict[str, Any]]) -> k.RunResult:
+    """Events as one result. What is in them is a tenant's: fields of other types are left out."""
+    texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
+    results: list[k.Shown] = []
+    error: k.Raised | None = None
+    for event in events:
+        kind, content = event["event"], event.get("data")
+        if kind in texts and isinstance(content, str):
+            texts[kind].append(content)
+        elif kind in ("result", "display") and isinstance(content, dict):
+            results.append(k.Shown(kind=kind, data=content))
+        elif kind == "error":
+            trace = event.get("traceback")
+            error = k.Raised(
+                name=str(event.get("name")), value=str(event.get("value")),
+                traceback=[str(line) for line in trace] if isinstance(trace, list) else [],
+            )  # fmt: skip
+    last = events[-1]
+    return k.RunResult(
+        stdout="".join(texts["stdout"]), stderr="".join(texts["stderr"]), results=results, error=error,
+        timed_out=bool(last["timed_out"]), truncated=bool(last["truncated"]), execution_count=last["execution_count"],
+    )  # fmt: skip
+
+
+async def interrupt(services: Services, request: web.Request, caller: Caller, data: k.ContextInput) -> Done:
+    """As ctrl-C would."""
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        await services.node.contexts.interrupt(runtime_id, data.context_id)
+    return Done()
+
+
+async def delete(services: Services, request: web.Request, caller: Caller, data: k.ContextInput) -> Done:
+    """End it."""
+    async with Reach(services, caller.owned(data.address)) as runtime_id:
+        await services.node.contexts.delete(runtime_id, data.context_id)
+    return Done()
+
+
+HANDLERS: dict[str, Handler] = {
+    "contexts.create": create,
+    "contexts.list": listing,
+    "contexts.run": run,
+    "contexts.interrupt": interrupt,
+    "contexts.delete": delete,
+}
