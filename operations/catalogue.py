@@ -7,6 +7,7 @@ from operations.folders import FOLDERS
 from operations.processes import PROCESSES
 from operations.registry import Auth, Body, Operation, Registry
 from operations.snapshots import SNAPSHOTS
+from operations.usage import USAGE
 from operations.verification import VERIFICATION
 
 REGISTRY = Registry(
@@ -160,6 +161,7 @@ REGISTRY = Registry(
         *PROCESSES,
         *CONTEXTS,
         *SNAPSHOTS,
+        *USAGE,
         *VERIFICATION,
         Operation(
             "service.health", "GET", "/health",

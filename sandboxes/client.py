@@ -147,6 +147,11 @@ class NodeClient:
         """What the host saw a runtime use: CPU, memory, disk, egress."""
         return dict(json.loads(await self.call("GET", f"/v1/runtimes/{quote(runtime_id, safe='')}/usage")))
 
+    async def metrics(self, runtime_id: str, seconds: int) -> dict[str, Any]:
+        """`{at_ms, now, samples}`: usage now, and samples of the last `seconds`."""
+        path = f"/v1/runtimes/{quote(runtime_id, safe='')}/metrics?seconds={seconds}"
+        return dict(json.loads(await self.call("GET", path)))
+
     async def set_secrets(self, runtime_id: str, version: int, secrets: Sequence[Mapping[str, str]]) -> None:
         """Replace what the egress proxy adds: `{alias, upstream, header, value}` each. An older version changes nothing."""
         body = json.dumps({"version": version, "secrets": list(secrets)}).encode()

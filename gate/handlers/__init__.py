@@ -13,6 +13,7 @@ from gate.handlers import (
     service,
     snapshots,
     stacks,
+    usage,
 )
 from gate.routing import Handler
 
@@ -25,6 +26,7 @@ HANDLERS: dict[str, Handler] = {
     **processes.HANDLERS,
     **contexts.HANDLERS,
     **snapshots.HANDLERS,
+    **usage.HANDLERS,
     **money.HANDLERS,
     **service.HANDLERS,
     **stacks.HANDLERS,

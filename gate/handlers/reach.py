@@ -40,13 +40,13 @@ NODE_CODES = {
 """The node's words in ours; one without an entry is a request we should not have passed on."""
 
 
-def runtime_of(view: View) -> str:
+def runtime_of(view: View, *, paused_too: bool = False) -> str:
     """The runtime a command may reach now; otherwise why not, and what to do."""
     state = view.state
     if not state.exists:
         raise SatboxError("wallet_not_found")
     match state.phase:
-        case Phase.ALIVE | Phase.GRACE if state.runtime is not None and state.runtime.is_paused:
+        case Phase.ALIVE | Phase.GRACE if state.runtime is not None and state.runtime.is_paused and not paused_too:
             raise SatboxError("sandbox_paused")
         case Phase.ALIVE | Phase.GRACE if state.runtime is not None:
             return state.runtime.runtime_id
@@ -59,17 +59,18 @@ def runtime_of(view: View) -> str:
 class Reach:
     """A context in which the node's errors become ours, told by what the wallet now says."""
 
-    def __init__(self, services: Services, address: str) -> None:
+    def __init__(self, services: Services, address: str, *, paused_too: bool = False) -> None:
+        self._paused_too = paused_too
         self._services = services
         self._address = address
 
     async def __aenter__(self) -> str:
-        return runtime_of(await self._services.views.get(self._address))
+        return runtime_of(await self._services.views.get(self._address), paused_too=self._paused_too)
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, RuntimeGone):
             # Our snapshot may be a second old: look again, so that the answer says what is true now.
-            runtime_of(await self._services.views.get(self._address, fresh=True))
+            runtime_of(await self._services.views.get(self._address, fresh=True), paused_too=self._paused_too)
             raise SatboxError("runtime_gone") from error
         if isinstance(error, SandboxError):
             raise _ours(error) from error

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sandboxes.egress.guest import HeaderSecret
 from sandboxes.egress.messages import SECRETS_MAX
+from sandboxes.node.files import number
 from sandboxes.node.service import SandboxService
 from sandboxes.protocol import BadRequest
 from sandboxes.wire import load
@@ -40,6 +41,7 @@ def bind(app: web.Application, service: SandboxService) -> None:
     app.add_routes(
         [
             web.get("/v1/runtimes/{runtime_id}/usage", usage),
+            web.get("/v1/runtimes/{runtime_id}/metrics", metrics),
             web.put("/v1/runtimes/{runtime_id}/secrets", secrets),
         ]
     )
@@ -48,6 +50,12 @@ def bind(app: web.Application, service: SandboxService) -> None:
 async def usage(request: web.Request) -> web.Response:
     """GET .../usage: of a running or a paused runtime."""
     return web.json_response(request.app[_SERVICE].up(request.match_info["runtime_id"]).usage())
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """GET .../metrics?seconds=N: usage now, and samples of the last N seconds."""
+    seconds = min(number(request, "seconds", 0), 86_400)
+    return web.json_response(request.app[_SERVICE].metrics(request.match_info["runtime_id"], seconds))
 
 
 async def secrets(request: web.Request) -> web.Response:

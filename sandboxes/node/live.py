@@ -17,6 +17,7 @@ from sandboxes.node.machine import Machine
 from sandboxes.node.processes import Processes
 from sandboxes.node.slots import Row
 from sandboxes.node.supervisor_client import SupervisorClient
+from sandboxes.node.usage_history import UsageHistory
 
 
 class Live:
@@ -34,6 +35,7 @@ class Live:
         self._distrusting: Callable[[], AbstractContextManager[None]] = partial(distrusting, self)
         self.processes = Processes(supervisor, clock_ms, self.oom_kills, self._distrusting)
         self.contexts = Contexts(supervisor, clock_ms)
+        self.history = UsageHistory()
         self.is_paused = False
         self.pause_changed_at_ms = row.healthy_at_ms or 0
         self.stopping = False

@@ -25,6 +25,7 @@ from sandboxes.node.proof import Proof
 from sandboxes.node.slots import Row
 from sandboxes.node.spawner_client import SpawnerGone
 from sandboxes.node.supervisor_client import SupervisorClient
+from sandboxes.node.usage_history import SAMPLE_SECONDS
 from sandboxes.node.workspaces import Workspaces
 from sandboxes.protocol import (
     Beat,
@@ -85,6 +86,7 @@ class SandboxService:
         self._machine.egress.open()
         self._proof.beat()
         self._spawn(self._proof.beat_for_ever())
+        self._spawn(self._sample_for_ever())
         self._pool.open()
 
     async def _settle(self, row: Row, last: LastBeat | None) -> None:
@@ -413,6 +415,19 @@ class SandboxService:
                 live.is_paused = paused
                 live.pause_changed_at_ms = self._clock_ms()
             return PauseState(runtime_id, live.row.boot_id, live.is_paused, live.pause_changed_at_ms)
+
+    def metrics(self, runtime_id: str, seconds: float) -> dict[str, object]:
+        """What a running or paused runtime uses, now and in samples of the last `seconds`. Raises RuntimeGone."""
+        live, now_ms = self.up(runtime_id), self._clock_ms()
+        return {"at_ms": now_ms, "now": live.usage(), "samples": live.history.since(now_ms - int(seconds * 1000))}
+
+    async def _sample_for_ever(self) -> None:
+        while True:
+            for live in list(self._live.values()):
+                if not live.stopping:
+                    live.history.add(self._clock_ms(), live.usage())
+                    await asyncio.sleep(0)  # many sandboxes are looked at between other work
+            await asyncio.sleep(SAMPLE_SECONDS)
 
     # Snapshots
 

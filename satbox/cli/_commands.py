@@ -1337,6 +1337,33 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "sandbox.usage",
+        ("usage",),
+        "See what your sandbox uses, now and over the last hour: CPU, memory, disk, egress.",
+        method="sandbox_usage",
+        body="json",
+        is_paid=False,
+        is_operators=False,
+        arguments=(
+            Argument(
+                "address",
+                "text",
+                "the wallet's Stacks address; default: your own",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+            Argument(
+                "seconds",
+                "integer",
+                "also samples of so many seconds back, one every ten (default: 600)",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+        ),
+    ),
+    Command(
         "stacks.decode_transaction",
         ("stacks", "decode-tx"),
         "Read a Stacks transaction and check its signatures.",

@@ -44,6 +44,7 @@ SUMMARIES = {
     "contexts.run": "run Python in a context",
     "contexts.interrupt": "interrupt what runs in a context",
     "contexts.delete": "end a context; its variables are gone",
+    "sandbox.usage": "see its CPU, memory, disk and egress",
     "snapshots.create": "keep the workspace as it is now, under a name",
     "snapshots.list": "list the snapshots of your workspace",
     "snapshots.restore": "go on from a snapshot",

@@ -10,6 +10,7 @@ from operations import folders as f
 from operations import models as m
 from operations import processes as p
 from operations import snapshots as s
+from operations import usage as u
 from operations import verification as v
 from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload
 
@@ -549,6 +550,14 @@ class Operations(Calls):
         node_unavailable, snapshot_not_found, snapshot_in_use.
         """
         return await self._call("snapshots.delete", m.Done, digest=digest, address=address)
+
+    async def sandbox_usage(self, *, address: str | None = None, seconds: int = 600) -> u.Usage:
+        """See what your sandbox uses, now and over the last hour: CPU, memory, disk, egress.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        """
+        return await self._call("sandbox.usage", u.Usage, address=address, seconds=seconds)
 
     async def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.
@@ -1172,6 +1181,14 @@ class SyncOperations(SyncCalls[Operations]):
         node_unavailable, snapshot_not_found, snapshot_in_use.
         """
         return self._run(self._client.snapshots_delete(digest, address=address))
+
+    def sandbox_usage(self, *, address: str | None = None, seconds: int = 600) -> u.Usage:
+        """See what your sandbox uses, now and over the last hour: CPU, memory, disk, egress.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        """
+        return self._run(self._client.sandbox_usage(address=address, seconds=seconds))
 
     def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.

@@ -25,6 +25,7 @@ _ALIASES = {
     "operations.folders": "f",
     "operations.processes": "p",
     "operations.snapshots": "s",
+    "operations.usage": "u",
     "operations.verification": "v",
 }
 _BY_HAND = (Body.EVENTS, Body.SOCKET)
@@ -131,7 +132,7 @@ def client_source() -> str:
     parts = [
         _HEAD.format(doc="One method per operation, async and sync."),
         "from typing import Literal\n",
-        "from operations import contexts as k, folders as f, models as m, processes as p, snapshots as s, verification as v",
+        "from operations import contexts as k, folders as f, models as m, processes as p, snapshots as s, usage as u, verification as v",
         "from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload\n\n",
         "class Operations(Calls):",
         '    """Every operation of the service, as a coroutine."""\n',

@@ -72,3 +72,15 @@ async def test_a_node_that_dies_leaves_no_frozen_process_behind(node: RunningNod
 
     assert ready["ready"]
     assert not [line for line in node.leftovers() if line.startswith("process")]
+
+
+async def test_usage_is_the_host_s_also_of_a_frozen_sandbox(box: Box) -> None:
+    await box.run("head -c 5000000 /dev/urandom > big; sync; python3 -c 'x = sum(range(10**6))'")
+    await box.client.pause(box.runtime_id, True)
+
+    seen = await box.client.metrics(box.runtime_id, 60)
+
+    assert seen["now"]["cpu_us"] > 10_000
+    assert seen["now"]["memory_peak_bytes"] >= seen["now"]["memory_bytes"] > 0
+    assert seen["now"]["disk_bytes"] >= 5_000_000
+    assert all(sample["at_ms"] <= seen["at_ms"] for sample in seen["samples"])

@@ -218,3 +218,12 @@ async def test_an_image_without_a_kernel_is_said(tenant: Owner) -> None:
     assert (await refused(tenant.client.contexts_create())).code == "context_unavailable"
     assert (await refused(tenant.client.contexts_run("c_000000000000", "1"))).code == "context_not_found"
     assert (await tenant.client.contexts_list()).items == []
+
+
+async def test_usage_is_seen(tenant: Owner) -> None:
+    await tenant.client.sandbox_exec(shell="python3 -c 'sum(range(10**6))'")
+
+    seen = await tenant.client.sandbox_usage()
+
+    assert (seen.cpu_seconds or 0) > 0.01
+    assert (seen.memory_bytes or 0) > 0
