@@ -24,6 +24,7 @@ from sandboxes.node.cgroups import open_cgroups, sweep
 from sandboxes.node.doctor import Doctor, RequirementMissing
 from sandboxes.node.driver import DriverError
 from sandboxes.node.egress import Egress
+from sandboxes.node.gvisor import GVisorDriver
 from sandboxes.node.machine import Machine
 from sandboxes.node.port_server import PortServer, ports_path
 from sandboxes.node.seccomp import SeccompUnavailable, compile_filter
@@ -77,7 +78,8 @@ async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
     swept = sweep(cgroups, settings.sweep_seconds_max)
     wait_until_free(state / "volumes", settings.sweep_seconds_max)
     prepared = _prepare(settings, state)
-    driver = BubblewrapDriver(state, settings.private_root, prepared, seccomp, settings.start_seconds_max)
+    kind = {"bubblewrap": BubblewrapDriver, "gvisor": GVisorDriver}[settings.driver]
+    driver = kind(state, settings.private_root, prepared, seccomp, settings.start_seconds_max)
     egress = Egress(settings.egress, settings.slot_uid_base - 1, settings.size_classes)
     machine = Machine(settings, state, driver, cgroups, prepared, SlotTable(state / "slots.sqlite"), egress)
     service = SandboxService(machine, boottime_ms, boot_id())

@@ -45,7 +45,9 @@ class Boots:
         """Bring a sandbox up in a claimed slot; `fill` is called with the mounted, empty volume first."""
         machine = self._machine
         limits = machine.settings.size_classes[size_class]
-        place = machine.place(slot, size_class, tuple(machine.cgroups.create(machine.group(slot), limits)))
+        place = machine.place(
+            slot, size_class, tuple(machine.cgroups.create(machine.group(slot), machine.driver.with_overhead(limits)))
+        )
         if fill is not None:
             await machine.driver.mount(place)
             await fill(place)

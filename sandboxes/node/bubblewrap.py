@@ -15,6 +15,7 @@ import sandboxes
 from images import PreparedImage
 from sandboxes.node.driver import ArchiveRefused, ArchiveReport, DriverError, Launch, Place, Running
 from sandboxes.node.spawner_client import SpawnerClient, SpawnerGone
+from sandboxes.size_classes import SizeClass
 from sandboxes.spawner import archive
 from sandboxes.supervisor.tenant import TAG_COUNT, TAG_FIRST, TENANT_ID
 
@@ -30,6 +31,8 @@ class BubblewrapDriver:
     """Namespaces and a read-only image by bubblewrap, as the slot's uid, in a prepared user namespace of two ids."""
 
     name = "bubblewrap"
+    unsupported: Mapping[str, str] = {}
+    _user_namespaces = 0
 
     def __init__(
         self, state: Path, private_root: str, images: Mapping[str, PreparedImage], seccomp: bytes | None, seconds: float
@@ -40,6 +43,7 @@ class BubblewrapDriver:
         self._start_seconds_max = seconds
         self._images = images
         self._program = shutil.which("bwrap") or ""
+        self._binds: dict[str, str] = {}
         self._spawner: SpawnerClient | None = None
 
     async def open(self) -> None:
@@ -51,7 +55,7 @@ class BubblewrapDriver:
         await asyncio.to_thread(_install_guest, guest, pythons)
         if self._seccomp is not None:
             (self._state / "seccomp.bpf").write_bytes(self._seccomp)
-        binds = {"guest": str(guest)}
+        binds = {"guest": str(guest), **self._binds}
         for name, image in self._images.items():
             if image.rootfs is not None:
                 binds[f"images/{name}/rootfs"] = str(image.rootfs)
@@ -85,9 +89,10 @@ class BubblewrapDriver:
                 "slot_uid": place.slot_uid,
                 "argv": self._argv(launch),
                 "seccomp": str(self._state / "seccomp.bpf") if self._seccomp is not None else None,
-                "limits": _rlimits(launch),
+                "limits": self._rlimits(launch),
+                "user_namespaces": self._user_namespaces,
             },
-            **_maps(place),
+            **self._maps(place),
         }
         try:
             key, exited = self._client().request("launch", body, (theirs.fileno(), stderr_w))
@@ -162,7 +167,7 @@ class BubblewrapDriver:
     async def _archive(self, operation: str, place: Place, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
         report_r, report_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         ids = {"slot_uid": place.slot_uid, "tenant_uid": place.tenant_uid}
-        body = {"folder": self._folder(place) + "/workspace", **ids, **limits, **_maps(place)}
+        body = {"folder": self._folder(place) + "/workspace", **ids, **limits, **two_ids(place)}
         try:
             _key, exited = self._client().request(operation, body, (data_fd, report_w))
             os.close(data_fd)  # the child holds the only other end: its end is the stream's end
@@ -182,6 +187,24 @@ class BubblewrapDriver:
         if await exited != 0:
             raise DriverError(f"{operation} failed: {_tail(self._state / 'spawner.log')}")
 
+    def with_overhead(self, limits: SizeClass) -> SizeClass:
+        """See `Driver.with_overhead`: nothing to speak of."""
+        return limits
+
+    def _maps(self, place: Place) -> dict[str, str]:
+        return two_ids(place)
+
+    def _rlimits(self, launch: Launch) -> dict[str, int]:
+        limits = launch.limits
+        return {
+            "nofile": limits.open_files,
+            "core": 0,
+            "nproc": limits.processes,
+            "memlock": min(limits.memory_bytes // 8, 64 << 20),
+            "msgqueue": 1 << 20,
+            "sigpending": 4 * limits.processes,
+        }
+
     def _argv(self, launch: Launch) -> list[str]:
         image, limits = launch.image, launch.limits
         quarter = str(limits.scratch_bytes // 4)
@@ -191,7 +214,7 @@ class BubblewrapDriver:
             "--die-with-parent", "--as-pid-1", "--new-session", "--info-fd", "5", "--hostname", "sandbox", "--clearenv",
             "--cap-drop", "ALL",
             "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_KILL", "--cap-add", "CAP_SETPCAP",
-            *self._image_argv(image),
+            *self._image_argv(image, ""),
             "--ro-bind", f"{self._root}/guest", GUEST_CODE,
             "--proc", "/proc", "--dev", "/dev",
             "--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", "/tmp",  # noqa: S108 - paths inside
@@ -208,22 +231,23 @@ class BubblewrapDriver:
         boot = f"import sys; sys.path.insert(0, {GUEST_CODE!r}); from sandboxes.supervisor.main import main; main()"
         return [*argv, "--", image.definition.python, "-I", "-S", "-E", "-c", boot]
 
-    def _image_argv(self, image: PreparedImage) -> list[str]:
+    def _image_argv(self, image: PreparedImage, root: str) -> list[str]:
         """What is below everything else: a built root file system, which has every place to mount on; or the host's
         /usr, the image's /etc, and the rest made here.
         """
         folder = f"{self._root}/images/{image.definition.name}"
         if image.rootfs is not None:
-            return ["--ro-bind", f"{folder}/rootfs", "/"]
-        argv = ["--ro-bind", "/usr", "/usr", "--ro-bind", f"{folder}/etc", "/etc"]
-        argv += ["--dir", "/var", "--symlink", "/tmp", "/var/tmp", "--symlink", "/run", "/var/run", "--dir", "/home"]  # noqa: S108 - paths inside
+            return ["--ro-bind", f"{folder}/rootfs", root or "/"]
+        argv = ["--ro-bind", "/usr", f"{root}/usr", "--ro-bind", f"{folder}/etc", f"{root}/etc"]
+        argv += ["--dir", f"{root}/var", "--symlink", "/tmp", f"{root}/var/tmp", "--symlink", "/run", f"{root}/var/run"]  # noqa: S108 - paths inside
+        argv += ["--dir", f"{root}/home"]
         for path in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
             if Path("/", path).is_symlink():
-                argv += ["--symlink", os.readlink(Path("/", path)), f"/{path}"]
+                argv += ["--symlink", os.readlink(Path("/", path)), f"{root}/{path}"]
         return argv
 
 
-def _maps(place: Place) -> dict[str, str]:
+def two_ids(place: Place) -> dict[str, str]:
     """The user namespace of a slot: its root, the tenant, and the groups that mark commands."""
     two = f"0 {place.slot_uid} 1\n{TENANT_ID} {place.tenant_uid} 1\n"
     return {"uid_map": two, "gid_map": two + f"{TAG_FIRST} {place.slot_uid + TAG_FIRST} {TAG_COUNT}\n"}
@@ -237,18 +261,6 @@ def _report(text: bytes) -> ArchiveReport:
         return ArchiveReport(int(content["entries"]), int(content["bytes"]), int(content["skipped"]), examples)
     except (ValueError, KeyError, TypeError) as error:
         raise DriverError("the archiver's report can't be read") from error
-
-
-def _rlimits(launch: Launch) -> dict[str, int]:
-    limits = launch.limits
-    return {
-        "nofile": limits.open_files,
-        "core": 0,
-        "nproc": limits.processes,
-        "memlock": min(limits.memory_bytes // 8, 64 << 20),
-        "msgqueue": 1 << 20,
-        "sigpending": 4 * limits.processes,
-    }
 
 
 def _install_guest(folder: Path, pythons: set[str]) -> None:

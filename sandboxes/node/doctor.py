@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sandboxes.node.cgroups import Cgroups
+from sandboxes.node.gvisor import UNSUPPORTED
 from sandboxes.node.settings import NodeSettings
 
 _HOST_ID_LAST = 0xFFFF_FFFE
@@ -36,13 +37,16 @@ class Doctor:
             "cgroup_cpu": lambda: _controller(cgroups, "cpu"),
             "supervisor_oom_protection": _oom_protection,
         }
+        if settings.driver == "gvisor":
+            probes["runsc"] = lambda: _tool("runsc")
         self.checks = {name: probe() for name, probe in probes.items()}
+        self._driver = settings.driver
         self._cgroup_kind = cgroups.kind
 
     def require(self, names: Iterable[str]) -> None:
         """Raises RequirementMissing with every required check that fails, or that does not exist."""
         problems = []
-        for name in names:
+        for name in (*names, *(("runsc",) if self._driver == "gvisor" else ())):
             if name not in self.checks:
                 problems.append(f"{name}: no such check")
             elif self.checks[name] is not None:
@@ -51,8 +55,11 @@ class Doctor:
             raise RequirementMissing("; ".join(problems))
 
     def report(self) -> dict[str, object]:
-        """The checks as data."""
+        """The checks as data, and what the driver can't offer."""
+        unsupported = UNSUPPORTED if self._driver == "gvisor" else {}
         return {
+            "driver": self._driver,
+            "unsupported": [{"feature": name, "reason": reason} for name, reason in unsupported.items()],
             "cgroup_kind": self._cgroup_kind,
             "checks": [
                 {"name": name, "status": "ok" if problem is None else "missing", "reason": problem or ""}

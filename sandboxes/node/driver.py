@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from images import PreparedImage
+from sandboxes.protocol import SandboxError
 from sandboxes.size_classes import SizeClass
 
 
@@ -75,10 +76,22 @@ class ArchiveRefused(DriverError):  # noqa: N818 - reads as what happened
         self.too_large = too_large
 
 
+class DriverUnsupported(SandboxError):  # noqa: N818 - reads as what happened
+    """This node's driver can't do that; `feature` names what."""
+
+    code = "driver_unsupported"
+    status = 501
+
+    def __init__(self, driver: str, feature: str, reason: str) -> None:
+        super().__init__(f"driver {driver} does not offer {feature}: {reason}")
+        self.feature = feature
+
+
 class Driver(Protocol):
-    """What confines sandboxes on this machine."""
+    """What confines sandboxes on this machine. `unsupported` maps a feature to why this driver can't offer it."""
 
     name: str
+    unsupported: Mapping[str, str]
 
     async def open(self) -> None:
         """Get ready. Raises DriverError when a restriction can't be given."""
@@ -98,6 +111,10 @@ class Driver(Protocol):
 
     async def kill(self, running: Running) -> None:
         """SIGKILL the whole tree and wait until it is gone."""
+        ...
+
+    def with_overhead(self, limits: SizeClass) -> SizeClass:
+        """Limits for the slot's cgroup: what is sold, and what the driver itself needs in there."""
         ...
 
     async def mount(self, place: Place) -> None:

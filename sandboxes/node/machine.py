@@ -11,7 +11,7 @@ from pathlib import Path
 import images
 from images import PreparedImage
 from sandboxes.node.cgroups import Cgroups
-from sandboxes.node.driver import Driver, DriverError, Place
+from sandboxes.node.driver import Driver, DriverError, DriverUnsupported, Place
 from sandboxes.node.egress import Egress
 from sandboxes.node.settings import UIDS_PER_SLOT, NodeSettings
 from sandboxes.node.slots import SlotTable
@@ -37,6 +37,12 @@ class Machine:
     def why_no_image(self, name: str) -> str:
         """Why no sandbox starts from this image here."""
         return images.why_not_offered(name, images.folders(self.settings.image_store or self.state.parent / "images"))
+
+    def require_feature(self, feature: str) -> None:
+        """Raises DriverUnsupported for what this node's driver can't offer."""
+        reason = self.driver.unsupported.get(feature)
+        if reason is not None:
+            raise DriverUnsupported(self.driver.name, feature, reason)
 
     @staticmethod
     def group(slot: int) -> str:

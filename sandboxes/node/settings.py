@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +20,7 @@ class NodeSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     node_id: str = "node-1"
+    driver: Literal["bubblewrap", "gvisor"] = "bubblewrap"
     slots: dict[str, int] = Field(default_factory=lambda: {"nano": 64, "small": 32, "medium": 8})
     size_classes: dict[str, SizeClass] = Field(default_factory=lambda: dict(SIZE_CLASSES))
     slot_uid_base: int = Field(default=0x2000_0000, ge=65_536)

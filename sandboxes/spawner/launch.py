@@ -48,6 +48,7 @@ class LaunchRequest(TypedDict):
     argv: list[str]
     seccomp: str | None
     limits: dict[str, int]
+    user_namespaces: int  # how many more may be made below the sandbox's own, before its init seals them
 
 
 def mount_volume(volume: Volume) -> None:
@@ -143,7 +144,7 @@ def _launch(request: LaunchRequest, spawner_pid: int, control: int, info: int, r
     kernel.unshare(kernel.CLONE_NEWUSER)
     await_maps(spawner_pid, ready, go)
     with open("/proc/sys/user/max_user_namespaces", "w") as limit:
-        limit.write("0")
+        limit.write(str(request["user_namespaces"]))
     kept = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 32) if fd >= 0 else -1 for fd in (control, seccomp, info)]
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     os.dup2(null, 0)

@@ -14,6 +14,7 @@ from sandboxes.node.cgroups import open_cgroups
 from sandboxes.node.volumes import held_images
 
 HAS_REAL_NODE = os.geteuid() == 0 and shutil.which("bwrap") is not None
+HAS_GVISOR = HAS_REAL_NODE and shutil.which("runsc") is not None
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 UID_BASE = 0x3000_0000 + _WORKER * 0x0100_0000
 SETTINGS = {"slots": {"nano": 3, "small": 2, "medium": 1}, "slot_uid_base": UID_BASE, "pool": {}}

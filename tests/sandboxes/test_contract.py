@@ -21,7 +21,7 @@ from sandboxes.protocol import (
     StopRequest,
 )
 from sandboxes.simulated import SimulatedNode
-from tests.sandboxes.running_node import HAS_REAL_NODE, SETTINGS, RunningNode
+from tests.sandboxes.running_node import HAS_GVISOR, HAS_REAL_NODE, SETTINGS, RunningNode
 
 
 class Subject:
@@ -54,6 +54,7 @@ class Clock:
         "simulated",
         pytest.param("real", marks=pytest.mark.sandbox),
         pytest.param("warm", marks=pytest.mark.sandbox),
+        pytest.param("gvisor", marks=pytest.mark.sandbox),
     ]
 )
 async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
@@ -62,7 +63,11 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
         return
     if not HAS_REAL_NODE:
         pytest.skip("needs root and bubblewrap")
-    running = RunningNode({"pool": {"nano": 2, "medium": 1}} if request.param == "warm" else None)
+    if request.param == "gvisor" and not HAS_GVISOR:
+        pytest.skip("needs runsc: tests/sandboxes/install")
+    running = RunningNode(
+        {"warm": {"pool": {"nano": 2, "medium": 1}}, "gvisor": {"driver": "gvisor"}}.get(request.param)
+    )
     assert (await running.start())["ready"]
     yield Subject(running.client, running)
     await running.close()
