@@ -11,6 +11,7 @@ from actors.system import ActorSystem
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.receipts import ReceiptSigner
 from gate.room import Room
+from gate.secrets import Secrets
 from gate.settings import GateSettings
 from gate.views import Views
 from oracle.quotes import Quote
@@ -60,3 +61,4 @@ class Services:
     operator_key: Ed25519PrivateKey
     room: Room
     read_quote: Callable[[str], Quote]
+    secrets: Secrets | None = None

@@ -4,8 +4,10 @@ from operations import models as m
 from operations.codes import IDENTITY, PATHS, PAYMENT, RUNNING
 from operations.contexts import CONTEXTS
 from operations.folders import FOLDERS
+from operations.git import GIT
 from operations.processes import PROCESSES
 from operations.registry import Auth, Body, Operation, Registry
+from operations.secrets import SECRETS
 from operations.snapshots import SNAPSHOTS
 from operations.usage import USAGE
 from operations.verification import VERIFICATION
@@ -161,6 +163,8 @@ REGISTRY = Registry(
         *PROCESSES,
         *CONTEXTS,
         *SNAPSHOTS,
+        *GIT,
+        *SECRETS,
         *USAGE,
         *VERIFICATION,
         Operation(

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -20,6 +21,8 @@ from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.ports import Services
 from gate.receipts import ReceiptSigner
 from gate.room import Room
+from gate.secret_store import SecretStore
+from gate.secrets import Secrets
 from gate.settings import GateSettings
 from gate.views import Views
 from oracle.quotes import quote_reader
@@ -27,6 +30,8 @@ from relay_client.settlements import Policy as SettlementPolicy
 from sandboxes.client import NodeClient
 from satbox.keys import DeploymentKeys, load_keys
 from satbox.settings import Settings
+
+GATE_ALIAS, STACKS_ALIAS = "gate.satbox.internal", "stacks-api.satbox.internal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,20 @@ class Deployment:
             urls=PriceUrls() if base is None else PriceUrls.of_devnet(base),
         )
 
+    def node_settings(self) -> dict[str, Any]:
+        """What the sandbox node is told: its own section, and the aliases under which sandboxes reach gate and chain."""
+        settings = self.settings
+        own = dict(settings.node)
+        egress = dict(own.get("egress", {}))
+        aliases = {STACKS_ALIAS: settings.upstreams.stacks_api}
+        if settings.gate.port:  # a port that is only known later has no alias
+            host = "127.0.0.1" if settings.gate.host in ("0.0.0.0", "::") else settings.gate.host  # noqa: S104
+            aliases[GATE_ALIAS] = (
+                f"http://[{host}]:{settings.gate.port}" if ":" in host else f"http://{host}:{settings.gate.port}"
+            )
+        egress["internal"] = aliases | dict(egress.get("internal", {}))
+        return own | {"egress": egress}
+
     def gate_settings(self) -> GateSettings:
         """What a gate is told."""
         settings = self.settings
@@ -118,6 +137,8 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         node = await stack.enter_async_context(NodeClient(deployment.node_socket))
+        store = SecretStore(deployment.settings.home / "secrets.sqlite", deployment.keys.secrets_key)
+        stack.callback(store.close)
         # Capacity is asked over connections of its own: those of long commands may all be taken.
         control = await stack.enter_async_context(NodeClient(deployment.node_socket))
         yield Services(
@@ -137,6 +158,7 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
             operator_key=key,
             room=Room(control, clock),
             read_quote=quote_reader(key.public_key(), network=settings.network.caip2, pay_to=settings.pay_to),
+            secrets=Secrets(store, node),
         )
 
 

@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -15,13 +15,15 @@ from stacks import Network, PrivateKey
 @dataclass(frozen=True, slots=True)
 class DeploymentKeys:
     """`operator` signs receipts, passes, challenges and quotes; `operator_token` authenticates the operator; `ray_token`
-    the Ray cluster; `treasury` receives payments on a devnet (a real deployment names `pay_to` and keeps its key away).
+    the Ray cluster; `treasury` receives payments on a devnet (a real deployment names `pay_to` and keeps its key away);
+    `secrets_key` seals what agents keep here.
     """
 
     operator: Ed25519PrivateKey
     operator_token: str
     ray_token_path: Path
     treasury: PrivateKey
+    secrets_key: bytes = field(repr=False)
 
     def pay_to(self, network: Network) -> str:
         """Where a devnet deployment receives."""
@@ -38,7 +40,8 @@ def load_keys(home: Path) -> DeploymentKeys:
     token = _secret(folder / "operator.token", lambda: secrets.token_urlsafe(32).encode()).decode().strip()
     _secret(folder / "ray.token", lambda: secrets.token_hex(32).encode())
     treasury = _secret(folder / "treasury.key", lambda: secrets.token_hex(32).encode()).decode().strip()
-    return DeploymentKeys(operator, token, folder / "ray.token", PrivateKey.from_hex(treasury))
+    sealing = bytes.fromhex(_secret(folder / "secrets.key", lambda: secrets.token_hex(32).encode()).decode().strip())
+    return DeploymentKeys(operator, token, folder / "ray.token", PrivateKey.from_hex(treasury), sealing)
 
 
 def _new_operator() -> bytes:

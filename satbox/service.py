@@ -121,7 +121,7 @@ def _devnet(settings: Settings) -> Child:
 
 def _node(deployment: Deployment) -> Child:
     arguments = ("--socket", str(deployment.node_socket), "--state", str(deployment.settings.home / "node"))
-    settings = json.dumps(deployment.settings.node)
+    settings = json.dumps(deployment.node_settings())
     return Child("node", python_module("sandboxes.node", *arguments, "--settings-json", settings), dict(os.environ))
 
 

@@ -21,8 +21,10 @@ def _view(services: Services, seen: dict[str, Any]) -> k.Context:
 
 async def create(services: Services, request: web.Request, caller: Caller, data: k.CreateContextInput) -> k.Context:
     """Start a kernel; answers when it takes code."""
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        return _view(services, await services.node.contexts.create(runtime_id, cwd=data.cwd, env=data.env))
+    reach = Reach(services, caller.owned(data.address))
+    async with reach as runtime_id:
+        variables = reach.variables(data.env)
+        return _view(services, await services.node.contexts.create(runtime_id, cwd=data.cwd, env=variables))
 
 
 async def listing(services: Services, request: web.Request, caller: Caller, data: Target) -> k.ContextList:

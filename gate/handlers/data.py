@@ -34,9 +34,10 @@ async def run(
         raise SatboxError("invalid_request", details={"argv": "exactly one of argv and shell"})
     command = data.argv if data.argv is not None else data.shell
     assert command is not None
-    options: dict[str, Any] = {"cwd": data.cwd, "env": data.env, "output_limit_bytes": data.output_limit_bytes}
-    stdin = _stdin(data.stdin)
-    async with Reach(services, address) as runtime_id:
+    options: dict[str, Any] = {"cwd": data.cwd, "output_limit_bytes": data.output_limit_bytes}
+    stdin, reach = _stdin(data.stdin), Reach(services, address)
+    async with reach as runtime_id:
+        options["env"] = reach.variables(data.env)
         if data.stream:
             events = services.node.exec_stream(
                 runtime_id, command, stdin=stdin, timeout_seconds=data.timeout_seconds, **options

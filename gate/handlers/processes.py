@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,9 +11,11 @@ import aiohttp
 from aiohttp import WSMsgType, web
 
 from actors.view import iso
+from actors.wallet.commands import Expose, Unexpose
 from gate.callers import Caller
 from gate.handlers.reach import Reach
 from gate.handlers.streams import event_stream
+from gate.port_tokens import TOKEN_QUERY, token_hash
 from gate.ports import Services
 from gate.routing import Handler
 from operations import processes as p
@@ -37,10 +40,12 @@ async def start(services: Services, request: web.Request, caller: Caller, data: 
     command = data.argv if data.argv is not None else data.shell
     assert command is not None
     terminal = {"rows": data.rows, "columns": data.columns} if data.terminal else None
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
+    reach = Reach(services, caller.owned(data.address))
+    async with reach as runtime_id:
         seen = await services.node.processes.start(
-            runtime_id, command, cwd=data.cwd, env=data.env, timeout_seconds=data.timeout_seconds, terminal=terminal
-        )
+            runtime_id, command, cwd=data.cwd, env=reach.variables(data.env), timeout_seconds=data.timeout_seconds,
+            terminal=terminal,
+        )  # fmt: skip
     return p.ProcessView.model_validate(_view(services, runtime_id, seen))
 
 
@@ -150,7 +155,26 @@ async def _pump(source: _Socket, target: _Socket) -> None:
 async def ports(services: Services, request: web.Request, caller: Caller, data: Target) -> p.Ports:
     """What is listened on inside."""
     async with Reach(services, caller.owned(data.address)) as runtime_id:
-        return p.Ports(items=await services.node.processes.ports(runtime_id))
+        found = await services.node.processes.ports(runtime_id)
+    state, now_ms = (await services.views.get(caller.owned(data.address))).state, services.clock.wall_ms()
+    given = [each for each in state.exposed if each.expires_wall_ms > now_ms]
+    exposed = [p.ExposedPort(port=each.port, expires_at=iso(each.expires_wall_ms)) for each in given]
+    return p.Ports(items=found, exposed=exposed)
+
+
+async def expose(services: Services, request: web.Request, caller: Caller, data: p.ExposeInput) -> p.PortToken:
+    """Give a port out; the token is told here and never again."""
+    address, token = caller.owned(data.address), "pt_" + secrets.token_urlsafe(32)
+    expires_ms = services.clock.wall_ms() + data.seconds * 1000
+    services.views.put(await services.system.ask(address, Expose(data.port, token_hash(token), expires_ms)))
+    url = f"{services.settings.public_url}/sandbox/proxy/{address}/{data.port}/?{TOKEN_QUERY}={token}"
+    return p.PortToken(port=data.port, token=token, url=url, expires_at=iso(expires_ms))
+
+
+async def revoke(services: Services, request: web.Request, caller: Caller, data: p.PortInput) -> p.Told:
+    """Void its tokens."""
+    services.views.put(await services.system.ask(caller.owned(data.address), Unexpose(data.port)))
+    return p.Told()
 
 
 HANDLERS: dict[str, Handler] = {
@@ -165,4 +189,6 @@ HANDLERS: dict[str, Handler] = {
     "processes.logs": logs,
     "processes.attach": attach,
     "ports.list": ports,
+    "ports.expose": expose,
+    "ports.revoke": revoke,
 }

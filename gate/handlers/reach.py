@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 from actors.view import View
-from actors.wallet.state import Phase
+from actors.wallet.state import Phase, WalletState
 from gate.ports import Services
 from operations.errors import SatboxError
 from sandboxes.protocol import NodeUnavailable, RuntimeGone, SandboxError
@@ -63,9 +63,25 @@ class Reach:
         self._paused_too = paused_too
         self._services = services
         self._address = address
+        self._state: WalletState | None = None
 
     async def __aenter__(self) -> str:
-        return runtime_of(await self._services.views.get(self._address), paused_too=self._paused_too)
+        view = await self._services.views.get(self._address)
+        self._state = view.state
+        runtime_id = runtime_of(view, paused_too=self._paused_too)
+        if self._services.secrets is not None:
+            try:
+                await self._services.secrets.deliver(view.state, runtime_id)
+            except SandboxError as error:
+                await self.__aexit__(type(error), error, None)
+                raise
+        return runtime_id
+
+    def variables(self, given: dict[str, str]) -> dict[str, str]:
+        """A command's variables: the wallet's `env` secrets, and over them what the caller gave."""
+        assert self._state is not None
+        secrets = self._services.secrets
+        return given if secrets is None else {**secrets.variables(self._state), **given}
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, RuntimeGone):
@@ -74,6 +90,13 @@ class Reach:
             raise SatboxError("runtime_gone") from error
         if isinstance(error, SandboxError):
             raise _ours(error) from error
+
+    def header_secrets(self) -> dict[str, dict[str, str]]:
+        """What is known of the wallet's `header` secrets, by name: alias, upstream, header; no values."""
+        assert self._state is not None
+        secrets = self._services.secrets
+        found = [] if secrets is None else secrets.all(self._state)
+        return {secret.name: secret.details for secret in found if secret.kind == "header"}
 
 
 @contextlib.contextmanager

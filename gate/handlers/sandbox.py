@@ -62,6 +62,8 @@ async def reap(services: Services, request: web.Request, caller: Caller, data: m
     """Stop and keep what was made; answers once the workspace is saved."""
     address = caller.owned(data.address)
     view = await services.system.ask(address, Reap(data.destroy))
+    if services.secrets is not None and data.destroy:
+        await services.secrets.forget(view.state)  # not used again even if we end here: they are of another lifetime
     return shown(services, await until_settled(services, address, view, STOPPING))
 
 

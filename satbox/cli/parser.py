@@ -25,6 +25,8 @@ GROUPS = {
     "meter": "check charges",
     "operator": "for the operator",
     "ports": "reach servers in the sandbox",
+    "git": "get code",
+    "secrets": "keep secrets that can't be read back",
     "snapshots": "keep the workspace as it was",
     "processes": "run things in the background",
     "stacks": "read transactions, check signatures (no gate needed)",

@@ -23,7 +23,9 @@ _ALIASES = {
     "operations.models": "m",
     "operations.contexts": "k",
     "operations.folders": "f",
+    "operations.git": "g",
     "operations.processes": "p",
+    "operations.secrets": "x",
     "operations.snapshots": "s",
     "operations.usage": "u",
     "operations.verification": "v",
@@ -132,7 +134,9 @@ def client_source() -> str:
     parts = [
         _HEAD.format(doc="One method per operation, async and sync."),
         "from typing import Literal\n",
-        "from operations import contexts as k, folders as f, models as m, processes as p, snapshots as s, usage as u, verification as v",
+        "from operations import "
+        "contexts as k, folders as f, git as g, models as m, processes as p, secrets as x, snapshots as s, usage as u, "
+        "verification as v",
         "from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload\n\n",
         "class Operations(Calls):",
         '    """Every operation of the service, as a coroutine."""\n',

@@ -1,0 +1,80 @@
+"""Secrets, write-only: operations, what they take and give. No answer ever holds a value."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from operations.codes import IDENTITY
+from operations.models import Done, Output, Target
+from operations.registry import Auth, Operation
+
+_ERRORS = (*IDENTITY, "not_owner", "wallet_not_found")
+_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+
+
+class SecretName(Target):
+    """One secret."""
+
+    name: str = Field(pattern=_NAME, description="the secret's name; with kind env the variable's")
+
+
+class SetSecretInput(SecretName):
+    """A secret to keep. With `env` it is a variable of every command from now on, and so seen by whatever runs inside. With
+    `header` it never enters the sandbox: requests inside for `http://<alias>` are sent to `upstream` with the header added.
+    """
+
+    kind: Literal["env", "header"] = Field("env", description="a variable inside, or a header added outside")
+    value: str = Field("", max_length=32_768, repr=False, description="the secret itself; it can't be read back")
+    alias: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        description="header: asked for inside as ALIAS.satbox.internal",
+    )
+    upstream: str | None = Field(
+        None, max_length=2048, description="header: where the requests go, https://host[:port][/path]"
+    )
+    header: str | None = Field(
+        None, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$", description="header: its name (default: Authorization)"
+    )
+    template: str | None = Field(
+        None, max_length=256, description="header: its value, with {} for the secret (default: Bearer {})"
+    )
+
+
+class Secret(Output):
+    """What is known of a secret. Its value is not."""
+
+    name: str
+    kind: Literal["env", "header"]
+    set_at: str
+    alias: str | None = None
+    upstream: str | None = None
+    header: str | None = None
+
+
+class SecretList(Output):
+    """All secrets of a wallet, by name."""
+
+    items: list[Secret]
+
+
+SECRETS = (
+    Operation(
+        "secrets.set", "PUT", "/sandbox/secrets/{name}",
+        "Keep a secret: a variable for commands inside, or a header that is added to requests on their way out.",
+        SetSecretInput, Secret, Auth.OWNER, ("secrets", "set"), None,
+        no_tool_because="its value would pass through a model and stay in its transcript",
+        scope="owner", errors=(*_ERRORS, "secret_limit", "node_unavailable"), positional=("name",),
+    ),
+    Operation(
+        "secrets.list", "GET", "/sandbox/secrets",
+        "List your secrets: names and kinds, never values.",
+        Target, SecretList, Auth.OWNER, ("secrets", "list"), "satbox_list_secrets", scope="owner", errors=_ERRORS,
+    ),
+    Operation(
+        "secrets.delete", "DELETE", "/sandbox/secrets/{name}",
+        "Delete a secret; commands that run already keep the variables they have.",
+        SecretName, Done, Auth.OWNER, ("secrets", "delete"), "satbox_delete_secret",
+        scope="owner", errors=(*_ERRORS, "secret_not_found", "node_unavailable"), positional=("name",),
+    ),
+)  # fmt: skip
