@@ -7,8 +7,10 @@ from typing import Literal
 
 from operations import contexts as k
 from operations import folders as f
+from operations import git as g
 from operations import models as m
 from operations import processes as p
+from operations import secrets as x
 from operations import snapshots as s
 from operations import usage as u
 from operations import verification as v
@@ -550,6 +552,80 @@ class Operations(Calls):
         node_unavailable, snapshot_not_found, snapshot_in_use.
         """
         return await self._call("snapshots.delete", m.Done, digest=digest, address=address)
+
+    async def git_clone(
+        self,
+        url: str,
+        *,
+        address: str | None = None,
+        path: str = "/workspace/repo",
+        branch: str | None = None,
+        depth: int | None = None,
+        secret: str | None = None,
+        timeout_seconds: float = 300,
+    ) -> g.Cloned:
+        """Clone a git repository into the workspace, through the egress proxy. Hooks do not run, submodules are left out.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, git_unavailable,
+        clone_failed, secret_not_found, path_exists, timeout.
+        """
+        return await self._call(
+            "git.clone",
+            g.Cloned,
+            url=url,
+            address=address,
+            path=path,
+            branch=branch,
+            depth=depth,
+            secret=secret,
+            timeout_seconds=timeout_seconds,
+        )
+
+    async def secrets_set(
+        self,
+        name: str,
+        *,
+        address: str | None = None,
+        kind: Literal["env", "header"] = "env",
+        value: str = "",
+        alias: str | None = None,
+        upstream: str | None = None,
+        header: str | None = None,
+        template: str | None = None,
+    ) -> x.Secret:
+        """Keep a secret: a variable for commands inside, or a header that is added to requests on their way out.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        secret_limit, node_unavailable.
+        """
+        return await self._call(
+            "secrets.set",
+            x.Secret,
+            name=name,
+            address=address,
+            kind=kind,
+            value=value,
+            alias=alias,
+            upstream=upstream,
+            header=header,
+            template=template,
+        )
+
+    async def secrets_list(self, *, address: str | None = None) -> x.SecretList:
+        """List your secrets: names and kinds, never values.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found.
+        """
+        return await self._call("secrets.list", x.SecretList, address=address)
+
+    async def secrets_delete(self, name: str, *, address: str | None = None) -> m.Done:
+        """Delete a secret; commands that run already keep the variables they have.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        secret_not_found, node_unavailable.
+        """
+        return await self._call("secrets.delete", m.Done, name=name, address=address)
 
     async def sandbox_usage(self, *, address: str | None = None, seconds: int = 600) -> u.Usage:
         """See what your sandbox uses, now and over the last hour: CPU, memory, disk, egress.
@@ -1181,6 +1257,80 @@ class SyncOperations(SyncCalls[Operations]):
         node_unavailable, snapshot_not_found, snapshot_in_use.
         """
         return self._run(self._client.snapshots_delete(digest, address=address))
+
+    def git_clone(
+        self,
+        url: str,
+        *,
+        address: str | None = None,
+        path: str = "/workspace/repo",
+        branch: str | None = None,
+        depth: int | None = None,
+        secret: str | None = None,
+        timeout_seconds: float = 300,
+    ) -> g.Cloned:
+        """Clone a git repository into the workspace, through the egress proxy. Hooks do not run, submodules are left out.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, git_unavailable,
+        clone_failed, secret_not_found, path_exists, timeout.
+        """
+        return self._run(
+            self._client.git_clone(
+                url,
+                address=address,
+                path=path,
+                branch=branch,
+                depth=depth,
+                secret=secret,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def secrets_set(
+        self,
+        name: str,
+        *,
+        address: str | None = None,
+        kind: Literal["env", "header"] = "env",
+        value: str = "",
+        alias: str | None = None,
+        upstream: str | None = None,
+        header: str | None = None,
+        template: str | None = None,
+    ) -> x.Secret:
+        """Keep a secret: a variable for commands inside, or a header that is added to requests on their way out.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        secret_limit, node_unavailable.
+        """
+        return self._run(
+            self._client.secrets_set(
+                name,
+                address=address,
+                kind=kind,
+                value=value,
+                alias=alias,
+                upstream=upstream,
+                header=header,
+                template=template,
+            )
+        )
+
+    def secrets_list(self, *, address: str | None = None) -> x.SecretList:
+        """List your secrets: names and kinds, never values.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found.
+        """
+        return self._run(self._client.secrets_list(address=address))
+
+    def secrets_delete(self, name: str, *, address: str | None = None) -> m.Done:
+        """Delete a secret; commands that run already keep the variables they have.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        secret_not_found, node_unavailable.
+        """
+        return self._run(self._client.secrets_delete(name, address=address))
 
     def sandbox_usage(self, *, address: str | None = None, seconds: int = 600) -> u.Usage:
         """See what your sandbox uses, now and over the last hour: CPU, memory, disk, egress.
