@@ -10,6 +10,7 @@ from gate.discovery import add_discovery_routes
 from gate.handlers import HANDLERS
 from gate.metrics import Metrics
 from gate.ports import Services
+from gate.proxy import add_proxy_routes
 from gate.routing import CROWD, EXPOSED_HEADERS, METRICS, PEERS, SERVICES, error_response, route
 from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
@@ -32,6 +33,7 @@ def create_app(services: Services) -> web.Application:
     payment = REGISTRY["payment.status"]
     app.router.add_get("/payment/{payment_id}", route(payment, HANDLERS["payment.status"]))  # the relay's own path
     add_discovery_routes(app)
+    add_proxy_routes(app)
     return app
 
 

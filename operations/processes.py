@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from operations.codes import RUNNING
+from operations.codes import IDENTITY, RUNNING
 from operations.models import ExecResult, Output, Target
 from operations.registry import Auth, Body, Operation
 
@@ -122,10 +122,39 @@ class Logs(Output):
     state: Literal["running", "exited", "lost"]
 
 
+class ExposedPort(Output):
+    """A port that whoever holds its token may reach."""
+
+    port: int
+    expires_at: str
+
+
 class Ports(Output):
-    """TCP ports that somebody listens on inside."""
+    """TCP ports that somebody listens on inside, and those given out by tokens."""
 
     items: list[int]
+    exposed: list[ExposedPort] = Field(default_factory=list)
+
+
+class PortInput(Target):
+    """One port."""
+
+    port: int = Field(ge=1, le=65_535, description="the port inside")
+
+
+class ExposeInput(PortInput):
+    """A port to give out."""
+
+    seconds: int = Field(3600, ge=1, le=2_592_000, description="how long the token opens it")
+
+
+class PortToken(Output):
+    """A way in. The token is told once: send it as X-Satbox-Token, or as `url` has it."""
+
+    port: int
+    token: str
+    url: str
+    expires_at: str
 
 
 class Told(Output):
@@ -200,5 +229,17 @@ PROCESSES = (
         "ports.list", "GET", "/sandbox/ports",
         "List the TCP ports that somebody listens on inside.",
         Target, Ports, Auth.OWNER, ("ports", "list"), "satbox_list_ports", scope="exec", errors=RUNNING,
+    ),
+    Operation(
+        "ports.expose", "POST", "/sandbox/ports/{port}/expose",
+        "Let whoever has the token reach a server in your sandbox.",
+        ExposeInput, PortToken, Auth.OWNER, ("ports", "expose"), "satbox_expose_port",
+        scope="owner", errors=(*IDENTITY, "not_owner", "wallet_not_found", "overloaded"), positional=("port",),
+    ),
+    Operation(
+        "ports.revoke", "DELETE", "/sandbox/ports/{port}/expose",
+        "Void every token of a port.",
+        PortInput, Told, Auth.OWNER, ("ports", "revoke"), "satbox_revoke_port",
+        scope="owner", errors=(*IDENTITY, "not_owner", "wallet_not_found"), positional=("port",),
     ),
 )  # fmt: skip

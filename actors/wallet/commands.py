@@ -135,6 +135,22 @@ class Restore(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Expose(Command):
+    """Let whoever holds a token reach a port."""
+
+    port: int
+    token_hash: str
+    expires_wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unexpose(Command):
+    """Void every token of a port."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pause(Command):
     """Freeze the sandbox (or thaw it): it keeps its memory and pays the paused rate."""
 

@@ -133,7 +133,7 @@ def _restore(turn: Turn, command: c.Restore) -> c.Refusal | None:
 
 
 def _destroy(turn: Turn) -> None:
-    turn.set(snapshot_digest=None, forgets=True, lifetime=turn.state.lifetime + 1, reason="destroyed")
+    turn.set(snapshot_digest=None, exposed=(), forgets=True, lifetime=turn.state.lifetime + 1, reason="destroyed")
     turn.tell("destroyed", lifetime=turn.state.lifetime - 1)
     turn.do(c.ForgetSnapshots())
 

@@ -150,6 +150,15 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
+class Exposure:
+    """A port that whoever holds a token may reach, until a moment. Only the token's sha256 is kept."""
+
+    port: int
+    token_hash: str
+    expires_wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class WalletState:
     """One wallet. Replaced as a whole by each turn; written as a whole by each commit."""
 
@@ -167,6 +176,7 @@ class WalletState:
     credit_start: CreditStart | None = None
     pending: tuple[Pending, ...] = ()
     losses: tuple[Loss, ...] = ()
+    exposed: tuple[Exposure, ...] = ()
     wants_pause: bool = False
     """Whether the owner wants it frozen; the node is asked until it is as wanted."""
     paused_rate_usat_per_second: int = 0

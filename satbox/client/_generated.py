@@ -458,6 +458,21 @@ class Operations(Calls):
         """
         return await self._call("ports.list", p.Ports, address=address)
 
+    async def ports_expose(self, port: int, *, address: str | None = None, seconds: int = 3600) -> p.PortToken:
+        """Let whoever has the token reach a server in your sandbox.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        overloaded.
+        """
+        return await self._call("ports.expose", p.PortToken, port=port, address=address, seconds=seconds)
+
+    async def ports_revoke(self, port: int, *, address: str | None = None) -> p.Told:
+        """Void every token of a port.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found.
+        """
+        return await self._call("ports.revoke", p.Told, port=port, address=address)
+
     async def contexts_create(
         self, *, address: str | None = None, cwd: str = "/workspace", env: dict[str, str] | None = None
     ) -> k.Context:
@@ -1168,6 +1183,21 @@ class SyncOperations(SyncCalls[Operations]):
         sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
         """
         return self._run(self._client.ports_list(address=address))
+
+    def ports_expose(self, port: int, *, address: str | None = None, seconds: int = 3600) -> p.PortToken:
+        """Let whoever has the token reach a server in your sandbox.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        overloaded.
+        """
+        return self._run(self._client.ports_expose(port, address=address, seconds=seconds))
+
+    def ports_revoke(self, port: int, *, address: str | None = None) -> p.Told:
+        """Void every token of a port.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found.
+        """
+        return self._run(self._client.ports_revoke(port, address=address))
 
     def contexts_create(
         self, *, address: str | None = None, cwd: str = "/workspace", env: dict[str, str] | None = None

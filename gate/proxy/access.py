@@ -1,0 +1,33 @@
+"""Who may reach a port: the wallet's owner by pass, or whoever holds a token that the owner gave out."""
+
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from actors.view import View
+from gate.callers import check_epoch
+from gate.port_tokens import TOKEN_HEADER, TOKEN_QUERY, is_open
+from gate.ports import Services
+from operations.errors import SatboxError
+
+TOKEN_CHARS_MAX = 256
+SCOPES = ("owner", "exec")
+
+
+async def admit(services: Services, request: web.Request, view: View, port: int) -> None:
+    """Raises not_found for whoever may not: a wallet that is not there looks the same."""
+    token = request.headers.get(TOKEN_HEADER) or dict(parse_qsl(request.rel_url.raw_query_string)).get(TOKEN_QUERY)
+    if token and len(token) <= TOKEN_CHARS_MAX:
+        if is_open(view.state.exposed, port, token, services.clock.wall_ms()):
+            return
+        raise SatboxError("not_found")
+    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise SatboxError("not_found")
+    try:
+        gate_pass = services.passes.read(bearer.strip())
+        check_epoch(gate_pass, view)
+    except SatboxError as error:
+        raise SatboxError("not_found") from error
+    if gate_pass.address != view.state.address or gate_pass.scope not in SCOPES:
+        raise SatboxError("not_found")

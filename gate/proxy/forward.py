@@ -1,0 +1,166 @@
+"""One request to a server inside and its answer back: bytes as they come, headers that are ours never from outside."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+from aiohttp import WSMsgType, web
+from multidict import CIMultiDict
+
+from gate.port_tokens import TOKEN_HEADER
+from gate.proxy.connector import Unreachable, inner_url
+from gate.settings import GateSettings
+from operations.errors import SatboxError
+
+MESSAGE_BYTES_MAX = 4 << 20
+IDLE_SECONDS_MAX = 300.0
+CHUNK_BYTES = 1 << 16
+HOP_BY_HOP = frozenset(
+    ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+     "transfer-encoding", "upgrade")
+)  # fmt: skip
+"""RFC 9110, 7.6.1: meant for the next hop only."""
+OURS = frozenset(("payment-signature", "x-payment", "x-payment-token-type", TOKEN_HEADER.lower(), "x-request-id"))
+"""Words between a caller and the gate."""
+
+
+def inward(request: web.Request, address: str, *, keeps_authorization: bool) -> CIMultiDict[str]:
+    """The caller's headers as the server inside sees them. `X-Satbox-*` and `X-Forwarded-*` are set here, never passed on."""
+    dropped = {word.strip().lower() for word in request.headers.get("Connection", "").split(",")}
+    headers: CIMultiDict[str] = CIMultiDict()
+    for name, value in request.headers.items():
+        lower = name.lower()
+        is_spoken_for = lower in HOP_BY_HOP or lower in OURS or lower in dropped or lower in ("host", "forwarded")
+        if is_spoken_for or lower.startswith(("x-forwarded-", "x-satbox-")):
+            continue
+        if lower == "authorization" and not keeps_authorization:
+            continue
+        headers.add(name, value)
+    headers["Host"] = request.headers.get("Host", "")
+    headers["X-Forwarded-For"] = request.remote or ""
+    headers["X-Forwarded-Proto"] = request.scheme
+    headers["X-Forwarded-Host"] = request.headers.get("Host", "")
+    headers["X-Forwarded-Prefix"] = request.path.partition(request.match_info["port"])[0] + request.match_info["port"]
+    headers["X-Satbox-Address"] = address
+    return headers
+
+
+def outward(response: aiohttp.ClientResponse, request_id: str) -> CIMultiDict[str]:
+    """The server's headers as the caller sees them."""
+    dropped = {word.strip().lower() for word in response.headers.get("Connection", "").split(",")}
+    headers: CIMultiDict[str] = CIMultiDict()
+    for name, value in response.headers.items():
+        lower = name.lower()
+        if lower not in HOP_BY_HOP and lower not in dropped and lower not in ("x-request-id", "set-cookie2"):
+            headers.add(name, value)
+    headers["x-request-id"] = request_id
+    return headers
+
+
+async def _body(request: web.Request, settings: GateSettings) -> AsyncIterator[bytes]:
+    received = 0
+    while chunk := await asyncio.wait_for(request.content.readany(), settings.body_seconds_max):
+        received += len(chunk)
+        if received > settings.upload_bytes_max:
+            raise SatboxError("body_too_large", details={"limit_bytes": settings.upload_bytes_max})
+        yield chunk
+
+
+class Forwarder:
+    """Passes requests on over one pool of connections."""
+
+    def __init__(self, session: aiohttp.ClientSession, settings: GateSettings) -> None:
+        self._session = session
+        self._settings = settings
+
+    async def forward(
+        self, request: web.Request, runtime_id: str, port: int, target: str, headers: CIMultiDict[str], request_id: str
+    ) -> web.StreamResponse:
+        """The answer of the server inside, streamed. Raises port_closed, gateway_timeout, and the like before it began;
+        one that breaks off later closes the caller's connection before its end.
+        """
+        url = inner_url(runtime_id, port, target)
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._websocket(request, str(url), headers)
+        data = _body(request, self._settings) if request.can_read_body else None
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=IDLE_SECONDS_MAX)
+        try:
+            answer = await self._session.request(
+                request.method, url, headers=headers, data=data, allow_redirects=False, timeout=timeout
+            )
+        except Unreachable as error:
+            raise error.cause from error
+        except TimeoutError as error:
+            raise SatboxError("gateway_timeout") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise SatboxError("bad_gateway", details={"reason": type(error).__name__}) from error
+        async with answer:
+            response = web.StreamResponse(
+                status=answer.status, reason=answer.reason, headers=outward(answer, request_id)
+            )
+            await response.prepare(request)
+            try:
+                async for chunk in answer.content.iter_any():
+                    await response.write(chunk)
+            except (aiohttp.ClientError, TimeoutError):
+                if request.transport is not None:
+                    request.transport.close()
+            return response
+
+    async def _websocket(self, request: web.Request, url: str, headers: CIMultiDict[str]) -> web.StreamResponse:
+        for name in list(headers):
+            if name.lower().startswith("sec-websocket-"):
+                del headers[name]
+        protocols = [
+            word.strip() for word in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if word.strip()
+        ]
+        try:
+            inner = await self._session.ws_connect(
+                url,
+                headers=headers,
+                protocols=protocols,
+                max_msg_size=MESSAGE_BYTES_MAX,
+                autoping=False,
+                autoclose=False,
+            )
+        except Unreachable as error:
+            raise error.cause from error
+        except aiohttp.WSServerHandshakeError as error:
+            raise SatboxError("bad_gateway", details={"status": error.status}) from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise SatboxError("bad_gateway", details={"reason": type(error).__name__}) from error
+        chosen = [inner.protocol] if inner.protocol else []
+        outer = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX, protocols=chosen, autoping=False, autoclose=False)
+        await outer.prepare(request)
+        pumps = [asyncio.ensure_future(_pump(outer, inner)), asyncio.ensure_future(_pump(inner, outer))]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            await inner.close()
+            await outer.close()
+        return outer
+
+
+Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
+
+
+async def _pump(source: Socket, target: Socket) -> None:
+    """Messages, pings and the closing code from one side to the other."""
+    while True:
+        message = await source.receive()
+        if message.type is WSMsgType.TEXT:
+            await target.send_str(message.data)
+        elif message.type is WSMsgType.BINARY:
+            await target.send_bytes(message.data)
+        elif message.type is WSMsgType.PING:
+            await target.ping(message.data)
+        elif message.type is WSMsgType.PONG:
+            await target.pong(message.data)
+        else:
+            code = message.data if message.type is WSMsgType.CLOSE and isinstance(message.data, int) else 1000
+            reason = str(message.extra or "").encode()[:123] if message.type is WSMsgType.CLOSE else b""
+            await target.close(code=code, message=reason)
+            return

@@ -1,0 +1,89 @@
+"""`/sandbox/proxy/{address}/{port}/{path}`: from anybody who may to a server inside."""
+
+import secrets
+from collections.abc import AsyncIterator
+
+import aiohttp
+import structlog
+from aiohttp import web
+
+from gate.crowd import Crowd
+from gate.handlers.reach import Reach
+from gate.port_tokens import TOKEN_HEADER, TOKEN_QUERY, without_token
+from gate.ports import Services
+from gate.proxy.access import admit
+from gate.proxy.connector import PortConnector
+from gate.proxy.forward import Forwarder, inward
+from gate.routing import METRICS, PEERS, SERVICES, error_response
+from operations.errors import SatboxError
+
+PATH = "/sandbox/proxy/{address:S[0-9A-Z]{27,41}}/{port:[1-9][0-9]{0,4}}"
+REQUESTS_PER_WALLET_MAX = 128
+FORWARDER: web.AppKey[Forwarder] = web.AppKey("forwarder", Forwarder)
+PROXY_CROWD: web.AppKey[Crowd] = web.AppKey("proxy_crowd", Crowd)
+log = structlog.get_logger()
+
+
+def add_proxy_routes(app: web.Application) -> None:
+    """Any method; the rest of the path as it came."""
+    app[PROXY_CROWD] = Crowd(REQUESTS_PER_WALLET_MAX)
+    app.cleanup_ctx.append(_opened)
+    app.router.add_route("*", PATH, serve)
+    app.router.add_route("*", PATH + "/{path:.*}", serve)
+
+
+async def _opened(app: web.Application) -> AsyncIterator[None]:
+    services = app[SERVICES]
+    session = aiohttp.ClientSession(
+        connector=PortConnector(services.node), auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+    )  # fmt: skip
+    app[FORWARDER] = Forwarder(session, services.settings)
+    yield
+    await session.close()
+
+
+async def serve(request: web.Request) -> web.StreamResponse:
+    """Admit, reach, forward. Our own errors have our envelope; the server's answers are its own."""
+    services, metrics = request.app[SERVICES], request.app[METRICS]
+    request_id, code = f"req_{secrets.token_hex(8)}", "ok"
+    try:
+        return await _serve(services, request, request_id)
+    except SatboxError as error:
+        code = error.code
+        return error_response(error, request_id)
+    except ConnectionResetError:
+        code = "disconnected"
+        return web.Response(status=499)
+    except Exception:
+        code = "internal"
+        log.exception("unexpected", operation="proxy", request_id=request_id)
+        return error_response(SatboxError("internal"), request_id)
+    finally:
+        metrics.requests.labels("sandbox.proxy", code).inc()
+
+
+async def _serve(services: Services, request: web.Request, request_id: str) -> web.StreamResponse:
+    request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
+    address, port = request.match_info["address"], int(request.match_info["port"])
+    if port > 65_535:
+        raise SatboxError("not_found")
+    view = await services.views.get(address)
+    await admit(services, request, view, port)
+    with request.app[PROXY_CROWD].entered(address):
+        async with Reach(services, address) as runtime_id:
+            # Whose pass it was is for the gate alone; with a token, Authorization is between caller and server.
+            keeps = TOKEN_HEADER in request.headers or TOKEN_QUERY in request.query
+            headers = inward(request, address, keeps_authorization=keeps)
+            return await request.app[FORWARDER].forward(
+                request, runtime_id, port, _target(request), headers, request_id
+            )
+
+
+def _target(request: web.Request) -> str:
+    """Path and query as they came, behind the port; the token's own pair is left out."""
+    raw_path, _, raw_query = request.raw_path.partition("?")
+    rest = raw_path.split("/", 5)
+    path = "/" + (rest[5] if len(rest) > 5 else "")
+    query = without_token(raw_query)
+    return path + ("?" + query if query else "")
