@@ -20,6 +20,8 @@ HINTS = {
     "pause_unavailable": "Go on using it, or satbox reap to stop paying.",
     "process_not_found": "satbox processes list shows them.",
     "snapshot_not_found": "satbox snapshots list shows them.",
+    "bad_gateway": "See what the server writes: satbox processes logs.",
+    "gateway_timeout": "See what the server writes: satbox processes logs.",
     "range_invalid": "satbox files stat shows its size.",
     "overloaded": "Wait a moment and run it again.",
     "timeout": "See satbox status before you run it again.",
