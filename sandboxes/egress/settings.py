@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from sandboxes.egress.rules import DEFAULT_PORTS, expand
 
+EGRESS_UID = 0x1FFF_FFFE
 ALIAS_SUFFIX = ".satbox.internal"
 ALIAS_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.satbox\.internal$"
 
@@ -22,7 +23,9 @@ class EgressSettings(BaseModel):
 
     enabled: bool = True
     port: int = Field(default=3128, ge=1, le=65_535, description="where the proxy listens inside each sandbox")
-    uid: int | None = Field(default=None, ge=1, description="whom the proxy runs as; one below the slots' ids if unset")
+    uid: int = Field(
+        default=EGRESS_UID, ge=1, description="whom the proxy runs as: an id nobody else on the machine has"
+    )
     allow: tuple[str, ...] = ()
     allow_by_class: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     allow_by_address: dict[str, tuple[str, ...]] = Field(default_factory=dict)

@@ -149,8 +149,10 @@ class Side:
 
     def abort(self) -> None:
         """Let go at once; what was not sent yet is lost, and the other end sees that this was no proper end."""
-        with contextlib.suppress(OSError):
-            self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        connection = self._writer.get_extra_info("socket")
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._writer.transport.abort()
 
     async def close(self) -> None:

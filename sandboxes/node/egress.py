@@ -66,9 +66,8 @@ class _Attached:
 class Egress:
     """Owns the proxy's process. `open` before use, `close` after."""
 
-    def __init__(self, settings: EgressSettings, uid: int, size_classes: Mapping[str, SizeClass]) -> None:
+    def __init__(self, settings: EgressSettings, size_classes: Mapping[str, SizeClass]) -> None:
         self._settings = settings
-        self._uid = settings.uid or uid
         self._size_classes = size_classes
         self._attached: dict[str, _Attached] = {}
         self._channel: socket.socket | None = None
@@ -226,7 +225,7 @@ class Egress:
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-m", "sandboxes.egress", "--control-fd", str(theirs.fileno())),
-                    *("--uid", str(self._uid), "--settings-json", self._settings.model_dump_json()),
+                    *("--uid", str(self._settings.uid), "--settings-json", self._settings.model_dump_json()),
                     stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(),),
                     env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
                 )  # fmt: skip

@@ -1,16 +1,29 @@
 """A supervisor in a tenant's hands: it costs its own sandbox, and nothing else."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from sandboxes.protocol import NodeUnavailable, RuntimeGone, SandboxError, StartFailed, StartRequest, StopRequest
 from sandboxes.supervisor import frames
-from tests.sandboxes.running_node import RunningNode
+from tests.sandboxes.running_node import HAS_REAL_NODE, RunningNode
 from tests.sandboxes.test_contract import next_loss
 
 pytestmark = pytest.mark.sandbox
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[RunningNode]:
+    """Without egress: a supervisor asked for a listener first would be found out before the lie that is tried."""
+    if not HAS_REAL_NODE:
+        pytest.skip("needs root and bubblewrap")
+    running = RunningNode({"egress": {"enabled": False}})
+    ready = await running.start()
+    assert ready["ready"], ready
+    yield running
+    await running.close()
+
 
 # Says ready, then answers every connection with what it is told to, and keeps it open.
 SUPERVISOR = """
