@@ -26,12 +26,12 @@ async def shell(context: Context) -> int:
     words = [word for word in context.arguments.words if word != "--"]
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise UsageError("a shell wants a terminal", "satbox exec runs a command without one.")
-    size = os.get_terminal_size()
+    rows, columns = _size()
     address = context.arguments.address
     async with context.client() as client:
         process = await client.processes_start(
             argv=words or ["sh", "-c", "if [ -x /bin/bash ]; then exec /bin/bash -i; else exec sh -i; fi"],
-            terminal=True, rows=size.lines, columns=size.columns, address=address,
+            terminal=True, rows=rows, columns=columns, address=address,
         )  # fmt: skip
         attached = await client.processes_attach(process.process_id, address=address)
         return await _converse(attached, process.process_id, has_terminal=True)
@@ -74,31 +74,44 @@ async def _converse(attached: "Attached", process_id: str, *, has_terminal: bool
     return 0
 
 
-async def _resize(attached: "Attached") -> None:
+def _size() -> tuple[int, int]:
+    """Rows and columns; what a terminal has by custom when it does not know (those that scripts open say 0)."""
     size = os.get_terminal_size()
+    return size.lines or 24, size.columns or 80
+
+
+async def _resize(attached: "Attached") -> None:
     with contextlib.suppress(OSError):
-        await attached.resize(size.lines, size.columns)
+        await attached.resize(*_size())
 
 
 async def _input(attached: "Attached", is_tty: bool) -> bool:
     """Our input to the process. True when the person wants to leave."""
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(sys.stdin.fileno(), ready.set)
+    while True:
+        await _readable(sys.stdin.fileno())
+        data = os.read(sys.stdin.fileno(), READ_BYTES)
+        if not data:
+            await attached.end_input()
+            return False
+        if is_tty and DETACH in data:
+            await attached.write(data[: data.index(DETACH)])
+            return True
+        await attached.write(data)
+
+
+async def _readable(fd: int) -> None:
+    """Until a read of `fd` would not block. Watched for one moment only: a notice of what was read already would have the next
+    read hold up everything, the output too, until another key is pressed.
+    """
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
     try:
-        while True:
-            await ready.wait()
-            ready.clear()
-            data = os.read(sys.stdin.fileno(), READ_BYTES)
-            if not data:
-                await attached.end_input()
-                return False
-            if is_tty and DETACH in data:
-                await attached.write(data[: data.index(DETACH)])
-                return True
-            await attached.write(data)
+        loop.add_reader(fd, ready.set)
+    except PermissionError:
+        return  # a file on disk: epoll does not watch those, and a read of one never waits
+    try:
+        await ready.wait()
     finally:
-        loop.remove_reader(sys.stdin.fileno())
+        loop.remove_reader(fd)
 
 
 async def _output(attached: "Attached") -> int:
