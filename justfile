@@ -15,7 +15,7 @@ up *options:
     @satbox up "$@"
 
 # the whole test suite
-test *options: node-packages
+test *options: node-packages sandbox-packages
     pytest "$@"
 
 # style and import directions
@@ -33,7 +33,7 @@ bench *options:
     @python -m bench "$@"
 
 # the long tests
-nightly *options: node-packages
+nightly *options: node-packages sandbox-packages
     pytest -m nightly "$@"
 
 # all that CI runs
@@ -42,6 +42,14 @@ check: lint types test
 # the unmodified Node clients and codecs that tests compare with
 node-packages:
     @tests/node/install
+
+# what the tests of the second driver and of images need
+sandbox-packages:
+    @tests/sandboxes/install
+
+# build a boot image into SATBOX_HOME (python, node, agent)
+image name *options: sandbox-packages
+    @satbox images build "$@"
 
 # renew requirements.lock from pyproject.toml
 lock:

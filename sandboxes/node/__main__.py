@@ -36,6 +36,7 @@ from sandboxes.node.uid_block import UidBlock
 from sandboxes.node.volumes import VolumesUnavailable, make_template, wait_until_free
 from sandboxes.supervisor.tenant import TENANT_ID
 
+DRIVERS: dict[str, type[BubblewrapDriver]] = {"bubblewrap": BubblewrapDriver, "gvisor": GVisorDriver}
 _UNIX_PATH_BYTES_MAX = 107
 
 
@@ -78,9 +79,8 @@ async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
     swept = sweep(cgroups, settings.sweep_seconds_max)
     wait_until_free(state / "volumes", settings.sweep_seconds_max)
     prepared = _prepare(settings, state)
-    kind = {"bubblewrap": BubblewrapDriver, "gvisor": GVisorDriver}[settings.driver]
-    driver = kind(state, settings.private_root, prepared, seccomp, settings.start_seconds_max)
-    egress = Egress(settings.egress, settings.slot_uid_base - 1, settings.size_classes)
+    driver = DRIVERS[settings.driver](state, settings.private_root, prepared, seccomp, settings.start_seconds_max)
+    egress = Egress(settings.egress, settings.size_classes)
     machine = Machine(settings, state, driver, cgroups, prepared, SlotTable(state / "slots.sqlite"), egress)
     service = SandboxService(machine, boottime_ms, boot_id())
     await driver.open()

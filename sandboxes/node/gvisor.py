@@ -1,6 +1,7 @@
 """The gVisor driver: runsc inside bubblewrap inside the slot's user namespace.
 
-The host's kernel sees no system call of a tenant's: gVisor's own kernel (the sentry) answers them. Everything around it is
+The host's kernel sees no system call of a tenant's: gVisor's own kernel (the sentry) answers them, behind the same filter
+as elsewhere, which the supervisor loads. Everything around it is
 the bubblewrap driver's: the slot's uid, the namespaces, the volume, the cgroup, the spawner and its kill. So a sentry that
 is broken out of ends in what the other driver's tenant starts in, less the system call filter, which runsc could not work
 under and brings its own of.
@@ -29,22 +30,25 @@ _MEMORY_OVERHEAD_BYTES = 96 << 20
 _PROCESSES_OVERHEAD = 160
 _HOST_DESCRIPTORS = 16_384
 _CAPABILITIES = ["CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_SETPCAP"]
+_FILTER = "seccomp.bpf"
 _BOOT = (
     "import os; os.dup2(0, 3); n = os.open('/dev/null', os.O_RDWR); os.dup2(n, 0); os.close(n); "
-    f"import sys; sys.path.insert(0, {GUEST_CODE!r}); from sandboxes.supervisor.main import main; main()"
+    f"import sys; sys.path.insert(0, {GUEST_CODE!r}); "
 )
+_LOAD_FILTER = f"from sandboxes.supervisor.filtering import load_filter; load_filter('{GUEST_CODE}/{_FILTER}'); "
+_SERVE = "from sandboxes.supervisor.main import main; main()"
 
 UNSUPPORTED = {
     "ports": "a socket of gVisor's own network can't be passed out",
     "egress": "a listener of gVisor's own network can't be passed out to the proxy",
     "oom_survival": "memory is counted around gVisor as a whole: a tenant that uses it up loses the sandbox (oom_killed)",
     "process_limit": "gVisor has no limit of its own on processes: past the cgroup's the sandbox is lost",
-    "statx": "Debian's build refuses statx with AT_NO_AUTOMOUNT, which `ls -l` of coreutils 9 asks for",
+    "no_automount": "Debian's build refuses AT_NO_AUTOMOUNT, which `ls` of coreutils 9 sets: it ends with Invalid argument",
 }
 
 
 class GVisorDriver(BubblewrapDriver):
-    """See the module. Takes the same arguments as `BubblewrapDriver`; its filter is not used."""
+    """See the module. Takes the same arguments as `BubblewrapDriver`; the filter is loaded by the supervisor, inside."""
 
     name = "gvisor"
     unsupported: Mapping[str, str] = UNSUPPORTED
@@ -54,6 +58,7 @@ class GVisorDriver(BubblewrapDriver):
         self, state: Path, private_root: str, images: Mapping[str, PreparedImage], seccomp: bytes | None, seconds: float
     ) -> None:
         super().__init__(state, private_root, images, None, seconds)
+        self._filter = seccomp
         self._runsc = shutil.which("runsc") or ""
         self._bundles = state / "bundles"
         self._binds = {"bundles": str(self._bundles)}
@@ -65,6 +70,8 @@ class GVisorDriver(BubblewrapDriver):
         self._bundles.mkdir(exist_ok=True)
         self._bundles.chmod(0o711)
         await super().open()
+        if self._filter is not None:
+            (self._state / "guest" / _FILTER).write_bytes(self._filter)
 
     def with_overhead(self, limits: SizeClass) -> SizeClass:
         """See `Driver.with_overhead`: the sentry, the gofer and their threads."""
@@ -89,7 +96,7 @@ class GVisorDriver(BubblewrapDriver):
     def _argv(self, launch: Launch) -> list[str]:
         folder = self._bundles / f"slot-{launch.place.slot}"
         folder.mkdir(mode=0o755, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(_bundle(launch)))
+        (folder / "config.json").write_text(json.dumps(_bundle(launch, filtered=self._filter is not None)))
         image = launch.image
         argv = [
             self._program,
@@ -117,7 +124,7 @@ class GVisorDriver(BubblewrapDriver):
         return [*argv, "--", "/usr/bin/sh", "-c", 'exec "$@" <&3 3>&- 4>&- 5>&-', "sh", *runsc]
 
 
-def _bundle(launch: Launch) -> dict[str, object]:
+def _bundle(launch: Launch, *, filtered: bool) -> dict[str, object]:
     """The OCI runtime configuration (runtime-spec 1.0) of one sandbox."""
     limits, quarter = launch.limits, launch.limits.scratch_bytes // 4
     capabilities = dict.fromkeys(("bounding", "effective", "permitted"), _CAPABILITIES)
@@ -131,7 +138,14 @@ def _bundle(launch: Launch) -> dict[str, object]:
         "ociVersion": "1.0.0",
         "process": {
             "user": {"uid": 0, "gid": 0},
-            "args": [launch.image.definition.python, "-I", "-S", "-E", "-c", _BOOT],
+            "args": [
+                launch.image.definition.python,
+                "-I",
+                "-S",
+                "-E",
+                "-c",
+                _BOOT + (_LOAD_FILTER if filtered else "") + _SERVE,
+            ],
             "env": [],
             "cwd": "/",
             "capabilities": capabilities,
