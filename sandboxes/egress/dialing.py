@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import socket
 from ipaddress import IPv4Address
 
@@ -37,12 +38,14 @@ class Dialer:
                 raise Refusal("egress_private_address", f"{destination.host} leads to {address}: {word}")
         return await self._connect([plain(address) for address in addresses], destination.port)
 
-    async def internal(self, origin: Origin) -> socket.socket:
-        """Connect to an alias's target, which the operator set. Raises Refusal."""
-        destination = origin.destination
+    async def internal(self, guest: Guest, origin: Origin) -> socket.socket:
+        """Connect to an alias's target, which the operator set. On loopback each sandbox has a source address of its own, so
+        that the service can tell them apart where it limits by peer. Raises Refusal.
+        """
+        destination, source = origin.destination, source_of(guest.runtime_id)
         if destination.address is not None:
-            return await self._connect([destination.address], destination.port)
-        return await self._connect(await self._resolve(destination.host), destination.port)
+            return await self._connect([destination.address], destination.port, source)
+        return await self._connect(await self._resolve(destination.host), destination.port, source)
 
     async def _addresses(self, guest: Guest, destination: Destination) -> list[Address]:
         if destination.address is not None:
@@ -65,12 +68,12 @@ class Dialer:
             raise Refusal("egress_unresolvable", f"there is no {name}")
         return addresses
 
-    async def _connect(self, addresses: list[Address], port: int) -> socket.socket:
+    async def _connect(self, addresses: list[Address], port: int, source: IPv4Address | None = None) -> socket.socket:
         """To the first that answers."""
         try:
             async with asyncio.timeout(self._settings.connect_seconds_max):
                 for address in addresses[:ATTEMPTS_MAX]:
-                    connection = await _try(address, port)
+                    connection = await _try(address, port, source)
                     if connection is not None:
                         return connection
         except TimeoutError as error:
@@ -78,11 +81,19 @@ class Dialer:
         raise Refusal("egress_unreachable", "nothing answers there")
 
 
-async def _try(address: Address, port: int) -> socket.socket | None:
+def source_of(runtime_id: str) -> IPv4Address:
+    """A runtime's place in 127.64.0.0/10."""
+    number = int.from_bytes(hashlib.sha256(runtime_id.encode()).digest()[:4], "big") % (1 << 22)
+    return IPv4Address((127 << 24) + (64 << 16) + max(1, number))
+
+
+async def _try(address: Address, port: int, source: IPv4Address | None) -> socket.socket | None:
     family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
     connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source is not None and address.is_loopback and address.version == 4:
+            connection.bind((str(source), 0))
         await asyncio.get_running_loop().sock_connect(connection, (str(address), port))
     except OSError:
         connection.close()

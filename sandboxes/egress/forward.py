@@ -114,7 +114,9 @@ class Forwarder:
     async def _connect(self, guest: Guest, route: _Route) -> Side:
         destination = route.origin.destination
         connection = await (
-            self._dialer.internal(route.origin) if route.is_operators else self._dialer.public(guest, destination)
+            self._dialer.internal(guest, route.origin)
+            if route.is_operators
+            else self._dialer.public(guest, destination)
         )
         if route.origin.scheme == "http":
             return await Side.connected(connection, self._patience)

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import ssl
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 import structlog
 
+from sandboxes.egress.dialing import source_of
 from sandboxes.egress.guest import HeaderSecret
 from tests.egress.certificates import make_tls
 from tests.egress.test_forwarding import Origin, code
@@ -131,6 +133,27 @@ async def test_a_secret_for_the_operator_s_own_service_goes_plainly() -> None:
     assert origin.seen[0].startswith(b"GET /base/v1/things?x=1 HTTP/1.1")
     assert f"X-Key: {VALUE}\r\n".encode() in origin.seen[0]
     assert world.guest.meter.out_bytes == 0
+    server.close()
+
+
+async def test_each_sandbox_comes_to_the_operator_s_service_from_an_address_of_its_own() -> None:
+    peers: list[str] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        peers.append(writer.get_extra_info("peername")[0])
+        writer.close()
+
+    server = await asyncio.start_server(note, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    for runtime_id in ("rt-1", "rt-2", "rt-1"):
+        world = await make_world(internal={"gate.satbox.internal": url})
+        world.guest.runtime_id = runtime_id
+        await world.ask("GET http://gate.satbox.internal/ HTTP/1.1\r\n\r\n")
+
+    assert peers == [str(source_of(each)) for each in ("rt-1", "rt-2", "rt-1")]
+    assert len(set(peers)) == 2
+    assert all(ip_address(peer) in ip_network("127.64.0.0/10") for peer in peers)
     server.close()
 
 
