@@ -28,6 +28,9 @@ from relay_client.states import OBSERVED, Observation, PaymentState, TerminalRea
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM payments"  # noqa: S608 - our own column names
 _INSERT = f"INSERT INTO payments ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 
+IDENTIFIERS_MAX = 16
+"""Names one payment may go by; its repetitions under still others are answered and not remembered."""
+
 
 def payment_id_of(identity: str) -> str:
     """The id of a payment: a function of its origin-signed bytes, so that nothing can give it two."""
@@ -72,16 +75,20 @@ def recall(db: sqlite3.Connection, shown: Presentation) -> Payment | None:
         # The payment itself stands where it was first presented.
         details = {"paymentId": payment.payment_id}
         raise SatboxError("payment_target_conflict", details=details, funds_moved=funds_moved(payment))
-    if shown.identifier is not None:
+    if shown.identifier is not None and shown.holder == payment.holder:
+        # Bytes can be copied out of a block: whoever else shows them gets the answer, and no say over the payer's names.
         db.execute(
-            "INSERT OR IGNORE INTO identifiers VALUES (?, ?, ?, ?)",
-            (origin, shown.identifier, shown.body_hash, payment.payment_id),
+            """INSERT OR IGNORE INTO identifiers SELECT ?, ?, ?, ?
+               WHERE (SELECT count(*) FROM identifiers WHERE payment_id = ?) < ?""",
+            (origin, shown.identifier, shown.body_hash, payment.payment_id, payment.payment_id, IDENTIFIERS_MAX),
         )
     return payment
 
 
 def check_new(db: sqlite3.Connection, shown: Presentation, policy: Policy, now_ms: int) -> None:
-    """Raises what only stops a payment that was never presented: a quote past its time, a nonce already credited."""
+    """Raises what only stops a payment that was never presented: a quote past its time, a nonce already credited, or one
+    that many payments under way share.
+    """
     payment = shown.payment
     expires = payment.quote_expires_at_ms
     if expires is not None and now_ms > expires + policy.quote_grace_ms:
@@ -89,6 +96,15 @@ def check_new(db: sqlite3.Connection, shown: Presentation, policy: Policy, now_m
     query = "SELECT payment_id FROM credits WHERE chain_id = ? AND origin = ? AND nonce = ?"
     if db.execute(query, (payment.chain_id, payment.origin, payment.nonce)).fetchone() is not None:
         raise SatboxError("payment_nonce_stale", "A payment with this nonce has already been credited.")
+    query = "SELECT count(*) FROM payments WHERE watching = 1 AND chain_id = ? AND origin = ? AND nonce = ?"
+    (followed,) = db.execute(query, (payment.chain_id, payment.origin, payment.nonce)).fetchone()
+    if followed >= policy.followed_per_nonce_max:
+        raise SatboxError(
+            "overloaded",
+            "Too many payments with this nonce are under way.",
+            details={"nonce": payment.nonce},
+            retry_after=30,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class Policy:
     quote_grace_ms: int = 10 * SECOND_MS  # one block
     present_wait_ms: int = 25 * SECOND_MS  # then the answer is "broadcasting", and the call goes on
     presents_max: int = 512
+    followed_per_nonce_max: int = 8  # of which one can confirm; the others cost looks at the chain for `watch_ms`
     poll_first_ms: int = 250
     poll_max_ms: int = 4 * SECOND_MS
     poll_growth: float = 1.5

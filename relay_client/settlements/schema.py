@@ -122,7 +122,12 @@ def _limit_grants(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX payments_granted_holder ON payments (holder) WHERE state = 'mempool'")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _limit_grants)
+def _index_followed(connection: sqlite3.Connection) -> None:
+    """How many payments under way share a nonce is asked for each new one."""
+    connection.execute("CREATE INDEX payments_followed ON payments (origin, nonce) WHERE watching = 1")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _limit_grants, _index_followed)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -173,7 +173,8 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(db):
     """What was to be granted of a payment under way is still to be granted after the upgrade."""
     yes = opened(db, sbtc_payment())
     no = opened(db, sbtc_payment(nonce=1), credit_before_confirmation=False)
-    db.execute("DROP INDEX payments_granted_holder")
+    for index in ("payments_granted_holder", "payments_followed"):
+        db.execute(f"DROP INDEX {index}")
     db.execute("UPDATE payments SET grantable_usat = min(1, grantable_usat)")
     db.execute("ALTER TABLE payments RENAME COLUMN grantable_usat TO grantable")
     db.execute("PRAGMA user_version = 1")

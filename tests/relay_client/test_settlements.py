@@ -9,6 +9,7 @@ from payment_builders import OTHER, sbtc_payment, stx_payment
 from settlement_bench import Bench, presentation
 
 from operations.errors import SatboxError
+from relay_client.settlements.journal import IDENTIFIERS_MAX
 from stacks.signing import sign_sponsor
 
 
@@ -101,6 +102,36 @@ async def test_a_payment_identifier_replays_its_body_and_refuses_another(bench):
     assert caught.value.code == "payment_identifier_conflict"
     stranger = await bench.present(sbtc_payment(key=OTHER), identifier="a" * 16, body_hash="two")
     assert stranger.state == "mempool"  # identifiers are the payer's own: nobody can squat on somebody else's
+
+
+async def test_whoever_shows_somebody_elses_bytes_takes_no_identifier_from_their_payer(bench):
+    """Bytes can be copied out of a block: shown again by a stranger, they must not use up the payer's names."""
+    copied = await bench.present(sbtc_payment(), holder="ST_PAYER", identifier="a" * 16)
+    again = await bench.present(sbtc_payment(), holder="ST_STRANGER", identifier="b" * 16, body_hash="other")
+    assert again.payment_id == copied.payment_id
+    mine = await bench.present(sbtc_payment(nonce=1), holder="ST_PAYER", identifier="b" * 16, body_hash="mine")
+    assert mine.payment_id != copied.payment_id
+
+
+async def test_repetitions_under_ever_new_identifiers_are_not_all_remembered(bench):
+    first = await bench.present(sbtc_payment())
+    for n in range(IDENTIFIERS_MAX + 3):
+        assert (await bench.present(sbtc_payment(), identifier=f"{n:016}")).payment_id == first.payment_id
+    rows = await bench.store.run(lambda db: db.execute("SELECT count(*) FROM identifiers").fetchall())
+    assert rows == [(IDENTIFIERS_MAX,)]
+
+
+async def test_few_payments_of_one_nonce_are_followed_at_once(bench):
+    """One of them can confirm; the others would cost looks at the chain for two days, at no cost to whoever signs them."""
+    await bench.post("/devnet/faults", {"kind": "hold_confirmations"})
+    first, *others = [sbtc_payment(memo=str(n)) for n in range(bench.policy.followed_per_nonce_max)]
+    assert (await bench.present(first)).state == "mempool"
+    for tx in others:
+        assert (await bench.present(tx)).code == "payment_nonce_stale"
+    with pytest.raises(SatboxError) as caught:
+        await bench.present(sbtc_payment(memo="one more"))
+    assert (caught.value.code, caught.value.funds_moved) == ("overloaded", False)
+    assert (await bench.present(first)).state == "mempool"
 
 
 async def test_an_expired_quote_stops_only_new_payments(bench):
