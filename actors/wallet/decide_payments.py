@@ -30,8 +30,8 @@ def _observe(turn: Turn, command: c.Observe) -> c.Refusal | None:
         _grant_failed(turn, command)
         return None
     before = known.get(command.payment_id)
-    if before is None and len(known) >= turn.policy.pending_max:
-        return None
+    if before is None and not _has_room(turn, command.payer):
+        return None  # credited when it confirms, like any other
     known[command.payment_id] = _seen(turn, command, before)
     turn.set(pending=tuple(known.values()))
     if before is None or before.state != command.state:
@@ -40,6 +40,14 @@ def _observe(turn: Turn, command: c.Observe) -> c.Refusal | None:
     if command.state == IN_MEMPOOL and wakes and turn.state.phase in (Phase.NONE, Phase.REAPED):
         _start_on_credit(turn, command)
     return None
+
+
+def _has_room(turn: Turn, payer: str) -> bool:
+    """Whether one more payment can be followed. Others than the owner get half of the room, however many come at once."""
+    pending = turn.state.pending
+    strangers = sum(p.payer != turn.state.address for p in pending)
+    is_stranger = payer != turn.state.address
+    return len(pending) < turn.policy.pending_max and not (is_stranger and strangers >= turn.policy.pending_max // 2)
 
 
 def _seen(turn: Turn, command: c.Observe, before: Pending | None) -> Pending:
@@ -69,8 +77,11 @@ def _may_wake(turn: Turn, payer: str) -> bool:
 
 
 def _start_on_credit(turn: Turn, command: c.Observe) -> None:
+    lean = turn.state.credit_start
+    if lean is not None and lean.payment_id != command.payment_id:
+        return  # one start on credit at a time: the grant of a larger class would outweigh the debt of the first
     if command.granted_usat > 0 and credit_covers_wake(turn, command.granted_usat):
-        if turn.state.credit_start is None:
+        if lean is None:
             turn.set(credit_start=CreditStart(command.payment_id, command.payer, turn.state.accounts.debt_usat))
         begin_start(turn, "paid")
 

@@ -1,8 +1,8 @@
 """The rules of life and money, one behaviour each, in virtual time."""
 
 from actors.wallet import commands as c
-from actors.wallet.state import Phase
-from tests.actors.harness import RATE, World
+from actors.wallet.state import Phase, Plan
+from tests.actors.harness import POLICY, RATE, World
 
 SAT = 1_000_000
 
@@ -362,3 +362,33 @@ def test_a_strangers_gift_is_credited_but_does_not_wake_what_the_owner_put_to_sl
     world.run_effects()
 
     assert world.state.phase is Phase.ALIVE
+
+
+def test_strangers_at_once_leave_the_owner_half_of_the_payments_that_are_followed() -> None:
+    world = World().alive(500)
+    for n in range(POLICY.pending_max + 10):
+        world.see(f"pay_{n}", "mempool", 1, payer=f"SPstranger{n}")
+    assert len(world.state.pending) == POLICY.pending_max // 2
+    assert world.ask(c.Prepare("extend", None, RATE)).refusal is None
+    world.see("pay_own", "mempool", 50)
+    assert world.state.pending[-1].payment_id == "pay_own"
+    late = f"pay_{POLICY.pending_max}"
+    assert all(pending.payment_id != late for pending in world.state.pending)
+    world.deposit(1, late, payer="SPstranger")
+    assert world.state.accounts.bucket == 501 * SAT, "what is not followed is credited all the same"
+
+
+def test_a_larger_class_brings_no_second_start_on_credit_before_the_first_is_paid() -> None:
+    world = World(rate=20_000)
+    world.create()
+    world.see("pay_small", "mempool", 100, granted=12)
+    assert world.state.phase is Phase.GRACE
+    world.ask(c.Reap())
+    world.run_effects()
+    world.ask(c.Prepare("create", Plan("medium"), 80_000))
+    world.see("pay_medium", "mempool", 100, granted=48)
+    assert world.state.phase is Phase.REAPED
+    world.deposit(100, "pay_small")
+    assert world.state.phase is Phase.REAPED, "it was sent before the owner reaped"
+    world.see("pay_medium", "mempool", 100, granted=48)
+    assert world.state.phase is Phase.ALIVE, "once the first is paid, the next counts again"
