@@ -9,25 +9,34 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from operations.catalogue import REGISTRY
-from operations.registry import Auth
+from operations.registry import Auth, Body
 from tests.gate.gatehouse import DEPLOYMENT, OPERATOR_TOKEN, House
 
 OPERATOR = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
 NAMED = [o for o in REGISTRY.values() if o.auth is Auth.OWNER and "address" in o.input.model_fields]
+FIELDS: dict[str, Any] = {
+    "path": "a", "to": "b", "process_id": "p_000000000000", "context_id": "c_000000000000", "rows": 24, "columns": 80,
+    "port": 80, "code": "1", "name": "NAME", "digest": "0" * 64, "url": "https://example.test/r.git",
+}  # fmt: skip
+"""A value for every field that an operation of an owner's may require."""
 LEAST: dict[str, dict[str, Any]] = {
-    "sandbox.exec": {"shell": "id"},
-    "files.move": {"path": "a", "to": "b"},
-    **{name: {"path": "a"} for name in REGISTRY if name.startswith("files.") and name != "files.move"},
-}
+    "sandbox.exec": {"shell": "id"}, "processes.start": {"shell": "id"}, "secrets.set": {"value": "v"},
+}  # fmt: skip
 
 
 async def call(house: House, name: str, headers: dict[str, str], **values: Any) -> Any:
     """One operation with the least it needs."""
     operation = REGISTRY[name]
-    values = LEAST.get(name, {}) | values
-    in_query = operation.method in ("GET", "DELETE") or name == "files.write"
+    required = {
+        n: FIELDS[n] for n, field in operation.input.model_fields.items() if field.is_required() and n in FIELDS
+    }
+    values = required | LEAST.get(name, {}) | values
+    path = operation.path
+    for field in operation.path_fields:
+        path = path.replace(f"{{{field}}}", str(values.pop(field)))
+    in_query = operation.method in ("GET", "DELETE") or operation.body is Body.UPLOAD
     sent: dict[str, Any] = {"params": values} if in_query else {"json": values}
-    return await house.ask(operation.method, operation.path, headers=headers, **sent)
+    return await house.ask(operation.method, path, headers=headers, **sent)
 
 
 @pytest.mark.parametrize("name", [o.name for o in NAMED])

@@ -243,7 +243,7 @@ def test_no_request_gets_an_internal_error(tmp_path_factory: pytest.TempPathFact
         async with gatehouse(tmp_path_factory.mktemp("house")) as house:
             who = await house.agent()
             for operation, query, body in requests:
-                path = operation.path.replace("{payment_id}", "pay_x")
+                path = re.sub(r"{\w+}", "pay_x", operation.path)
                 sent: dict[str, Any] = {"params": {k: v.encode("utf-8", "replace").decode() for k, v in query.items()}}
                 if operation.method in ("POST", "PUT"):
                     sent["data"] = json.dumps(body)
