@@ -67,6 +67,9 @@ class ImageDefinition(BaseModel):
     etc_from_host: tuple[str, ...] = ()
     environment: dict[str, str] = Field(default_factory=dict)
     etc: dict[str, str] = Field(default_factory=dict)
+    needs: tuple[str, ...] = Field(
+        default=(), description="features a driver has to offer, or the image does not start"
+    )
     entrypoint: Entrypoint | None = None
     readiness: Readiness | None = None
 

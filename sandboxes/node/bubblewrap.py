@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import structlog
+
 import sandboxes
 from images import PreparedImage
 from sandboxes.node.driver import ArchiveRefused, ArchiveReport, DriverError, Launch, Place, Running
@@ -106,9 +108,11 @@ class BubblewrapDriver:
         running = Running(key, ours, exited)
         try:
             await self._until_ready(running)
-        except BaseException:
+        except BaseException as error:
             ours.close()
             await self.kill(running)
+            words = _read_some(stderr_r).decode(errors="replace")[:500]
+            structlog.get_logger().warning("driver.launch_failed", slot=place.slot, reason=str(error), stderr=words)
             raise
         finally:
             running.stderr = _read_some(stderr_r)

@@ -41,13 +41,18 @@ class Doctor:
             probes["runsc"] = lambda: _tool("runsc")
         self.checks = {name: probe() for name, probe in probes.items()}
         self._driver = settings.driver
+        self._unsupported = UNSUPPORTED if settings.driver == "gvisor" else {}
         self._cgroup_kind = cgroups.kind
 
     def require(self, names: Iterable[str]) -> None:
-        """Raises RequirementMissing with every required check that fails, or that does not exist."""
+        """Raises RequirementMissing with every required check that fails or does not exist, and every required feature that
+        the driver does not offer.
+        """
         problems = []
         for name in (*names, *(("runsc",) if self._driver == "gvisor" else ())):
-            if name not in self.checks:
+            if name in self._unsupported:
+                problems.append(f"{name}: {self._unsupported[name]}")
+            elif name not in self.checks:
                 problems.append(f"{name}: no such check")
             elif self.checks[name] is not None:
                 problems.append(f"{name}: {self.checks[name]}")
@@ -56,10 +61,9 @@ class Doctor:
 
     def report(self) -> dict[str, object]:
         """The checks as data, and what the driver can't offer."""
-        unsupported = UNSUPPORTED if self._driver == "gvisor" else {}
         return {
             "driver": self._driver,
-            "unsupported": [{"feature": name, "reason": reason} for name, reason in unsupported.items()],
+            "unsupported": [{"feature": name, "reason": reason} for name, reason in self._unsupported.items()],
             "cgroup_kind": self._cgroup_kind,
             "checks": [
                 {"name": name, "status": "ok" if problem is None else "missing", "reason": problem or ""}

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from images import PreparedImage
-from sandboxes.protocol import SandboxError
 from sandboxes.size_classes import SizeClass
 
 
@@ -74,17 +73,6 @@ class ArchiveRefused(DriverError):  # noqa: N818 - reads as what happened
     def __init__(self, message: str, *, too_large: bool) -> None:
         super().__init__(message)
         self.too_large = too_large
-
-
-class DriverUnsupported(SandboxError):  # noqa: N818 - reads as what happened
-    """This node's driver can't do that; `feature` names what."""
-
-    code = "driver_unsupported"
-    status = 501
-
-    def __init__(self, driver: str, feature: str, reason: str) -> None:
-        super().__init__(f"driver {driver} does not offer {feature}: {reason}")
-        self.feature = feature
 
 
 class Driver(Protocol):

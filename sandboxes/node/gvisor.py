@@ -1,19 +1,19 @@
 """The gVisor driver: runsc inside bubblewrap inside the slot's user namespace.
 
 The host's kernel sees no system call of a tenant's: gVisor's own kernel (the sentry) answers them, behind the same filter
-as elsewhere, which the supervisor loads. Everything around it is
-the bubblewrap driver's: the slot's uid, the namespaces, the volume, the cgroup, the spawner and its kill. So a sentry that
-is broken out of ends in what the other driver's tenant starts in, less the system call filter, which runsc could not work
-under and brings its own of.
+as elsewhere, which the supervisor loads. Everything around it is the bubblewrap driver's: the slot's uid, the namespaces,
+the volume, the cgroup, the spawner and its kill. So a sentry that is broken out of ends in what the other driver's tenant
+starts in, less that filter, which runsc could not work under; it brings its own.
 
 The supervisor's channel is runsc's standard input: a socket pair without a name, as in the other driver. gVisor takes in
-descriptors sent over it, which is all that a request needs; it lets none out, so what needs a socket from inside is refused
-by name.
+descriptors sent over it, which is all that a request needs. It lets none out: connections to ports are carried by the
+supervisor, and what needs a listener outside is refused by name.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +26,7 @@ from sandboxes.supervisor.tenant import TAG_COUNT, TAG_FIRST
 
 NOBODY_ID = 65_534
 _ROOTFS, _BUNDLE = "/rootfs", "/bundle"
+_MOUNT_POINTS = ("proc", "dev", "sys", "tmp", "run", "workspace")
 _MEMORY_OVERHEAD_BYTES = 96 << 20
 _PROCESSES_OVERHEAD = 160
 _HOST_DESCRIPTORS = 16_384
@@ -39,7 +40,7 @@ _LOAD_FILTER = f"from sandboxes.supervisor.filtering import load_filter; load_fi
 _SERVE = "from sandboxes.supervisor.main import main; main()"
 
 UNSUPPORTED = {
-    "ports": "a socket of gVisor's own network can't be passed out",
+    "passed_sockets": "a socket of gVisor's own network can't be passed out: connections to ports go through the supervisor",
     "egress": "a listener of gVisor's own network can't be passed out to the proxy",
     "oom_survival": "memory is counted around gVisor as a whole: a tenant that uses it up loses the sandbox (oom_killed)",
     "process_limit": "gVisor has no limit of its own on processes: past the cgroup's the sandbox is lost",
@@ -106,11 +107,8 @@ class GVisorDriver(BubblewrapDriver):
             "--ro-bind", "/usr", "/usr",
             *(word for path in ("bin", "lib", "lib64") for word in ("--symlink", f"usr/{path}", f"/{path}")),
             "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run", "--dir", "/etc",  # noqa: S108 - paths inside
-            "--dir", _ROOTFS, *self._image_argv(image, _ROOTFS),
+            "--dir", _ROOTFS, *self._rootfs_argv(image),
         ]  # fmt: skip
-        if image.rootfs is None:
-            for path in ("proc", "dev", "sys", "tmp", "run", "workspace", "opt/satbox"):
-                argv += ["--dir", f"{_ROOTFS}/{path}"]
         argv += [
             "--ro-bind", f"{self._root}/guest", "/guest",
             "--ro-bind", f"{self._root}/bundles/slot-{launch.place.slot}", _BUNDLE,
@@ -122,6 +120,21 @@ class GVisorDriver(BubblewrapDriver):
             "run", f"--bundle={_BUNDLE}", f"slot-{launch.place.slot}",
         ]  # fmt: skip
         return [*argv, "--", "/usr/bin/sh", "-c", 'exec "$@" <&3 3>&- 4>&- 5>&-', "sh", *runsc]
+
+    def _rootfs_argv(self, image: PreparedImage) -> list[str]:
+        """The guest's root, folder by folder: runsc makes the whole read-only once more, which the kernel refuses for a
+        mount whose other flags it may not change.
+        """
+        places = [word for path in _MOUNT_POINTS for word in ("--dir", f"{_ROOTFS}/{path}")]
+        if image.rootfs is None:
+            return [*self._image_argv(image, _ROOTFS), *places, "--dir", f"{_ROOTFS}{GUEST_CODE}"]
+        argv, source = [], f"{self._root}/images/{image.definition.name}/rootfs"
+        for entry in sorted(image.rootfs.iterdir()):
+            if entry.is_symlink():
+                argv += ["--symlink", os.readlink(entry), f"{_ROOTFS}/{entry.name}"]
+            elif entry.is_dir() and entry.name not in _MOUNT_POINTS:
+                argv += ["--ro-bind", f"{source}/{entry.name}", f"{_ROOTFS}/{entry.name}"]
+        return [*argv, *places]
 
 
 def _bundle(launch: Launch, *, filtered: bool) -> dict[str, object]:

@@ -74,6 +74,8 @@ class Live:
         if port == self._machine.egress.port:  # the way out is not a way in
             raise GuestRefused("this port is the egress proxy's", code="port_closed")
         with self._distrusting():
+            if "passed_sockets" in self._machine.driver.unsupported:
+                return await self.supervisor.relay(port, seconds)
             return await self.supervisor.connect(port, seconds)
 
     def usage(self) -> dict[str, object]:

@@ -11,12 +11,12 @@ from pathlib import Path
 import images
 from images import PreparedImage
 from sandboxes.node.cgroups import Cgroups
-from sandboxes.node.driver import Driver, DriverError, DriverUnsupported, Place
+from sandboxes.node.driver import Driver, DriverError, Place
 from sandboxes.node.egress import Egress
 from sandboxes.node.settings import UIDS_PER_SLOT, NodeSettings
 from sandboxes.node.slots import SlotTable
 from sandboxes.node.spawner_client import SpawnerGone
-from sandboxes.protocol import NoCapacity
+from sandboxes.protocol import NoCapacity, StartFailed
 from sandboxes.supervisor.tenant import TENANT_ID
 
 _PAUSE_SECONDS = 0.002
@@ -38,11 +38,13 @@ class Machine:
         """Why no sandbox starts from this image here."""
         return images.why_not_offered(name, images.folders(self.settings.image_store or self.state.parent / "images"))
 
-    def require_feature(self, feature: str) -> None:
-        """Raises DriverUnsupported for what this node's driver can't offer."""
-        reason = self.driver.unsupported.get(feature)
-        if reason is not None:
-            raise DriverUnsupported(self.driver.name, feature, reason)
+    def require_needs(self, image: str) -> None:
+        """Raises StartFailed when this node's driver can't give what an image asks for."""
+        for feature in self.images[image].definition.needs:
+            reason = self.driver.unsupported.get(feature)
+            if reason is not None:
+                message = f"image {image} needs {feature}, which driver {self.driver.name} does not offer: {reason}"
+                raise StartFailed("driver_unsupported", message, retryable=False)
 
     @staticmethod
     def group(slot: int) -> str:

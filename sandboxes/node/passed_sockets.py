@@ -22,6 +22,59 @@ async def request_socket(
     """Ask a supervisor for one TCP socket of its namespace. Raises GuestRefused (`port_closed`), ProtocolBroken,
     RuntimeGone, NodeUnavailable.
     """
+    ours = _ask(control, content)
+    try:
+        async with asyncio.timeout(seconds + _GRACE_SECONDS):
+            await _readable(ours)
+        return _take(ours, listening)
+    except TimeoutError as error:
+        raise NodeUnavailable("the supervisor did not answer in time", code="stream_broken") from error
+    finally:
+        ours.close()
+
+
+async def request_relay(control: socket.socket, content: frames.Fields, *, seconds: float) -> socket.socket:
+    """Ask a supervisor to carry a connection's bytes itself; the socket returned leads to it. Raises as `request_socket`."""
+    ours = _ask(control, content)
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(seconds + _GRACE_SECONDS):
+            header = await _exactly(loop, ours, frames.HEADER_BYTES)
+            try:
+                size = frames.payload_bytes(header)
+            except frames.FrameError as error:
+                raise ProtocolBroken() from error
+            if size > _ANSWER_BYTES_MAX:
+                raise ProtocolBroken()
+            payload = await _exactly(loop, ours, size)
+        if header[4] == frames.ERROR:
+            raise refusal(payload)
+        if header[4] != frames.RESULT or payload:
+            raise ProtocolBroken()
+    except TimeoutError as error:
+        ours.close()
+        raise NodeUnavailable("the supervisor did not answer in time", code="stream_broken") from error
+    except BaseException:
+        ours.close()
+        raise
+    return ours
+
+
+async def _exactly(loop: asyncio.AbstractEventLoop, connection: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        try:
+            piece = await loop.sock_recv(connection, size - len(data))
+        except OSError:
+            piece = b""
+        if not piece:
+            raise NodeUnavailable("the sandbox ended the stream early", code="stream_broken")
+        data += piece
+    return data
+
+
+def _ask(control: socket.socket, content: frames.Fields) -> socket.socket:
+    """Send a request on a connection of its own; our end of it."""
     frame = frames.pack(frames.REQUEST, frames.pack_fields(content))
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     ours.setblocking(False)
@@ -36,14 +89,7 @@ async def request_socket(
         raise RuntimeGone("the sandbox has ended") from error
     finally:
         theirs.close()
-    try:
-        async with asyncio.timeout(seconds + _GRACE_SECONDS):
-            await _readable(ours)
-        return _take(ours, listening)
-    except TimeoutError as error:
-        raise NodeUnavailable("the supervisor did not answer in time", code="stream_broken") from error
-    finally:
-        ours.close()
+    return ours
 
 
 async def _readable(connection: socket.socket) -> None:

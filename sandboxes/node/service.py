@@ -201,6 +201,7 @@ class SandboxService:
                 raise StartFailed("node_stopping", "the node is stopping", retryable=True)
             if request.image not in self._machine.images:
                 raise StartFailed("unknown_image", self._machine.why_no_image(request.image), retryable=False)
+            self._machine.require_needs(request.image)
             self._machine.require_disk()
             self._capacity.take(request.runtime_id, request.size_class, request.address)
             try:

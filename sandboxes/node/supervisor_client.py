@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from sandboxes.node.command_stream import CommandSpec, CommandStream, Exit, Output
 from sandboxes.node.connection import Connection, ProtocolBroken, integer
-from sandboxes.node.passed_sockets import request_socket
+from sandboxes.node.passed_sockets import request_relay, request_socket
 from sandboxes.protocol import NodeUnavailable, RuntimeGone
 from sandboxes.supervisor import frames
 
@@ -106,6 +106,13 @@ class SupervisorClient:
             ("op", b"connect"), ("port", str(port).encode()), ("timeout_ms", str(int(seconds * 1000)).encode()),
         ]  # fmt: skip
         return await request_socket(self._control, content, listening=False, seconds=seconds)
+
+    async def relay(self, port: int, seconds: float) -> socket.socket:
+        """As `connect`, for a sandbox that can't pass sockets out: a stream that the supervisor carries."""
+        content: frames.Fields = [
+            ("op", b"relay"), ("port", str(port).encode()), ("timeout_ms", str(int(seconds * 1000)).encode()),
+        ]  # fmt: skip
+        return await request_relay(self._control, content, seconds=seconds)
 
     async def listen(self, port: int) -> socket.socket:
         """A socket listening inside, on loopback."""

@@ -114,7 +114,7 @@ class Pending:
                 supervisor.loop.children[command.pid] = command
             elif operation == b"terminate":
                 Termination(supervisor.loop, connection, int(dict(fields).get("timeout_ms", b"0")))
-            elif operation in (b"ports", b"connect", b"listen"):
+            elif operation in (b"ports", b"connect", b"relay", b"listen"):
                 self._serve_ports(operation, dict(fields))
             else:
                 worker = files.Worker(connection, fields, supervisor.next_tag())
@@ -131,6 +131,12 @@ class Pending:
         elif operation == b"connect":
             timeout_ms = int(fields["timeout_ms"])
             ports.Connecting(self.supervisor.loop, self.connection, int(fields["port"]), timeout_ms)
+        elif operation == b"relay":
+            from . import relay
+
+            if relay.Relay.running >= relay.RELAYS_MAX:
+                raise RequestError("too many connections at once")
+            relay.Relayed(self.supervisor.loop, self.connection, int(fields["port"]), int(fields["timeout_ms"]))
         else:
             ports.pass_on(self.connection, ports.listen(int(fields["port"])))
 
