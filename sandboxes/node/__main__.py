@@ -125,6 +125,19 @@ def _seccomp() -> tuple[bytes | None, str | None]:
         return None, str(error)
 
 
+def configure_logs() -> None:
+    """To stderr. Tracebacks without local variables: those hold tenants' environments, and so their secrets."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="sandboxes.node")
@@ -132,7 +145,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--settings-json", default="{}")
     arguments = parser.parse_args()
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    configure_logs()
     os.umask(0o022)
     try:
         if len(os.fsencode(ports_path(arguments.socket))) > _UNIX_PATH_BYTES_MAX:

@@ -153,6 +153,31 @@ async def test_who_does_not_read_pins_no_memory_and_is_given_up() -> None:
     client.close()
 
 
+async def test_many_who_do_not_read_pin_little() -> None:
+    world = await make_world(connections_per_sandbox_max=64)
+
+    async def flood(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.set_write_buffer_limits(high=1)
+        while True:
+            writer.write(b"x" * 16_384)
+            await writer.drain()
+
+    port = await world.serve(flood)
+    before = rss_bytes()
+    clients = [socket.create_connection(("127.0.0.1", world.port)) for _ in range(64)]
+    for client in clients:
+        client.sendall(f"CONNECT origin.test:{port} HTTP/1.1\r\n\r\n".encode())
+    async with asyncio.timeout(20):
+        count = -1
+        while count != world.guest.meter.in_bytes or len(world.guest.tasks) < 64:  # until nothing moves any more
+            count = world.guest.meter.in_bytes
+            await asyncio.sleep(0.3)
+
+    assert rss_bytes() - before < 64 * (512 << 10)
+    for client in clients:
+        client.close()
+
+
 async def test_a_giant_body_passes_through_without_being_held() -> None:
     world = await make_world()
     size, took = 256 << 20, 0

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -349,3 +351,36 @@ async def test_a_warm_sandbox_has_its_way_out(inner: Inner, runtime_ids: Iterato
     assert seen["disk_bytes"] > 0
     assert seen["memory_bytes"] is None or seen["memory_bytes"] > 0
     await running.close()
+
+
+def test_the_node_s_log_of_a_failure_has_no_local_variables() -> None:
+    source = (
+        "import structlog; from sandboxes.node.__main__ import configure_logs; configure_logs()\n"
+        "def fail():\n environment = {'TOKEN': 'l0cal-s3cret'}\n raise OSError('broken')\n"
+        "try: fail()\nexcept OSError: structlog.get_logger().exception('node.request_failed')\n"
+    )
+    told = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True).stderr
+
+    assert "OSError: broken" in told
+    assert "l0cal-s3cret" not in told
+
+
+async def test_a_neighbour_s_servers_are_not_reached(
+    open_node: RunningNode, guest: Box, runtime_ids: Iterator[str]
+) -> None:
+    other = (await open_node.client.start(StartRequest(next(runtime_ids), "SP-other", size_class="nano"))).runtime_id
+    server = await open_node.client.processes.start(other, ["python3", "-m", "http.server", "8000"])
+    waited = await open_node.client.processes.wait(
+        other, server["process_id"], until="port", port=8000, timeout_seconds=10
+    )
+
+    directly = await guest.python("import socket; socket.create_connection(('127.0.0.1', 8000), 2)")
+    by_proxy = await guest.run(
+        ["curl", "-sS", "-m", "5", "--noproxy", "", "-x", "http://127.0.0.1:3128", "http://127.0.0.1:8000/"]
+    )
+
+    assert waited["met"]
+    assert "Connection refused" in str(directly["stderr"])
+    assert "egress_denied" in str(by_proxy["stdout"])  # not even a port that is allowed
+    assert await refused(guest, "127.0.0.1:80") == "egress_private_address"
+    await open_node.client.stop(StopRequest(other, snapshot=False))
