@@ -1,6 +1,6 @@
 """`just bench`: run every measurement, print a table, or one JSON array with --json.
 
-`--quick` takes fewer samples; `--only sandbox,wallets,service,malformed_headers` picks parts.
+`--quick` takes fewer samples; `--only sandbox,gvisor,wallets,service,malformed_headers` picks parts.
 Figures and machine also go to stderr as they come.
 """
 
@@ -33,6 +33,19 @@ async def _sandbox(quick: bool) -> list[Figure]:
         )
         for row in rows
     ]
+
+
+async def _gvisor(quick: bool) -> list[Figure]:
+    from bench.sandbox_gvisor import measure
+
+    rows = await measure(5 if quick else 20, None)
+    return [
+        Figure(
+            str(row["name"]), str(row["unit"]), int(str(row["n"])), float(str(row["value"])),
+            _maybe(row.get("p50")), _maybe(row.get("p95")), str(row.get("note", "")),
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def _maybe(value: object) -> float | None:
@@ -119,7 +132,7 @@ line, nothing prepared and nothing limited. `status_rps` is one gate process, so
 most a second. Deposits are answered after their fsync. `alive_10000_cpu` holds ten thousand alive wallets in one process
 over a simulated node, one in a hundred running dry each minute. The `_in_process` figures leave Ray out."""
 
-PARTS = {"sandbox": _sandbox, "wallets": _wallets, "service": _service, "malformed_headers": _malformed_headers}
+PARTS = {"sandbox": _sandbox, "gvisor": _gvisor, "wallets": _wallets, "service": _service, "malformed_headers": _malformed_headers}
 
 
 def main() -> None:

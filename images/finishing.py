@@ -88,8 +88,8 @@ def packages_of(rootfs: Path) -> tuple[Package, ...]:
 
 
 def definition_sha256(definition: ImageDefinition) -> str:
-    """Identifies what was asked for."""
-    return hashlib.sha256(definition.model_dump_json().encode()).hexdigest()
+    """Identifies what was asked for. What is left at its default says nothing: a new setting changes no image."""
+    return hashlib.sha256(definition.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 
 def digest_of(definition: ImageDefinition, packages: tuple[Package, ...]) -> str:
