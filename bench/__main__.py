@@ -132,7 +132,10 @@ line, nothing prepared and nothing limited. `status_rps` is one gate process, so
 most a second. Deposits are answered after their fsync. `alive_10000_cpu` holds ten thousand alive wallets in one process
 over a simulated node, one in a hundred running dry each minute. The `_in_process` figures leave Ray out."""
 
-PARTS = {"sandbox": _sandbox, "gvisor": _gvisor, "wallets": _wallets, "service": _service, "malformed_headers": _malformed_headers}
+PARTS = {
+    "sandbox": _sandbox, "gvisor": _gvisor, "wallets": _wallets, "service": _service,
+    "malformed_headers": _malformed_headers,
+}  # fmt: skip
 
 
 def main() -> None:
