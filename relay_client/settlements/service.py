@@ -189,16 +189,22 @@ class Settlements:
 
     async def _check_payer(self, shown: Presentation) -> None:
         """Ask the chain about the payer. A nonce that is used up is no fault when these very bytes used it up and their own
-        payer shows them: the money is here. Anybody else could have copied them out of a block.
+        payer shows them: the money is here. Anybody else could have copied them out of a block, or out of the mempool.
         """
         if self._preflight is None:
             return
+        is_own = shown.holder == shown.payment.origin
         try:
             await self._preflight(shown.payment)
         except SatboxError as error:
-            is_own = shown.holder == shown.payment.origin
             if error.code != "payment_nonce_stale" or not is_own or not await self._is_known(shown.payment):
                 raise
+        else:
+            if not is_own and await self._is_known(shown.payment):
+                raise SatboxError(
+                    "payment_nonce_stale",
+                    "This was broadcast before it was shown here: only its payer may show it now.",
+                )
 
     async def _is_known(self, payment: VerifiedPayment) -> bool:
         try:

@@ -19,6 +19,7 @@ from gate.views import Views
 from operations.models import PaymentStatus, Receipt
 from relay_client.states import PaymentState
 from stacks import PrivateKey
+from stacks.signing import sign_sponsor
 from tests.gate.gatehouse import NETWORK, SATS, Answer, GateServer, House, Who, header_of
 
 STRANGER = PrivateKey(b"\x07" * 32).address(NETWORK)
@@ -102,7 +103,7 @@ async def test_a_payment_for_a_reaped_wallet_wakes_it(house: House) -> None:
 async def test_a_wallet_with_debts_pays_them_first(house: House) -> None:
     who = await house.agent()
     await house.created(who, sats=1)
-    for _ in range(8):
+    for _ in range(22):
         await house.advance(10)  # dry, then through grace
     await house.until(lambda: house.state(who).phase.value == "reaped")
     owed = house.state(who).accounts.debt_usat
@@ -167,6 +168,24 @@ async def test_a_payer_who_bumps_the_fee_by_themselves_is_told_that_it_was_repla
     stolen = await house.pay("/sandbox/create", thief, fast, {"sats": 500})
     assert (stolen.status, stolen.code) == (409, "payment_nonce_stale")
     shown = await house.pay("/sandbox/create", who, fast, {"sats": 500})
+    await house.settled(shown.body["paymentId"])
+    await deposited(house, who, 500)
+
+
+@pytest.mark.parametrize("sponsored", [False, True])
+async def test_a_transfer_in_the_mempool_is_its_payers_to_present(house: House, sponsored: bool) -> None:
+    """Whoever broadcasts before presenting shows the bytes to all the world; nobody else may have them credited."""
+    who, thief = await house.agent(), await house.agent()
+    await house.fault("hold_confirmations", count=2)
+    sent = house.sbtc(who, 500, sponsored=sponsored)
+    if sponsored:
+        sponsor = await house.agent()
+        sent = sign_sponsor(sent, sponsor.key, 3_000, 0)
+    async with house.devnet.post("/stacks/v2/transactions", data=sent.serialize()) as reply:
+        assert reply.status == 200
+    stolen = await house.pay("/sandbox/create", thief, sent, {"sats": 500})
+    assert (stolen.status, stolen.code) == (409, "payment_nonce_stale")
+    shown = await house.pay("/sandbox/create", who, sent, {"sats": 500})
     await house.settled(shown.body["paymentId"])
     await deposited(house, who, 500)
 
