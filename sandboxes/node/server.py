@@ -166,7 +166,8 @@ async def capacity(request: web.Request) -> web.Response:
 
 async def doctor(request: web.Request) -> web.Response:
     """GET /v1/doctor."""
-    return web.json_response({**request.app[DOCTOR].report(), "warm": request.app[SERVICE].warm()})
+    service = request.app[SERVICE]
+    return web.json_response({**request.app[DOCTOR].report(), "warm": service.warm(), "egress": service.egress_state()})
 
 
 async def execute(request: web.Request) -> web.StreamResponse:

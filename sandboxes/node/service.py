@@ -162,6 +162,10 @@ class SandboxService:
         """Warm slots per size class, ready to be given away."""
         return self._pool.sizes()
 
+    def egress_state(self) -> str:
+        """`off`, `ready`, or `starting` while sandboxes' connections wait for a proxy."""
+        return self._machine.egress.state
+
     async def reserve(self, reservation: Reservation) -> None:
         """See `SandboxNode.reserve`."""
         self._capacity.reserve(reservation)
