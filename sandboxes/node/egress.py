@@ -86,6 +86,13 @@ class Egress:
         """Where the proxy listens inside; None when there is none."""
         return self._settings.port if self._settings.enabled else None
 
+    @property
+    def state(self) -> str:
+        """`off`, `starting` or `ready`."""
+        if not self._settings.enabled:
+            return "off"
+        return "ready" if self.ready.is_set() else "starting"
+
     def open(self) -> None:
         """Begin to run the proxy. Sandboxes may start before it is up: their connections wait."""
         if self._settings.enabled:

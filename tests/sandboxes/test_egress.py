@@ -269,6 +269,12 @@ async def test_the_proxy_has_no_right_and_an_id_of_its_own(open_node: RunningNod
     assert b"SATBOX" not in environment
 
 
+async def until_state(node: RunningNode, state: str) -> None:
+    async with asyncio.timeout(10):
+        while (await node.client.doctor())["egress"] != state:
+            await asyncio.sleep(0.005)
+
+
 async def test_a_killed_proxy_lets_nothing_through_and_comes_back(
     open_node: RunningNode, guest: Box, inner: Inner
 ) -> None:
@@ -278,8 +284,10 @@ async def test_a_killed_proxy_lets_nothing_through_and_comes_back(
     first = proxy_of(open_node)
     os.kill(first, signal.SIGKILL)
 
+    await until_state(open_node, "starting")
     result = await guest.run(["curl", "-sS", "-m", "20", f"http://{ALIAS}/5"])  # waits in the listener's queue
     assert result["stdout"] == "inner", result
+    await until_state(open_node, "ready")
     assert proxy_of(open_node) != first
     assert await refused(guest, "127.0.0.1:80") == "egress_private_address"
     await told(guest, 2)  # what was counted before is not lost
@@ -330,6 +338,7 @@ async def test_without_egress_there_is_not_even_a_proxy(runtime_ids: Iterator[st
     runtime = await running.client.start(StartRequest(next(runtime_ids), "SP", size_class="nano"))
     result = await running.client.exec(runtime.runtime_id, "env; cat /proc/net/tcp")
 
+    assert (await running.client.doctor())["egress"] == "off"
     assert "proxy" not in str(result["stdout"]).lower()
     assert str(result["stdout"]).count(" 0A ") == 0
     await running.close()
