@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from actors.wallet.state import Policy
 from stacks import Network
 
-PROVISIONAL_RATES_USAT: dict[str, int] = {"nano": 5_000, "small": 20_000, "medium": 80_000}
-"""Micro-sats per second by size class: provisional, 0.02 sat/s for `small`."""
+RATES_USAT: dict[str, int] = {"nano": 3_500, "small": 7_000, "medium": 14_000}
+"""Micro-sats per second by size class: twice the cost worked out in `design/phase-0-findings.md`, 0.007 sat/s for `small`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class GateSettings:
     public_url: str
     operator_token: str
     policy: Policy = field(default_factory=Policy)
-    rates_usat_per_second: dict[str, int] = field(default_factory=lambda: dict(PROVISIONAL_RATES_USAT))
+    rates_usat_per_second: dict[str, int] = field(default_factory=lambda: dict(RATES_USAT))
     images: frozenset[str] = frozenset({"base"})
     default_sats: int = 300
     start_on_mempool: bool = True

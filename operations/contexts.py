@@ -30,7 +30,7 @@ class ContextInput(Target):
 class RunInput(ContextInput):
     """Code to run."""
 
-    code: str = Field(min_length=1, max_length=1_000_000, description="Python")
+    code: str = Field(min_length=1, max_length=1_000_000, description="Python code to run")
     timeout_seconds: float = Field(60, gt=0, le=3600, description="interrupt it after so many seconds")
     stream: bool = Field(False, description="answer with events as they happen")
 

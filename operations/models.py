@@ -423,7 +423,7 @@ class RateInput(Input):
     """A new rate for one wallet (operator)."""
 
     address: StacksAddress
-    rate_usat_per_second: int = Field(ge=0, le=10**12, description="micro-sats a second; 20000 is 0.02 sats")
+    rate_usat_per_second: int = Field(ge=0, le=10**12, description="micro-sats a second; 7000 is 0.007 sats")
 
 
 class Health(Output):

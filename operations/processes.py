@@ -58,7 +58,7 @@ class WaitInput(ProcessInput):
 
     until: Literal["exit", "text", "port"] = Field("exit", description="its end, text it writes, or a port it opens")
     text: str | None = Field(None, min_length=1, max_length=1024, description="the text, byte by byte")
-    port: int | None = Field(None, ge=1, le=65_535, description="the port")
+    port: int | None = Field(None, ge=1, le=65_535, description="the port to wait for, inside")
     after: int = Field(0, ge=0, description="look only at what it wrote after this cursor")
     timeout_seconds: float = Field(60, gt=0, le=600, description="wait at most so long")
 

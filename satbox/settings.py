@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from actors.placement import HostMap, Placement
 from actors.wallet.state import Policy
-from gate.settings import PROVISIONAL_RATES_USAT
+from gate.settings import RATES_USAT
 from stacks import Address, Network
 
 KNOWN_TEST_ADDRESSES = frozenset(
@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     actors: ActorsSection = Field(default_factory=ActorsSection)
     lifecycle: LifecycleSection = Field(default_factory=LifecycleSection)
     settle: SettleSection = Field(default_factory=SettleSection)
-    rates_usat_per_second: dict[str, int] = Field(default_factory=lambda: dict(PROVISIONAL_RATES_USAT))
+    rates_usat_per_second: dict[str, int] = Field(default_factory=lambda: dict(RATES_USAT))
     node: dict[str, Any] = Field(default_factory=dict)
     """Passed to the sandbox node as it is."""
 

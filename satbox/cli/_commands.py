@@ -689,7 +689,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument(
                 "rate_usat_per_second",
                 "integer",
-                "micro-sats a second; 20000 is 0.02 sats",
+                "micro-sats a second; 7000 is 0.007 sats",
                 is_required=True,
                 is_positional=True,
                 choices=(),
@@ -1016,7 +1016,9 @@ COMMANDS: tuple[Command, ...] = (
                 choices=("exit", "text", "port"),
             ),
             Argument("text", "text", "the text, byte by byte", is_required=False, is_positional=False, choices=()),
-            Argument("port", "integer", "the port", is_required=False, is_positional=False, choices=()),
+            Argument(
+                "port", "integer", "the port to wait for, inside", is_required=False, is_positional=False, choices=()
+            ),
             Argument(
                 "after",
                 "integer",
@@ -1238,7 +1240,7 @@ COMMANDS: tuple[Command, ...] = (
         is_operators=False,
         arguments=(
             Argument("context_id", "text", "the context's id, c_...", is_required=True, is_positional=True, choices=()),
-            Argument("code", "text", "Python", is_required=True, is_positional=True, choices=()),
+            Argument("code", "text", "Python code to run", is_required=True, is_positional=True, choices=()),
             Argument(
                 "address",
                 "text",

@@ -22,7 +22,7 @@ async def test_a_402_says_the_same_in_header_and_body(house: House) -> None:
     assert [entry["asset"] for entry in header["accepts"]] == [str(sbtc(Network.TESTNET).contract), "STX"]
     first = header["accepts"][0]
     assert (first["amount"], first["payTo"], first["network"]) == ("200", str(PAY_TO), "stacks:2147483648")
-    assert first["extra"] == {"sats": 200, "seconds": 10_000}
+    assert first["extra"] == {"sats": 200, "seconds": 28_571}
     assert header["resource"]["url"].endswith("/sandbox/create")
     assert not house.state(who).is_planned, "an offer writes nothing"
 
@@ -141,7 +141,7 @@ async def test_a_create_too_small_to_start_is_refused_before_payment(tmp_path: P
 async def test_quote_tells_every_way_to_pay(house: House) -> None:
     answer = await house.ask("GET", "/sandbox/quote?seconds=1000")
     offers = {offer["asset"]: offer for offer in answer.body["offers"]}
-    assert offers["sBTC"]["amount"] == "20"
+    assert offers["sBTC"]["amount"] == "7"
     assert int(offers["STX"]["amount"]) > 0
     assert offers["STX"]["quote_id"].startswith("quo_")
 

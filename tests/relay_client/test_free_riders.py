@@ -13,7 +13,7 @@ from payment_builders import NETWORK, OTHER, PAYER, sbtc_payment
 from settlement_bench import WALLET, Bench
 from wallets_bench import POLICY, Street
 
-from gate.settings import PROVISIONAL_RATES_USAT as RATES
+from gate.settings import RATES_USAT as RATES
 from relay_client.offers import USAT_PER_SAT
 from relay_client.settlements import PaymentReport
 from relay_client.settlements.policy import Policy
@@ -99,12 +99,12 @@ async def test_waking_on_one_sat_again_and_again_brings_one_grace(bench):
         await street.pass_time(400, mining=True)
         assert (await bench.settlements.report(report.payment_id)).state == "confirmed"
     assert street.starts(WALLET) >= 2
-    assert 0 < street.stolen_seconds() <= stated("1-sat wakes", "nano")
+    usat_seconds = 1 / RATES["nano"]  # the last micro-sat of a whole sat buys a fraction of a millisecond more
+    assert 0 < street.stolen_seconds() <= stated("1-sat wakes", "nano") + 10 * usat_seconds
 
 
-@pytest.mark.parametrize("name", ["small", "medium"])
-async def test_one_sat_does_not_wake_where_it_buys_less_than_a_minute(bench, name):
-    street = opened(bench, RATES[name])
+async def test_one_sat_does_not_wake_where_it_buys_less_than_a_minute(bench):
+    street = opened(bench, USAT_PER_SAT // 60 + 1)
     await bench.fault("hold_confirmations")
     for nonce in range(3):
         await pay(street, 1, nonce=nonce)
