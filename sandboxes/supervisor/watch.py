@@ -33,7 +33,7 @@ class Watch:
         self.fd = int(self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
         if self.fd < 0:
             raise OSError(ctypes.get_errno(), "inotify_init1")
-        self._top = top
+        self._top = top = os.path.normpath(top)
         self._recursive = recursive
         self._folders: dict[int, bytes] = {}
         self.is_partial = False

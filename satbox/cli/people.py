@@ -8,6 +8,7 @@ from satbox.cli.errors import REASONS
 from satbox.cli.output import duration_text, sats_text
 
 ID_CHARS_MAX = 14
+COMMAND_CHARS_MAX = 60
 CONFIRMING = "confirming: runs on the receipt until the payment confirms"
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)")
 
@@ -64,6 +65,8 @@ def _sandbox(document: dict[str, Any]) -> dict[str, Any]:
         name: document[name]
         for name in ("address", "state", "reason", "runtime_id", "size_class", "image", "rate_usat_per_second")
     }
+    if document.get("paused"):
+        shown["state"] = f"{document['state']}, paused (satbox unpause lets it run on)"
     if document["state"] == "reaped":
         shown["reason"] = REASONS.get(str(document["reason"]), document["reason"])
     means = state_means(document)
@@ -150,11 +153,58 @@ def _files(document: dict[str, Any]) -> dict[str, Any]:
     return {"path": document["path"], "truncated": document["truncated"] or None, "entries": entries}
 
 
+def _ended(process: dict[str, Any]) -> str:
+    """How a process ended, in a few words."""
+    if process["state"] != "exited":
+        return str(process["state"])
+    if process["timed_out"]:
+        return "timed out"
+    ended = f"signal {process['signal']}" if process["signal"] is not None else f"exit {process['exit_code']}"
+    return f"{ended}, out of memory" if process["oom_killed"] else ended
+
+
+def _process(process: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "process_id": process["process_id"],
+        "state": _ended(process),
+        "command": " ".join(process["argv"])[:COMMAND_CHARS_MAX],
+        "started_at": time_text(process["started_at"], with_date=False),
+        "log_bytes": process["log_end"],
+    }
+
+
+def _processes(document: dict[str, Any]) -> dict[str, Any]:
+    return {"items": [_process(process) for process in document["items"]]}
+
+
+def _snapshots(document: dict[str, Any]) -> dict[str, Any]:
+    items = [
+        {
+            "name": item["name"] or "(left by a stop)",
+            "size_bytes": item["size_bytes"],
+            "created_at": time_text(item["created_at"]),
+            "current": "yes" if item["current"] else None,
+            "digest": item["digest"],
+        }
+        for item in document["items"]
+    ]
+    return {"items": items}
+
+
 _FORMS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "sandbox.status": _sandbox,
     "sandbox.wake": _sandbox,
     "sandbox.reap": _sandbox,
+    "sandbox.pause": _sandbox,
+    "sandbox.resume": _sandbox,
+    "snapshots.restore": _sandbox,
     "operator.rate": _sandbox,
+    "processes.start": _process,
+    "processes.get": _process,
+    "processes.kill": _process,
+    "processes.wait": _process,
+    "processes.list": _processes,
+    "snapshots.list": _snapshots,
     "sandbox.quote": _quote,
     "sandbox.ledger": _ledger,
     "sandbox.meter": _meter,
