@@ -35,7 +35,9 @@ class Dialer:
         for address in addresses:
             word = self._check.why_refused(address)
             if word is not None:
-                raise Refusal("egress_private_address", f"{destination.host} leads to {address}: {word}")
+                # What a name of the host's own network leads to is not for a guest to know.
+                told = f"{address} is {word}" if destination.address is not None else "it leads to no public address"
+                raise Refusal("egress_private_address", f"{destination.host}: {told}")
         return await self._connect([plain(address) for address in addresses], destination.port)
 
     async def internal(self, guest: Guest, origin: Origin) -> socket.socket:

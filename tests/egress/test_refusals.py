@@ -61,6 +61,7 @@ async def test_a_name_that_leads_inside_is_refused_even_beside_good_addresses(in
     for name in ("evil.test", "mixed.test", "EVIL.test", "evil.test."):
         answer = await world.ask(f"CONNECT {name}:443 HTTP/1.1\r\n\r\n")
         assert code(answer) == "egress_private_address"
+        assert inner.encode() not in answer  # nothing to be learnt of the host's own network
 
 
 async def test_the_address_that_was_checked_is_the_one_connected_to() -> None:

@@ -393,3 +393,52 @@ async def test_a_neighbour_s_servers_are_not_reached(
     assert "egress_denied" in str(by_proxy["stdout"])  # not even a port that is allowed
     assert await refused(guest, "127.0.0.1:80") == "egress_private_address"
     await open_node.client.stop(StopRequest(other, snapshot=False))
+
+
+async def test_header_secrets_are_added_outside_and_survive_the_proxy(
+    open_node: RunningNode, guest: Box, inner: Inner
+) -> None:
+    def secret(value: str) -> list[dict[str, str]]:
+        return [{"alias": "api.satbox.internal", "upstream": f"http://{ALIAS}", "header": "X-Key", "value": value}]
+
+    async def sent() -> bytes:
+        result = await guest.run(["curl", "-sS", "-m", "20", "-H", "X-Key: mine", "http://api.satbox.internal/5"])
+        assert result["stdout"] == "inner", result
+        return inner.seen[-1].partition(b"X-Key: ")[2].partition(b"\r\n")[0]
+
+    set_secrets = open_node.client.set_secrets
+    await set_secrets(guest.runtime_id, 2, secret("two"))
+    assert await sent() == b"two"
+    await set_secrets(guest.runtime_id, 1, secret("one"))  # by a gate that has not heard of the change
+    assert await sent() == b"two"
+    await until_state(open_node, "ready")
+    os.kill(proxy_of(open_node), signal.SIGKILL)
+    await until_state(open_node, "starting")
+    assert await sent() == b"two"
+    await set_secrets(guest.runtime_id, 3, [])
+    assert "egress_denied" in str((await guest.run(["curl", "-sS", "http://api.satbox.internal/"]))["stdout"])
+    with pytest.raises(SandboxError) as caught:
+        await set_secrets(guest.runtime_id, 4, secret("s3cret\r\nX: 1"))
+    assert (caught.value.code, "s3cret" in caught.value.message) == ("bad_request", False)
+    everything = await guest.run("env; cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'")
+    assert "two" not in str(everything["stdout"])
+
+
+async def test_many_large_secrets_reach_the_proxy_in_order(open_node: RunningNode, guest: Box, inner: Inner) -> None:
+    """More than the channel holds at once: the node sends as the proxy takes them."""
+    secrets = [
+        {
+            "alias": f"a{number}.satbox.internal",
+            "upstream": f"http://{ALIAS}",
+            "header": "X-Key",
+            "value": f"{number}" * 10_000,
+        }
+        for number in range(64)
+    ]
+
+    await open_node.client.set_secrets(guest.runtime_id, 1, secrets)
+
+    async with asyncio.timeout(10):
+        while "inner" not in str((await guest.run(["curl", "-sS", "http://a63.satbox.internal/5"]))["stdout"]):
+            await asyncio.sleep(0.05)
+    assert inner.seen[-1].count(b"63") >= 10_000
