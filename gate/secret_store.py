@@ -115,7 +115,11 @@ class SecretStore:
 
     def forget(self, address: str, before_lifetime: int) -> None:
         """Delete those of destroyed lifetimes."""
-        self._delete("address = ? AND lifetime < ?", address, before_lifetime)
+        with self._lock:
+            query = "SELECT 1 FROM secrets WHERE address = ? AND lifetime < ?"
+            found = self._db.execute(query, (address, before_lifetime)).fetchone()
+        if found is not None:
+            self._delete("address = ? AND lifetime < ?", address, before_lifetime)
 
     def _delete(self, condition: str, address: str, *values: object) -> bool:
         with self._lock, closing(self._db.cursor()) as cursor:

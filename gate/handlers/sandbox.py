@@ -62,9 +62,12 @@ async def reap(services: Services, request: web.Request, caller: Caller, data: m
     """Stop and keep what was made; answers once the workspace is saved."""
     address = caller.owned(data.address)
     view = await services.system.ask(address, Reap(data.destroy))
+    view = await until_settled(services, address, view, STOPPING)
     if services.secrets is not None and data.destroy:
-        await services.secrets.forget(view.state)  # not used again even if we end here: they are of another lifetime
-    return shown(services, await until_settled(services, address, view, STOPPING))
+        await services.secrets.forget(
+            view.state
+        )  # should we end before this: they are of another lifetime, and never used
+    return shown(services, view)
 
 
 async def pause(services: Services, request: web.Request, caller: Caller, data: m.Target) -> m.SandboxStatus:
