@@ -45,6 +45,7 @@ class Secrets:
         version = self.store.version(state.address)
         if version == 0 or self._delivered.get(runtime_id) == version:
             return
+        await self.forget(state)
         headers = [
             self._header(each.secret, each.value) for each in self.store.open(state.address, state.lifetime, "header")
         ]

@@ -26,7 +26,7 @@ _TAKEN = re.compile(r"(http|https|all|no|ftp)_proxy|satbox_.*|ld_preload|ld_libr
 
 
 async def _state(services: Services, caller: Caller, data: Target) -> tuple[Secrets, WalletState]:
-    view = await services.views.get(caller.owned(data.address))
+    view = await services.views.get(caller.owned(data.address), fresh=True)  # the lifetime must be the present one
     if not view.state.exists:
         raise SatboxError("wallet_not_found")
     if services.secrets is None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import sqlite3
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -242,6 +243,11 @@ def files_with(folder: Path, needles: tuple[str, ...]) -> list[str]:
     return found.stdout.split()
 
 
+def rows_left(path: Path) -> int:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return int(database.execute("SELECT count(*) FROM secrets").fetchone()[0])
+
+
 async def test_no_file_and_no_log_has_a_secret_and_destroying_deletes_them(place: Place) -> None:
     """Last: the sandbox goes."""
     client, service = place.client, place.service
@@ -256,4 +262,5 @@ async def test_no_file_and_no_log_has_a_secret_and_destroying_deletes_them(place
     assert caught.value.code == "secret_not_found"
     await client.sandbox_reap(destroy=True)
     assert (await client.secrets_list()).items == []
+    assert await asyncio.to_thread(rows_left, service.settings.home / "secrets.sqlite") == 0
     assert await asyncio.to_thread(files_with, service.folder, (VARIABLE, HEADER)) == []
