@@ -10,6 +10,7 @@ behind; `tick` does all of it that is due, for callers with a clock of their own
 """
 
 import asyncio
+import contextlib
 import random
 
 from operations.errors import SatboxError
@@ -197,20 +198,34 @@ class Settlements:
         try:
             await self._preflight(shown.payment)
         except SatboxError as error:
-            if error.code != "payment_nonce_stale" or not is_own or not await self._is_known(shown.payment):
+            if error.code != "payment_nonce_stale" or not is_own:
                 raise
+            with contextlib.suppress(ChainUnavailable):
+                if await self._is_known(shown.payment):
+                    return
+            raise
         else:
-            if not is_own and await self._is_known(shown.payment):
-                raise SatboxError(
-                    "payment_nonce_stale",
-                    "This was broadcast before it was shown here: only its payer may show it now.",
-                )
+            if not is_own:
+                await self._refuse_copies(shown.payment)
+
+    async def _refuse_copies(self, payment: VerifiedPayment) -> None:
+        """Under another pass than the payer's, bytes must be new to the chain; and it must be there to say so."""
+        try:
+            is_known = await self._is_known(payment)
+        except ChainUnavailable as error:
+            raise SatboxError(
+                "overloaded",
+                "Whether this was broadcast before cannot be told now; under the payer's own pass it need not be.",
+                retry_after=10,
+            ) from error
+        if is_known:
+            raise SatboxError(
+                "payment_nonce_stale",
+                "This was broadcast before it was shown here: only its payer may show it now.",
+            )
 
     async def _is_known(self, payment: VerifiedPayment) -> bool:
-        try:
-            sent = await self._chain.by_nonce(payment.origin, payment.nonce)
-        except ChainUnavailable:
-            return False
+        sent = await self._chain.by_nonce(payment.origin, payment.nonce)
         return any(tx.txid == payment.txid or (payment.sponsored and tx.sponsored) for tx in sent)
 
     # Running

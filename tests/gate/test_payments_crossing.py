@@ -172,6 +172,20 @@ async def test_a_payer_who_bumps_the_fee_by_themselves_is_told_that_it_was_repla
     await deposited(house, who, 500)
 
 
+async def test_somebody_elses_payment_waits_for_a_chain_that_can_be_asked(house: House) -> None:
+    """Without the chain nobody can tell a copy from the original: under another pass it is refused, nothing moves."""
+    payer, other = await house.agent(), await house.agent()
+    tx = house.sbtc(payer, 500)
+    await house.fault("down", routes="stacks", mode="503")
+    refused = await house.pay("/sandbox/create", other, tx, {"sats": 500})
+    await house.heal()
+    assert (refused.status, refused.code, refused.funds_moved) == (503, "overloaded", False)
+    assert house.world.chain.find(tx.txid()) is None
+    shown = await house.pay("/sandbox/create", payer, tx, {"sats": 500})
+    await house.settled(shown.body["paymentId"])
+    await deposited(house, payer, 500)
+
+
 @pytest.mark.parametrize("sponsored", [False, True])
 async def test_a_transfer_in_the_mempool_is_its_payers_to_present(house: House, sponsored: bool) -> None:
     """Whoever broadcasts before presenting shows the bytes to all the world; nobody else may have them credited."""
