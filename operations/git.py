@@ -13,7 +13,7 @@ class CloneInput(Target):
     url: str = Field(
         min_length=1,
         max_length=2048,
-        description="https://host/path; or http://ALIAS.satbox.internal/path of a header secret",
+        description="https://host/path; or http://ALIAS.satbox.internal/path of a secret that is added outside",
     )
     path: str = Field("/workspace/repo", max_length=1024, description="a folder that does not exist yet, or is empty")
     branch: str | None = Field(None, max_length=255, description="a branch or tag; default: the repository's own")
@@ -21,7 +21,7 @@ class CloneInput(Target):
     secret: str | None = Field(
         None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$",
-        description="a header secret to go by: the url's origin becomes its alias",
+        description="the name of a secret that is added outside: the url's origin becomes its alias",
     )
     timeout_seconds: float = Field(300, gt=0, le=3600, description="give up after so many seconds")
 

@@ -21,7 +21,9 @@ class SizeClass(BaseModel):
     inodes: int = Field(ge=1024)
     scratch_bytes: int = Field(ge=MIB, description="size of /tmp; /dev/shm and /run get a quarter each")
     open_files: int = Field(default=4096, ge=64)
-    egress_bytes_per_second: float = Field(default=8 * MIB, gt=0, description="each way, after a burst of one second's worth")
+    egress_bytes_per_second: float = Field(
+        default=8 * MIB, gt=0, description="each way, after a burst of one second's worth"
+    )
     egress_bytes_max: int | None = Field(default=None, ge=0, description="both ways together, in one runtime's life")
 
 

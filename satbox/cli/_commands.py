@@ -1398,7 +1398,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument(
                 "url",
                 "text",
-                "https://host/path; or http://ALIAS.satbox.internal/path of a header secret",
+                "https://host/path; or http://ALIAS.satbox.internal/path of a secret that is added outside",
                 is_required=True,
                 is_positional=True,
                 choices=(),
@@ -1438,7 +1438,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument(
                 "secret",
                 "text",
-                "a header secret to go by: the url's origin becomes its alias",
+                "the name of a secret that is added outside: the url's origin becomes its alias",
                 is_required=False,
                 is_positional=False,
                 choices=(),
