@@ -149,6 +149,8 @@ def _parsers() -> list[argparse.ArgumentParser]:
 def test_no_help_text_speaks_http_and_every_option_has_one() -> None:
     for parser in _parsers():
         text = parser.format_help().replace("streamable HTTP", "")  # a transport of the tools, by its name
+        if parser.prog == "satbox secrets set":
+            text = text.replace("header", "")  # what such a secret is
         assert not re.search(r"\b(402|HTTP|GET|POST|header|server-sent)\b", text), parser.prog
         for action in parser._actions:
             if not isinstance(action, argparse._SubParsersAction):
