@@ -39,7 +39,7 @@ async def authenticate(services: Services, operation: Operation, request: web.Re
     """Check what the operation asks for; a pass's revocation is judged by a snapshot at most a second old."""
     if operation.auth is Auth.NONE:
         return Caller(None)
-    token = _bearer(request)
+    token = bearer(request)
     if hmac.compare_digest(token.encode(), services.settings.operator_token.encode()):
         return Caller(None, is_operator=True)
     if operation.auth is Auth.OPERATOR:
@@ -57,7 +57,8 @@ def check_epoch(gate_pass: Pass, view: View) -> None:
         raise SatboxError("pass_revoked")
 
 
-def _bearer(request: web.Request) -> str:
+def bearer(request: web.Request) -> str:
+    """The token a request carries. Raises pass_missing, pass_invalid."""
     header = request.headers.get("Authorization", "")
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:

@@ -27,6 +27,8 @@ class GateSettings:
     snapshot_ms_max: int = 1000
     upload_bytes_max: int = 1 << 30
     verifies_for_anybody: bool = True
+    verification_sats: int = 0
+    """What one answer of `/stacks/*` and `/hashing/*` costs; above 0 it is paid from the caller's own bucket."""
     json_bytes_max: int = 4 << 20
     streams_max: int = 1000
     requests_per_wallet_max: int = 64

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from operations.codes import IDENTITY
 from operations.models import Input, Output
 from operations.registry import Auth, Operation
 
@@ -161,7 +162,8 @@ class HashReport(Output):
     inputLength: int  # noqa: N815 - the name x402-api gives it
 
 
-_ERRORS = ("invalid_request", "not_found", "overloaded")
+_ERRORS = ("invalid_request", "not_found", "overloaded", *IDENTITY, "wallet_not_found", "credit_insufficient")
+"""The last ones only where the operator has set a price."""
 _BYTES = (*_ERRORS, "bytes_invalid")
 
 VERIFICATION = (

@@ -122,6 +122,7 @@ class Deployment:
             start_wait_seconds=settings.gate.start_wait_seconds,
             upload_bytes_max=settings.gate.upload_bytes_max,
             verifies_for_anybody=settings.gate.verifies_for_anybody,
+            verification_sats=settings.gate.verification_sats,
         )
 
 

@@ -38,6 +38,7 @@ class GateSection(BaseModel):
     start_wait_seconds: float = 20.0
     upload_bytes_max: int = 1 << 30
     verifies_for_anybody: bool = True
+    verification_sats: int = Field(0, ge=0, le=1_000)
     """Whether `/stacks/...` and `/hashing/...` answer; they are free."""
 
 

@@ -1,7 +1,7 @@
 """The bucket's double-entry rules: which accounts exist and which postings are legal.
 
 Every entry's postings sum to zero. `bucket` is what the wallet can spend, `owed` is negative while grace seconds are
-unpaid, `burnt` is what uptime cost, `deposits` is the outside world money came from (so it is negative),
+unpaid, `burnt` is what uptime and priced answers cost, `deposits` is the outside world money came from (so it is negative),
 `write_offs` is what satbox lost. The sum over all accounts is zero at all times, which says in words:
 money in = burnt + bucket - debt - written off.
 """
@@ -74,6 +74,12 @@ def charges(usat: int, bucket_usat: int, runtime_id: str) -> Posting:
     """Uptime is paid from the bucket as far as it reaches; the rest is owed."""
     from_bucket = min(usat, bucket_usat)
     return Posting("charge", (("bucket", -from_bucket), ("owed", from_bucket - usat), ("burnt", usat)), runtime_id)
+
+
+def fee(usat: int, reference: str) -> Posting:
+    """A priced answer is paid from the bucket, all of it or nothing."""
+    assert usat > 0
+    return Posting("fee", (("bucket", -usat), ("burnt", usat)), reference)
 
 
 def arrears(usat: int) -> Posting:

@@ -200,6 +200,16 @@ class Outage(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Spend(Command):
+    """Pay for one priced answer out of the bucket, at most once by `reference` until it expires."""
+
+    reference: str
+    usat: int
+    expires_ms: int
+    wants_proof = True
+
+
+@dataclass(frozen=True, slots=True)
 class LossTold(Command):
     """Settlements know of this loss now."""
 

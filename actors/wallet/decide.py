@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from actors.wallet import commands as c
 from actors.wallet import decide_pause, decide_payments, decide_ports, decide_runtime
 from actors.wallet.advance import advance, charge_proven, stretch_for_outage
+from actors.wallet.bucket import fee
 from actors.wallet.decide_pause import paused_rate
 from actors.wallet.journal import Entry
 from actors.wallet.state import After, Instant, Phase, Policy, WalletState
@@ -104,6 +105,20 @@ def _set_rate(turn: Turn, command: c.SetRate) -> c.Refusal | None:
     return None
 
 
+def _spend(turn: Turn, command: c.Spend) -> c.Refusal | None:
+    """Never on credit, never from what time up to now has used already."""
+    if not turn.state.is_planned:
+        return c.Refusal("wallet_not_found")
+    charge_proven(turn)
+    bucket = turn.state.accounts.bucket
+    if bucket < command.usat or turn.state.accounts.owed:
+        missing = command.usat - bucket + turn.state.accounts.debt_usat
+        return c.Refusal("credit_insufficient", {"missing_sats": -(-missing // 1_000_000)})
+    turn.post(fee(command.usat, command.reference))
+    turn.tell("fee", reference=command.reference, usat=command.usat)
+    return None
+
+
 def _outage(turn: Turn, command: c.Outage) -> c.Refusal | None:
     stretch_for_outage(turn, command.from_ms, command.to_ms)
     return None
@@ -131,6 +146,7 @@ _HANDLERS: dict[type[c.Command], c.Handler] = {
     c.Prepare: _prepare,
     c.Checkpoint: _checkpoint,
     c.SetRate: _set_rate,
+    c.Spend: _spend,
     c.Outage: _outage,
     c.RevokePasses: _revoke_passes,
 }

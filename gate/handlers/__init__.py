@@ -17,6 +17,7 @@ from gate.handlers import (
     stacks,
     usage,
 )
+from gate.handlers.priced import priced
 from gate.routing import Handler
 
 HANDLERS: dict[str, Handler] = {
@@ -33,8 +34,8 @@ HANDLERS: dict[str, Handler] = {
     **usage.HANDLERS,
     **money.HANDLERS,
     **service.HANDLERS,
-    **stacks.HANDLERS,
-    **hashing.HANDLERS,
+    **{name: priced(name, handler) for name, handler in stacks.HANDLERS.items()},
+    **{name: priced(name, handler) for name, handler in hashing.HANDLERS.items()},
 }
 
 __all__ = ["HANDLERS"]

@@ -653,21 +653,24 @@ class Operations(Calls):
     async def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.
 
-        Errors: invalid_request, not_found, overloaded, bytes_invalid.
+        Errors: invalid_request, not_found, overloaded, pass_missing, pass_invalid, pass_expired, pass_revoked,
+        scope_missing, wallet_not_found, credit_insufficient, bytes_invalid.
         """
         return await self._call("stacks.decode_transaction", v.TransactionReport, hex=hex)
 
     async def stacks_decode_clarity(self, hex: str) -> v.ClarityReport:
         """Read a Clarity value.
 
-        Errors: invalid_request, not_found, overloaded, bytes_invalid.
+        Errors: invalid_request, not_found, overloaded, pass_missing, pass_invalid, pass_expired, pass_revoked,
+        scope_missing, wallet_not_found, credit_insufficient, bytes_invalid.
         """
         return await self._call("stacks.decode_clarity", v.ClarityReport, hex=hex)
 
     async def stacks_address(self, address: str) -> v.AddressReport:
         """Check a Stacks address and see it on both networks.
 
-        Errors: invalid_request, not_found, overloaded, stx_address_invalid.
+        Errors: invalid_request, not_found, overloaded, pass_missing, pass_invalid, pass_expired, pass_revoked,
+        scope_missing, wallet_not_found, credit_insufficient, stx_address_invalid.
         """
         return await self._call("stacks.address", v.AddressReport, address=address)
 
@@ -682,7 +685,8 @@ class Operations(Calls):
     ) -> v.SignatureReport:
         """Check who signed structured data (SIP-018).
 
-        Errors: invalid_request, not_found, overloaded, bytes_invalid.
+        Errors: invalid_request, not_found, overloaded, pass_missing, pass_invalid, pass_expired, pass_revoked,
+        scope_missing, wallet_not_found, credit_insufficient, bytes_invalid.
         """
         return await self._call(
             "stacks.verify_sip018",
@@ -704,7 +708,8 @@ class Operations(Calls):
     ) -> v.SignatureReport:
         """Check who signed a plain message with a Stacks wallet.
 
-        Errors: invalid_request, not_found, overloaded.
+        Errors: invalid_request, not_found, overloaded, pass_missing, pass_invalid, pass_expired, pass_revoked,
+        scope_missing, wallet_not_found, credit_insufficient.
         """
         return await self._call(
             "stacks.verify_message",
@@ -720,7 +725,8 @@ class Operations(Calls):
     ) -> v.BitcoinSignatureReport:
         """Check whether a Bitcoin address signed a message (BIP-322 simple, BIP-137).
 
-        Errors: invalid_request, not_found, overloaded.
+        Errors: invalid_request, not_found, overloaded, pass_missing, pass_invalid, pass_expired, pass_revoked,
+        scope_missing, wallet_not_found, credit_insufficient.
         """
         return await self._call(
             "stacks.verify_btc_message", v.BitcoinSignatureReport, address=address, message=message, signature=signature
@@ -735,7 +741,8 @@ class Operations(Calls):
     ) -> v.HashReport:
         """Hash text or bytes.
 
-        Errors: invalid_request, not_found, overloaded.
+        Errors: invalid_request, not_found, overloaded, pass_missing, pass_invalid, pass_expired, pass_revoked,
+        scope_missing, wallet_not_found, credit_insufficient.
         """
         return await self._call("hashing.digest", v.HashReport, algorithm=algorithm, data=data, encoding=encoding)
 
@@ -1373,21 +1380,24 @@ class SyncOperations(SyncCalls[Operations]):
     def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.
 
-        Errors: invalid_request, not_found, overloaded, bytes_invalid.
+        Errors: invalid_request, not_found, overloaded, pass_missing, pass_invalid, pass_expired, pass_revoked,
+        scope_missing, wallet_not_found, credit_insufficient, bytes_invalid.
         """
         return self._run(self._client.stacks_decode_transaction(hex))
 
     def stacks_decode_clarity(self, hex: str) -> v.ClarityReport:
         """Read a Clarity value.
 
-        Errors: invalid_request, not_found, overloaded, bytes_invalid.
+        Errors: invalid_request, not_found, overloaded, pass_missing, pass_invalid, pass_expired, pass_revoked,
+        scope_missing, wallet_not_found, credit_insufficient, bytes_invalid.
         """
         return self._run(self._client.stacks_decode_clarity(hex))
 
     def stacks_address(self, address: str) -> v.AddressReport:
         """Check a Stacks address and see it on both networks.
 
-        Errors: invalid_request, not_found, overloaded, stx_address_invalid.
+        Errors: invalid_request, not_found, overloaded, pass_missing, pass_invalid, pass_expired, pass_revoked,
+        scope_missing, wallet_not_found, credit_insufficient, stx_address_invalid.
         """
         return self._run(self._client.stacks_address(address))
 
@@ -1402,7 +1412,8 @@ class SyncOperations(SyncCalls[Operations]):
     ) -> v.SignatureReport:
         """Check who signed structured data (SIP-018).
 
-        Errors: invalid_request, not_found, overloaded, bytes_invalid.
+        Errors: invalid_request, not_found, overloaded, pass_missing, pass_invalid, pass_expired, pass_revoked,
+        scope_missing, wallet_not_found, credit_insufficient, bytes_invalid.
         """
         return self._run(
             self._client.stacks_verify_sip018(
@@ -1420,7 +1431,8 @@ class SyncOperations(SyncCalls[Operations]):
     ) -> v.SignatureReport:
         """Check who signed a plain message with a Stacks wallet.
 
-        Errors: invalid_request, not_found, overloaded.
+        Errors: invalid_request, not_found, overloaded, pass_missing, pass_invalid, pass_expired, pass_revoked,
+        scope_missing, wallet_not_found, credit_insufficient.
         """
         return self._run(
             self._client.stacks_verify_message(message=message, signature=signature, address=address, network=network)
@@ -1429,7 +1441,8 @@ class SyncOperations(SyncCalls[Operations]):
     def stacks_verify_btc_message(self, *, address: str, message: str, signature: str) -> v.BitcoinSignatureReport:
         """Check whether a Bitcoin address signed a message (BIP-322 simple, BIP-137).
 
-        Errors: invalid_request, not_found, overloaded.
+        Errors: invalid_request, not_found, overloaded, pass_missing, pass_invalid, pass_expired, pass_revoked,
+        scope_missing, wallet_not_found, credit_insufficient.
         """
         return self._run(self._client.stacks_verify_btc_message(address=address, message=message, signature=signature))
 
@@ -1442,7 +1455,8 @@ class SyncOperations(SyncCalls[Operations]):
     ) -> v.HashReport:
         """Hash text or bytes.
 
-        Errors: invalid_request, not_found, overloaded.
+        Errors: invalid_request, not_found, overloaded, pass_missing, pass_invalid, pass_expired, pass_revoked,
+        scope_missing, wallet_not_found, credit_insufficient.
         """
         return self._run(self._client.hashing_digest(algorithm, data, encoding=encoding))
 

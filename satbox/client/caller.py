@@ -36,8 +36,8 @@ class Caller:
         self._passes = passes
         self._prove = prove
 
-    async def _token(self, request: Request) -> str | None:
-        if not request.needs_pass:
+    async def _token(self, request: Request, *, is_asked: bool = False) -> str | None:
+        if not request.needs_pass and not is_asked:
             return None
         operator = self._settings.operator_token
         if request.operation.auth is Auth.OPERATOR or self._prove is None:
@@ -48,10 +48,12 @@ class Caller:
         return (kept or await self._prove()).token
 
     def _may_renew(self, request: Request) -> bool:
-        return request.needs_pass and self._prove is not None and request.operation.auth is not Auth.OPERATOR
+        """Open operations too: one that has a price at this gate asks for a pass."""
+        is_ours = request.operation.auth is not Auth.OPERATOR and not request.operation.name.startswith("gate.")
+        return is_ours and self._prove is not None
 
-    async def _headers(self, request: Request, extra: Mapping[str, str]) -> dict[str, str]:
-        token = await self._token(request)
+    async def _headers(self, request: Request, extra: Mapping[str, str], *, is_asked: bool = False) -> dict[str, str]:
+        token = await self._token(request, is_asked=is_asked)
         return {**extra} if token is None else {**extra, "Authorization": f"Bearer {token}"}
 
     async def send(
@@ -68,7 +70,7 @@ class Caller:
                 request.operation.method,
                 request.path,
                 query=request.query,
-                headers=await self._headers(request, headers or {}),
+                headers=await self._headers(request, headers or {}, is_asked=is_last),
                 json=request.json,
                 data=None if data is None else pieces(data),
                 total_seconds=total_seconds,

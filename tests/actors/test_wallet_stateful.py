@@ -18,6 +18,7 @@ class WalletMachine(RuleBasedStateMachine):
         self.confirmed: dict[str, int] = {}
         self.reversed: dict[str, int] = {}
         self.payments = 0
+        self.fees_usat = 0
 
     @rule()
     def create(self) -> None:
@@ -96,6 +97,12 @@ class WalletMachine(RuleBasedStateMachine):
         self.world.ask(c.Wake())
         self.world.run_effects()
 
+    @rule(sats=st.integers(1, 50))
+    def ask_for_a_priced_answer(self, sats: int) -> None:
+        self.payments += 1
+        if self.world.ask(c.Spend(f"fee_{self.payments}", sats * 1_000_000, 10**15)).refusal is None:
+            self.fees_usat += sats * 1_000_000
+
     @rule()
     def restore(self) -> None:
         self.world.ask(c.Restore("e" * 64))
@@ -121,7 +128,7 @@ class WalletMachine(RuleBasedStateMachine):
 
     @invariant()
     def charges_are_spans(self) -> None:
-        assert self.world.state.accounts.burnt == sum(span.charge_usat for span in self.world.spans)
+        assert self.world.state.accounts.burnt == self.fees_usat + sum(span.charge_usat for span in self.world.spans)
 
     @invariant()
     def spans_never_overlap_and_lie_within_proven_uptime(self) -> None:
