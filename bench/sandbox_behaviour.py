@@ -142,7 +142,9 @@ async def measure(rounds: int, n: int) -> list[dict[str, object]]:
         while (await client.doctor())["warm"]["small"] < n:
             await asyncio.sleep(0.05)
         warm = await burst(client, "warm", "small", n)
-        figures.append(figure(f"burst_{n}_warm_median", "ms", n, median(warm), f"slowest {max(warm):.0f} ms"))
+        figures.append(
+            figure(f"burst_{n}_median", "ms", n, median(warm), f"from a pool of {n}; slowest {max(warm):.0f} ms")
+        )
     process.send_signal(signal.SIGTERM)
     await process.wait()
     process = await node(folder, {**settings, "pool": {}})
