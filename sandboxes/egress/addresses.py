@@ -30,7 +30,7 @@ REFUSED_V6 = {
     IPv6Network(network): word
     for network, word in {
         "2001::/23": "protocol assignments, Teredo among them", "2001:db8::/32": "documentation",
-        "3fff::/20": "documentation",
+        "3fff::/20": "documentation", "2002::/16": "6to4, given up by RFC 7526",
     }.items()
 }  # fmt: skip
 GLOBAL_UNICAST = IPv6Network("2000::/3")

@@ -59,6 +59,7 @@ def test_what_is_let_through_is_global_by_the_standard_library_too(address: IPv4
 
 
 @given(v6s)
+@example(IPv6Address("2002:b00::"))
 def test_so_is_ipv6(address: IPv6Address) -> None:
     if why_refused(address) is None and address not in ip_network("64:ff9b::/96") and plain(address) is address:
         assert address.is_global

@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-from typing import Any
 
 import pytest
 from aiohttp import WSMsgType
 
 from sandboxes.protocol import BadRequest, RuntimeGone, SandboxError, StopRequest
 from tests.sandboxes.conftest import Box
-from tests.sandboxes.running_node import RunningNode
 
 pytestmark = pytest.mark.sandbox
 
@@ -174,20 +172,17 @@ async def test_too_many_processes_are_refused_and_ended_ones_make_room(box: Box)
     assert listed[-1]["process_id"] == started[-1]["process_id"]
 
 
-async def test_processes_end_with_their_runtime(node: RunningNode, box: Box) -> None:
-    process = await box.client.processes.start(box.runtime_id, ["sleep", "1000"])
-    follower = asyncio.ensure_future(_last(box, process["process_id"]))
-    await box.client.processes.get(box.runtime_id, process["process_id"])
+async def test_processes_end_with_their_runtime(box: Box) -> None:
+    process = await box.client.processes.start(box.runtime_id, "echo up; sleep 1000")
+    following = box.client.processes.follow(box.runtime_id, process["process_id"])
+    first = await anext(following)
 
     await box.client.stop(StopRequest(box.runtime_id, snapshot=False))
 
-    assert (await follower)["state"] == "lost"
+    assert first["data"] == "up\n"
+    assert [event["state"] async for event in following] == ["lost"]
     with pytest.raises(RuntimeGone):
         await box.client.processes.all(box.runtime_id)
-
-
-async def _last(box: Box, process_id: str) -> dict[str, Any]:
-    return [event async for event in box.client.processes.follow(box.runtime_id, process_id)][-1]
 
 
 # Terminals
