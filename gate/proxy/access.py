@@ -14,12 +14,15 @@ TOKEN_CHARS_MAX = 256
 SCOPES = ("owner", "exec")
 
 
-async def admit(services: Services, request: web.Request, view: View, port: int) -> None:
-    """Raises not_found for whoever may not: a wallet that is not there looks the same."""
-    token = request.headers.get(TOKEN_HEADER) or dict(parse_qsl(request.rel_url.raw_query_string)).get(TOKEN_QUERY)
-    if token and len(token) <= TOKEN_CHARS_MAX:
-        if is_open(view.state.exposed, port, token, services.clock.wall_ms()):
-            return
+async def admit(services: Services, request: web.Request, view: View, port: int) -> bool:
+    """True for the holder of a token, False for the owner. Raises not_found for whoever may not: a wallet that is not there
+    looks the same.
+    """
+    query = dict(parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True))
+    token = request.headers.get(TOKEN_HEADER, query.get(TOKEN_QUERY))
+    if token is not None:
+        if 0 < len(token) <= TOKEN_CHARS_MAX and is_open(view.state.exposed, port, token, services.clock.wall_ms()):
+            return True
         raise SatboxError("not_found")
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
@@ -31,3 +34,16 @@ async def admit(services: Services, request: web.Request, view: View, port: int)
         raise SatboxError("not_found") from error
     if gate_pass.address != view.state.address or gate_pass.scope not in SCOPES:
         raise SatboxError("not_found")
+    return False
+
+
+def is_pass(services: Services, request: web.Request) -> bool:
+    """Whether the request carries a pass of ours, good or not: a server inside must never see one."""
+    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return False
+    try:
+        services.passes.read(bearer.strip())
+    except SatboxError as error:
+        return error.code != "pass_invalid"
+    return True

@@ -10,7 +10,6 @@ from sandboxes.client import NodeClient
 from sandboxes.protocol import SandboxError
 
 CONNECT_SECONDS_MAX = 5.0
-CONNECTIONS_MAX = 1024
 CONNECTIONS_PER_PORT_MAX = 64
 
 
@@ -31,7 +30,8 @@ class PortConnector(aiohttp.BaseConnector):
     """A pool of connections by runtime and port. The sockets are made inside; nothing is looked up or dialled here."""
 
     def __init__(self, node: NodeClient) -> None:
-        super().__init__(limit=CONNECTIONS_MAX, limit_per_host=CONNECTIONS_PER_PORT_MAX, keepalive_timeout=15.0)
+        # No limit over all: one sandbox that never answers must not hold up another. Each wallet has its own, in `serve`.
+        super().__init__(limit=0, limit_per_host=CONNECTIONS_PER_PORT_MAX, keepalive_timeout=15.0)
         self._node = node
 
     async def _create_connection(

@@ -12,7 +12,8 @@ from gate.proxy.connector import Unreachable, inner_url
 from gate.settings import GateSettings
 from operations.errors import SatboxError
 
-MESSAGE_BYTES_MAX = 4 << 20
+MESSAGE_BYTES_MAX = 1 << 20
+SEND_SECONDS_MAX = 60.0
 IDLE_SECONDS_MAX = 300.0
 CHUNK_BYTES = 1 << 16
 HOP_BY_HOP = frozenset(
@@ -20,6 +21,13 @@ HOP_BY_HOP = frozenset(
      "transfer-encoding", "upgrade")
 )  # fmt: skip
 """RFC 9110, 7.6.1: meant for the next hop only."""
+GATES = ("payment-", "x-payment", "x-satbox-", "access-control-")
+NOT_THEIRS = frozenset(
+    ("x-request-id", "clear-site-data", "strict-transport-security", "service-worker-allowed", "alt-svc")
+)
+"""What would speak for the gate, or for its whole origin: a payment asked for in its name, cookies and rules for others."""
+ISOLATED = "sandbox allow-scripts allow-forms allow-modals allow-popups"
+"""A page from a sandbox has an origin of its own in a browser, whatever it says."""
 OURS = frozenset(("payment-signature", "x-payment", "x-payment-token-type", TOKEN_HEADER.lower(), "x-request-id"))
 """Words between a caller and the gate."""
 
@@ -40,21 +48,37 @@ def inward(request: web.Request, address: str, *, keeps_authorization: bool) -> 
     headers["X-Forwarded-For"] = request.remote or ""
     headers["X-Forwarded-Proto"] = request.scheme
     headers["X-Forwarded-Host"] = request.headers.get("Host", "")
-    headers["X-Forwarded-Prefix"] = request.path.partition(request.match_info["port"])[0] + request.match_info["port"]
+    headers["X-Forwarded-Prefix"] = prefix_of(request)
     headers["X-Satbox-Address"] = address
     return headers
 
 
-def outward(response: aiohttp.ClientResponse, request_id: str) -> CIMultiDict[str]:
+def outward(response: aiohttp.ClientResponse, request_id: str, prefix: str) -> CIMultiDict[str]:
     """The server's headers as the caller sees them."""
     dropped = {word.strip().lower() for word in response.headers.get("Connection", "").split(",")}
     headers: CIMultiDict[str] = CIMultiDict()
     for name, value in response.headers.items():
         lower = name.lower()
-        if lower not in HOP_BY_HOP and lower not in dropped and lower not in ("x-request-id", "set-cookie2"):
-            headers.add(name, value)
+        if lower in HOP_BY_HOP or lower in dropped or lower in NOT_THEIRS or lower.startswith(GATES):
+            continue
+        if lower == "set-cookie":
+            value = narrowed(value, prefix)
+        headers.add(name, value)
     headers["x-request-id"] = request_id
+    headers["X-Satbox-Origin"] = "sandbox"
+    headers.add("Content-Security-Policy", ISOLATED)
     return headers
+
+
+def narrowed(cookie: str, prefix: str) -> str:
+    """A cookie for this port's paths only: no domain, no other path."""
+    kept = [part for part in cookie.split(";") if part.strip().partition("=")[0].lower() not in ("domain", "path")]
+    return ";".join([*kept, f" Path={prefix}"])
+
+
+def prefix_of(request: web.Request) -> str:
+    """The part of the path that names wallet and port."""
+    return f"/sandbox/proxy/{request.match_info['address']}/{request.match_info['port']}"
 
 
 async def _body(request: web.Request, settings: GateSettings) -> AsyncIterator[bytes]:
@@ -95,8 +119,11 @@ class Forwarder:
         except (aiohttp.ClientError, OSError) as error:
             raise SatboxError("bad_gateway", details={"reason": type(error).__name__}) from error
         async with answer:
+            if not 200 <= answer.status <= 599:
+                answer.close()  # what comes behind it is no answer of this connection any more
+                raise SatboxError("bad_gateway", details={"status": answer.status})
             response = web.StreamResponse(
-                status=answer.status, reason=answer.reason, headers=outward(answer, request_id)
+                status=answer.status, reason=answer.reason, headers=outward(answer, request_id, prefix_of(request))
             )
             await response.prepare(request)
             try:
@@ -130,7 +157,9 @@ class Forwarder:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise SatboxError("bad_gateway", details={"reason": type(error).__name__}) from error
         chosen = [inner.protocol] if inner.protocol else []
-        outer = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX, protocols=chosen, autoping=False, autoclose=False)
+        outer = web.WebSocketResponse(
+            max_msg_size=MESSAGE_BYTES_MAX, protocols=chosen, autoping=False, autoclose=False, compress=False
+        )
         await outer.prepare(request)
         pumps = [asyncio.ensure_future(_pump(outer, inner)), asyncio.ensure_future(_pump(inner, outer))]
         try:
@@ -152,9 +181,9 @@ async def _pump(source: Socket, target: Socket) -> None:
     while True:
         message = await source.receive()
         if message.type is WSMsgType.TEXT:
-            await target.send_str(message.data)
+            await asyncio.wait_for(target.send_str(message.data), SEND_SECONDS_MAX)
         elif message.type is WSMsgType.BINARY:
-            await target.send_bytes(message.data)
+            await asyncio.wait_for(target.send_bytes(message.data), SEND_SECONDS_MAX)
         elif message.type is WSMsgType.PING:
             await target.ping(message.data)
         elif message.type is WSMsgType.PONG:

@@ -9,16 +9,16 @@ from aiohttp import web
 
 from gate.crowd import Crowd
 from gate.handlers.reach import Reach
-from gate.port_tokens import TOKEN_HEADER, TOKEN_QUERY, without_token
+from gate.port_tokens import without_token
 from gate.ports import Services
-from gate.proxy.access import admit
+from gate.proxy.access import admit, is_pass
 from gate.proxy.connector import PortConnector
 from gate.proxy.forward import Forwarder, inward
 from gate.routing import METRICS, PEERS, SERVICES, error_response
 from operations.errors import SatboxError
 
 PATH = "/sandbox/proxy/{address:S[0-9A-Z]{27,41}}/{port:[1-9][0-9]{0,4}}"
-REQUESTS_PER_WALLET_MAX = 128
+REQUESTS_PER_WALLET_MAX = 64
 FORWARDER: web.AppKey[Forwarder] = web.AppKey("forwarder", Forwarder)
 PROXY_CROWD: web.AppKey[Crowd] = web.AppKey("proxy_crowd", Crowd)
 log = structlog.get_logger()
@@ -69,11 +69,11 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
     if port > 65_535:
         raise SatboxError("not_found")
     view = await services.views.get(address)
-    await admit(services, request, view, port)
+    by_token = await admit(services, request, view, port)
     with request.app[PROXY_CROWD].entered(address):
         async with Reach(services, address) as runtime_id:
-            # Whose pass it was is for the gate alone; with a token, Authorization is between caller and server.
-            keeps = TOKEN_HEADER in request.headers or TOKEN_QUERY in request.query
+            # With a token, Authorization is between caller and server; a pass is for the gate alone, wherever it was sent.
+            keeps = by_token and not is_pass(services, request)
             headers = inward(request, address, keeps_authorization=keeps)
             return await request.app[FORWARDER].forward(
                 request, runtime_id, port, _target(request), headers, request_id
@@ -83,6 +83,8 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
 def _target(request: web.Request) -> str:
     """Path and query as they came, behind the port; the token's own pair is left out."""
     raw_path, _, raw_query = request.raw_path.partition("?")
+    if not raw_path.startswith("/"):  # the absolute form: scheme and authority come first
+        raw_path = "/" + raw_path.partition("://")[2].partition("/")[2]
     rest = raw_path.split("/", 5)
     path = "/" + (rest[5] if len(rest) > 5 else "")
     query = without_token(raw_query)

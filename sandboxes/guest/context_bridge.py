@@ -11,7 +11,7 @@ import sys
 import threading
 
 PIECE_CHARS = 1 << 18
-BUNDLE_CHARS_MAX = 4 << 20
+BUNDLE_CHARS_MAX = 3 << 19
 MIME_TYPES = (
     "text/plain",
     "text/html",

@@ -7,9 +7,9 @@ parsed within limits and passed on as data, and what it says about a run is neve
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import secrets
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from importlib import resources
 from typing import Any
@@ -21,7 +21,8 @@ from sandboxes.protocol import BadRequest, NoCapacity, SandboxError
 CONTEXTS_MAX = 8
 READY_SECONDS_MAX = 90.0
 INTERRUPT_SECONDS_MAX = 5.0
-LINE_BYTES_MAX = 6 << 20
+LINE_BYTES_MAX = 2 << 20
+HELD_BYTES_MAX = 4 << 20
 RUN_BYTES_MAX = 32 << 20
 CODE_BYTES_MAX = 1 << 20
 OUTPUT_BYTES_MAX = 1 << 50
@@ -66,7 +67,11 @@ class Context:
         self.created_at_ms = created_at_ms
         self.is_dead = False
         self._stream = stream
-        self._lines: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(64)
+        self._lines: deque[bytes] = deque()
+        self._held_bytes = 0
+        self._moved = asyncio.Event()
+        self._is_ready = False
+        self.reading: asyncio.Task[None] | None = None
         self._running = False
         self._number = 0
         self._errors = bytearray()
@@ -86,24 +91,41 @@ class Context:
                 if len(pending) > LINE_BYTES_MAX:
                     break
                 while (at := pending.find(b"\n")) >= 0:
-                    line = json.loads(pending[:at])
+                    line = bytes(pending[:at])
                     del pending[: at + 1]
-                    await self._lines.put(dict(line))
-        except (SandboxError, ValueError, TypeError, RecursionError):
+                    await self._keep(line)
+        except SandboxError:
             pass
         finally:
             self.is_dead = True
             self._stream.close()
-            with contextlib.suppress(asyncio.QueueFull):
-                self._lines.put_nowait(None)
+            self._moved.set()
+
+    async def _keep(self, line: bytes) -> None:
+        """Hold a line until it is asked for, as bytes: parsed it may be thirty times as large. Of nobody's run it is dropped."""
+        while self._held_bytes > HELD_BYTES_MAX and not self.is_dead:
+            self._moved.clear()
+            await self._moved.wait()
+        if self.is_dead or (self._is_ready and not self._running):
+            return
+        self._lines.append(line)
+        self._held_bytes += len(line)
+        self._moved.set()
 
     async def _next(self) -> dict[str, Any]:
-        if self.is_dead and self._lines.empty():
-            raise ContextDied("the kernel has ended; its variables are gone")
-        line = await self._lines.get()
-        if line is None:
-            raise ContextDied("the kernel has ended; its variables are gone")
-        return line
+        while not self._lines:
+            if self.is_dead:
+                raise ContextDied("the kernel has ended; its variables are gone")
+            self._moved.clear()
+            await self._moved.wait()
+        line = self._lines.popleft()
+        self._held_bytes -= len(line)
+        self._moved.set()
+        try:
+            return dict(json.loads(line))
+        except (ValueError, TypeError, RecursionError) as error:
+            self.kill()
+            raise ContextDied("what spoke for the kernel is not one; its variables are gone") from error
 
     async def until_ready(self) -> None:
         """Wait for the kernel. Raises ContextUnavailable."""
@@ -119,6 +141,8 @@ class Context:
             raise ContextUnavailable(f"this image has no IPython kernel: {str(line.get('message'))[:200]}")
         if line.get("event") != "ready":
             raise ContextUnavailable("what started is no kernel")
+        self._is_ready = True
+        self._drop()
 
     async def run(self, code: str, timeout_seconds: float) -> AsyncIterator[dict[str, Any]]:
         """Run code: output, results and errors as they come, and last `done` with `timed_out` and `truncated`.
@@ -136,6 +160,7 @@ class Context:
                 yield event
         finally:
             self._running = False
+            self._drop()
 
     async def _run(self, number: int, code: str, timeout_seconds: float) -> AsyncIterator[dict[str, Any]]:
         await self._tell({"id": number, "code": code})
@@ -187,6 +212,15 @@ class Context:
         if not self.is_dead:
             self.is_dead = True
             self._stream.kill()
+        if self.reading is not None:
+            self.reading.cancel()
+        self._drop()
+
+    def _drop(self) -> None:
+        """Forget what was said to nobody."""
+        self._lines.clear()
+        self._held_bytes = 0
+        self._moved.set()
 
 
 class Contexts:
@@ -223,6 +257,7 @@ class Contexts:
             raise
         context = Context("c_" + secrets.token_hex(6), stream, self._clock_ms())
         task = asyncio.get_running_loop().create_task(context.read())
+        context.reading = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:

@@ -22,6 +22,7 @@ REQUEST_BYTES_MAX = 1024
 SECONDS_MAX = 30.0
 CONNECTIONS_MAX = 1024
 BACKLOG = 128
+_PAUSE_SECONDS = 0.1
 
 
 def ports_path(socket_path: Path | str) -> str:
@@ -67,7 +68,11 @@ class PortServer:
     async def _accept(self, server: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            connection, _address = await loop.sock_accept(server)
+            try:
+                connection, _address = await loop.sock_accept(server)
+            except OSError:  # no descriptor left: the next one may find one again
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
             if len(self._tasks) > CONNECTIONS_MAX:
                 connection.close()
                 continue

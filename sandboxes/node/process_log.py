@@ -44,10 +44,10 @@ class ProcessLog:
             self._pieces.append(Piece(self.end, stream, data))
         self.end += len(data)
         self._size += len(data)
-        while self._size > self._bytes_max:
+        while self._size > self._bytes_max or len(self._pieces) > PIECES_MAX:
             oldest = self._pieces.popleft()
             excess = self._size - self._bytes_max
-            if len(oldest.data) > excess:
+            if 0 < excess < len(oldest.data):
                 self._pieces.appendleft(Piece(oldest.start + excess, oldest.stream, oldest.data[excess:]))
                 self._size -= excess
             else:
@@ -82,3 +82,5 @@ class ProcessLog:
 
 
 _PIECE_BYTES = 4096
+PIECES_MAX = 4096
+"""A program that writes byte by byte to both streams in turn must not cost more in bookkeeping than in bytes."""

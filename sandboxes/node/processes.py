@@ -22,6 +22,7 @@ PROCESSES_MAX = 64
 LOG_BYTES_MAX = 1 << 20
 LOG_BYTES_PER_SECOND = 16 << 20
 SIGKILL = 9
+FOLLOW_PAUSE_SECONDS = 0.02
 
 
 class ProcessUnknown(SandboxError):  # noqa: N818 - reads as what happened
@@ -152,6 +153,7 @@ class Process:
             if self.ended is not None:
                 return
             await self.changed()
+            await asyncio.sleep(FOLLOW_PAUSE_SECONDS)  # many small writes are told together
 
 
 class Processes:

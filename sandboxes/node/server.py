@@ -56,6 +56,8 @@ async def errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
     except SandboxError as error:
         headers = {"Retry-After": str(int(error.retry_after_seconds) + 1)} if isinstance(error, NoCapacity) else {}
         answer = web.json_response(error_body(error), status=error.status, headers=headers)
+    except ConnectionResetError:
+        raise  # whoever asked has left
     except (DriverError, SpawnerGone, OSError) as error:
         structlog.get_logger().exception("node.request_failed", path=request.path)
         broken = NodeUnavailable(f"{type(error).__name__}: {error}"[:500])

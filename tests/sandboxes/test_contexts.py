@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandboxes.node.command_stream import Output
-from sandboxes.node.contexts import Context, ContextDied
+from sandboxes.node.contexts import HELD_BYTES_MAX, LINE_BYTES_MAX, Context, ContextDied
 from sandboxes.protocol import SandboxError, StartRequest, StopRequest
 from tests.images.built import store_with
 from tests.sandboxes.conftest import Box
@@ -130,18 +130,23 @@ class LyingStream:
     def __init__(self, pieces: list[bytes]) -> None:
         self.pieces = pieces
         self.closed = False
+        self.told = asyncio.Event()
 
     async def output(self) -> AsyncIterator[Output]:
         yield Output("stdout", b'{"event": "ready"}\n')
+        await self.told.wait()
         for piece in self.pieces:
             yield Output("stdout", piece)
         await asyncio.Event().wait()
 
     async def write(self, data: bytes) -> None:
-        """Nobody reads it."""
+        """Nobody reads it, and yet it answers."""
+        self.told.set()
 
     def close(self) -> None:
         self.closed = True
+
+    kill = close
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -155,8 +160,28 @@ async def test_a_bridge_that_lies_ends_its_context(lie: str) -> None:
         async for _event in context.run("1", 60):
             pass
 
-    await reading
     assert stream.closed
+    reading.cancel()
+
+
+async def test_lines_are_held_as_bytes_within_a_bound_and_dropped_between_runs() -> None:
+    line = b'{"event": "stdout", "id": 1, "a": [' + b"[]," * 400_000 + b"[]]}\n"
+    stream = LyingStream([line] * 50)
+    context = Context("c_1", stream, 0)  # type: ignore[arg-type]
+    reading = asyncio.ensure_future(context.read())
+    await context.until_ready()
+    run = context.run("1", 60)
+    await anext(run)
+    for _ in range(200):
+        await asyncio.sleep(0)
+    held = context._held_bytes
+    await run.aclose()
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+    assert HELD_BYTES_MAX < held <= HELD_BYTES_MAX + LINE_BYTES_MAX
+    assert context._held_bytes == 0
+    reading.cancel()
 
 
 async def test_events_of_no_run_and_of_no_kind_are_dropped() -> None:

@@ -9,7 +9,11 @@ import pytest
 from sandboxes.node.seccomp import SeccompUnavailable, compile_filter
 
 LOAD = "import sys; from sandboxes.supervisor.filtering import load_filter; load_filter(sys.argv[1]); print('loaded', flush=1); "
-TRY = "import os, ctypes; os.fork(); print(ctypes.CDLL(None, use_errno=True).unshare(0x10000000), ctypes.get_errno(), flush=True)"
+# The parent speaks once its child has ended, so that their lines do not mix.
+TRY = (
+    "import os, ctypes; os.fork() and os.wait(); "
+    "print(ctypes.CDLL(None, use_errno=True).unshare(0x10000000), ctypes.get_errno(), flush=True)"
+)
 ROOT = Path(__file__).resolve().parents[2]
 
 

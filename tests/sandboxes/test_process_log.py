@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandboxes.node.process_log import ProcessLog
+from sandboxes.node.process_log import PIECES_MAX, ProcessLog
 
 writes = st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.binary(max_size=200)), max_size=40)
 
@@ -67,3 +67,14 @@ def test_text_is_found_where_it_is(written: list[tuple[str, bytes]], text: bytes
     expected = everything.find(text, after)
 
     assert log.find(text, after) == (None if expected < 0 else expected + len(text))
+
+
+def test_bytes_from_both_streams_in_turn_cost_a_bounded_number_of_pieces() -> None:
+    log = ProcessLog(1 << 20)
+    for number in range(20_000):
+        log.append(("stdout", "stderr")[number % 2], b"x")
+
+    pieces, cursor, lost = log.read(0, 1 << 20)
+
+    assert len(pieces) == PIECES_MAX
+    assert (cursor, lost) == (20_000, 20_000 - PIECES_MAX)

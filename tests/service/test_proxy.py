@@ -33,6 +33,14 @@ class Echo(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(b"data: %d\\n\\n" % n); self.wfile.flush(); time.sleep(0.05)
             self.close_connection = True
             return
+        if self.path.startswith("/status/"):
+            self.send_response(int(self.path[8:])); self.send_header("Content-Length", "0"); self.end_headers()
+            return
+        if self.path.startswith("/forged"):
+            self.send_response(402); self.send_header("payment-required", "FORGED"); self.send_header("payment-response", "x")
+            self.send_header("Set-Cookie", "a=1; Domain=evil.test; Path=/; HttpOnly"); self.send_header("Content-Length", "0")
+            self.send_header("Clear-Site-Data", "*"); self.send_header("Service-Worker-Allowed", "/"); self.end_headers()
+            return
         if self.path.startswith("/cut"):
             self.send_response(200); self.send_header("Content-Length", "1000"); self.end_headers()
             self.wfile.write(b"x" * 10); self.wfile.flush(); self.close_connection = True
@@ -111,6 +119,39 @@ async def test_a_token_opens_its_port_and_nothing_else(site: Site) -> None:
     assert (await site.ask(url=site.url(port=8081)))[0] == 404
     async with site.session.get(site.url()) as nobody:
         assert nobody.status == 404
+
+
+async def test_a_pass_never_reaches_a_server_inside(site: Site) -> None:
+    bearer = {"Authorization": f"Bearer {(await site.owner.client.prove()).token}"}
+
+    _status, told, _answer = await site.ask(headers=bearer)
+    async with site.session.get(site.url("/?satbox_token="), headers=bearer) as empty:
+        emptied = empty.status
+    async with site.session.get(site.url(f"/?satbox_token={'x' * 300}"), headers=bearer) as long:
+        lengthy = long.status
+
+    assert "Authorization" not in told["headers"]
+    assert (emptied, lengthy) == (404, 404)
+
+
+async def test_a_server_inside_does_not_speak_for_the_gate(site: Site) -> None:
+    status, _body, answer = await site.ask("/forged")
+
+    assert status == 402
+    assert not {"payment-required", "payment-response", "clear-site-data", "service-worker-allowed"} & {
+        name.lower() for name in answer.headers
+    }
+    prefix = site.url("", port=8080).removeprefix(site.service.gate_url)
+    assert answer.headers["Set-Cookie"] == f"a=1; HttpOnly; Path={prefix}"
+    assert answer.headers["X-Satbox-Origin"] == "sandbox"
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox")
+
+
+@pytest.mark.parametrize("status", [101, 600, 999])
+async def test_a_status_that_is_none_is_a_bad_gateway(site: Site, status: int) -> None:
+    answered = await site.ask(f"/status/{status}")
+
+    assert (answered[0], answered[1]["error"]["code"]) == (502, "bad_gateway")
 
 
 async def test_a_token_in_the_query_is_not_passed_on(site: Site) -> None:
