@@ -1,7 +1,10 @@
 """What crosses a process boundary on the way to a host, and how a host serves it."""
 
+import sqlite3
 from dataclasses import dataclass
 
+from actors.books import pages
+from actors.books.pages import Bounds, Range
 from actors.clock import Clock
 from actors.host import WalletHost, creates
 from actors.storage import StoredEvent, WalletStore
@@ -42,7 +45,16 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class ReadLedger:
-    """A page of the journal. Answer: LedgerPage."""
+    """A page of a range of the journal. Answer: LedgerPage."""
+
+    address: str
+    wanted: Range
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSpans:
+    """A page of the spans. Answer: SpansPage."""
 
     address: str
     after: int
@@ -66,17 +78,28 @@ class ReadMeter:
     address: str
 
 
-Request = Ask | Preparation | Wait | ReadLedger | ReadEvents | ReadMeter
+Request = Ask | Preparation | Wait | ReadLedger | ReadSpans | ReadEvents | ReadMeter
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerPage:
-    """Entries, and the balances and chain head they lead to."""
+    """Entries of a range from its beginning on, the bounds of the range, and the balances and chain head all of the journal
+    leads to.
+    """
 
     entries: list[Entry]
+    bounds: Bounds
     accounts: Accounts
     head: str
     seq: int
+    span_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpansPage:
+    """Spans, oldest first."""
+
+    spans: list[SpanRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +119,7 @@ class MeterPage:
     journal_usat: int
 
 
-Response = View | LedgerPage | EventsPage | MeterPage
+Response = View | LedgerPage | SpansPage | EventsPage | MeterPage
 
 
 async def serve(host: WalletHost, request: Request) -> Response:
@@ -108,8 +131,10 @@ async def serve(host: WalletHost, request: Request) -> Response:
             return await host.prepare(address, command)
         case Wait(address, version, timeout_seconds):
             return await host.wait(address, version, timeout_seconds)
-        case ReadLedger(address, after, limit):
-            return await host.read(address, lambda store: _ledger(store, after, limit))
+        case ReadLedger(address, wanted, limit):
+            return await host.read(address, lambda store: _ledger(store, wanted, limit))
+        case ReadSpans(address, after, limit):
+            return await host.read(address, lambda s: SpansPage(s.read(lambda db: pages.spans(db, after, limit))))
         case ReadEvents():
             return await _events(host, request)
         case ReadMeter(address):
@@ -126,13 +151,18 @@ def absent(request: Request, clock: Clock) -> Response | None:
             return View(WalletState(address), clock.wall_ms(), None, refusal)
         case Wait(address):
             return View(WalletState(address), clock.wall_ms(), None)
-        case ReadLedger() | ReadEvents() | ReadMeter():
+        case ReadLedger() | ReadSpans() | ReadEvents() | ReadMeter():
             raise SatboxError("wallet_not_found")
 
 
-def _ledger(store: WalletStore, after: int, limit: int) -> LedgerPage:
-    state = store.state
-    return LedgerPage(store.entries(after, limit), state.accounts, state.head, state.seq)
+def _ledger(store: WalletStore, wanted: Range, limit: int) -> LedgerPage:
+    def read(db: sqlite3.Connection) -> LedgerPage:
+        state = store.state  # under the store's lock: as committed
+        found = pages.bounds(db, wanted)
+        entries = pages.entries(db, found.after, found.last, limit)
+        return LedgerPage(entries, found, state.accounts, state.head, state.seq, state.span_seq)
+
+    return store.read(read)
 
 
 def _meter(store: WalletStore) -> MeterPage:

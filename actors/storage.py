@@ -7,14 +7,15 @@ live copy of a wallet can never write. WAL with synchronous=FULL: when `commit` 
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from actors.books import pages
 from actors.errors import CorruptWalletError, FencedError
 from actors.wallet.bucket import check
 from actors.wallet.commands import Happening, SpanRecord
@@ -41,6 +42,8 @@ MIGRATIONS: tuple[str, ...] = (
 )
 
 EVENTS_KEPT = 10_000
+
+Page = TypeVar("Page")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,12 @@ class WalletStore:
 
     def commit(self, batch: Batch) -> None:
         """Write a batch; FencedError when this copy is no longer the newest."""
-        with self._lock, self._transaction():
+        with self._lock:
+            self._write(batch)
+            self.state = batch.state  # under the lock: whoever reads finds file and state agreed
+
+    def _write(self, batch: Batch) -> None:
+        with self._transaction():
             row = self._db.execute("SELECT epoch FROM wallet").fetchone()
             if row is None or int(row[0]) != self.epoch:
                 raise FencedError(f"{self._address}: epoch {self.epoch} was superseded by {row and row[0]}")
@@ -198,7 +206,6 @@ class WalletStore:
             )
             self._db.execute("UPDATE wallet SET state = ?", (_STATE.dump_json(batch.state).decode(),))
             self._trim(batch)
-        self.state = batch.state
 
     def _trim(self, batch: Batch) -> None:
         """Bound what is not money: old events, and nonces whose challenge can no longer be valid."""
@@ -213,11 +220,14 @@ class WalletStore:
             found = self._db.execute("SELECT 1 FROM seen WHERE kind = ? AND id = ?", (kind, mark_id)).fetchone()
         return found is not None
 
+    def read(self, query: Callable[[sqlite3.Connection], Page]) -> Page:
+        """Run a read of this file; nothing is committed meanwhile."""
+        with self._lock:
+            return query(self._db)
+
     def entries(self, after: int, limit: int) -> list[Entry]:
         """Journal entries after a sequence number."""
-        return [
-            _entry(row) for row in self._rows("SELECT * FROM journal WHERE seq > ? ORDER BY seq LIMIT ?", after, limit)
-        ]
+        return self.read(lambda db: pages.entries(db, after, self.state.seq, limit))
 
     def _rows(self, query: str, *values: int) -> list[tuple[Any, ...]]:
         with self._lock:
@@ -260,21 +270,6 @@ class _Transaction:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._db.execute("ROLLBACK" if kind else "COMMIT")
-
-
-def _entry(row: Sequence[object]) -> Entry:
-    seq, at_ms, kind, reference, amounts, balance, previous, digest = row
-    pairs = tuple(json.loads(str(amounts)).items())
-    return Entry(
-        int(str(seq)),
-        int(str(at_ms)),
-        str(kind),
-        None if reference is None else str(reference),
-        pairs,
-        int(str(balance)),
-        str(previous),
-        str(digest),
-    )
 
 
 def broken_links(address: str, entries: Iterator[Entry]) -> Iterator[int]:

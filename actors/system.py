@@ -8,6 +8,7 @@ import asyncio
 from typing import Protocol, TypeVar, overload
 
 from actors.actor import QueueFullError
+from actors.books.pages import Range
 from actors.host import WalletHost
 from actors.requests import (
     Ask,
@@ -18,8 +19,10 @@ from actors.requests import (
     ReadEvents,
     ReadLedger,
     ReadMeter,
+    ReadSpans,
     Request,
     Response,
+    SpansPage,
     Wait,
     serve,
 )
@@ -68,9 +71,13 @@ class ActorSystem:
         """The wallet once it is past `version`, or as it is when the time is up."""
         return _expect(View, await self._transport.send(Wait(address, version, timeout_seconds)))
 
-    async def ledger(self, address: str, after: int, limit: int) -> LedgerPage:
-        """A page of the journal."""
-        return _expect(LedgerPage, await self._transport.send(ReadLedger(address, after, limit)))
+    async def ledger(self, address: str, wanted: Range, limit: int) -> LedgerPage:
+        """A page of a range of the journal, from its beginning on."""
+        return _expect(LedgerPage, await self._transport.send(ReadLedger(address, wanted, limit)))
+
+    async def spans(self, address: str, after: int, limit: int) -> SpansPage:
+        """A page of the spans, oldest first."""
+        return _expect(SpansPage, await self._transport.send(ReadSpans(address, after, limit)))
 
     async def events(self, address: str, after: int, limit: int, timeout_seconds: float = 0.0) -> EventsPage:
         """Events after a cursor; waits for the first when there are none yet."""
@@ -99,6 +106,8 @@ def _accepted(view: View) -> View:
 def _expect(kind: type[View], response: Response) -> View: ...
 @overload
 def _expect(kind: type[LedgerPage], response: Response) -> LedgerPage: ...
+@overload
+def _expect(kind: type[SpansPage], response: Response) -> SpansPage: ...
 @overload
 def _expect(kind: type[EventsPage], response: Response) -> EventsPage: ...
 @overload

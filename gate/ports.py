@@ -1,7 +1,8 @@
 """What a gate needs from the rest of the service, as interfaces, and the bundle that carries them."""
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -62,3 +63,5 @@ class Services:
     room: Room
     read_quote: Callable[[str], Quote]
     secrets: Secrets | None = None
+    statement_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    """Statement files written at the same time; whoever comes later waits."""

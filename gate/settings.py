@@ -29,6 +29,8 @@ class GateSettings:
     verifies_for_anybody: bool = True
     verification_sats: int = 0
     """What one answer of `/stacks/*` and `/hashing/*` costs; above 0 it is paid from the caller's own bucket."""
+    statement_rows_max: int = 200_000
+    """Entries, or spans, that one statement file holds at most."""
     json_bytes_max: int = 4 << 20
     streams_max: int = 1000
     requests_per_wallet_max: int = 64

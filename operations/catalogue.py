@@ -5,6 +5,7 @@ from operations.codes import IDENTITY, PATHS, PAYMENT, RUNNING
 from operations.contexts import CONTEXTS
 from operations.folders import FOLDERS
 from operations.git import GIT
+from operations.ledger import LEDGER
 from operations.processes import PROCESSES
 from operations.registry import Auth, Body, Operation, Registry
 from operations.secrets import SECRETS
@@ -134,12 +135,7 @@ REGISTRY = Registry(
             m.Target, m.SandboxStatus, Auth.OWNER, ("unpause",), "satbox_resume", scope="owner",
             errors=(*RUNNING, "pause_unavailable"), positional=("address",),
         ),
-        Operation(
-            "sandbox.ledger", "GET", "/sandbox/ledger",
-            "Read your journal: every deposit and charge, hash-chained.",
-            m.CursorInput, m.Ledger, Auth.OWNER, ("ledger",), "satbox_ledger", scope="owner",
-            errors=(*IDENTITY, "wallet_not_found"), positional=("address",),
-        ),
+        *LEDGER,
         Operation(
             "sandbox.meter", "GET", "/sandbox/meter",
             "Check every charge by hand: spans, rate, remainders and sum.",

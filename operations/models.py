@@ -371,29 +371,6 @@ class Events(Output):
     has_more: bool
 
 
-class LedgerEntry(Output):
-    """One journal entry: postings sum to zero, `hash` covers the entry and `previous`."""
-
-    seq: int
-    at: str
-    kind: str
-    reference: str | None = None
-    postings: dict[str, int]
-    balance_after_usat: int
-    previous: str
-    hash: str
-
-
-class Ledger(Output):
-    """A page of the journal, with the sums over all of it."""
-
-    items: list[LedgerEntry]
-    accounts: dict[str, int]
-    chain_head: str
-    next_cursor: int
-    has_more: bool
-
-
 class Span(Output):
     """A stretch of proven uptime at one rate, and its charge."""
 

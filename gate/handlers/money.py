@@ -1,46 +1,12 @@
-"""The journal and the meter, for people who check."""
+"""The meter, for people who check."""
 
 from aiohttp import web
 
-from actors.view import iso
 from actors.wallet.commands import SpanRecord
 from gate.callers import Caller
 from gate.ports import Services
 from gate.routing import Handler
 from operations import models as m
-
-
-async def ledger(services: Services, request: web.Request, caller: Caller, data: m.CursorInput) -> m.Ledger:
-    """A page of the journal with the balances it leads to."""
-    page = await services.system.ledger(caller.owned(data.address), data.after, data.limit)
-    items = [
-        m.LedgerEntry(
-            seq=entry.seq,
-            at=iso(entry.at_ms),
-            kind=entry.kind,
-            reference=entry.reference,
-            postings=dict(entry.amounts),
-            balance_after_usat=entry.balance_after_usat,
-            previous=entry.previous,
-            hash=entry.hash,
-        )
-        for entry in page.entries
-    ]
-    last = items[-1].seq if items else data.after
-    accounts = page.accounts
-    return m.Ledger(
-        items=items,
-        accounts={
-            "bucket": accounts.bucket,
-            "owed": accounts.owed,
-            "burnt": accounts.burnt,
-            "deposits": accounts.deposits,
-            "write_offs": accounts.write_offs,
-        },
-        chain_head=page.head,
-        next_cursor=last,
-        has_more=last < page.seq,
-    )
 
 
 def _span(span: SpanRecord) -> m.Span:
@@ -74,4 +40,4 @@ async def meter(services: Services, request: web.Request, caller: Caller, data: 
     )
 
 
-HANDLERS: dict[str, Handler] = {"sandbox.ledger": ledger, "sandbox.meter": meter}
+HANDLERS: dict[str, Handler] = {"sandbox.meter": meter}

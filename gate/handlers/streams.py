@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +14,8 @@ from gate.routing import REQUEST_ID
 from gate.settings import GateSettings
 from operations.errors import SatboxError
 from sandboxes.protocol import NodeUnavailable
+
+FILE_CHUNK_BYTES = 1 << 18
 
 
 def _headers(request: web.Request, extra: Mapping[str, str]) -> dict[str, str]:
@@ -57,6 +61,18 @@ async def bytes_out(
     except NodeUnavailable:
         if request.transport is not None:
             request.transport.close()
+    return response
+
+
+async def file_out(request: web.Request, path: Path, content_type: str, name: str) -> web.StreamResponse:
+    """A whole file of ours as a download."""
+    extra = {"Content-Type": content_type, "Content-Disposition": f'attachment; filename="{name}"'}
+    response = web.StreamResponse(headers=_headers(request, {"X-Content-Type-Options": "nosniff", **extra}))
+    with path.open("rb") as file:
+        response.content_length = os.fstat(file.fileno()).st_size
+        await response.prepare(request)
+        while chunk := await asyncio.to_thread(file.read, FILE_CHUNK_BYTES):
+            await response.write(chunk)
     return response
 
 

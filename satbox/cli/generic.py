@@ -25,7 +25,15 @@ def needs_agent(command: Command) -> bool:
 
 
 OPEN_OPERATIONS = frozenset(
-    {"gate.challenge", "gate.prove", "sandbox.quote", "payment.status", "service.health", "service.metrics"}
+    {
+        "gate.challenge",
+        "gate.prove",
+        "sandbox.quote",
+        "payment.status",
+        "service.health",
+        "service.metrics",
+        "service.key",
+    }
 )
 
 

@@ -82,6 +82,7 @@ HINTS = {
     "path_not_found": "See satbox files list.",
     "path_exists": "Delete it first (satbox files delete), or choose another name.",
     "disk_full": "Delete something (satbox files delete).",
+    "statement_too_large": "Name a shorter time with --since and --until.",
     "cursor_invalid": "Leave --after out.",
     "max_sats_exceeded": "Raise --max-sats, or ask for less with --sats.",
     "unreachable": "Is it up (satbox up)? Check --gate; satbox doctor looks at this machine.",

@@ -48,6 +48,7 @@ VERBS = {
     "files.pack": "archives:pack",
     "files.unpack": "archives:unpack",
     "files.watch": "following:changes",
+    "sandbox.statement": "books:statement",
     "secrets.set": "secrets:keep",
     "processes.start": "background:start",
     "processes.write": "background:write",

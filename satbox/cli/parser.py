@@ -200,6 +200,7 @@ EXTRA: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "sandbox.exec": _exec,
     "processes.start": _start,
     "files.pack": _archive,
+    "sandbox.statement": _archive,
     "gate.prove": _prove,
     "gate.challenge": _challenge,
     "sandbox.status": _status,

@@ -22,6 +22,8 @@ SUMMARIES = {
     "sandbox.pause": "freeze it: memory kept, no CPU, a lower rate",
     "sandbox.resume": "let a paused sandbox run on",
     "sandbox.ledger": "read your journal: deposits and charges",
+    "sandbox.statement": "get a signed statement as a file",
+    "service.key": "see the operator's public key",
     "sandbox.meter": "check every charge by hand",
     "sandbox.events": "see what happened to your wallet, or follow it",
     "operator.rate": "set the rate of one wallet",

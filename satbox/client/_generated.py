@@ -8,6 +8,7 @@ from typing import Literal
 from operations import contexts as k
 from operations import folders as f
 from operations import git as g
+from operations import ledger as b
 from operations import models as m
 from operations import processes as p
 from operations import secrets as x
@@ -257,12 +258,44 @@ class Operations(Calls):
         """
         return await self._call("sandbox.resume", m.SandboxStatus, address=address)
 
-    async def sandbox_ledger(self, *, address: str | None = None, after: int = 0, limit: int = 200) -> m.Ledger:
-        """Read your journal: every deposit and charge, hash-chained.
+    async def sandbox_ledger(
+        self,
+        *,
+        address: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        after: int = 0,
+        limit: int = 200,
+    ) -> b.Ledger:
+        """Read your journal: every deposit and charge, hash-chained, each page signed.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
         """
-        return await self._call("sandbox.ledger", m.Ledger, address=address, after=after, limit=limit)
+        return await self._call(
+            "sandbox.ledger", b.Ledger, address=address, since=since, until=until, after=after, limit=limit
+        )
+
+    async def sandbox_statement(
+        self,
+        *,
+        address: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        after: int = 0,
+        format: Literal["sqlite", "json", "csv"] = "sqlite",
+    ) -> bytes:
+        """Get a signed statement of your journal as one file, to check offline: SQLite, JSON or CSV.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found,
+        statement_too_large.
+        """
+        return await self._download(
+            "sandbox.statement", address=address, since=since, until=until, after=after, format=format
+        )
+
+    async def service_key(self) -> b.Key:
+        """The operator's public key, which receipts, statements and checkpoints verify with."""
+        return await self._call("service.key", b.Key)
 
     async def sandbox_meter(self, *, address: str | None = None) -> m.MeterExplanation:
         """Check every charge by hand: spans, rate, remainders and sum.
@@ -998,12 +1031,44 @@ class SyncOperations(SyncCalls[Operations]):
         """
         return self._run(self._client.sandbox_resume(address=address))
 
-    def sandbox_ledger(self, *, address: str | None = None, after: int = 0, limit: int = 200) -> m.Ledger:
-        """Read your journal: every deposit and charge, hash-chained.
+    def sandbox_ledger(
+        self,
+        *,
+        address: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        after: int = 0,
+        limit: int = 200,
+    ) -> b.Ledger:
+        """Read your journal: every deposit and charge, hash-chained, each page signed.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
         """
-        return self._run(self._client.sandbox_ledger(address=address, after=after, limit=limit))
+        return self._run(
+            self._client.sandbox_ledger(address=address, since=since, until=until, after=after, limit=limit)
+        )
+
+    def sandbox_statement(
+        self,
+        *,
+        address: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        after: int = 0,
+        format: Literal["sqlite", "json", "csv"] = "sqlite",
+    ) -> bytes:
+        """Get a signed statement of your journal as one file, to check offline: SQLite, JSON or CSV.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found,
+        statement_too_large.
+        """
+        return self._run(
+            self._client.sandbox_statement(address=address, since=since, until=until, after=after, format=format)
+        )
+
+    def service_key(self) -> b.Key:
+        """The operator's public key, which receipts, statements and checkpoints verify with."""
+        return self._run(self._client.service_key())
 
     def sandbox_meter(self, *, address: str | None = None) -> m.MeterExplanation:
         """Check every charge by hand: spans, rate, remainders and sum.

@@ -24,6 +24,7 @@ _ALIASES = {
     "operations.contexts": "k",
     "operations.folders": "f",
     "operations.git": "g",
+    "operations.ledger": "b",
     "operations.processes": "p",
     "operations.secrets": "x",
     "operations.snapshots": "s",
@@ -135,8 +136,8 @@ def client_source() -> str:
         _HEAD.format(doc="One method per operation, async and sync."),
         "from typing import Literal\n",
         "from operations import "
-        "contexts as k, folders as f, git as g, models as m, processes as p, secrets as x, snapshots as s, usage as u, "
-        "verification as v",
+        "contexts as k, folders as f, git as g, ledger as b, models as m, processes as p, secrets as x, snapshots as s, "
+        "usage as u, verification as v",
         "from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload\n\n",
         "class Operations(Calls):",
         '    """Every operation of the service, as a coroutine."""\n',

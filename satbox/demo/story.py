@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import aiohttp
 from rich.table import Table
 
+from operations import ledger as b
 from operations import models as m
 from operations.errors import SatboxError
 from satbox.agent.keystore import Agent, new_agent
@@ -303,7 +304,7 @@ async def closed(teller: Teller, cast: Cast) -> None:
     async with teller.step("The books: deposits = charges + balance (+ owed), to the micro-sat"):
         await cast.client.sandbox_reap()
         await cast.until("reaped")
-        entries: list[m.LedgerEntry] = []
+        entries: list[b.LedgerEntry] = []
         while True:
             page = await cast.client.sandbox_ledger(after=entries[-1].seq if entries else 0, limit=500)
             entries += page.items

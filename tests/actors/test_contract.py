@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from actors.books.pages import Range
 from actors.storage import broken_links
 from actors.view import View
 from actors.wallet import commands as c
@@ -35,7 +36,7 @@ async def test_a_paid_wallet_comes_alive_and_is_reaped_with_its_charges(hosted: 
     address = await created(hosted)
     await hosted.system.ask(address, c.Reap())
     view = await until(hosted, address, Phase.REAPED)
-    ledger = await hosted.system.ledger(address, 0, 100)
+    ledger = await hosted.system.ledger(address, Range(), 100)
     meter = await hosted.system.meter(address)
 
     assert view.state.snapshot_digest is not None

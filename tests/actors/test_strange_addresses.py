@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.books.pages import Range
 from actors.placement import HostMap
 from actors.system import ActorSystem
 from actors.wallet.commands import BurnNonce, Prepare, RevokePasses, Wake
@@ -40,7 +41,7 @@ async def test_asking_about_nobody_starts_nothing(ray_home: Path, tmp_path: Path
     for asked in (system.ask(ADDRESS, Wake()), system.prepare(ADDRESS, Prepare("extend"))):
         with pytest.raises(SatboxError, match="wallet_not_found"):
             await asked
-    for read in (system.ledger(ADDRESS, 0, 1), system.events(ADDRESS, 0, 1), system.meter(ADDRESS)):
+    for read in (system.ledger(ADDRESS, Range(), 1), system.events(ADDRESS, 0, 1), system.meter(ADDRESS)):
         with pytest.raises(SatboxError, match="wallet_not_found"):
             await read
     assert not (tmp_path / "wallets").exists()

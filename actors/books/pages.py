@@ -1,0 +1,83 @@
+"""Pages and ranges of one wallet's journal and spans, read from its file.
+
+Both tables only grow, so whoever remembers the end it began with reads a consistent copy page by page.
+"""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from actors.wallet.commands import SpanRecord
+from actors.wallet.journal import GENESIS, Entry
+
+_ENTRY = "seq, at_ms, kind, reference, amounts, balance_after_usat, previous, hash"
+_SPAN = """seq, runtime_id, boot_id, from_ms, to_ms, rate_usat_per_second, remainder_before, remainder_after,
+    charge_usat"""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Which part of a journal is meant: by number (`after` excluded, `up_to` included) and by wall time (`since_ms` included,
+    `until_ms` excluded). It is always one unbroken run of entries, so that its chain can be checked.
+    """
+
+    after: int = 0
+    up_to: int | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where a range begins and ends: the entry before it, its last entry, and the balances after both."""
+
+    after: int
+    last: int
+    opening_usat: int
+    opening_head: str
+    closing_usat: int
+    closing_head: str
+
+
+def entry_of(row: Sequence[object]) -> Entry:
+    """An entry from a row of the journal."""
+    seq, at_ms, kind, reference, amounts, balance, previous, digest = row
+    return Entry(
+        int(str(seq)), int(str(at_ms)), str(kind), None if reference is None else str(reference),
+        tuple(json.loads(str(amounts)).items()), int(str(balance)), str(previous), str(digest),
+    )  # fmt: skip
+
+
+def entries(db: sqlite3.Connection, after: int, last: int, limit: int) -> list[Entry]:
+    """Entries numbered above `after` up to `last`."""
+    query = f"SELECT {_ENTRY} FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608 - our own names
+    return [entry_of(row) for row in db.execute(query, (after, last, limit))]
+
+
+def spans(db: sqlite3.Connection, after: int, limit: int) -> list[SpanRecord]:
+    """Spans numbered above `after`."""
+    query = f"SELECT {_SPAN} FROM spans WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - our own names
+    return [SpanRecord(*row) for row in db.execute(query, (after, limit))]
+
+
+def bounds(db: sqlite3.Connection, wanted: Range) -> Bounds:
+    """The bounds of a range; an empty one begins and ends at the same entry."""
+    (newest,) = db.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()
+    last = newest if wanted.up_to is None else min(newest, wanted.up_to)
+    after = wanted.after
+    if wanted.since_ms is not None:
+        (first,) = db.execute("SELECT min(seq) FROM journal WHERE at_ms >= ?", (wanted.since_ms,)).fetchone()
+        after = max(after, newest if first is None else first - 1)
+    if wanted.until_ms is not None:
+        (found,) = db.execute("SELECT max(seq) FROM journal WHERE at_ms < ?", (wanted.until_ms,)).fetchone()
+        last = min(last, found or 0)
+    after = min(after, newest)
+    last = max(after, last)
+    return Bounds(after, last, *_at(db, after), *_at(db, last))
+
+
+def _at(db: sqlite3.Connection, seq: int) -> tuple[int, str]:
+    """The balance and the head after an entry."""
+    row = db.execute("SELECT balance_after_usat, hash FROM journal WHERE seq = ?", (seq,)).fetchone()
+    return (0, GENESIS) if row is None else (int(row[0]), str(row[1]))
