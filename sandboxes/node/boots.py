@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from sandboxes.node.driver import Launch, Place, Running
 from sandboxes.node.machine import Machine
 from sandboxes.node.spawner_client import SpawnerGone
+from sandboxes.node.terminals import machine_terminals, per_sandbox
 
 
 class Boots:
@@ -51,7 +52,8 @@ class Boots:
         if fill is not None:
             await machine.driver.mount(place)
             await fill(place)
-        running = await machine.driver.launch(Launch(f"slot-{slot}", place, limits, machine.images[image]))
+        terminals = per_sandbox(machine.settings, machine_terminals())
+        running = await machine.driver.launch(Launch(f"slot-{slot}", place, limits, machine.images[image], terminals))
         try:
             running.listener = await machine.egress.listen(running.control)
         except BaseException:

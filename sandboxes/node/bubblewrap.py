@@ -19,6 +19,7 @@ from sandboxes.node.driver import ArchiveRefused, ArchiveReport, DriverError, La
 from sandboxes.node.spawner_client import SpawnerClient, SpawnerGone
 from sandboxes.size_classes import SizeClass
 from sandboxes.spawner import archive
+from sandboxes.spawner.tree import Root
 from sandboxes.supervisor.tenant import TAG_COUNT, TAG_FIRST, TENANT_ID
 
 GUEST_CODE = "/opt/satbox"
@@ -35,6 +36,7 @@ class BubblewrapDriver:
     name = "bubblewrap"
     unsupported: Mapping[str, str] = {}
     _user_namespaces = 0
+    _prepares_roots = True
 
     def __init__(
         self, state: Path, private_root: str, images: Mapping[str, PreparedImage], seccomp: bytes | None, seconds: float
@@ -63,7 +65,8 @@ class BubblewrapDriver:
                 binds[f"images/{name}/rootfs"] = str(image.rootfs)
             else:
                 binds[f"images/{name}/etc"] = str(image.etc_folder)
-        self._spawner = SpawnerClient(self._root, binds, self._state / "spawner.log")
+        roots = {name: self._image_root(image) for name, image in self._images.items()} if self._prepares_roots else {}
+        self._spawner = SpawnerClient(self._root, binds, roots, self._state / "spawner.log")
         try:
             await self._spawner.open()
         except SpawnerGone as error:
@@ -92,6 +95,7 @@ class BubblewrapDriver:
                 "argv": self._argv(launch),
                 "seccomp": str(self._state / "seccomp.bpf") if self._seccomp is not None else None,
                 "limits": self._rlimits(launch),
+                "terminals": launch.terminals,
                 "user_namespaces": self._user_namespaces,
             },
             **self._maps(place),
@@ -218,9 +222,8 @@ class BubblewrapDriver:
             "--die-with-parent", "--as-pid-1", "--new-session", "--info-fd", "5", "--hostname", "sandbox", "--clearenv",
             "--cap-drop", "ALL",
             "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_KILL", "--cap-add", "CAP_SETPCAP",
-            *self._image_argv(image, ""),
-            "--ro-bind", f"{self._root}/guest", GUEST_CODE,
-            "--proc", "/proc", "--dev", "/dev",
+            "--dev-bind", f"{self._root}/roots/{image.definition.name}", "/",
+            "--dev-bind", f"{self._folder(launch.place)}/pts", "/dev/pts", "--proc", "/proc",
             "--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", "/tmp",  # noqa: S108 - paths inside
             "--perms", "1777", "--size", quarter, "--tmpfs", "/dev/shm",  # noqa: S108 - paths inside
             "--perms", "1777", "--size", quarter, "--tmpfs", "/run",
@@ -229,26 +232,33 @@ class BubblewrapDriver:
         for path in _HIDDEN:
             if Path(path).exists():
                 argv += ["--ro-bind", "/dev/null", path]
-        argv += ["--remount-ro", "/dev", "--remount-ro", "/"]
         if self._seccomp is not None:
             argv += ["--seccomp", "4"]
         boot = f"import sys; sys.path.insert(0, {GUEST_CODE!r}); from sandboxes.supervisor.main import main; main()"
         return [*argv, "--", image.definition.python, "-I", "-S", "-E", "-c", boot]
 
-    def _image_argv(self, image: PreparedImage, root: str) -> list[str]:
-        """What is below everything else: a built root file system, which has every place to mount on; or the host's
-        /usr, the image's /etc, and the rest made here.
+    def _image_root(self, image: PreparedImage) -> Root:
+        """What the spawner makes a root of: a built file system, which has every place to mount on; or the host's /usr and
+        the image's /etc, with the rest made there.
         """
-        folder = f"{self._root}/images/{image.definition.name}"
+        code = {GUEST_CODE.lstrip("/"): f"{self._root}/guest"}
         if image.rootfs is not None:
-            return ["--ro-bind", f"{folder}/rootfs", root or "/"]
-        argv = ["--ro-bind", "/usr", f"{root}/usr", "--ro-bind", f"{folder}/etc", f"{root}/etc"]
-        argv += ["--dir", f"{root}/var", "--symlink", "/tmp", f"{root}/var/tmp", "--symlink", "/run", f"{root}/var/run"]  # noqa: S108 - paths inside
-        argv += ["--dir", f"{root}/home"]
-        for path in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
-            if Path("/", path).is_symlink():
-                argv += ["--symlink", os.readlink(Path("/", path)), f"{root}/{path}"]
-        return argv
+            return {"base": str(image.rootfs), "folders": [], "links": {}, "binds": code}
+        return {
+            "base": None,
+            "folders": ["var", "home", "proc", "tmp", "run", "workspace"],
+            "links": host_links(),
+            "binds": {"usr": "/usr", "etc": f"{self._root}/images/{image.definition.name}/etc", **code},
+        }
+
+
+def host_links() -> dict[str, str]:
+    """The links of a root over the host's /usr, by their relative paths."""
+    links = {"var/tmp": "/tmp", "var/run": "/run"}  # noqa: S108 - paths inside
+    for path in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        if Path("/", path).is_symlink():
+            links[path] = os.readlink(Path("/", path))
+    return links
 
 
 def two_ids(place: Place) -> dict[str, str]:

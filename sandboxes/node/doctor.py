@@ -10,6 +10,7 @@ from pathlib import Path
 from sandboxes.node.cgroups import Cgroups
 from sandboxes.node.gvisor import UNSUPPORTED
 from sandboxes.node.settings import NodeSettings
+from sandboxes.node.terminals import machine_terminals, problem
 
 _HOST_ID_LAST = 0xFFFF_FFFE
 
@@ -36,6 +37,7 @@ class Doctor:
             "cgroup_pids": lambda: _controller(cgroups, "pids"),
             "cgroup_cpu": lambda: _controller(cgroups, "cpu"),
             "supervisor_oom_protection": _oom_protection,
+            "terminals": lambda: problem(settings, machine_terminals()),
         }
         if settings.driver == "gvisor":
             probes["runsc"] = lambda: _tool("runsc")

@@ -32,6 +32,7 @@ class Launch:
     place: Place
     limits: SizeClass
     image: PreparedImage
+    terminals: int  # how many may be open at once
 
 
 @dataclass(slots=True)

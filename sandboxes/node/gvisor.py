@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from images import PreparedImage
-from sandboxes.node.bubblewrap import GUEST_CODE, BubblewrapDriver, two_ids
+from sandboxes.node.bubblewrap import GUEST_CODE, BubblewrapDriver, host_links, two_ids
 from sandboxes.node.driver import DriverError, Launch, Place
 from sandboxes.size_classes import SizeClass
 from sandboxes.supervisor.tenant import TAG_COUNT, TAG_FIRST
@@ -53,6 +53,7 @@ class GVisorDriver(BubblewrapDriver):
 
     name = "gvisor"
     unsupported: Mapping[str, str] = UNSUPPORTED
+    _prepares_roots = False
     _user_namespaces = 1  # the sentry's own, in which it is nobody
 
     def __init__(
@@ -106,7 +107,9 @@ class GVisorDriver(BubblewrapDriver):
             "--cap-add", "ALL",
             "--ro-bind", "/usr", "/usr",
             *(word for path in ("bin", "lib", "lib64") for word in ("--symlink", f"usr/{path}", f"/{path}")),
-            "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run", "--dir", "/etc",  # noqa: S108 - paths inside
+            "--proc", "/proc", "--dev-bind", f"{self._root}/dev", "/dev",
+            "--dev-bind", f"{self._folder(launch.place)}/pts", "/dev/pts", "--tmpfs", "/dev/shm",  # noqa: S108 - paths inside
+            "--tmpfs", "/tmp", "--tmpfs", "/run", "--dir", "/etc",  # noqa: S108 - paths inside
             "--dir", _ROOTFS, *self._rootfs_argv(image),
         ]  # fmt: skip
         argv += [
@@ -127,7 +130,11 @@ class GVisorDriver(BubblewrapDriver):
         """
         places = [word for path in _MOUNT_POINTS for word in ("--dir", f"{_ROOTFS}/{path}")]
         if image.rootfs is None:
-            return [*self._image_argv(image, _ROOTFS), *places, "--dir", f"{_ROOTFS}{GUEST_CODE}"]
+            folder = f"{self._root}/images/{image.definition.name}"
+            host = ["--ro-bind", "/usr", f"{_ROOTFS}/usr", "--ro-bind", f"{folder}/etc", f"{_ROOTFS}/etc"]
+            host += ["--dir", f"{_ROOTFS}/var", "--dir", f"{_ROOTFS}/home"]
+            links = [word for path, to in host_links().items() for word in ("--symlink", to, f"{_ROOTFS}/{path}")]
+            return [*host, *links, *places, "--dir", f"{_ROOTFS}{GUEST_CODE}"]
         argv, source = [], f"{self._root}/images/{image.definition.name}/rootfs"
         for entry in sorted(image.rootfs.iterdir()):
             if entry.is_symlink():

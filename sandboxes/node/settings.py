@@ -42,6 +42,7 @@ class NodeSettings(BaseModel):
     pool_refills_per_second: float = Field(default=50.0, gt=0)
     pool_memory_bytes_max: int = Field(default=1 << 30, ge=0, description="the pool grows no more past this")
     start_seconds_max: float = Field(default=10.0, gt=0)
+    terminals_per_sandbox_max: int = Field(default=64, ge=0, description="at most; the kernel's count may allow fewer")
     shutdown_seconds_max: float = Field(default=30.0, gt=0)
     kill_seconds_max: float = Field(default=10.0, gt=0)
     sweep_seconds_max: float = Field(default=10.0, gt=0)

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sandboxes.spawner.tree import Root
+
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _MESSAGE_BYTES_MAX = 1 << 17
 _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from sandboxes.spawner.main import main; main()"
@@ -22,8 +24,8 @@ class SpawnerGone(Exception):  # noqa: N818 - reads as what happened
 class SpawnerClient:
     """Requests to the spawner and the answers to them. Must be opened from the main thread: the spawner dies with it."""
 
-    def __init__(self, private_root: str, binds: Mapping[str, str], log_path: Path) -> None:
-        self._settings = json.dumps({"root": private_root, "binds": dict(binds)})
+    def __init__(self, private_root: str, binds: Mapping[str, str], roots: Mapping[str, Root], log_path: Path) -> None:
+        self._settings = json.dumps({"root": private_root, "binds": dict(binds), "roots": dict(roots)})
         self._log_path = log_path
         self._exits: dict[str, asyncio.Future[int]] = {}
         self._next_id = 0

@@ -48,6 +48,7 @@ class LaunchRequest(TypedDict):
     argv: list[str]
     seccomp: str | None
     limits: dict[str, int]
+    terminals: int  # how many may be open at once
     user_namespaces: int  # how many more may be made below the sandbox's own, before its init seals them
 
 
@@ -77,10 +78,22 @@ def mount_volume(volume: Volume) -> None:
 
 
 def unmount_volume(volume: Volume) -> None:
-    """Unmount, if mounted; the loop device frees itself."""
-    mountpoint = volume["folder"] + "/workspace"
+    """Unmount, if mounted; the loop device frees itself. The terminals go along."""
+    for mountpoint in (volume["folder"] + "/workspace", volume["folder"] + "/pts"):
+        if os.path.ismount(mountpoint):
+            kernel.umount(mountpoint)
+
+
+def mount_terminals(folder: str, most: int) -> None:
+    """A devpts of the sandbox's own at `<folder>/pts`, empty, with a limit: bubblewrap's has none, and the kernel's count of
+    terminals (kernel.pty.max) is one for the whole machine.
+    """
+    mountpoint = folder + "/pts"
+    os.makedirs(mountpoint, mode=0o755, exist_ok=True)
     if os.path.ismount(mountpoint):
-        kernel.umount(mountpoint)
+        kernel.umount(mountpoint, kernel.MNT_DETACH)
+    options = f"newinstance,ptmxmode=0666,mode=0620,max={most}"
+    kernel.mount("devpts", mountpoint, "devpts", kernel.MS_NOSUID | kernel.MS_NOEXEC, options)
 
 
 def _copy_sparse(source: str, target: str) -> None:
@@ -130,6 +143,7 @@ def run(
 
 def _launch(request: LaunchRequest, spawner_pid: int, control: int, info: int, ready: int, go: int) -> None:
     mount_volume(request["volume"])
+    mount_terminals(request["volume"]["folder"], request["terminals"])
     for path in request["cgroup_files"]:
         with open(path, "wb", buffering=0) as file:
             file.write(b"0")  # itself

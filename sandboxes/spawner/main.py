@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from . import archive, kernel, launch
+from .tree import prepare_tree
 
 MESSAGE_BYTES_MAX = 1 << 17
 REQUEST_DESCRIPTORS_MAX = 2
@@ -227,21 +228,6 @@ class Spawner:
                 self.send({"event": "exited", "id": child.request_id, "status": status})
 
 
-def prepare_tree(root: str, binds: dict[str, str]) -> None:
-    """A private mount namespace with a small tmpfs at `root`: read-only binds of what sandboxes see, and the slots."""
-    kernel.unshare(kernel.CLONE_NEWNS)
-    # Slave, not private: unmounts on the host still reach us, so that we never keep a host file system busy.
-    kernel.mount("none", "/", "none", kernel.MS_REC | kernel.MS_SLAVE)
-    kernel.mount("satbox", root, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=4m,mode=0711")
-    os.makedirs(root + "/slots", mode=0o711)
-    for name, source in binds.items():
-        target = f"{root}/{name}"
-        os.makedirs(target, mode=0o755, exist_ok=True)
-        kernel.mount(source, target, "none", kernel.MS_BIND)
-        flags = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
-        kernel.mount("none", target, "none", flags)
-
-
 def main() -> None:
     """Entry point, with three arguments: the node's pid, settings as JSON, the descriptor of the control socket."""
     kernel.die_with_parent(int(sys.argv[1]))
@@ -249,7 +235,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     settings = json.loads(sys.argv[2])
     os.umask(0o022)
-    prepare_tree(settings["root"], settings["binds"])
+    prepare_tree(settings["root"], settings["binds"], settings["roots"])
     control_fd = int(sys.argv[3])
     os.set_inheritable(control_fd, False)
     Spawner(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control_fd)).run()

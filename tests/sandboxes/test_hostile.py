@@ -338,6 +338,40 @@ async def test_a_descriptor_bomb_is_bounded(box: Box) -> None:
     assert int(result["stdout"].split()[0]) < 4096
 
 
+TERMINALS = """
+import os
+held = []
+try:
+    while True:
+        held.append(os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY))
+except OSError as error:
+    print(len(held), error.errno, flush=True)
+input()
+"""
+ENOSPC, TERMINALS_MAX = 28, 64
+
+
+def terminals_of_the_host() -> int:
+    return int(Path("/proc/sys/kernel/pty/nr").read_text())
+
+
+async def test_a_terminal_bomb_stays_in_its_box(box: Box, node: RunningNode, is_gvisor: bool) -> None:
+    """The kernel counts terminals for the whole machine: a sandbox gets a few of its own. gVisor's are none of the host's."""
+    processes, before = node.client.processes, terminals_of_the_host()
+    bomb = await processes.start(box.runtime_id, ["python3", "-c", TERMINALS])
+    await processes.wait(box.runtime_id, bomb["process_id"], until="text", text="\n")
+    taken = terminals_of_the_host() - before
+    held, code = map(int, (await processes.logs(box.runtime_id, bomb["process_id"]))["items"][0]["data"].split())
+
+    assert taken <= TERMINALS_MAX
+    if not is_gvisor:
+        assert (0 < held <= TERMINALS_MAX, code) == (True, ENOSPC)
+        await processes.kill(box.runtime_id, bomb["process_id"])
+    shell = await processes.start(box.runtime_id, ["tty"], terminal={})
+    ended = await processes.wait(box.runtime_id, shell["process_id"], until="exit")
+    assert ended["exit_code"] == 0
+
+
 async def test_sandboxes_do_not_see_each_other(node: RunningNode, is_gvisor: bool) -> None:
     one = (await node.client.start(StartRequest("one", "SP1", size_class="nano"))).runtime_id
     two = (await node.client.start(StartRequest("two", "SP2", size_class="nano"))).runtime_id
