@@ -19,6 +19,11 @@ class Caller:
     gate_pass: Pass | None
     is_operator: bool = False
 
+    @property
+    def name(self) -> str:
+        """Who it is, for the record: the address of a pass, or `operator`."""
+        return self.gate_pass.address if self.gate_pass is not None else "operator" if self.is_operator else "anybody"
+
     def address(self, named: str | None) -> str:
         """The wallet meant: the one named, or the pass's own."""
         if named is not None:

@@ -12,6 +12,7 @@ from actors.system import ActorSystem
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.receipts import ReceiptSigner
 from gate.room import Room
+from gate.sandbox_policy import SandboxPolicy
 from gate.secrets import Secrets
 from gate.settings import GateSettings
 from gate.views import Views
@@ -63,5 +64,6 @@ class Services:
     room: Room
     read_quote: Callable[[str], Quote]
     secrets: Secrets | None = None
+    policy: SandboxPolicy = field(default_factory=SandboxPolicy)
     statement_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Statement files written at the same time; whoever comes later waits."""

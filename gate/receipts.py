@@ -29,7 +29,8 @@ def is_valid(receipt: Receipt, public_key: str) -> bool:
     """Whether the operator with this public key said so."""
     try:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key))
-        key.verify(base64.b64decode(receipt.signature), rfc8785.dumps(receipt.statement))
+        signature = base64.b64decode(receipt.signature, validate=True)
+        key.verify(signature, rfc8785.dumps(receipt.statement))
     except (ValueError, InvalidSignature):
         return False
-    return True
+    return base64.b64encode(signature).decode() == receipt.signature  # one spelling: the last digit has bits to spare

@@ -1,12 +1,18 @@
 """What a gate is told at start."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from actors.wallet.state import Policy
+from sandboxes.size_classes import SIZE_CLASSES
 from stacks import Network
 
 RATES_USAT: dict[str, int] = {"nano": 3_500, "small": 7_000, "medium": 14_000}
 """Micro-sats per second by size class: twice the cost worked out in `design/phase-0-findings.md`, 0.007 sat/s for `small`."""
+
+
+def _size_limits() -> dict[str, dict[str, Any]]:
+    return {name: limits.model_dump() for name, limits in SIZE_CLASSES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,9 @@ class GateSettings:
     policy: Policy = field(default_factory=Policy)
     rates_usat_per_second: dict[str, int] = field(default_factory=lambda: dict(RATES_USAT))
     images: frozenset[str] = frozenset({"base"})
+    image_digests: dict[str, str] = field(default_factory=dict)
+    """What each built image is, by name; one that is this machine's own `/usr` has no digest."""
+    size_limits: dict[str, dict[str, Any]] = field(default_factory=_size_limits)
     default_sats: int = 300
     start_on_mempool: bool = True
     start_wait_seconds: float = 20.0

@@ -5,6 +5,7 @@ Times are ISO 8601 in UTC under `*_at`, durations carry their unit. Payment fiel
 (`paymentId`, `checkStatusUrl`; @aibtc/tx-schemas).
 """
 
+import base64
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -280,6 +281,7 @@ class ExecInput(Target):
         1_048_576, ge=0, le=16_777_216, description="keep so many bytes each of stdout and stderr"
     )
     stream: bool = Field(False, description="answer with server-sent events as output appears")
+    receipt: bool = Field(False, description="also sign what ran, what came out and what it cost; not with stream")
 
 
 class ExecResult(Output):
@@ -300,6 +302,14 @@ class ExecResult(Output):
     start_error: str | None = None
     evidence: str = "host"
     runtime_id: str | None = None
+    receipt: Receipt | None = None
+
+
+def delivered(result: ExecResult, name: Literal["stdout", "stderr"]) -> bytes:
+    """An output's bytes as the answer carries them: text, or base64 where they are no text. ValueError when it is neither."""
+    encoded: str | None = getattr(result, f"{name}_base64")
+    text: str = getattr(result, name)
+    return text.encode() if encoded is None else base64.b64decode(encoded, validate=True)
 
 
 class PathInput(Target):

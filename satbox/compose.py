@@ -28,6 +28,7 @@ from gate.views import Views
 from oracle.quotes import quote_reader
 from relay_client.settlements import Policy as SettlementPolicy
 from sandboxes.client import NodeClient
+from sandboxes.size_classes import SIZE_CLASSES, SizeClass
 from satbox.keys import DeploymentKeys, load_keys
 from satbox.settings import Settings
 
@@ -104,6 +105,17 @@ class Deployment:
         egress["internal"] = aliases | dict(egress.get("internal", {}))
         return own | {"egress": egress}
 
+    def _image_digests(self) -> dict[str, str]:
+        """What every built image holds, by name."""
+        store = images.ImageStore(self.settings.home / "images")
+        return {name: store.get(name).manifest.content_sha256 for name in store.names()}
+
+    def _size_limits(self) -> dict[str, dict[str, Any]]:
+        """What a sandbox of each class may use, as the node is told."""
+        given = self.settings.node.get("size_classes")
+        classes = SIZE_CLASSES if given is None else {k: SizeClass.model_validate(v) for k, v in given.items()}
+        return {name: limits.model_dump() for name, limits in classes.items()}
+
     def gate_settings(self) -> GateSettings:
         """What a gate is told."""
         settings = self.settings
@@ -117,6 +129,8 @@ class Deployment:
             policy=settings.policy(),
             rates_usat_per_second=dict(settings.rates_usat_per_second),
             images=frozenset(images.offered(settings.home / "images")),
+            image_digests=self._image_digests(),
+            size_limits=self._size_limits(),
             default_sats=settings.gate.default_sats,
             start_on_mempool=settings.settle.start_on == "mempool",
             start_wait_seconds=settings.gate.start_wait_seconds,

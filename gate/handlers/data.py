@@ -8,7 +8,8 @@ from aiohttp import web
 
 from actors.view import iso
 from gate.callers import Caller
-from gate.handlers.reach import Reach
+from gate.exec_receipts import Ran, exec_receipt
+from gate.handlers.reach import Reach, told
 from gate.handlers.streams import Body, bytes_out, event_stream
 from gate.ports import Services
 from gate.routing import Handler
@@ -35,6 +36,8 @@ async def run(
     command = data.argv if data.argv is not None else data.shell
     assert command is not None
     options: dict[str, Any] = {"cwd": data.cwd, "output_limit_bytes": data.output_limit_bytes}
+    if data.receipt and data.stream:
+        raise SatboxError("invalid_request", details={"receipt": "not with stream"})
     stdin, reach = _stdin(data.stdin), Reach(services, address)
     async with reach as runtime_id:
         options["env"] = reach.variables(data.env)
@@ -46,7 +49,12 @@ async def run(
         result = await services.node.exec(
             runtime_id, command, stdin=stdin, timeout_seconds=data.timeout_seconds, **options
         )
-    return m.ExecResult.model_validate({**result, "runtime_id": runtime_id})
+    answer = m.ExecResult.model_validate({**result, "runtime_id": runtime_id})
+    if data.receipt:
+        with told():
+            ran = Ran(data, stdin, caller.name, runtime_id)
+            answer.receipt = await exec_receipt(services, await services.views.get(address, fresh=True), ran, answer)
+    return answer
 
 
 async def read_file(services: Services, request: web.Request, caller: Caller, data: m.PathInput) -> web.StreamResponse:

@@ -293,6 +293,14 @@ COMMANDS: tuple[Command, ...] = (
                 is_positional=False,
                 choices=(),
             ),
+            Argument(
+                "receipt",
+                "flag",
+                "also sign what ran, what came out and what it cost; not with stream",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
         ),
     ),
     Command(

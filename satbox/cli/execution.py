@@ -47,7 +47,7 @@ async def execute(context: Context) -> int:
     command, stdin = command_of(context), _stdin(context)
     values = {name: value for name, value in values_of(context).items() if name not in ("shell", "stdin")}
     async with context.client() as client:
-        if context.as_json and not context.arguments.raw:
+        if values.get("receipt") or (context.as_json and not context.arguments.raw):
             encoded = None if stdin is None else base64.b64encode(stdin).decode()
             result = await client.exec(**command, stdin=encoded, **values)
             show(context, result)

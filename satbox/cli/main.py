@@ -30,6 +30,7 @@ VERBS = {
     "faucet": "agents:faucet",
     "resume": "money:resume",
     "cp": "copying:copy",
+    "verify.receipt": "checking:receipt",
     "images.ls": "images:ls",
     "images.build": "images:build",
     "images.inspect": "images:inspect",

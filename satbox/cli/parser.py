@@ -252,6 +252,12 @@ def _image_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--renew", action="store_true", help="build again with today's packages")
 
 
+def _check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="what to check; - reads it from standard input")
+    parser.add_argument("--key", metavar="KEY", help="the operator's public key: base64, or a file that holds it")
+    parser.add_argument("--fetch-key", action="store_true", help="ask the service for its key (then it is trusted)")
+
+
 def _nothing(parser: argparse.ArgumentParser) -> None:
     pass
 
@@ -277,6 +283,13 @@ IMAGES: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
 }
 """Verbs of `satbox images`: this machine's boot images, no gate needed."""
 
+VERIFY: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "receipt": ("check a receipt, or the answer that carries one", _check),
+}
+"""Verbs of `satbox verify`: no gate needed."""
+
+LOCAL_GROUPS = {"images": ("boot images on this machine", IMAGES), "verify": ("check what the operator signed", VERIFY)}
+
 
 def build() -> argparse.ArgumentParser:
     """The whole grammar."""
@@ -292,14 +305,15 @@ def build() -> argparse.ArgumentParser:
         parser = verbs.add_parser(name, help=summary, description=text, parents=[shared])
         add(parser)
         parser.set_defaults(verb=name)
-    image_verbs = verbs.add_parser("images", help="boot images on this machine", parents=[shared]).add_subparsers(
-        metavar="VERB", parser_class=_Parser, required=True
-    )
-    for name, (summary, add) in IMAGES.items():
-        text = f"{summary[0].upper()}{summary[1:]}."
-        parser = image_verbs.add_parser(name, help=summary, description=text, parents=[shared])
-        add(parser)
-        parser.set_defaults(verb=f"images.{name}")
+    for group_name, (group_summary, group_verbs) in LOCAL_GROUPS.items():
+        inner = verbs.add_parser(group_name, help=group_summary, parents=[shared]).add_subparsers(
+            metavar="VERB", parser_class=_Parser, required=True
+        )
+        for name, (summary, add) in group_verbs.items():
+            text = f"{summary[0].upper()}{summary[1:]}."
+            parser = inner.add_parser(name, help=summary, description=text, parents=[shared])
+            add(parser)
+            parser.set_defaults(verb=f"{group_name}.{name}")
     groups: dict[str, Any] = {}
     for command in COMMANDS:
         where: Any = verbs

@@ -142,6 +142,7 @@ class Operations(Calls):
         timeout_seconds: float = 60,
         output_limit_bytes: int = 1048576,
         stream: bool = False,
+        receipt: bool = False,
     ) -> m.ExecResult:
         """Run a command in your sandbox.
 
@@ -160,6 +161,7 @@ class Operations(Calls):
             timeout_seconds=timeout_seconds,
             output_limit_bytes=output_limit_bytes,
             stream=stream,
+            receipt=receipt,
         )
 
     async def files_read(self, path: str, *, address: str | None = None) -> bytes:
@@ -915,6 +917,7 @@ class SyncOperations(SyncCalls[Operations]):
         timeout_seconds: float = 60,
         output_limit_bytes: int = 1048576,
         stream: bool = False,
+        receipt: bool = False,
     ) -> m.ExecResult:
         """Run a command in your sandbox.
 
@@ -932,6 +935,7 @@ class SyncOperations(SyncCalls[Operations]):
                 timeout_seconds=timeout_seconds,
                 output_limit_bytes=output_limit_bytes,
                 stream=stream,
+                receipt=receipt,
             )
         )
 

@@ -13,7 +13,7 @@ from satbox.agent.keystore import Keystore, agent_of
 from satbox.cli._commands import COMMANDS
 from satbox.cli.errors import detail_lines, exit_code_of
 from satbox.cli.hints import HINTS, ON_DEVNET, hint_for
-from satbox.cli.parser import LOCAL, build
+from satbox.cli.parser import LOCAL, LOCAL_GROUPS, build
 from satbox.cli.wording import SUMMARIES
 from tests.cli.running import satbox
 from tests.client.fake_gate import BITCOIN_KEY, STACKS_KEY, FakeGate, entry, required
@@ -162,7 +162,7 @@ def test_help_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     for parser in _parsers():
         assert max(len(line) for line in parser.format_help().splitlines()) <= 80, parser.prog
     verbs = [line for line in build().format_help().splitlines() if re.match(r" {4}[a-z]+ {2,}", line)]
-    assert len(verbs) == len(LOCAL) + len({"images", *(command.words[0] for command in COMMANDS)})
+    assert len(verbs) == len(LOCAL) + len({*LOCAL_GROUPS, *(command.words[0] for command in COMMANDS)})
     assert set(SUMMARIES) == {command.operation for command in COMMANDS}
 
 

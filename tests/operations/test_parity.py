@@ -10,7 +10,7 @@ from operations.registry import Body, Operation
 from satbox.cli._commands import COMMANDS
 from satbox.cli.errors import UsageError
 from satbox.cli.main import VERBS
-from satbox.cli.parser import IMAGES, LOCAL, build
+from satbox.cli.parser import LOCAL, LOCAL_GROUPS, build
 from satbox.client import Client, SyncClient
 from satbox.client.generate import generated
 from satbox.mcp_server.tools import tools
@@ -54,7 +54,8 @@ def test_the_command_line_has_its_verb(operation: Operation) -> None:
 
 def test_the_command_line_has_no_verb_of_an_operation_that_is_gone() -> None:
     assert set(BY_OPERATION) == set(REGISTRY)
-    assert set(VERBS) <= set(REGISTRY) | set(LOCAL) | {f"images.{name}" for name in IMAGES}
+    grouped = {f"{group}.{name}" for group, (_, verbs) in LOCAL_GROUPS.items() for name in verbs}
+    assert set(VERBS) <= set(REGISTRY) | set(LOCAL) | grouped
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
