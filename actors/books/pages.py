@@ -5,7 +5,7 @@ Both tables only grow, so whoever remembers the end it began with reads a consis
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from actors.wallet.commands import SpanRecord
@@ -53,6 +53,16 @@ def entries(db: sqlite3.Connection, after: int, last: int, limit: int) -> list[E
     """Entries numbered above `after` up to `last`."""
     query = f"SELECT {_ENTRY} FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608 - our own names
     return [entry_of(row) for row in db.execute(query, (after, last, limit))]
+
+
+def every_entry(db: sqlite3.Connection) -> Iterator[Entry]:
+    """The whole journal, as it is read."""
+    return map(entry_of, db.execute(f"SELECT {_ENTRY} FROM journal ORDER BY seq"))  # noqa: S608 - our own names
+
+
+def every_span(db: sqlite3.Connection) -> Iterator[SpanRecord]:
+    """All spans, as they are read."""
+    return (SpanRecord(*row) for row in db.execute(f"SELECT {_SPAN} FROM spans ORDER BY seq"))  # noqa: S608
 
 
 def spans(db: sqlite3.Connection, after: int, limit: int) -> list[SpanRecord]:

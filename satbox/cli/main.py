@@ -25,6 +25,7 @@ VERBS = {
     "demo": "service:demo",
     "mcp": "service:mcp",
     "doctor": "doctor:doctor",
+    "audit": "auditing:audit",
     "keygen": "agents:keygen",
     "register": "agents:register",
     "faucet": "agents:faucet",

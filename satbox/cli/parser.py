@@ -252,6 +252,10 @@ def _image_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--renew", action="store_true", help="build again with today's packages")
 
 
+def _audit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--home", metavar="FOLDER", help="the service's home (default: SATBOX_HOME)")
+
+
 def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="what to check; - reads it from standard input")
     parser.add_argument("--key", metavar="KEY", help="the operator's public key: base64, or a file that holds it")
@@ -272,6 +276,7 @@ LOCAL: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "shell": ("open a terminal in the sandbox", _shell),
     "cp": ("copy files and directories; box:PATH is in the sandbox", _cp),
     "doctor": ("check this machine and the service", _nothing),
+    "audit": ("prove the books of the service on this machine", _audit),
     "mcp": ("serve the tools over the Model Context Protocol", _mcp),
 }
 

@@ -1,0 +1,40 @@
+"""Read a service's files as they stand at one moment, without changing them and without stopping the service."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from satbox.audit.findings import Findings
+
+BUSY_SECONDS = 10.0
+UNREADABLE = (sqlite3.Error, ValueError, TypeError, KeyError, OverflowError, UnicodeError)
+"""What reading rows that somebody has tampered with can raise."""
+
+
+@contextlib.contextmanager
+def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
+    """One file at one moment (a WAL read transaction): what is committed meanwhile is not seen."""
+    with contextlib.closing(
+        sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=BUSY_SECONDS)
+    ) as db:
+        db.execute("BEGIN")
+        yield db
+
+
+@contextlib.contextmanager
+def readable(where: str, found: Findings) -> Iterator[None]:
+    """Whatever keeps a file from being read is a finding about it."""
+    try:
+        yield
+    except UNREADABLE as error:
+        found.add(where, "readable", f"{type(error).__name__}: {error}")
+
+
+def check_pages(db: sqlite3.Connection, where: str, found: Findings) -> None:
+    """SQLite's own check of its pages, indexes, types and constraints."""
+    for (problem,) in db.execute("PRAGMA integrity_check(20)"):
+        if problem != "ok":
+            found.add(where, "pages", str(problem))
+    for row in db.execute("PRAGMA foreign_key_check"):
+        found.add(where, "pages", f"row {row[1]} of {row[0]} refers to nothing in {row[2]}")

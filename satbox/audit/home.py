@@ -1,0 +1,144 @@
+"""Prove the books of a whole service, from its home folder alone, while it runs or at rest.
+
+What is proven, to the micro-sat:
+
+- every deposit in a wallet has exactly one confirmed settlement, and the reverse;
+- money in = money burnt + balances + in transit - debts - write-offs, over all wallets and accounts;
+- every charge is for a span, every span costs what its time and rate say, and lies in uptime its node has proven;
+- every chain is whole.
+
+A service that runs goes on meanwhile: settlements are read before and after the wallets, so that money which moves in between
+is neither missed nor found twice.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from actors.wallet.commands import SpanRecord
+from satbox.audit.findings import Findings
+from satbox.audit.settlement_books import SettlementBooks, audit_settlements
+from satbox.audit.uptime import Uptime, read_uptime
+from satbox.audit.wallet_books import WalletBooks, audit_wallet
+
+
+@dataclass
+class Sums:
+    """Money over all wallets, in usat."""
+
+    settled_in: int = 0
+    in_transit: int = 0
+    accounts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, books: WalletBooks) -> None:
+        """One more wallet."""
+        for name, usat in books.accounts.items():
+            self.accounts[name] = self.accounts.get(name, 0) + usat
+
+    def document(self) -> dict[str, Any]:
+        """As shown: what came in, and where it is. The two are equal when the books are."""
+        elsewhere = {name: usat for name, usat in self.accounts.items() if name != "deposits"}
+        return {
+            "money_in_usat": self.settled_in,
+            "in_transit_usat": self.in_transit,
+            "accounts_usat": elsewhere,
+            "accounted_for_usat": self.in_transit + sum(elsewhere.values()),
+        }
+
+
+class HomeAudit:
+    """One audit of one home."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.found = Findings()
+        self.sums = Sums()
+        self._suspects: list[tuple[str, str, SpanRecord]] = []
+        self._credited: dict[str, tuple[str, int]] = {}
+        self._reversed: dict[str, tuple[str, int]] = {}
+
+    def run(self) -> dict[str, Any]:
+        """Everything; the report."""
+        before = self._settlements(quick=False)
+        uptime = read_uptime(self.home / "node", self.found)
+        self.found.looked_at("runtimes", len(uptime.lives))
+        unread: set[str] = set()
+        for path in self._wallets():
+            if not self._wallet(path, uptime):
+                unread.add(path.stem)
+        after = self._settlements(quick=True)
+        self._uptime(read_uptime(self.home / "node", Findings()))
+        self._match("deposit", self._credited, before.credits, after.credits, unread)
+        self._match("reversal", self._reversed, before.reversals, after.reversals, unread)
+        self._conserve(after)
+        return {**self.found.document(), "sums": self.sums.document()}
+
+    def _settlements(self, *, quick: bool) -> SettlementBooks:
+        whole = SettlementBooks()
+        for path in sorted(self.home.glob("settlements*.sqlite")):
+            books = audit_settlements(path, Findings() if quick else self.found, quick=quick)
+            whole.credits |= books.credits
+            whole.reversals |= books.reversals
+        return whole
+
+    def _wallets(self) -> Iterator[Path]:
+        yield from sorted((self.home / "wallets").glob("*/*.sqlite"))
+
+    def _wallet(self, path: Path, uptime: Uptime) -> bool:
+        where = str(path.relative_to(self.home))
+
+        def suspect(span: SpanRecord) -> None:
+            if uptime.fault(path.stem, span) is not None:
+                self._suspects.append((where, path.stem, span))
+
+        books = audit_wallet(self.home / "wallets", path, suspect, self.found)
+        self.sums.add(books)
+        for mine, all_of in ((books.deposits, self._credited), (books.reversals, self._reversed)):
+            for payment_id, usat in mine.items():
+                if payment_id in all_of:
+                    self.found.add(where, "once", f"{payment_id} was posted in {all_of[payment_id][0]}'s wallet too")
+                all_of[payment_id] = (path.stem, usat)
+        return books.is_read
+
+    def _uptime(self, uptime: Uptime) -> None:
+        """Judge anew what did not lie in proven uptime: the node has gone on proving meanwhile."""
+        for where, address, span in self._suspects:
+            fault = uptime.fault(address, span)
+            if fault is not None:
+                self.found.add(f"{where} span {span.seq}", "uptime", fault)
+
+    def _match(
+        self,
+        kind: str,
+        posted: dict[str, tuple[str, int]],
+        before: dict[str, Any],
+        after: dict[str, Any],
+        unread: set[str],
+    ) -> None:
+        for payment_id, (address, usat) in posted.items():
+            letter = after.get(payment_id) or before.get(payment_id)
+            if letter is None:
+                self.found.add(
+                    f"wallet {address}", "settlement", f"{kind} {payment_id} of {usat} usat was never settled"
+                )
+            elif (letter.address, letter.usat) != (address, usat):
+                told = f"settled were {letter.usat} usat for {letter.address}"
+                self.found.add(f"wallet {address}", "settlement", f"{kind} {payment_id} is {usat} usat, {told}")
+        for payment_id, letter in before.items():
+            if letter.is_acknowledged and payment_id not in posted and letter.address not in unread:
+                what = f"the {kind} {payment_id} of {letter.usat} usat was acknowledged and is not in its journal"
+                self.found.add(f"wallet {letter.address}", "settlement", what)
+        self.found.looked_at(f"{kind}s", len(posted))
+
+    def _conserve(self, after: SettlementBooks) -> None:
+        sums = self.sums
+        sums.settled_in = sum(c.usat for c in after.credits.values()) - sum(r.usat for r in after.reversals.values())
+        sums.in_transit = sum(c.usat for i, c in after.credits.items() if i not in self._credited)
+        sums.in_transit -= sum(r.usat for i, r in after.reversals.items() if i not in self._reversed)
+        shown = sums.document()
+        if shown["accounted_for_usat"] != shown["money_in_usat"]:
+            missing = shown["money_in_usat"] - shown["accounted_for_usat"]
+            self.found.add("all wallets", "conservation", f"{missing} usat of what came in are nowhere")
+        if sum(sums.accounts.values()):
+            self.found.add("all wallets", "conservation", f"the accounts sum to {sum(sums.accounts.values())} usat")

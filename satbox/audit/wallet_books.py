@@ -1,0 +1,124 @@
+"""One wallet's file: its chain, its sums, its spans, and what it says it was credited."""
+
+import sqlite3
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from actors.books import pages
+from actors.books.replay import JournalReplay, SpanReplay, Tell, match_charges
+from actors.books.span_chain import linked
+from actors.placement import wallet_path
+from actors.wallet.commands import SpanRecord
+from actors.wallet.journal import GENESIS, Entry
+from actors.wallet.state import WalletState
+from satbox.audit.files import check_pages, readable, snapshot
+from satbox.audit.findings import Findings
+
+_STATE = TypeAdapter(WalletState)
+
+Look = Callable[[SpanRecord], None]
+"""Is shown every span."""
+
+
+@dataclass
+class WalletBooks:
+    """What an audit takes along from one wallet: balances, and what came in and went back by payment."""
+
+    address: str
+    accounts: dict[str, int] = field(default_factory=dict)
+    deposits: dict[str, int] = field(default_factory=dict)
+    reversals: dict[str, int] = field(default_factory=dict)
+    heads: dict[int, str] = field(default_factory=dict)
+    span_heads: dict[int, str] = field(default_factory=dict)
+    is_read: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The entries and spans whose heads somebody wants to compare."""
+
+    entries: Collection[int] = ()
+    spans: Collection[int] = ()
+
+
+def audit_wallet(wallets: Path, path: Path, look: Look, found: Findings, asked: Asked | None = None) -> WalletBooks:
+    """Check one wallet's file, and take its sums along."""
+    books = WalletBooks(path.stem)
+    where = str(path.relative_to(wallets.parent))
+    if path != wallet_path(wallets, path.stem):
+        found.add(where, "place", "a wallet of this address belongs into another folder")
+    with readable(where, found), snapshot(path) as db:
+        check_pages(db, where, found)
+
+        def tell(place: str, rule: str, what: str) -> None:
+            found.add(f"{where} {place}", rule, what)
+
+        rows = db.execute("SELECT state FROM wallet").fetchall()
+        if len(rows) != 1:
+            found.add(where, "state", f"{len(rows)} rows where there must be one")
+            return books
+        state = _STATE.validate_json(rows[0][0])
+        if state.address != books.address:
+            tell("state", "address", f"is {state.address}'s")
+        journal = _journal(db, books, asked or Asked(), tell, found)
+        journal.settle(state.accounts, state.seq, state.head)
+        books.accounts = asdict(journal.accounts)
+        spans = _spans(db, books, asked or Asked(), look, tell, found)
+        if (state.span_seq, state.remainder) != (spans.seq, spans.remainder):
+            there = f"the spans at {spans.seq} with {spans.remainder}"
+            tell("state", "remainder", f"is at span {state.span_seq} with {state.remainder}, {there}")
+        match_charges(journal.charges, spans.charges, tell)
+        _check_marks(db, books, tell)
+        books.is_read = True
+        found.looked_at("wallets")
+    return books
+
+
+def _journal(db: sqlite3.Connection, books: WalletBooks, asked: Asked, tell: Tell, found: Findings) -> JournalReplay:
+    journal = JournalReplay(books.address, tell)
+    for entry in pages.every_entry(db):
+        journal.take(entry)
+        _count(entry, books, tell)
+        if entry.seq in asked.entries:
+            books.heads[entry.seq] = entry.hash
+        found.looked_at("journal entries")
+    return journal
+
+
+def _spans(
+    db: sqlite3.Connection, books: WalletBooks, asked: Asked, look: Look, tell: Tell, found: Findings
+) -> SpanReplay:  # fmt: skip
+    spans, head = SpanReplay(tell), GENESIS
+    for span in pages.every_span(db):
+        spans.take(span)
+        look(span)
+        if asked.spans:
+            head = linked(head, span)
+            if span.seq in asked.spans:
+                books.span_heads[span.seq] = head
+        found.looked_at("spans")
+    return spans
+
+
+def _count(entry: Entry, books: WalletBooks, tell: Tell) -> None:
+    """Deposits and reversals, each at most once by its payment."""
+    moved = {"deposit": (books.deposits, -1), "reversal": (books.reversals, 1)}.get(entry.kind)
+    if moved is None:
+        return
+    sums, sign = moved
+    if entry.reference is None or entry.reference in sums:
+        tell(f"journal {entry.seq}", "once", f"a second {entry.kind} of {entry.reference}")
+        return
+    sums[entry.reference] = sign * sum(usat for name, usat in entry.amounts if name == "deposits")
+
+
+def _check_marks(db: sqlite3.Connection, books: WalletBooks, tell: Tell) -> None:
+    """The marks that bar a second credit are those of the payments that were credited."""
+    for kind, sums in (("deposit", books.deposits), ("reversal", books.reversals)):
+        marked = {str(row[0]) for row in db.execute("SELECT id FROM seen WHERE kind = ?", (kind,))}
+        for payment_id in sorted(sums.keys() ^ marked):
+            has = "is in the journal and not marked" if payment_id in sums else "is marked and not in the journal"
+            tell(f"seen {payment_id}", "mark", f"this {kind} {has}: it could be posted again, or was lost")

@@ -1,0 +1,32 @@
+"""`satbox audit`: prove the books of the service on this machine."""
+
+from pathlib import Path
+
+from satbox.cli.context import Context
+from satbox.cli.errors import OK, REFUSED, UsageError
+from satbox.cli.output import sats_text, show
+
+
+async def audit(context: Context) -> int:
+    """Walk every store under the home folder; exit 1 when anything is off."""
+    from satbox.audit.home import HomeAudit
+
+    home = Path(context.arguments.home or context.home)
+    if not (home / "wallets").is_dir():
+        raise UsageError(f"{home} is no home of a service: it has no wallets", "Name it with --home or SATBOX_HOME.")
+    report = HomeAudit(home).run()
+    if context.as_json:
+        show(context, report)
+        return OK if report["valid"] else REFUSED
+    sums = report["sums"]
+    print("the books hold" if report["valid"] else f"the books do NOT hold: {report['findings_count']} findings")
+    for what, number in report["checked"].items():
+        print(f"  {number:>12,}  {what}")
+    print(f"  {sats_text(sums['money_in_usat']):>20} sats came in")
+    for name, usat in {**sums["accounts_usat"], "in transit": sums["in_transit_usat"]}.items():
+        if usat:
+            print(f"  {sats_text(usat):>20} sats {name.replace('_', ' ')}")
+    print(f"  {sats_text(sums['accounted_for_usat']):>20} sats accounted for")
+    for item in report["findings"]:
+        print(f"  {item['where']}: {item['rule']}: {item['what']}")
+    return OK if report["valid"] else REFUSED

@@ -1,0 +1,92 @@
+"""A home with a history: wallets that paid, ran, were paused, reaped, failed to pay and were given to."""
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from satbox.audit.files import snapshot
+from satbox.audit.wallet_books import pages
+from tests.gate.gatehouse import House, Who, gatehouse
+
+
+@dataclass
+class Home:
+    """What a finished service left."""
+
+    folder: Path
+    wallets: list[str]
+
+    def copy(self, target: Path) -> Path:
+        """Another one like it, to be spoilt."""
+        shutil.copytree(self.folder, target)
+        return target
+
+
+async def used(house: House, who: Who, *, times: int = 3) -> None:
+    """Some uptime at two rates."""
+    for _ in range(times):
+        await house.advance(7.3)
+        await house.ask("POST", "/sandbox/pause", who=who)
+        await house.until(lambda: house.state(who).runtime.is_paused)
+        await house.advance(3.1)
+        await house.ask("POST", "/sandbox/resume", who=who)
+        await house.until(lambda: not house.state(who).runtime.is_paused)
+
+
+async def history(house: House) -> list[Who]:
+    """Three wallets: one in use, one that ran dry and was reaped, one whose second payment never confirmed."""
+    first, second, third = [await house.agent() for _ in range(3)]
+    for who in (first, second, third):
+        await house.created(who, 500 if who is first else 20)
+        await used(house, who)
+    gift = await house.pay("/sandbox/extend", second, house.sbtc(second, 40), {"sats": 40, "address": first.address})
+    assert (await house.settled(gift.body["paymentId"])).state == "confirmed"
+    await house.ask("POST", "/sandbox/reap", who=second)
+    await house.until(lambda: house.state(second).phase.value == "reaped")
+    await house.pay("/sandbox/extend", third, house.sbtc(third, 30), {"sats": 30})
+    await house.until(lambda: house.state(first).accounts.deposits == -540_000_000)
+    return [first, second, third]
+
+
+def node_table(folder: Path) -> None:
+    """The simulated node's runtimes as the real node keeps them."""
+    (folder / "node").mkdir(exist_ok=True)
+    db = sqlite3.connect(folder / "node" / "slots.sqlite")
+    db.execute(
+        """CREATE TABLE runtimes (runtime_id TEXT PRIMARY KEY, address TEXT NOT NULL, boot_id TEXT NOT NULL,
+           healthy_at_ms INTEGER, ended_at_ms INTEGER) STRICT"""
+    )
+    for path in (folder / "wallets").glob("*/*.sqlite"):
+        with snapshot(path) as wallet:
+            spans = list(pages.every_span(wallet))
+        for runtime_id in dict.fromkeys(span.runtime_id for span in spans):
+            mine = [span for span in spans if span.runtime_id == runtime_id]
+            row = (runtime_id, path.stem, mine[0].boot_id, mine[0].from_ms, mine[-1].to_ms)
+            db.execute("INSERT INTO runtimes VALUES (?, ?, ?, ?, ?)", row)
+    db.commit()
+    db.close()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    (tmp_path / "service").mkdir()
+    async with gatehouse(tmp_path / "service") as built:
+        yield built
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    folder = tmp_path_factory.mktemp("home")
+
+    async def live() -> list[str]:
+        async with gatehouse(folder) as house:
+            wallets = [who.address for who in await history(house)]
+        node_table(folder)
+        return wallets
+
+    return Home(folder, asyncio.run(live()))
