@@ -48,7 +48,7 @@ class Floor:
     """One plain hop."""
 
     def __init__(self, folder: Path) -> None:
-        self._socket, self._file = folder / "floor.sock", folder / "floor.bin"
+        self._socket, self.file = folder / "floor.sock", folder / "floor.bin"
         app = web.Application(client_max_size=1 << 34)
         app.add_routes([web.put("/", self._put), web.get("/", self._get)])
         self._runner = web.AppRunner(app, access_log=None)
@@ -60,18 +60,17 @@ class Floor:
 
     async def close(self) -> None:
         await self._runner.cleanup()
-        self._file.unlink()
 
     async def _put(self, request: web.Request) -> web.Response:
-        with self._file.open("wb", buffering=0) as file:
+        with self.file.open("wb", buffering=0) as file:
             async for chunk in request.content.iter_chunked(1 << 18):
                 file.write(chunk)
         return web.Response()
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Length": str(self._file.stat().st_size)})
+        response = web.StreamResponse(headers={"Content-Length": str(self.file.stat().st_size)})
         await response.prepare(request)
-        with self._file.open("rb", buffering=0) as file:
+        with self.file.open("rb", buffering=0) as file:
             while chunk := file.read(1 << 18):
                 await response.write(chunk)
         return response
@@ -82,13 +81,16 @@ async def transfers(client: NodeClient, folder: Path, megabytes: int) -> list[di
     session = await floor.open()
     await client.start(StartRequest("files", "SPfiles", size_class="medium"))
     for _ in range(ROUNDS):
+        await asyncio.to_thread(os.sync)  # what one leaves to be written to disk is not the next one's cost
         at = time.perf_counter()
         async with session.put("http://floor/", data=body(megabytes)) as answer:
             await answer.read()
         seconds["floor_in"].append(time.perf_counter() - at)
+        await asyncio.to_thread(os.sync)
         at = time.perf_counter()
         await client.write_file("files", "big", body(megabytes))
         seconds["file_in"].append(time.perf_counter() - at)
+        await asyncio.to_thread(os.sync)
         at = time.perf_counter()
         async with session.get("http://floor/") as answer:
             await drained(answer.content.iter_chunked(1 << 18))
@@ -96,6 +98,8 @@ async def transfers(client: NodeClient, folder: Path, megabytes: int) -> list[di
         at = time.perf_counter()
         assert await drained(client.stream_file("files", "big")) == megabytes << 20
         seconds["file_out"].append(time.perf_counter() - at)
+        await client.delete_file("files", "big")  # each round brings a new file: replacing one also writes it to disk
+        floor.file.unlink()
     await client.stop(StopRequest("files", snapshot=False))
     await session.close()
     await floor.close()

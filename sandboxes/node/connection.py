@@ -72,11 +72,15 @@ class Connection:
     async def frame(self) -> tuple[int, bytes]:
         """The next frame. Raises NodeUnavailable when the stream ends or is not frames."""
         header = await self.header()
+        return header[4], await self.payload(header)
+
+    async def payload(self, header: bytes) -> bytes:
+        """The whole payload behind a header. Raises as `frame`."""
         try:
             size = frames.payload_bytes(header)
         except frames.FrameError as error:
             raise ProtocolBroken() from error
-        return header[4], await self._exactly(size)
+        return await self._exactly(size)
 
     async def expect(self, kind: int) -> dict[str, bytes]:
         """The next frame, which has to be of one kind. Raises GuestRefused for an error frame."""
@@ -113,6 +117,13 @@ def refusal(payload: bytes) -> GuestRefused:
     message = content.get("message", b"").decode("utf-8", "replace")[:500]
     error = GuestRefused(message, code=code if code in _STATUS else "guest_refused")
     error.status = _STATUS.get(code, 409)
+    return error
+
+
+def file_error(code: str, message: str) -> GuestRefused:
+    """A refusal that the node finds itself, in the guest's words."""
+    error = GuestRefused(message, code=code)
+    error.status = _STATUS[code]
     return error
 
 

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import errno
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandboxes.node.connection import Connection, ProtocolBroken, fields, refusal
+from sandboxes.node.connection import Connection, ProtocolBroken, fields, file_error, refusal
+from sandboxes.node.passed_files import PassedFile
 from sandboxes.node.service import SandboxService
 from sandboxes.protocol import BadRequest, NodeUnavailable
 from sandboxes.supervisor import frames
 from sandboxes.wire import load
 
 CHUNK_BYTES = 1 << 18
+BATCH_BYTES = 1 << 21  # one turn of a thread
+SO_SNDBUFFORCE = 32  # asm-generic/socket.h; Python has no name for it
+SEND_BUFFER_BYTES = 1 << 20
+PIECES_MAX = 512  # what one system call takes is 1024
 PATH_CHARACTERS_MAX = 4096
 WAIT_SECONDS = 60.0
 SERVICE = web.AppKey("files_service", SandboxService)
@@ -46,15 +54,19 @@ def bind(app: web.Application, service: SandboxService) -> None:
     app[SERVICE] = service
 
 
-@contextlib.asynccontextmanager
-async def file_request(request: web.Request, operation: str, **content: object) -> AsyncIterator[Connection]:
-    """One request to a file worker inside, given up when nothing moves for a minute."""
-    live = request.app[SERVICE].live(request.match_info["runtime_id"])
+def _pairs(operation: str, content: Mapping[str, object]) -> frames.Fields:
     pairs: frames.Fields = [("op", operation.encode())]
     for name, value in content.items():
         text = ("1" if value else "0") if isinstance(value, bool) else str(value)
         pairs.append((name, text.encode("utf-8", "surrogateescape")))
-    connection = await live.supervisor.request(pairs)
+    return pairs
+
+
+@contextlib.asynccontextmanager
+async def file_request(request: web.Request, operation: str, **content: object) -> AsyncIterator[Connection]:
+    """One request to a file worker inside, given up when nothing moves for a minute."""
+    live = request.app[SERVICE].live(request.match_info["runtime_id"])
+    connection = await live.supervisor.request(_pairs(operation, content))
     try:
         with request.app[SERVICE].distrusting(live):
             async with asyncio.timeout(WAIT_SECONDS) as patience:
@@ -105,35 +117,89 @@ def _entry(content: dict[str, bytes]) -> dict[str, Any]:
     return entry
 
 
+@dataclass(slots=True)
+class Begun:
+    """A file worker that has begun: its conversation, the fields of its first frame, and the file itself if it was passed."""
+
+    connection: Connection
+    content: dict[str, bytes]
+    file: PassedFile | None
+
+
+@contextlib.asynccontextmanager
+async def _begun(request: web.Request, operation: str, **content: object) -> AsyncIterator[Begun]:
+    """As `file_request`, for a worker that may pass the file out."""
+    live = request.app[SERVICE].live(request.match_info["runtime_id"])
+    pairs = [*_pairs(operation, content), ("pass", b"1" if live.passes_files else b"0")]
+    with request.app[SERVICE].distrusting(live):
+        connection, header, descriptor = await live.supervisor.request_file(pairs, WAIT_SECONDS)
+        file: PassedFile | None = None
+        try:
+            if descriptor >= 0:
+                file = live.files.take(descriptor, writing=operation == "write")
+            async with asyncio.timeout(WAIT_SECONDS) as patience:
+                connection.patience = patience
+                payload = await connection.payload(header)
+                if header[4] == frames.ERROR:
+                    raise refusal(payload)
+                if header[4] != frames.STARTED:
+                    raise ProtocolBroken()
+                yield Begun(connection, fields(payload), file)
+        except TimeoutError as error:
+            raise NodeUnavailable("the sandbox did not answer in time", code="stream_broken") from error
+        finally:
+            connection.close()
+            if file is not None:
+                await asyncio.shield(file.close())
+
+
 async def download(request: web.Request) -> web.StreamResponse:
     """GET files: the bytes. A file that ends early ends the response early, against its Content-Length."""
     offset, length = number(request, "offset", 0), number(request, "length", -1)
-    async with file_request(request, "read", path=path_of(request), offset=offset, length=length) as connection:
-        entry = _entry(await connection.expect(frames.STARTED))
-        left = max(0, entry["size_bytes"] - offset)
+    async with _begun(request, "read", path=path_of(request), offset=offset, length=length) as begun:
+        size_bytes = _entry(begun.content)["size_bytes"] if begun.file is None else begun.file.size_bytes
+        left = max(0, size_bytes - offset)
         left = left if length < 0 else min(left, length)
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(left)}
-        headers["X-File-Size"] = str(entry["size_bytes"])
+        headers["X-File-Size"] = str(size_bytes)
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
-        while True:
-            header = await connection.header()
-            if header[4] == frames.END:
-                break
-            try:
-                size = frames.payload_bytes(header)
-            except frames.FrameError as error:
-                raise ProtocolBroken from error
-            left -= size
-            if header[4] != frames.DATA or left < 0:
-                raise ProtocolBroken()
-            async for chunk in connection.body(size):
-                await response.write(chunk)
-                connection.be_patient(WAIT_SECONDS)
-        if left:
-            raise NodeUnavailable("the file ended early", code="stream_broken")
+        pieces = begun.file.read(offset, left, _emptied(request)) if begun.file is not None else _framed(begun.connection, left)
+        async for piece in pieces:
+            await response.write(piece)
+            begun.connection.be_patient(WAIT_SECONDS)
         await response.write_eof()
         return response
+
+
+def _emptied(request: web.Request) -> Callable[[], bool]:
+    """Whether what was written to the answer has all left this process. Makes room for whole pieces on the way."""
+    transport = request.transport
+    if not isinstance(transport, asyncio.WriteTransport):
+        return lambda: False
+    peer = transport.get_extra_info("socket")
+    with contextlib.suppress(OSError, AttributeError):
+        peer.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER_BYTES)
+    return lambda: transport.get_write_buffer_size() == 0
+
+
+async def _framed(connection: Connection, left: int) -> AsyncIterator[bytes]:
+    """A body that comes in frames: `left` bytes of it, or NodeUnavailable."""
+    while True:
+        header = await connection.header()
+        if header[4] == frames.END:
+            break
+        try:
+            size = frames.payload_bytes(header)
+        except frames.FrameError as error:
+            raise ProtocolBroken from error
+        left -= size
+        if header[4] != frames.DATA or left < 0:
+            raise ProtocolBroken()
+        async for chunk in connection.body(size):
+            yield chunk
+    if left:
+        raise NodeUnavailable("the file ended early", code="stream_broken")
 
 
 async def upload(request: web.Request) -> web.Response:
@@ -145,23 +211,65 @@ async def upload(request: web.Request) -> web.Response:
         mode = int(request.query.get("mode", "644"), 8)
     except ValueError as error:
         raise BadRequest("mode is octal") from error
-    async with file_request(request, "write", path=path_of(request), limit_bytes=limit, mode=mode) as connection:
+    async with _begun(request, "write", path=path_of(request), limit_bytes=limit, mode=mode) as begun:
+        connection = begun.connection
         answering = asyncio.ensure_future(connection.expect(frames.RESULT))
         try:
-            async for chunk in request.content.iter_chunked(CHUNK_BYTES):
-                if answering.done():
-                    break  # a refusal: the rest of the body need not travel
-                connection.send(frames.DATA, chunk)
-                await connection.writer.drain()
-                connection.be_patient(WAIT_SECONDS)
+            if begun.file is None:
+                await _send_framed(request, connection, answering)
+                size_bytes = int((await answering)["size"])
             else:
-                connection.send(frames.END)
-            size_bytes = int((await answering)["size"])
+                size_bytes = await _write(request, begun.file, connection, answering, limit)
+                await answering
         except (KeyError, ValueError) as error:
             raise ProtocolBroken from error
         finally:
             answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
         return web.json_response({"size_bytes": size_bytes})
+
+
+async def _send_framed(request: web.Request, connection: Connection, answering: asyncio.Future[Any]) -> None:
+    async for chunk in request.content.iter_chunked(CHUNK_BYTES):
+        if answering.done():
+            return  # a refusal: the rest of the body need not travel
+        connection.send(frames.DATA, chunk)
+        await connection.writer.drain()
+        connection.be_patient(WAIT_SECONDS)
+    connection.send(frames.END)
+
+
+async def _write(
+    request: web.Request, file: PassedFile, connection: Connection, answering: asyncio.Future[Any], limit: int
+) -> int:
+    """Write the body into the file, the next batch on its way in while one is written; then tell the worker. The size."""
+    offset, held, pieces = 0, 0, list[bytes]()
+    writing: asyncio.Future[int] | None = None
+    try:
+        while not answering.done():
+            chunk = await request.content.readany()
+            connection.be_patient(WAIT_SECONDS)
+            if chunk:
+                pieces.append(chunk)
+                held += len(chunk)
+                if offset + held > limit:
+                    raise file_error("too_large", f"more than {limit} bytes")
+            if held >= BATCH_BYTES or len(pieces) >= PIECES_MAX or not chunk:
+                if writing is not None:
+                    await writing
+                writing = asyncio.ensure_future(file.write(pieces, offset))
+                offset, held, pieces = offset + held, 0, []
+                if not chunk:
+                    await writing
+                    connection.send(frames.END)
+                    break
+        return offset
+    except OSError as error:
+        code = "no_space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "io_error"
+        raise file_error(code, error.strerror or "input/output error") from error
+    finally:
+        if writing is not None:
+            await asyncio.gather(writing, return_exceptions=True)
 
 
 async def listing(request: web.Request) -> web.Response:

@@ -14,6 +14,7 @@ from sandboxes.node.contexts import Contexts
 from sandboxes.node.driver import Running
 from sandboxes.node.entrypoint import ImageStart
 from sandboxes.node.machine import Machine
+from sandboxes.node.passed_files import PassedFiles
 from sandboxes.node.processes import Processes
 from sandboxes.node.slots import Row
 from sandboxes.node.supervisor_client import SupervisorClient
@@ -36,6 +37,7 @@ class Live:
         self.processes = Processes(supervisor, clock_ms, self.oom_kills, self._distrusting)
         self.contexts = Contexts(supervisor, clock_ms)
         self.history = UsageHistory()
+        self.files = PassedFiles(machine.volume_path(row.slot), machine.file_threads)
         self.is_paused = False
         self.pause_changed_at_ms = row.healthy_at_ms or 0
         self.stopping = False
@@ -56,8 +58,14 @@ class Live:
             await self._image_start.close()
         await self.contexts.close()
         await self.processes.close()
+        await self.files.close()
         self._machine.egress.detach(self.row.runtime_id)
         self.supervisor.close()
+
+    @property
+    def passes_files(self) -> bool:
+        """Whether files can be passed out of this sandbox."""
+        return "passed_sockets" not in self._machine.driver.unsupported
 
     @property
     def python(self) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import images
@@ -13,6 +14,7 @@ from images import PreparedImage
 from sandboxes.node.cgroups import Cgroups
 from sandboxes.node.driver import Driver, DriverError, Place
 from sandboxes.node.egress import Egress
+from sandboxes.node.passed_files import THREADS
 from sandboxes.node.settings import UIDS_PER_SLOT, NodeSettings
 from sandboxes.node.slots import SlotTable
 from sandboxes.node.spawner_client import SpawnerGone
@@ -33,6 +35,7 @@ class Machine:
     images: dict[str, PreparedImage]
     slots: SlotTable
     egress: Egress
+    file_threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "files"))
 
     def why_no_image(self, name: str) -> str:
         """Why no sandbox starts from this image here."""

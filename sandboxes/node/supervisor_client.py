@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 
 from sandboxes.node.command_stream import CommandSpec, CommandStream, Exit, Output
 from sandboxes.node.connection import Connection, ProtocolBroken, integer
+from sandboxes.node.passed_files import first_header
 from sandboxes.node.passed_sockets import request_relay, request_socket
 from sandboxes.protocol import NodeUnavailable, RuntimeGone
 from sandboxes.supervisor import frames
 
 _CONNECT_MESSAGE = b"c"
 _GRACE_SECONDS = 5.0  # past a command's own timeout before the node stops believing its supervisor
+
+
+async def _stream(ours: socket.socket, unsent: bytes) -> Connection:
+    reader, writer = await asyncio.open_unix_connection(sock=ours, limit=2 * frames.FRAME_BYTES_MAX)
+    if unsent:
+        writer.write(unsent)
+    return Connection(reader, writer)
 
 
 class SupervisorClient:
@@ -28,6 +37,35 @@ class SupervisorClient:
 
     async def request(self, content: frames.Fields) -> Connection:
         """Begin a request. Raises RuntimeGone when the supervisor is not there."""
+        ours, rest = self._begin(content)
+        return await _stream(ours, rest)
+
+    async def request_file(self, content: frames.Fields, seconds: float) -> tuple[Connection, bytes, int]:
+        """Begin a request that may be answered with an open file: the conversation, its first header, and a descriptor
+        (-1 for none), which is the caller's and has been looked at by nobody. Raises as `request`, and ProtocolBroken.
+        """
+        ours, rest = self._begin(content)
+        descriptor = -1
+        try:
+            async with asyncio.timeout(seconds):
+                if rest:
+                    await asyncio.get_running_loop().sock_sendall(ours, rest)
+                header, descriptor = await first_header(ours)
+            return await _stream(ours, b""), header, descriptor
+        except ConnectionError as error:
+            ours.close()
+            raise NodeUnavailable("the sandbox ended the stream early", code="stream_broken") from error
+        except TimeoutError as error:
+            ours.close()
+            raise NodeUnavailable("the sandbox did not answer in time", code="stream_broken") from error
+        except BaseException:
+            ours.close()
+            if descriptor >= 0:
+                os.close(descriptor)
+            raise
+
+    def _begin(self, content: frames.Fields) -> tuple[socket.socket, bytes]:
+        """Our end of a new request, and what of it has not been sent yet."""
         frame = frames.pack(frames.REQUEST, frames.pack_fields(content))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         ours.setblocking(False)
@@ -43,11 +81,7 @@ class SupervisorClient:
             raise RuntimeGone("the sandbox has ended") from error
         finally:
             theirs.close()
-        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=2 * frames.FRAME_BYTES_MAX)
-        connection = Connection(reader, writer)
-        if sent < len(frame):
-            writer.write(frame[sent:])
-        return connection
+        return ours, frame[sent:]
 
     async def open_command(self, spec: CommandSpec) -> CommandStream:
         """Start a command; closing the stream kills it. Raises GuestRefused, RuntimeGone, NodeUnavailable."""

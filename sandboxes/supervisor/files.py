@@ -16,7 +16,7 @@ import stat
 import time
 
 from . import frames
-from .bodies import CHUNK_BYTES, BodyTooLargeError, body, send_body
+from .bodies import CHUNK_BYTES, BodyTooLargeError, body, exactly, send_body
 from .paths import FileError, path_of
 from .tenant import SIGKILL, become_tenant
 
@@ -126,9 +126,11 @@ def serve(connection: _socket.socket, fields: dict[str, bytes]) -> None:
     operation = fields["op"].decode("ascii", "replace")
     path = path_of(fields.get("path", b""))
     if operation == "read":
-        _read(connection, path, int(fields.get("offset", b"0")), int(fields.get("length", b"-1")))
+        passing = fields.get("pass") == b"1"
+        _read(connection, path, int(fields.get("offset", b"0")), int(fields.get("length", b"-1")), passing)
     elif operation == "write":
-        _write(connection, path, int(fields["limit_bytes"]), int(fields.get("mode", b"420")))
+        passing = fields.get("pass") == b"1"
+        _write(connection, path, int(fields["limit_bytes"]), int(fields.get("mode", b"420")), passing)
     elif operation == "list":
         _list(connection, path)
     elif operation == "stat":
@@ -176,7 +178,17 @@ def _describe(path: bytes, name: bytes, info: os.stat_result) -> frames.Fields:
     return fields
 
 
-def _read(connection: _socket.socket, path: bytes, offset: int, length: int) -> None:
+def _start(connection: _socket.socket, fields: frames.Fields, fd: int) -> bool:
+    """Say that it begins. A file of the workspace goes along, open: its bytes are then the node's to move."""
+    frame = frames.pack(frames.STARTED, frames.pack_fields(fields))
+    if fd < 0 or os.fstat(fd).st_dev != os.stat(b"/workspace").st_dev:
+        connection.sendall(frame)
+        return False
+    connection.sendmsg([frame], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(4, "little"))])
+    return True
+
+
+def _read(connection: _socket.socket, path: bytes, offset: int, length: int, passing: bool) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     _refuse_proc(fd)
     info = os.fstat(fd)
@@ -184,7 +196,8 @@ def _read(connection: _socket.socket, path: bytes, offset: int, length: int) -> 
         raise FileError(b"is_directory", "the path is a directory")
     if not stat.S_ISREG(info.st_mode):
         raise FileError(b"not_regular", "the path is not a regular file")
-    connection.sendall(frames.pack(frames.STARTED, frames.pack_fields(_describe(path, os.path.basename(path), info))))
+    if _start(connection, _describe(path, os.path.basename(path), info), fd if passing else -1):
+        return
     left = max(0, info.st_size - offset)
     os.lseek(fd, offset, os.SEEK_SET)
     try:
@@ -193,7 +206,7 @@ def _read(connection: _socket.socket, path: bytes, offset: int, length: int) -> 
         os._exit(1)  # past the start of a body, a stream cut short is the only error that can't be taken for content
 
 
-def _write(connection: _socket.socket, path: bytes, limit_bytes: int, mode: int) -> None:
+def _write(connection: _socket.socket, path: bytes, limit_bytes: int, mode: int, passing: bool) -> None:
     path = os.path.realpath(path)
     folder = os.path.dirname(path)
     if os.path.isdir(path):
@@ -203,7 +216,11 @@ def _write(connection: _socket.socket, path: bytes, limit_bytes: int, mode: int)
     temporary = os.path.join(folder, b".satbox-upload-%d" % os.getpid())
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        size = _receive(connection, fd, limit_bytes)
+        if _start(connection, [], fd if passing else -1):
+            _await_end(connection)
+            size = os.fstat(fd).st_size
+        else:
+            size = _receive(connection, fd, limit_bytes)
         os.fchmod(fd, mode & 0o777)
         os.close(fd)
         os.rename(temporary, path)
@@ -222,6 +239,12 @@ def _receive(connection: _socket.socket, fd: int, limit_bytes: int) -> int:
             view = view[os.write(fd, view) :]
         total += len(data)
     return total
+
+
+def _await_end(connection: _socket.socket) -> None:
+    """The node writes meanwhile. A connection that ends before END is an error."""
+    if exactly(connection, frames.HEADER_BYTES) != frames.pack(frames.END):
+        raise frames.FrameError("not the end of a body")
 
 
 def _list(connection: _socket.socket, path: bytes) -> None:
