@@ -7,6 +7,7 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from actors.books.checkpoints import CheckpointLog
 from actors.clock import Clock
 from actors.system import ActorSystem
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
@@ -65,5 +66,6 @@ class Services:
     read_quote: Callable[[str], Quote]
     secrets: Secrets | None = None
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)
+    checkpoints: CheckpointLog | None = None
     statement_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Statement files written at the same time; whoever comes later waits."""

@@ -1,6 +1,7 @@
 """Receipts: statements signed by the operator, verifiable offline (Ed25519 over RFC 8785 canonical JSON)."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import rfc8785
@@ -8,6 +9,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from actors.books.checkpoints import CheckpointLog
 from operations.models import Receipt
 
 
@@ -23,6 +25,12 @@ class ReceiptSigner:
         """The statement with its signature."""
         signature = base64.b64encode(self._key.sign(rfc8785.dumps(statement))).decode()
         return Receipt(statement=statement, signature=signature, public_key=self.public_key)
+
+
+def checkpoint_log(home: Path, signer: ReceiptSigner, *, deployment: str, network: str) -> CheckpointLog:
+    """The checkpoints of a service's home, signed with its key."""
+    named = {"deployment": deployment, "network": network}
+    return CheckpointLog(home / "checkpoints.sqlite", home / "wallets", lambda s: signer.sign(s).model_dump(), named)
 
 
 def is_valid(receipt: Receipt, public_key: str) -> bool:

@@ -8,10 +8,11 @@ import asyncio
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from actors.books.checkpoints import Inclusion
 from actors.books.pages import Bounds, Range
 from actors.books.span_chain import chained
 from actors.requests import LedgerPage
@@ -19,6 +20,7 @@ from actors.view import iso
 from actors.wallet.journal import GENESIS, Entry
 from gate.ports import Services
 from gate.statement_files import WRITERS, Format, Writer
+from operations import checkpoints as c
 from operations.errors import SatboxError
 from operations.models import Receipt
 
@@ -90,6 +92,16 @@ def of_page(services: Services, address: str, page: LedgerPage) -> Receipt:
     return signed(services, address, page, bounds, totals)
 
 
+def inclusion_proof(found: Inclusion) -> c.InclusionProof:
+    """A proof as callers see it."""
+    return c.InclusionProof(
+        leaf=c.HeadView(**asdict(found.head)),
+        position=found.position,
+        path=found.path,
+        checkpoint=Receipt(**found.checkpoint),
+    )
+
+
 @contextlib.asynccontextmanager
 async def statement_file(services: Services, address: str, wanted: Range, kind: Format) -> AsyncIterator[Path]:
     """The file, for as long as the context lasts. Raises statement_too_large, wallet_not_found."""
@@ -116,7 +128,12 @@ async def _write(services: Services, address: str, wanted: Range, writer: Writer
         page = await services.system.ledger(address, Range(page.entries[-1].seq, bounds.last), PAGE_ROWS)
     spans_head = await _write_spans(services, address, first.span_seq, writer)
     statement = signed(services, address, first, bounds, totals, (first.span_seq, spans_head))
-    await asyncio.to_thread(writer.close, {"statement": statement.model_dump()})
+    documents = {"statement": statement.model_dump()}
+    if services.checkpoints is not None:
+        found = await asyncio.to_thread(services.checkpoints.inclusion, address)
+        if found is not None:
+            documents["checkpoint"] = inclusion_proof(found).model_dump()
+    await asyncio.to_thread(writer.close, documents)
 
 
 async def _write_spans(services: Services, address: str, last: int, writer: Writer) -> str:

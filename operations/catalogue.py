@@ -1,6 +1,7 @@
 """The list of operations."""
 
 from operations import models as m
+from operations.checkpoints import CHECKPOINTS
 from operations.codes import IDENTITY, PATHS, PAYMENT, RUNNING
 from operations.contexts import CONTEXTS
 from operations.folders import FOLDERS
@@ -162,6 +163,7 @@ REGISTRY = Registry(
         *GIT,
         *SECRETS,
         *USAGE,
+        *CHECKPOINTS,
         *VERIFICATION,
         Operation(
             "service.health", "GET", "/health",

@@ -153,6 +153,7 @@ ERRORS: Mapping[str, ErrorKind] = _kinds(
     _E("path_forbidden", 403, "The sandbox may not touch this path.", "Use a path below /workspace."),
     _E("disk_full", 507, "The workspace is full.", "Delete something, or move to a larger class."),
     _E("statement_too_large", 413, "The statement would hold too much.", "Name a shorter time: `since`, `until`."),
+    _E("checkpoint_not_found", 404, "No checkpoint holds this wallet yet.", "They are made every hour; ask again later."),
     _E("cursor_invalid", 400, "This cursor is not one of ours.", "Start again without a cursor."),
     # client side, never on the wire
     _E("max_sats_exceeded", 402, "The offer costs more than `max_sats`.", "Raise `max_sats` or ask for less."),

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 import images
+from actors.books.checkpoints import CheckpointLog
 from actors.clock import SystemClock
 from actors.ray_host import HostSpec
 from actors.ray_oracle import OracleSpec, PriceUrls, RayOracle
@@ -19,7 +20,7 @@ from actors.system import ActorSystem
 from actors.wallet.state import Policy
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.ports import Services
-from gate.receipts import ReceiptSigner
+from gate.receipts import ReceiptSigner, checkpoint_log
 from gate.room import Room
 from gate.secret_store import SecretStore
 from gate.secrets import Secrets
@@ -57,6 +58,14 @@ class Deployment:
     def pay_to(self) -> str:
         """The receiving address: named in the settings, or the devnet treasury."""
         return self.settings.pay_to or self.keys.pay_to(self.settings.stacks_network)
+
+    def checkpoints(self) -> CheckpointLog:
+        """The log of checkpoints over this home's wallets."""
+        settings = self.settings
+        signer = ReceiptSigner(self.keys.operator)
+        return checkpoint_log(
+            settings.home, signer, deployment=settings.deployment, network=settings.stacks_network.caip2
+        )
 
     def host_spec(self) -> HostSpec:
         """What wallet hosts are told."""
@@ -170,6 +179,7 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
             ),
             passes=PassIssuer(key, deployment=settings.deployment, wall_seconds=time.time),
             receipts=ReceiptSigner(key),
+            checkpoints=deployment.checkpoints(),
             operator_key=key,
             room=Room(control, clock),
             read_quote=quote_reader(key.public_key(), network=settings.network.caip2, pay_to=settings.pay_to),

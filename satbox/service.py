@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from actors.clock import SystemClock
 from actors.placement import SHARDS
 from actors.ray_call import NamedActors
 from actors.ray_oracle import NAME as ORACLE
@@ -21,6 +22,7 @@ from actors.ray_oracle import start_oracle
 from actors.ray_settlements import start_settlements
 from actors.ray_system import RayTransport, start_host
 from actors.storage import read_state
+from actors.view import iso
 from satbox.children import Child, python_module
 from satbox.compose import Deployment, on_devnet
 from satbox.ray_cluster import start_cluster, stop_cluster
@@ -88,6 +90,7 @@ async def running(settings: Settings, say: Say) -> AsyncIterator[Service]:
             ready = await child.start()
             stack.push_async_callback(child.stop)
             scheduler = _watchdog(actors, names)
+            _checkpoint_hourly(scheduler, deployment)
             stack.callback(scheduler.shutdown, wait=False)
             yield Service(deployment, ready["url"], urls, children, actors)
             say("stopping: charges are posted and workspaces saved")
@@ -174,6 +177,24 @@ def _watchdog(actors: NamedActors, names: list[str]) -> AsyncIOScheduler:
     )
     scheduler.start()
     return scheduler
+
+
+def _checkpoint_hourly(scheduler: AsyncIOScheduler, deployment: Deployment) -> None:
+    """Commit to what has changed, on a thread of its own; one that fails is told of and tried again with the next."""
+    checkpoints = deployment.checkpoints()
+
+    async def make() -> None:
+        try:
+            now_ms = SystemClock().wall_ms()
+            made = await asyncio.to_thread(checkpoints.make, now_ms, iso(now_ms))
+        except Exception:
+            log.exception("no checkpoint was made")
+            return
+        for address, reason in made.rewritten.items():
+            log.error("a wallet's past has changed", address=address, reason=reason)
+
+    seconds = deployment.settings.books.checkpoint_seconds
+    scheduler.add_job(make, "interval", seconds=seconds, max_instances=1, coalesce=True, misfire_grace_time=None)
 
 
 def _wallet_actors() -> list[str]:

@@ -82,6 +82,12 @@ class SettleSection(BaseModel):
     start_on: Literal["mempool", "confirmed"] = "mempool"
 
 
+class BooksSection(BaseModel):
+    """How often the books are checkpointed."""
+
+    checkpoint_seconds: float = Field(3600, ge=1)
+
+
 class Settings(BaseSettings):
     """One deployment."""
 
@@ -97,6 +103,7 @@ class Settings(BaseSettings):
     actors: ActorsSection = Field(default_factory=ActorsSection)
     lifecycle: LifecycleSection = Field(default_factory=LifecycleSection)
     settle: SettleSection = Field(default_factory=SettleSection)
+    books: BooksSection = Field(default_factory=BooksSection)
     rates_usat_per_second: dict[str, int] = Field(default_factory=lambda: dict(RATES_USAT))
     node: dict[str, Any] = Field(default_factory=dict)
     """Passed to the sandbox node as it is."""

@@ -60,9 +60,10 @@ def every_entry(db: sqlite3.Connection) -> Iterator[Entry]:
     return map(entry_of, db.execute(f"SELECT {_ENTRY} FROM journal ORDER BY seq"))  # noqa: S608 - our own names
 
 
-def every_span(db: sqlite3.Connection) -> Iterator[SpanRecord]:
-    """All spans, as they are read."""
-    return (SpanRecord(*row) for row in db.execute(f"SELECT {_SPAN} FROM spans ORDER BY seq"))  # noqa: S608
+def every_span_after(db: sqlite3.Connection, after: int = 0) -> Iterator[SpanRecord]:
+    """All spans numbered above `after`, as they are read."""
+    query = f"SELECT {_SPAN} FROM spans WHERE seq > ? ORDER BY seq"  # noqa: S608 - our own names
+    return (SpanRecord(*row) for row in db.execute(query, (after,)))
 
 
 def spans(db: sqlite3.Connection, after: int, limit: int) -> list[SpanRecord]:

@@ -1,6 +1,7 @@
 """What each operation does at the gate, by operation name."""
 
 from gate.handlers import (
+    checkpoints,
     contexts,
     data,
     folders,
@@ -35,6 +36,7 @@ HANDLERS: dict[str, Handler] = {
     **usage.HANDLERS,
     **money.HANDLERS,
     **ledger.HANDLERS,
+    **checkpoints.HANDLERS,
     **service.HANDLERS,
     **{name: priced(name, handler) for name, handler in stacks.HANDLERS.items()},
     **{name: priced(name, handler) for name, handler in hashing.HANDLERS.items()},

@@ -5,7 +5,7 @@ What is proven, to the micro-sat:
 - every deposit in a wallet has exactly one confirmed settlement, and the reverse;
 - money in = money burnt + balances + in transit - debts - write-offs, over all wallets and accounts;
 - every charge is for a span, every span costs what its time and rate say, and lies in uptime its node has proven;
-- every chain is whole.
+- every chain is whole, and goes through every head that a checkpoint holds; checkpoints are whole and signed.
 
 A service that runs goes on meanwhile: settlements are read before and after the wallets, so that money which moves in between
 is neither missed nor found twice.
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.wallet.commands import SpanRecord
+from satbox.audit.checkpoint_books import CheckpointBooks, audit_checkpoints
 from satbox.audit.findings import Findings
 from satbox.audit.settlement_books import SettlementBooks, audit_settlements
 from satbox.audit.uptime import Uptime, read_uptime
@@ -50,10 +51,13 @@ class Sums:
 class HomeAudit:
     """One audit of one home."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, public_key: str | None = None) -> None:
         self.home = home
+        self._public_key = public_key
+        self._checkpoints = CheckpointBooks()
         self.found = Findings()
         self.sums = Sums()
+        self._known: set[str] = set()
         self._suspects: list[tuple[str, str, SpanRecord]] = []
         self._credited: dict[str, tuple[str, int]] = {}
         self._reversed: dict[str, tuple[str, int]] = {}
@@ -61,6 +65,7 @@ class HomeAudit:
     def run(self) -> dict[str, Any]:
         """Everything; the report."""
         before = self._settlements(quick=False)
+        self._checkpoints = audit_checkpoints(self.home / "checkpoints.sqlite", self._public_key, self.found)
         uptime = read_uptime(self.home / "node", self.found)
         self.found.looked_at("runtimes", len(uptime.lives))
         unread: set[str] = set()
@@ -68,6 +73,8 @@ class HomeAudit:
             if not self._wallet(path, uptime):
                 unread.add(path.stem)
         after = self._settlements(quick=True)
+        for address in self._checkpoints.heads.keys() - self._known - unread:
+            self.found.add(f"wallet {address}", "checkpoint", "was checkpointed and is gone")
         self._uptime(read_uptime(self.home / "node", Findings()))
         self._match("deposit", self._credited, before.credits, after.credits, unread)
         self._match("reversal", self._reversed, before.reversals, after.reversals, unread)
@@ -92,7 +99,10 @@ class HomeAudit:
             if uptime.fault(path.stem, span) is not None:
                 self._suspects.append((where, path.stem, span))
 
-        books = audit_wallet(self.home / "wallets", path, suspect, self.found)
+        self._known.add(path.stem)
+        books = audit_wallet(self.home / "wallets", path, suspect, self.found, self._checkpoints.asked(path.stem))
+        if books.is_read:
+            self._checkpoints.compare(books, where, self.found)
         self.sums.add(books)
         for mine, all_of in ((books.deposits, self._credited), (books.reversals, self._reversed)):
             for payment_id, usat in mine.items():

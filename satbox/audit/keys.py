@@ -25,7 +25,7 @@ def public_key_of(given: str) -> str:
     except OSError:
         is_file = False
     if not is_file:
-        return _base64(given)
+        return _pem(given.encode()) if given.startswith("-----BEGIN PUBLIC KEY") else _base64(given)
     with path.open("rb") as file:
         content = file.read(FILE_BYTES_MAX)
     if content.lstrip().startswith(b"-----BEGIN PUBLIC KEY"):

@@ -1,5 +1,6 @@
 """One wallet's file: its chain, its sums, its spans, and what it says it was credited."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
@@ -61,6 +62,8 @@ def audit_wallet(wallets: Path, path: Path, look: Look, found: Findings, asked: 
             found.add(where, "state", f"{len(rows)} rows where there must be one")
             return books
         state = _STATE.validate_json(rows[0][0])
+        if not _is_within(json.loads(rows[0][0]), json.loads(_STATE.dump_json(state))):
+            tell("state", "format", "holds fields or values that no version writes")
         if state.address != books.address:
             tell("state", "address", f"is {state.address}'s")
         journal = _journal(db, books, asked or Asked(), tell, found)
@@ -75,6 +78,15 @@ def audit_wallet(wallets: Path, path: Path, look: Look, found: Findings, asked: 
         books.is_read = True
         found.looked_at("wallets")
     return books
+
+
+def _is_within(part: object, whole: object) -> bool:
+    """Whether all of `part` is in `whole`: an older version wrote fewer fields, none wrote others."""
+    if isinstance(part, dict) and isinstance(whole, dict):
+        return all(name in whole and _is_within(value, whole[name]) for name, value in part.items())
+    if isinstance(part, list) and isinstance(whole, list):
+        return len(part) == len(whole) and all(map(_is_within, part, whole))
+    return part == whole
 
 
 def _journal(db: sqlite3.Connection, books: WalletBooks, asked: Asked, tell: Tell, found: Findings) -> JournalReplay:
@@ -92,7 +104,7 @@ def _spans(
     db: sqlite3.Connection, books: WalletBooks, asked: Asked, look: Look, tell: Tell, found: Findings
 ) -> SpanReplay:  # fmt: skip
     spans, head = SpanReplay(tell), GENESIS
-    for span in pages.every_span(db):
+    for span in pages.every_span_after(db):
         spans.take(span)
         look(span)
         if asked.spans:

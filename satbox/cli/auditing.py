@@ -7,6 +7,20 @@ from satbox.cli.errors import OK, REFUSED, UsageError
 from satbox.cli.output import sats_text, show
 
 
+def _public_key(home: Path) -> str | None:
+    """The operator's own; None where the key is kept elsewhere, and signatures are not judged."""
+    from cryptography.hazmat.primitives import serialization
+
+    from satbox.audit.keys import public_key_of
+
+    try:
+        key = serialization.load_pem_private_key((home / "keys" / "operator.pem").read_bytes(), password=None)
+    except OSError:
+        return None
+    spki = serialization.PublicFormat.SubjectPublicKeyInfo
+    return public_key_of(key.public_key().public_bytes(serialization.Encoding.PEM, spki).decode())
+
+
 async def audit(context: Context) -> int:
     """Walk every store under the home folder; exit 1 when anything is off."""
     from satbox.audit.home import HomeAudit
@@ -14,7 +28,7 @@ async def audit(context: Context) -> int:
     home = Path(context.arguments.home or context.home)
     if not (home / "wallets").is_dir():
         raise UsageError(f"{home} is no home of a service: it has no wallets", "Name it with --home or SATBOX_HOME.")
-    report = HomeAudit(home).run()
+    report = HomeAudit(home, _public_key(home)).run()
     if context.as_json:
         show(context, report)
         return OK if report["valid"] else REFUSED

@@ -33,6 +33,7 @@ OPEN_OPERATIONS = frozenset(
         "service.health",
         "service.metrics",
         "service.key",
+        "checkpoints.list",
     }
 )
 

@@ -20,6 +20,7 @@ did: its code, 128 + signal, 124 timed out, 125 never run.
 JSON on stdout with --json or when piped; progress and errors on stderr."""
 
 GROUPS = {
+    "checkpoints": "signed words on all journals' heads",
     "contexts": "run Python that keeps its variables",
     "files": "work with files in the sandbox",
     "meter": "check charges",

@@ -5,6 +5,7 @@ Generated from the operation registry by `python -m satbox.client.generate`; do 
 
 from typing import Literal
 
+from operations import checkpoints as cp
 from operations import contexts as k
 from operations import folders as f
 from operations import git as g
@@ -684,6 +685,24 @@ class Operations(Calls):
         sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
         """
         return await self._call("sandbox.usage", u.Usage, address=address, seconds=seconds)
+
+    async def checkpoints_list(self, *, after: int = 0, limit: int = 50, last: bool = False) -> cp.Checkpoints:
+        """Read the signed checkpoints over the heads of all wallets."""
+        return await self._call("checkpoints.list", cp.Checkpoints, after=after, limit=limit, last=last)
+
+    async def checkpoints_proof(self, *, address: str | None = None) -> cp.InclusionProof:
+        """Get proof that a checkpoint holds the head of your journal.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, checkpoint_not_found.
+        """
+        return await self._call("checkpoints.proof", cp.InclusionProof, address=address)
+
+    async def operator_checkpoint(self) -> cp.MadeCheckpoint:
+        """Make a checkpoint now.
+
+        Errors: operator_only.
+        """
+        return await self._call("operator.checkpoint", cp.MadeCheckpoint)
 
     async def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.
@@ -1445,6 +1464,24 @@ class SyncOperations(SyncCalls[Operations]):
         sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
         """
         return self._run(self._client.sandbox_usage(address=address, seconds=seconds))
+
+    def checkpoints_list(self, *, after: int = 0, limit: int = 50, last: bool = False) -> cp.Checkpoints:
+        """Read the signed checkpoints over the heads of all wallets."""
+        return self._run(self._client.checkpoints_list(after=after, limit=limit, last=last))
+
+    def checkpoints_proof(self, *, address: str | None = None) -> cp.InclusionProof:
+        """Get proof that a checkpoint holds the head of your journal.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, checkpoint_not_found.
+        """
+        return self._run(self._client.checkpoints_proof(address=address))
+
+    def operator_checkpoint(self) -> cp.MadeCheckpoint:
+        """Make a checkpoint now.
+
+        Errors: operator_only.
+        """
+        return self._run(self._client.operator_checkpoint())
 
     def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.

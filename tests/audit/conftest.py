@@ -11,7 +11,9 @@ import pytest
 
 from satbox.audit.files import snapshot
 from satbox.audit.wallet_books import pages
-from tests.gate.gatehouse import House, Who, gatehouse
+from tests.gate.gatehouse import OPERATOR_TOKEN, House, Who, gatehouse
+
+OPERATOR = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
 
 
 @dataclass
@@ -46,10 +48,12 @@ async def history(house: House) -> list[Who]:
         await used(house, who)
     gift = await house.pay("/sandbox/extend", second, house.sbtc(second, 40), {"sats": 40, "address": first.address})
     assert (await house.settled(gift.body["paymentId"])).state == "confirmed"
+    assert (await house.ask("POST", "/operator/checkpoint", headers=OPERATOR)).body["made"]
     await house.ask("POST", "/sandbox/reap", who=second)
     await house.until(lambda: house.state(second).phase.value == "reaped")
     await house.pay("/sandbox/extend", third, house.sbtc(third, 30), {"sats": 30})
     await house.until(lambda: house.state(first).accounts.deposits == -540_000_000)
+    assert (await house.ask("POST", "/operator/checkpoint", headers=OPERATOR)).body["made"]
     return [first, second, third]
 
 
@@ -63,7 +67,7 @@ def node_table(folder: Path) -> None:
     )
     for path in (folder / "wallets").glob("*/*.sqlite"):
         with snapshot(path) as wallet:
-            spans = list(pages.every_span(wallet))
+            spans = list(pages.every_span_after(wallet))
         for runtime_id in dict.fromkeys(span.runtime_id for span in spans):
             mine = [span for span in spans if span.runtime_id == runtime_id]
             row = (runtime_id, path.stem, mine[0].boot_id, mine[0].from_ms, mine[-1].to_ms)
@@ -86,6 +90,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     async def live() -> list[str]:
         async with gatehouse(folder) as house:
             wallets = [who.address for who in await history(house)]
+            (folder / "operator.key").write_text(house.services.receipts.public_key)
         node_table(folder)
         return wallets
 

@@ -15,7 +15,8 @@ from tests.gate.gatehouse import House
 
 
 def audit(home: Path) -> dict[str, Any]:
-    return HomeAudit(home).run()
+    key = (home / "operator.key").read_text() if (home / "operator.key").exists() else None
+    return HomeAudit(home, key).run()
 
 
 async def test_clean_books_are_clean_and_every_micro_sat_is_somewhere(home: Home) -> None:
@@ -28,6 +29,8 @@ async def test_clean_books_are_clean_and_every_micro_sat_is_somewhere(home: Home
     checked = report["checked"]
     assert (checked["wallets"], checked["deposits"], checked["payments"]) == (3, 4, 5)
     assert checked["spans"] > 12
+    assert checked["checkpoints"] == 2
+    assert checked["checkpointed heads"] >= 4
 
 
 async def test_a_running_service_is_audited_as_it_goes(house: House, tmp_path: Path) -> None:
@@ -71,6 +74,22 @@ WALLET_CHANGES = {
     "a balance": ("UPDATE wallet SET state = replace(state, '\"bucket\":', '\"bucket\":1')", "state", "accounts"),
     "a mark": ("DELETE FROM seen WHERE kind = 'deposit'", "seen", "mark"),
 }  # fmt: skip
+
+
+CHECKPOINT_CHANGES = {
+    "a leaf": ("UPDATE leaves SET seq = seq + 1 WHERE position = 0 AND number = 1", "root"),
+    "a leaf that is gone": ("DELETE FROM leaves WHERE position = 1 AND number = 1", "root"),
+    "a whole checkpoint": ("DELETE FROM checkpoints WHERE number = 1", "chain"),
+    "a signed word": ("UPDATE checkpoints SET document = replace(document, '\"heads\"', '\"heeds\"')", "signature"),
+}
+
+
+@pytest.mark.parametrize("name", CHECKPOINT_CHANGES)
+async def test_a_checkpoint_that_was_tampered_with_is_named(home: Home, tmp_path: Path, name: str) -> None:
+    statement, rule = CHECKPOINT_CHANGES[name]
+    spoilt = home.copy(tmp_path / "home")
+    change(spoilt / "checkpoints.sqlite", statement)
+    assert any(f["rule"] == rule and "checkpoint" in f["where"] for f in audit(spoilt)["findings"])
 
 
 @pytest.mark.parametrize("name", WALLET_CHANGES)
@@ -131,16 +150,21 @@ COVERED: dict[str, dict[str, str]] = {
         " transaction_bytes, state, txid, expected_usat, credited_usat",
         "moves": "payment_id, seq, state",
     },
+    "checkpoints": {"checkpoints": "number, heads, root, hash, document", "leaves": "*"},
 }  # fmt: skip
+
+
+def files(home: Path) -> list[Path]:
+    return [*sorted(home.glob("wallets/*/*.sqlite")), home / "settlements.sqlite", home / "checkpoints.sqlite"]
 
 
 def content(home: Path) -> dict[str, Any] | None:
     """All that an audit vouches for; None when a file cannot be read."""
     found: dict[str, Any] = {}
     try:
-        for path in [*home.glob("wallets/*/*.sqlite"), home / "settlements.sqlite"]:
+        for path in files(home):
             db = sqlite3.connect(path)
-            for table, columns in COVERED["settlements" if path.name == "settlements.sqlite" else "wallet"].items():
+            for table, columns in COVERED.get(path.stem, COVERED["wallet"]).items():
                 where = " WHERE kind IN ('deposit', 'reversal')" if table == "seen" else ""
                 found[f"{path} {table}"] = sorted(db.execute(f"SELECT {columns} FROM {table}{where}"), key=repr)
             db.close()
@@ -151,7 +175,7 @@ def content(home: Path) -> dict[str, Any] | None:
 
 def flipped(home: Path, rng: random.Random) -> str:
     """One bit of one file, anywhere."""
-    path = rng.choice([*sorted(home.glob("wallets/*/*.sqlite")), home / "settlements.sqlite"])
+    path = rng.choice(files(home))
     raw = bytearray(path.read_bytes())
     at = rng.randrange(len(raw))
     raw[at] ^= 1 << rng.randrange(8)
@@ -161,7 +185,7 @@ def flipped(home: Path, rng: random.Random) -> str:
 
 def at_rest(home: Path) -> None:
     """Logs written back and gone, so that each file is the whole of it."""
-    for path in [*home.glob("wallets/*/*.sqlite"), home / "settlements.sqlite", home / "node" / "slots.sqlite"]:
+    for path in [*files(home), home / "node" / "slots.sqlite"]:
         db = sqlite3.connect(path)
         db.execute("PRAGMA journal_mode = DELETE")
         db.execute("VACUUM")
@@ -199,6 +223,8 @@ VALUES = {
     "payments": "payment_id identity chain_id nonce origin address pay_to amount rate_usat rate_atomic transaction_bytes state"
     " txid expected_usat credited_usat",
     "moves": "payment_id seq state",
+    "checkpoints": "number heads root hash document",
+    "leaves": "number position address seq head spans_seq spans_head",
 }
 
 
@@ -210,7 +236,7 @@ def spoil_a_value(path: Path, rng: random.Random) -> str | None:
     ]
     table = rng.choice([table for table in tables if db.execute(f"SELECT 1 FROM {table}").fetchone()])
     column = rng.choice(VALUES[table].split())
-    key = "payment_id" if table in ("credits", "payments", "moves") else "seq"
+    key = {"checkpoints": "number", "leaves": "address", "journal": "seq", "spans": "seq"}.get(table, "payment_id")
     rows = db.execute(f"SELECT {key}, {column} FROM {table} ORDER BY {key}").fetchall()
     row, value = rng.choice(rows)
     after: Any
@@ -244,7 +270,7 @@ async def test_every_spoilt_value_is_found_in_its_file(home: Home, tmp_path: Pat
     for number in range(60):
         spoilt = tmp_path / f"home{number}"
         shutil.copytree(clean, spoilt)
-        path = rng.choice([*sorted(spoilt.glob("wallets/*/*.sqlite")), spoilt / "settlements.sqlite"])
+        path = rng.choice(files(spoilt))
         what = spoil_a_value(path, rng)
         if what is not None:
             found = audit(spoilt)["findings"]

@@ -1,0 +1,193 @@
+"""Checkpoints: a signed Merkle root over the heads of all wallets that changed since the last one.
+
+Whoever has shown somebody a head in a checkpoint cannot show another history later. Nothing on the way of a commit knows of
+this: a wallet's files change when it changes, so what has changed is found by looking at their times and sizes (two `stat`
+each), whoever hosts them and whatever crashed meanwhile; only files that look different are opened. A wallet whose past is
+not what was checkpointed gets no new leaf, and is named.
+
+The log is one SQLite file. Every process that can reach the home may make a checkpoint; the file's lock has them take turns.
+"""
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from actors.books.heads import Head, RewrittenError, hash_of, head_after
+from actors.books.merkle import path, root
+from actors.wallet.journal import GENESIS
+
+Sign = Callable[[dict[str, Any]], dict[str, Any]]
+"""Takes a statement, gives `{statement, signature, public_key}`."""
+
+BUSY_SECONDS = 60.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS checkpoints (number INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, heads INTEGER NOT NULL,
+    root TEXT NOT NULL, hash TEXT NOT NULL, document TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS leaves (number INTEGER NOT NULL, position INTEGER NOT NULL, address TEXT NOT NULL,
+    seq INTEGER NOT NULL, head TEXT NOT NULL, spans_seq INTEGER NOT NULL, spans_head TEXT NOT NULL,
+    PRIMARY KEY (number, position)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS leaves_of ON leaves (address, number);
+CREATE TABLE IF NOT EXISTS looked (address TEXT PRIMARY KEY, stamp TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS checkpoints_stay BEFORE UPDATE ON checkpoints BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER IF NOT EXISTS checkpoints_keep BEFORE DELETE ON checkpoints BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER IF NOT EXISTS leaves_stay BEFORE UPDATE ON leaves BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER IF NOT EXISTS leaves_keep BEFORE DELETE ON leaves BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+"""
+_HEAD = "address, seq, head, spans_seq, spans_head"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One run: the newest checkpoint (None when there is none yet), whether this run made it, and the wallets whose past
+    is not what was checkpointed, each with the reason.
+    """
+
+    document: dict[str, Any] | None
+    is_new: bool
+    rewritten: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """That a checkpoint holds a wallet's head: the leaf, its place, and the hashes beside its way to the root."""
+
+    head: Head
+    position: int
+    path: list[str]
+    checkpoint: dict[str, Any]
+
+
+class CheckpointLog:
+    """The log at `file` over the wallets below `wallets`."""
+
+    def __init__(self, file: Path, wallets: Path, sign: Sign, named: dict[str, str]) -> None:
+        self._file = file
+        self._wallets = wallets
+        self._sign = sign
+        self._named = named
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with contextlib.closing(sqlite3.connect(self._file, isolation_level=None, timeout=BUSY_SECONDS)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.executescript(_SCHEMA)
+            yield db
+
+    def make(self, at_ms: int, issued_at: str) -> Made:
+        """Commit to every head that changed; blocks for as long as looking takes. Nothing changed: nothing is made."""
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                made = self._make(db, at_ms, issued_at)
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+        return made
+
+    def _make(self, db: sqlite3.Connection, at_ms: int, issued_at: str) -> Made:
+        rewritten: dict[str, str] = {}
+        heads: list[Head] = []
+        for file, stamp in _files(self._wallets):
+            address = file.stem
+            row = db.execute("SELECT stamp FROM looked WHERE address = ?", (address,)).fetchone()
+            if row is not None and row[0] == stamp:
+                continue
+            known = latest_head(db, address) or Head(address)
+            try:
+                head = _read(file, known)
+            except (RewrittenError, sqlite3.DatabaseError) as error:
+                rewritten[address] = f"{type(error).__name__}: {error}"
+                continue  # looked at again next time
+            db.execute("INSERT OR REPLACE INTO looked VALUES (?, ?)", (address, stamp))
+            if head != known:
+                heads.append(head)
+        last = _newest(db)
+        if not heads:
+            return Made(None if last is None else last[1], is_new=False, rewritten=rewritten)
+        heads.sort(key=lambda head: head.address)
+        number, previous = (1, GENESIS) if last is None else (last[0] + 1, hash_of(last[1]["statement"]))
+        statement = {
+            "kind": "checkpoint", **self._named, "number": number, "heads": len(heads), "previous": previous,
+            "root": root([head.leaf for head in heads]).hex(), "issued_at": issued_at,
+        }  # fmt: skip
+        document = self._sign(statement)
+        row = (number, at_ms, len(heads), statement["root"], hash_of(statement), json.dumps(document))
+        db.execute("INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)", row)
+        db.executemany(
+            "INSERT INTO leaves VALUES (?, ?, ?, ?, ?, ?, ?)",
+            ((number, n, h.address, h.seq, h.head, h.spans_seq, h.spans_head) for n, h in enumerate(heads)),
+        )
+        return Made(document, is_new=True, rewritten=rewritten)
+
+    def page(self, after: int, limit: int) -> list[dict[str, Any]]:
+        """Checkpoints numbered above `after`, oldest first."""
+        with self._open() as db:
+            query = "SELECT document FROM checkpoints WHERE number > ? ORDER BY number LIMIT ?"
+            return [json.loads(document) for (document,) in db.execute(query, (after, limit))]
+
+    def newest(self) -> dict[str, Any] | None:
+        """The last one."""
+        with self._open() as db:
+            found = _newest(db)
+        return None if found is None else found[1]
+
+    def inclusion(self, address: str) -> Inclusion | None:
+        """Proof of the newest head of a wallet that a checkpoint holds; None when none does."""
+        with self._open() as db:
+            query = "SELECT number, position FROM leaves WHERE address = ? ORDER BY number DESC LIMIT 1"
+            row = db.execute(query, (address,)).fetchone()
+            if row is None:
+                return None
+            number, position = row
+            heads = leaves_of(db, number)
+            (document,) = db.execute("SELECT document FROM checkpoints WHERE number = ?", (number,)).fetchone()
+        hashes = path([head.leaf for head in heads], position)
+        return Inclusion(heads[position], position, [part.hex() for part in hashes], json.loads(document))
+
+
+def latest_head(db: sqlite3.Connection, address: str) -> Head | None:
+    """The newest head of a wallet that a checkpoint holds."""
+    query = f"SELECT {_HEAD} FROM leaves WHERE address = ? ORDER BY number DESC LIMIT 1"  # noqa: S608 - our own names
+    row = db.execute(query, (address,)).fetchone()
+    return None if row is None else Head(*row)
+
+
+def leaves_of(db: sqlite3.Connection, number: int) -> list[Head]:
+    """All heads of one checkpoint, in their order."""
+    query = f"SELECT {_HEAD} FROM leaves WHERE number = ? ORDER BY position"  # noqa: S608 - our own names
+    return [Head(*row) for row in db.execute(query, (number,))]
+
+
+def _newest(db: sqlite3.Connection) -> tuple[int, dict[str, Any]] | None:
+    row = db.execute("SELECT number, document FROM checkpoints ORDER BY number DESC LIMIT 1").fetchone()
+    return None if row is None else (int(row[0]), json.loads(row[1]))
+
+
+def _files(wallets: Path) -> Iterator[tuple[Path, str]]:
+    """Every wallet's file with what tells two of its states apart, taken before the file is read."""
+    for shard in sorted(wallets.glob("*/")):
+        with contextlib.suppress(FileNotFoundError):
+            for file in sorted(shard.glob("*.sqlite")):
+                log = file.with_name(f"{file.name}-wal")
+                yield file, f"{_stamp(file)} {_stamp(log)}"
+
+
+def _stamp(file: Path) -> str:
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return "-"
+    return f"{found.st_size}:{found.st_mtime_ns}" if found.st_size else "-"  # an empty log is no log
+
+
+def _read(file: Path, known: Head) -> Head:
+    uri = f"{file.absolute().as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)) as db:
+        db.execute("BEGIN")
+        return head_after(db, known)

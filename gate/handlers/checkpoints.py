@@ -1,0 +1,62 @@
+"""Checkpoints, read from their log or made on demand."""
+
+import asyncio
+
+import structlog
+from aiohttp import web
+
+from actors.books.checkpoints import CheckpointLog
+from actors.view import iso
+from gate.callers import Caller
+from gate.ports import Services
+from gate.routing import Handler
+from gate.statements import inclusion_proof
+from operations import checkpoints as c
+from operations.errors import SatboxError
+from operations.models import Nothing, Receipt, Target
+
+log = structlog.get_logger()
+
+
+def _log(services: Services) -> CheckpointLog:
+    if services.checkpoints is None:
+        raise SatboxError("checkpoint_not_found")
+    return services.checkpoints
+
+
+async def listing(services: Services, request: web.Request, caller: Caller, data: c.CheckpointsInput) -> c.Checkpoints:
+    """A page, or the newest."""
+    kept = _log(services)
+    if data.last:
+        newest = await asyncio.to_thread(kept.newest)
+        documents = [] if newest is None else [newest]
+    else:
+        documents = await asyncio.to_thread(kept.page, data.after, data.limit)
+    last = documents[-1]["statement"]["number"] if documents else data.after
+    return c.Checkpoints(items=[Receipt(**document) for document in documents], next_cursor=last)
+
+
+async def proof(services: Services, request: web.Request, caller: Caller, data: Target) -> c.InclusionProof:
+    """The newest checkpoint that holds the wallet's head, and the way to it."""
+    address = caller.owned(data.address)
+    found = await asyncio.to_thread(_log(services).inclusion, address)
+    if found is None:
+        raise SatboxError("checkpoint_not_found")
+    return inclusion_proof(found)
+
+
+async def make(services: Services, request: web.Request, caller: Caller, data: Nothing) -> c.MadeCheckpoint:
+    """One more, over what has changed since the last."""
+    now_ms = services.clock.wall_ms()
+    made = await asyncio.to_thread(_log(services).make, now_ms, iso(now_ms))
+    for address, reason in made.rewritten.items():
+        log.error("a wallet's past has changed", address=address, reason=reason)
+    document = None if made.document is None else Receipt(**made.document)
+    return c.MadeCheckpoint(made=made.is_new, checkpoint=document, rewritten=made.rewritten)
+
+
+HANDLERS: dict[str, Handler] = {
+    "checkpoints.list": listing,
+    "checkpoints.proof": proof,
+    "operator.checkpoint": make,
+}
