@@ -1,57 +1,41 @@
-"""The oracle on Ray: one actor that keeps prices fresh, and the client that asks it for quotes."""
+"""The oracle on Ray: one actor that keeps prices fresh, and the client through which gates follow it."""
 
 import asyncio
 import logging
 import os
-import secrets
+import sqlite3
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from ray.exceptions import RayError
 
 from actors.ray_call import NamedActors, answered, start_actor
-from oracle.book import QuoteBook
-from oracle.oracle import Oracle, OracleSettings, Snapshot
-from oracle.quotes import Quote
-from oracle.sources import CoinGecko, PriceSource, coinbase, kraken
+from operations.errors import SatboxError
+from oracle import AnchorBook, Oracle, OracleSettings, Snapshot, http_sources
 
 NAME = "oracle"
-REFRESH_SECONDS = 15
+REFRESH_SECONDS = 2
+"""How often the sources are looked at; each is asked by its own heartbeat."""
 CONCURRENCY_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
-class PriceUrls:
-    """Where prices come from."""
-
-    coinbase: str = "https://api.exchange.coinbase.com"
-    kraken: str = "https://api.kraken.com"
-    coingecko: str = "https://api.coingecko.com"
-
-    @classmethod
-    def of_devnet(cls, base: str) -> "PriceUrls":
-        """The devnet serves every source under one base, by its name."""
-        return cls(f"{base}/coinbase", f"{base}/kraken", f"{base}/coingecko")
-
-
-@dataclass(frozen=True, slots=True)
 class OracleSpec:
-    """What the oracle process is told; it crosses to the process pickled."""
+    """What the oracle process is told; it crosses to the process pickled. `bases` are base URLs by source."""
 
     home: Path
-    key_path: Path
-    network: str
-    pay_to: str
-    urls: PriceUrls
+    bases: Mapping[str, str]
+    headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    settings: OracleSettings = field(default_factory=OracleSettings)
 
 
 class OracleProcess:
-    """The Ray actor."""
+    """The Ray actor. What it must not forget, the anchors, is in `oracle.sqlite`; quotes are no business of its own."""
 
     def __init__(self, spec: OracleSpec) -> None:
         logging.basicConfig(level=logging.WARNING)
@@ -59,33 +43,24 @@ class OracleProcess:
         self._oracle: Oracle | None = None
         self._session: aiohttp.ClientSession | None = None
         self._scheduler: AsyncIOScheduler | None = None
-        self._book: QuoteBook | None = None
+        self._book: AnchorBook | None = None
 
     def _started(self) -> Oracle:
         if self._oracle is None:
             spec = self._spec
-            key = serialization.load_pem_private_key(spec.key_path.read_bytes(), password=None)
-            if not isinstance(key, Ed25519PrivateKey):
-                raise TypeError("the operator's key is not an Ed25519 key")
-            self._session = aiohttp.ClientSession(headers={"User-Agent": "satbox"})
-            sources: list[PriceSource] = [
-                coinbase(spec.urls.coinbase, self._session),
-                kraken(spec.urls.kraken, self._session),
-                CoinGecko(spec.urls.coingecko, self._session),
-            ]
-            self._book = QuoteBook(spec.home / "oracle.sqlite")
+            self._session = aiohttp.ClientSession()
+            self._book = AnchorBook(spec.home / "oracle.sqlite")
             self._oracle = Oracle(
-                sources,
-                key,
+                http_sources(spec.bases, self._session, spec.headers),
                 self._book,
-                OracleSettings(spec.network, spec.pay_to),
+                spec.settings,
                 now_ms=lambda: time.time_ns() // 1_000_000,
-                new_id=lambda: f"quo_{secrets.token_hex(12)}",
             )
             self._scheduler = AsyncIOScheduler()
             self._scheduler.add_job(
-                self._oracle.refresh, "interval", seconds=REFRESH_SECONDS, max_instances=1, coalesce=True
-            )
+                self._oracle.refresh, "interval", seconds=REFRESH_SECONDS, max_instances=1, coalesce=True,
+                misfire_grace_time=None,
+            )  # fmt: skip
             self._scheduler.start()
         return self._oracle
 
@@ -94,13 +69,17 @@ class OracleProcess:
         self._started()
         return os.getpid()
 
-    async def quote(self, asset: str, usat: int) -> Any:
-        """A signed quote."""
-        return await answered(self._started().quote(asset, usat))
+    async def snapshot(self) -> Any:
+        """What is known of prices now; the first answer waits for the first round."""
+        return await answered(self._snapshot())
 
-    async def snapshot(self) -> Snapshot:
-        """What is known of prices now."""
-        return self._started().snapshot()
+    async def _snapshot(self) -> Snapshot:
+        oracle = self._started()
+        try:
+            await oracle.first_round()
+        except (sqlite3.Error, OSError) as error:
+            raise SatboxError("internal", "The oracle cannot read its anchors.") from error
+        return oracle.snapshot()
 
     async def close(self) -> None:
         """Stop asking."""
@@ -119,14 +98,12 @@ class RayOracle:
     def __init__(self) -> None:
         self._actors = NamedActors()
 
-    async def quote(self, asset: str, usat: int) -> Quote:
-        """A signed quote; asset_not_offered when there is none to be had."""
-        quote: Quote = await self._actors.call(NAME, "quote", asset, usat)
-        return quote
-
     async def snapshot(self) -> Snapshot:
-        """What is known of prices now."""
-        snapshot: Snapshot = await self._actors.call(NAME, "snapshot")
+        """What is known of prices now; raises SatboxError when the oracle does not answer."""
+        try:
+            snapshot: Snapshot = await self._actors.call(NAME, "snapshot")
+        except RayError as error:
+            raise SatboxError("timeout", "The oracle does not answer.") from error
         return snapshot
 
 

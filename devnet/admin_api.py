@@ -6,7 +6,7 @@ from devnet.chain import FAUCET_UNITS_MAX, STX
 from devnet.clock import iso
 from devnet.faults import parse_fault
 from devnet.http import bad_request, json_body
-from devnet.prices import SYMBOLS
+from devnet.prices import LIED_ABOUT, SYMBOLS
 from devnet.records import GARBAGE_COLLECTED, JsonObject
 from devnet.registry import RegistrationError
 from devnet.world import WORLD, World
@@ -205,11 +205,16 @@ async def set_prices(request: web.Request) -> web.Response:
 
 @routes.post("/prices/{source}")
 async def set_source(request: web.Request) -> web.Response:
-    """Makes one source honest, lie, lag, freeze, vanish or hang: `{mode, factor?, seconds?}`."""
+    """Makes one source honest, lie, lag, jump, freeze, vanish, hang or garble: `{mode, factor?, seconds?, symbols?, body?}`."""
     body, world = await json_body(request), request.app[WORLD]
     try:
         world.prices.set_behaviour(
-            request.match_info["source"], str(body.get("mode", "ok")), body.get("factor", 1), body.get("seconds", 0)
+            request.match_info["source"],
+            str(body.get("mode", "ok")),
+            body.get("factor", 1),
+            body.get("seconds", 0),
+            symbols=body.get("symbols", LIED_ABOUT),
+            body=body.get("body", "text"),
         )
     except ValueError as error:
         raise bad_request(str(error)) from error

@@ -1,19 +1,37 @@
 """Price feeds in the shapes of their real sources, with a truth that can be set and sources that can lie.
 
-Modes of a source: ok, lie (the price times `factor`), lag (timestamps `seconds` old), freeze (the price of the moment it was
-set, fresh timestamps), vanish (503), hang (no answer for a minute).
+Modes of a source: ok, lie (the price times `factor`), lag (timestamps `seconds` old), jump (every other answer is times
+`factor`), freeze (the price of the moment it was set, fresh timestamps), vanish (503), hang (no answer for a minute), garble
+(200 with a body that no reader should swallow, by `body`). Lies and jumps are told of `symbols`: all but BTC unless they say
+otherwise, since a lie about both legs cancels out of a cross rate.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 from devnet.clock import iso
 from devnet.records import JsonObject
+from stacks.network import Network
+from stacks.tokens import sbtc, usdcx
 
 SYMBOLS = ("STX", "BTC", "USDC")
-SOURCES = ("coinbase", "kraken", "coingecko", "binance", "pyth", "okx", "bybit", "gate", "tenero")
-MODES = ("ok", "lie", "lag", "freeze", "vanish", "hang")
+SOURCES = (
+    "coinbase", "coinbase_retail", "kraken", "coingecko", "binance", "pyth", "okx", "bybit", "gate", "tenero", "aibtc",
+)  # fmt: skip
+MODES = ("ok", "lie", "lag", "jump", "freeze", "vanish", "hang", "garble")
+LIED_ABOUT = ("STX", "USDC")
+HUGE_BYTES = 2_000_000
+GARBAGE = {
+    "huge": '{"price": "' + "9" * HUGE_BYTES + '"}',
+    "nested": "[" * 100_000,
+    "text": "<html>please enable cookies</html>",
+    "nan": '{"price": NaN, "time": NaN}',
+    "empty": "",
+    "null": "null",
+    "negative": '{"price": "-1", "time": "2026-01-01T00:00:00Z"}',
+}
 _DEFAULTS = {"STX": Decimal("0.50"), "BTC": Decimal("100000"), "USDC": Decimal("1.00")}
 _PYTH_IDS = {
     "e62df6c8b4a85fe1a67db44dc12de5db330f7ac66b72dc658afedf0f4a415b43": "BTC",
@@ -25,12 +43,15 @@ _PYTH_EXPONENT = -8
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How a source behaves; `frozen` are the prices a frozen one keeps."""
+    """How a source behaves; `frozen` are the prices a frozen one keeps, `answers` counts those of one that jumps."""
 
     mode: str = "ok"
     factor: Decimal = Decimal(1)
     seconds: float = 0.0
     frozen: dict[str, Decimal] = field(default_factory=dict)
+    symbols: tuple[str, ...] = LIED_ABOUT
+    body: str = "text"
+    answers: Iterator[int] = field(default_factory=itertools.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,36 +93,66 @@ class PriceBoard:
             raise ValueError(f"symbol is one of {', '.join(SYMBOLS)}")
         self.usd[symbol] = price(value)
 
-    def set_behaviour(self, source: str, mode: str, factor: object = 1, seconds: object = 0) -> None:
-        """Makes a source honest or otherwise."""
+    def set_behaviour(
+        self,
+        source: str,
+        mode: str,
+        factor: object = 1,
+        seconds: object = 0,
+        *,
+        symbols: object = LIED_ABOUT,
+        body: object = "text",
+    ) -> None:
+        """Makes a source honest or otherwise; raises ValueError for what cannot be."""
         if source not in SOURCES or mode not in MODES:
             raise ValueError(f"source is one of {', '.join(SOURCES)}, mode one of {', '.join(MODES)}")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 10**7:
             raise ValueError("seconds is a number of at most 10000000")
         frozen = dict(self.usd) if mode == "freeze" else {}
-        self.behaviours[source] = Behaviour(mode, price(factor), float(seconds), frozen)
+        if not isinstance(symbols, list | tuple) or not set(map(str, symbols)) <= set(SYMBOLS):
+            raise ValueError(f"symbols are some of {', '.join(SYMBOLS)}")
+        if body not in GARBAGE:
+            raise ValueError(f"body is one of {', '.join(GARBAGE)}")
+        about = tuple(map(str, symbols))
+        self.behaviours[source] = Behaviour(mode, price(factor), float(seconds), frozen, about, str(body))
 
     def tick(self, source: str, symbol: str, now: float) -> Tick:
         """What a source says of a symbol; the modes vanish and hang are the caller's to act on."""
         behaviour = self.behaviours[source]
         usd = behaviour.frozen.get(symbol, self.usd[symbol])
-        if behaviour.mode == "lie":
+        is_false = behaviour.mode == "lie" or (behaviour.mode == "jump" and next(behaviour.answers) % 2 == 1)
+        if is_false and symbol in behaviour.symbols:
             usd = (usd * behaviour.factor).quantize(Decimal("1e-8"))
         return Tick(usd, now - behaviour.seconds if behaviour.mode == "lag" else now)
 
+    def pair_tick(self, source: str, symbol: str, quote: str, now: float) -> Tick:
+        """What a source says of a symbol in dollars, or in BTC with eight decimals."""
+        tick = self.tick(source, symbol, now)
+        if quote == "USD":
+            return tick
+        return Tick((tick.usd / self.tick(source, quote, now).usd).quantize(Decimal("1e-8")), tick.at)
 
-def pair_symbol(pair: str) -> str | None:
-    """The symbol of a dollar pair in any exchange's spelling (STX-USD, XBTUSD, BTC_USDT), or None."""
-    text = pair.upper().replace("-", "").replace("_", "").replace("XBT", "BTC")
-    for quote in ("USDT", "USD"):
+
+def pair_symbols(pair: str) -> tuple[str, str] | None:
+    """(symbol, USD or BTC) of a pair in any exchange's spelling (STX-USD, XBTUSD, BTC_USDT, STXBTC), or None."""
+    text = pair.upper().replace("-", "").replace("_", "")
+    if text.startswith("XBT"):
+        text = "BTC" + text.removeprefix("XBT")
+    for quote in ("USDT", "USD", "BTC"):
         if text.endswith(quote) and text.removesuffix(quote) in SYMBOLS:
-            return text.removesuffix(quote)
+            return text.removesuffix(quote), "BTC" if quote == "BTC" else "USD"
     return None
 
 
 def coinbase(tick: Tick, _pair: str) -> JsonObject:
     """Coinbase Exchange ticker."""
     return {"price": tick.text, "bid": tick.text, "ask": tick.text, "time": iso(tick.at), "trade_id": 1, "size": "1"}
+
+
+def coinbase_retail(tick: Tick, pair: str) -> JsonObject:
+    """Coinbase spot price."""
+    base, _, currency = pair.upper().partition("-")
+    return {"data": {"amount": tick.text, "base": base, "currency": currency}}
 
 
 def kraken(tick: Tick, pair: str) -> JsonObject:
@@ -139,6 +190,7 @@ def gate(tick: Tick, pair: str) -> list[JsonObject]:
 # source -> (path, name of the query parameter or path part that holds the pair, shape)
 PAIR_FEEDS: dict[str, tuple[str, str, Callable[[Tick, str], JsonObject | list[JsonObject]]]] = {
     "coinbase": ("/products/{pair}/ticker", "", coinbase),
+    "coinbase_retail": ("/v2/prices/{pair}/spot", "", coinbase_retail),
     "kraken": ("/0/public/Ticker", "pair", kraken),
     "binance": ("/api/v3/ticker/price", "symbol", binance),
     "okx": ("/api/v5/market/ticker", "instId", okx),
@@ -189,3 +241,20 @@ def tenero(board: PriceBoard, token: str, now: float) -> JsonObject | None:
         return None
     tick = board.tick("tenero", symbol, now)
     return {"statusCode": 200, "message": "Success", "data": {"address": token, "price_usd": float(tick.usd)}}
+
+
+_AIBTC = {
+    "stx": "STX",
+    sbtc(Network.MAINNET).asset_id: "BTC",
+    usdcx(Network.MAINNET).asset_id: "USDC",
+}
+
+
+def aibtc(board: PriceBoard, tokens: list[str], now: float) -> JsonObject:
+    """aibtc.com prices, which re-publish Tenero's; every token unless some are asked for."""
+    prices: JsonObject = {}
+    for token, symbol in _AIBTC.items():
+        if not tokens or token in tokens:
+            tick = board.tick("aibtc", symbol, now)
+            prices[token] = {"priceUsd": float(tick.usd), "fetchedAt": iso(tick.at)}
+    return {"prices": prices, "supportedTokens": list(_AIBTC)}

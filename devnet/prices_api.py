@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from devnet.prices import PAIR_FEEDS, coingecko, pair_symbol, pyth, tenero
+from devnet.prices import GARBAGE, PAIR_FEEDS, aibtc, coingecko, pair_symbols, pyth, tenero
 from devnet.world import WORLD
 
 HANG_SECONDS = 60.0
@@ -13,9 +13,12 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 async def _refuse_when_gone(request: web.Request, source: str) -> web.Response | None:
-    """503 from a source that has vanished; one that hangs first takes a minute over it."""
+    """503 from a source that has vanished; one that hangs first takes a minute over it. Nonsense from one that garbles."""
     world = request.app[WORLD]
-    mode = world.prices.behaviours[source].mode
+    behaviour = world.prices.behaviours[source]
+    mode = behaviour.mode
+    if mode == "garble":
+        return web.Response(text=GARBAGE[behaviour.body], content_type="application/json")
     if mode not in ("vanish", "hang"):
         return None
     if mode == "hang":
@@ -31,10 +34,10 @@ def _pair_handler(source: str) -> Handler:
         if gone is not None:
             return gone
         pair = (request.query.get(parameter, "") if parameter else request.match_info["pair"])[:20]
-        symbol, world = pair_symbol(pair), request.app[WORLD]
-        if symbol is None:
+        symbols, world = pair_symbols(pair), request.app[WORLD]
+        if symbols is None:
             return web.json_response({"error": "unknown pair"}, status=404)
-        return web.json_response(shape(world.prices.tick(source, symbol, world.clock.now()), pair))
+        return web.json_response(shape(world.prices.pair_tick(source, *symbols, world.clock.now()), pair))
 
     return handler
 
@@ -74,3 +77,12 @@ async def tenero_price(request: web.Request) -> web.Response:
     world = request.app[WORLD]
     body = tenero(world.prices, request.match_info["token"][:200], world.clock.now())
     return web.json_response(body) if body is not None else web.json_response({"statusCode": 404}, status=404)
+
+
+@routes.get("/aibtc/api/prices")
+async def aibtc_prices(request: web.Request) -> web.Response:
+    """aibtc.com prices."""
+    gone = await _refuse_when_gone(request, "aibtc")
+    world = request.app[WORLD]
+    tokens = [token[:200] for token in request.query.getall("token", [])][:10]
+    return gone or web.json_response(aibtc(world.prices, tokens, world.clock.now()))

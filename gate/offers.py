@@ -6,6 +6,7 @@ from actors.wallet.metering import cost_usat, seconds_for
 from gate.ports import Services
 from operations.errors import SatboxError
 from operations.models import SATS_MAX, Amount
+from oracle import AssetWithheld, Reason
 from relay_client.offers import USAT_PER_SAT, Asset, Offer, assets, in_offer_order, quoted_offer, sbtc_offer
 
 
@@ -27,7 +28,7 @@ class Offers:
     """Ways to pay, and why a way is missing."""
 
     offers: list[Offer] = field(default_factory=list)
-    not_offered: dict[str, str] = field(default_factory=dict)
+    not_offered: dict[str, Reason] = field(default_factory=dict)
 
 
 def price_of(amount: Amount, rate_usat_per_second: int, default_sats: int) -> Price:
@@ -55,9 +56,9 @@ async def offers_for(services: Services, price: Price, only: Asset | None) -> Of
             made.offers.append(sbtc_offer(settings.network, price.usat, settings.pay_to))
             continue
         try:
-            quote = await services.oracle.quote(asset.symbol, price.usat)
-        except SatboxError as error:
-            made.not_offered[asset.symbol] = error.message
+            quote = await services.oracle.quote(asset.symbol, price.usat // USAT_PER_SAT)
+        except AssetWithheld as error:
+            made.not_offered[asset.symbol] = error.reason
         else:
             made.offers.append(quoted_offer(settings.network, quote, settings.pay_to))
     made.offers = list(in_offer_order(made.offers, only))

@@ -24,6 +24,7 @@ from gate.ports import Services
 from gate.routing import REQUEST_ID, json_response
 from operations import models as m
 from operations.errors import SatboxError
+from oracle import AssetWithheld
 from relay_client.models import (
     PaymentPayload,
     PaymentRequired,
@@ -48,6 +49,7 @@ PAID_STATES = frozenset({PaymentState.MEMPOOL, PaymentState.CONFIRMED})
 SILENT = frozenset({"timeout", "internal"})
 """Errors that leave open what the other side did."""
 REPEAT_WAIT_SECONDS = 0.5
+WITHHELD = "offers-withheld"
 FAILED_STATES = frozenset({PaymentState.FAILED, PaymentState.REPLACED, PaymentState.NOT_FOUND})
 
 
@@ -156,7 +158,8 @@ async def _offer(services: Services, request: web.Request, purchase: Purchase) -
     )
     made = await offers_for(services, purchase.price, only)
     if not made.offers:
-        raise SatboxError("asset_not_offered", details=dict(made.not_offered))
+        asset, why = next(iter(made.not_offered.items()))
+        raise AssetWithheld(asset, why)
     required = _required(services, request, purchase, made)
     return web.json_response(
         wire_json(required),
@@ -177,8 +180,16 @@ def _required(services: Services, request: web.Request, purchase: Purchase, made
             mimeType="application/json",
         ),
         accepts=[offer.requirements(rate_usat_per_second=purchase.price.rate_usat_per_second) for offer in made.offers],
-        extensions=payment_identifier_extension(),
+        extensions={**payment_identifier_extension(), **withheld_extension(made)},
     )
+
+
+def withheld_extension(made: Offers) -> dict[str, Any]:
+    """How a 402 says for machines which assets are missing and why; nothing when none is."""
+    if not made.not_offered:
+        return {}
+    info = {asset: {"code": why.code, "message": why.message} for asset, why in made.not_offered.items()}
+    return {WITHHELD: {"info": info}}
 
 
 def _verify(

@@ -17,7 +17,7 @@ from gate.sandbox_policy import SandboxPolicy
 from gate.secrets import Secrets
 from gate.settings import GateSettings
 from gate.views import Views
-from oracle.quotes import Quote
+from oracle import Quote, Reason, Snapshot
 from relay_client.settlements import PaymentReport, Presentation
 from sandboxes.client import NodeClient
 
@@ -39,10 +39,18 @@ class SettlementsPort(Protocol):
 
 
 class OraclePort(Protocol):
-    """Quotes, wherever the oracle runs."""
+    """Prices and quotes from the oracle's last snapshot; none of it waits for the oracle."""
 
-    async def quote(self, asset: str, usat: int) -> Quote:
-        """A signed price; asset_not_offered when there is none to be had."""
+    def snapshot(self) -> Snapshot | None:
+        """The last snapshot; None while the oracle is silent."""
+        ...
+
+    def why_not(self, asset: str) -> Reason | None:
+        """Why an asset is not offered now; None when it is."""
+        ...
+
+    async def quote(self, asset: str, sats: int) -> Quote:
+        """A signed price; asset_not_offered, with `details.reason`, when there is none to be had."""
         ...
 
 

@@ -7,6 +7,7 @@ from operations.contexts import CONTEXTS
 from operations.folders import FOLDERS
 from operations.git import GIT
 from operations.ledger import LEDGER
+from operations.oracle import ORACLE
 from operations.processes import PROCESSES
 from operations.registry import Auth, Body, Operation, Registry
 from operations.secrets import SECRETS
@@ -35,11 +36,7 @@ REGISTRY = Registry(
             "Void every gate pass issued for your wallet so far.",
             m.Nothing, m.Revoked, Auth.OWNER, ("revoke",), "satbox_revoke_passes", errors=IDENTITY, scope="owner",
         ),
-        Operation(
-            "sandbox.quote", "GET", "/sandbox/quote",
-            "See what sats or seconds cost in each asset; nothing is bought.",
-            m.QuoteInput, m.Quote, Auth.NONE, ("quote",), "satbox_quote",
-        ),
+        *ORACLE,
         Operation(
             "sandbox.create", "POST", "/sandbox/create",
             "Create your wallet's sandbox; answers 402 with offers until it is paid.",

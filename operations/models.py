@@ -134,33 +134,6 @@ class ExtendInput(Amount):
     address: StacksAddress | None = Field(None, description="the wallet's Stacks address; default: your own")
 
 
-class QuoteInput(Amount):
-    """What a payment would cost in each asset."""
-
-
-class OfferView(Output):
-    """One way to pay."""
-
-    asset: str
-    contract: str
-    amount: str
-    sats: int
-    seconds: int
-    quote_id: str | None = None
-    expires_at: str | None = None
-    sources: list[str] = Field(default_factory=list)
-
-
-class Quote(Output):
-    """What `sats` cost in each offered asset, and why an asset is missing."""
-
-    sats: int
-    seconds: int
-    rate_usat_per_second: int
-    offers: list[OfferView]
-    not_offered: dict[str, str] = Field(default_factory=dict)
-
-
 class PaymentInput(Input):
     """A payment by its id."""
 

@@ -1,25 +1,43 @@
 """Prices in sats: sources, aggregation and signed quotes."""
 
-from oracle.book import QuoteBook
-from oracle.oracle import Oracle, OracleSettings, Snapshot
-from oracle.prices import Limits, NoPrice, Price, SourcePrice
-from oracle.quotes import Quote, quote_reader
-from oracle.sources import CoinGecko, PriceSource, SourceFailed, coinbase, kraken
+from oracle.aggregate import ASSETS, Rate, Rules, Withheld
+from oracle.anchor import Anchor, AnchorRules
+from oracle.book import AnchorBook, QuoteBook
+from oracle.desk import AssetWithheld, DeskSettings, QuoteDesk
+from oracle.follower import SnapshotFollower
+from oracle.oracle import Oracle, OracleSettings
+from oracle.quotes import Quote, is_signed_by, quote_reader, sign_quote
+from oracle.snapshot import REASONS, Reason, Snapshot, SourceHealth, Standing
+from oracle.sources import HttpSource, PriceSource, SourceKind, devnet_bases, http_sources, public_bases
 
 __all__ = [
-    "CoinGecko",
-    "Limits",
-    "NoPrice",
+    "ASSETS",
+    "REASONS",
+    "Anchor",
+    "AnchorBook",
+    "AnchorRules",
+    "AssetWithheld",
+    "DeskSettings",
+    "HttpSource",
     "Oracle",
     "OracleSettings",
-    "Price",
     "PriceSource",
     "Quote",
     "QuoteBook",
+    "QuoteDesk",
+    "Rate",
+    "Reason",
+    "Rules",
     "Snapshot",
-    "SourceFailed",
-    "SourcePrice",
-    "coinbase",
-    "kraken",
+    "SnapshotFollower",
+    "SourceHealth",
+    "SourceKind",
+    "Standing",
+    "Withheld",
+    "devnet_bases",
+    "http_sources",
+    "is_signed_by",
+    "public_bases",
     "quote_reader",
+    "sign_quote",
 ]

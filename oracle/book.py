@@ -1,100 +1,186 @@
-"""Every quote that was given, kept for audit: one SQLite file, written off the loop, readable with `sqlite-utils rows`."""
+"""What the oracle keeps: every quote that was given, for audit, and the anchors. One SQLite file, written off the loop.
+
+The oracle and each gate of a machine have the file open at once. Quotes are pruned after `KEPT_DAYS`, or when there are more
+than `QUOTES_MAX`; what a paid one said stays in the settlements' journal for ever.
+"""
 
 import asyncio
+import fcntl
+import json
 import sqlite3
+from collections import deque
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from oracle.anchor import Anchor
 from oracle.quotes import Quote
 
-QUOTES_MAX = 200_000
+KEPT_DAYS = 90
+QUOTES_MAX = 500_000
+PRUNE_EVERY = 1_000
+BUSY_MS = 2_000
+DAY_MS = 86_400_000
 MIGRATIONS = Migrations("oracle")
 
 
 @MIGRATIONS()
-def quotes(db: Database) -> None:
-    """Amounts are text, because SQLite's integers end where some tokens' units do not."""
-    db.table("quotes").create(
+def signed_quotes(db: Database) -> None:
+    """Amounts are text, because SQLite's integers end where some tokens' units do not. `document` is the quote as given."""
+    db.table("signed_quotes").create(
         {
             "quote_id": str,
             "asset": str,
-            "atomic_amount": str,
-            "usat": int,
-            "coin_usd_nano": int,
-            "btc_usd_nano": int,
+            "amount": str,
+            "sats": int,
+            "usat_per_coin": int,
             "haircut_ppm": int,
+            "low_usat_per_coin": int,
+            "high_usat_per_coin": int,
             "sources": str,
             "issued_at_ms": int,
             "expires_at_ms": int,
+            "signature": str,
         },
         pk="quote_id",
         strict=True,
     )
+    db.table("signed_quotes").create_index(["issued_at_ms"])
 
 
-class QuoteBook:
-    """The file at `path`. Losing its last second in a power cut loses no money: the token carries the price."""
+@MIGRATIONS()
+def anchors(db: Database) -> None:
+    """One row per asset."""
+    db.table("anchors").create({"asset": str, "usat_per_coin": int, "at_ms": int}, pk="asset", strict=True)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """The file, made and migrated by whoever comes first; the others wait for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(path.name + ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        connection = sqlite3.connect(path, check_same_thread=False)
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        MIGRATIONS.apply(Database(connection))
+    return connection
+
+
+class _File:
+    """One connection and the thread that uses it."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="quote-book")
-        self._db = Database(sqlite3.connect(path, check_same_thread=False))
-        self._db.conn.execute("PRAGMA journal_mode = WAL")
-        self._db.conn.execute("PRAGMA synchronous = NORMAL")
-        MIGRATIONS.apply(self._db)
-
-    async def keep(self, quote: Quote) -> None:
-        """Write a quote down."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._keep, quote)
-
-    async def find(self, quote_id: str) -> Quote | None:
-        """A quote by its id, without its token."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._find, quote_id)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="oracle-file")
+        self._connection = _opened(path)
 
     def close(self) -> None:
-        """Finish and close the file."""
+        """Finish and close."""
         self._thread.shutdown()
-        self._db.conn.close()
+        self._connection.close()
 
-    def _keep(self, quote: Quote) -> None:
-        row = {
-            "quote_id": quote.quote_id,
-            "asset": quote.asset,
-            "atomic_amount": str(quote.atomic_amount),
-            "usat": quote.usat,
-            "coin_usd_nano": quote.coin_usd_nano,
-            "btc_usd_nano": quote.btc_usd_nano,
-            "haircut_ppm": quote.haircut_ppm,
-            "sources": ",".join(quote.sources),
-            "issued_at_ms": quote.issued_at_ms,
-            "expires_at_ms": quote.expires_at_ms,
-        }
-        with self._db.conn:
-            self._db.table("quotes").insert(row)
-            self._db.conn.execute(
-                "DELETE FROM quotes WHERE rowid <= (SELECT max(rowid) FROM quotes) - ?", (QUOTES_MAX,)
-            )
+
+@dataclass(slots=True)
+class _Ticket:
+    """A quote on its way to the disk, and what went wrong."""
+
+    quote: Quote
+    error: sqlite3.Error | None = None
+
+
+class QuoteBook(_File):
+    """Quotes, on disk before they are told. Those that wait together are written together: one flush for a crowd."""
+
+    def __init__(self, path: Path, *, now_ms: Callable[[], int]) -> None:
+        super().__init__(path)
+        self._now_ms = now_ms
+        self._waiting: deque[_Ticket] = deque()
+        self._kept = 0
+
+    async def keep(self, quote: Quote) -> None:
+        """Write a quote down; raises sqlite3.Error. Returns once it is on disk."""
+        ticket = _Ticket(quote)
+        self._waiting.append(ticket)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._flush, ticket)
+
+    async def find(self, quote_id: str) -> Quote | None:
+        """A quote by its id, as it was given."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._find, quote_id)
+
+    def _flush(self, ticket: _Ticket) -> None:
+        batch: list[_Ticket] = []
+        while self._waiting:
+            batch.append(self._waiting.popleft())
+        if batch:
+            try:
+                self._write([waiting.quote for waiting in batch])
+            except sqlite3.Error as error:
+                for waiting in batch:
+                    waiting.error = error
+        if ticket.error is not None:
+            raise ticket.error
+
+    def _write(self, batch: list[Quote]) -> None:
+        with self._connection as db:
+            db.executemany("INSERT INTO signed_quotes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, batch))
+            if self._kept % PRUNE_EVERY < len(batch):
+                db.execute("DELETE FROM signed_quotes WHERE issued_at_ms < ?", (self._now_ms() - KEPT_DAYS * DAY_MS,))
+                db.execute(
+                    "DELETE FROM signed_quotes WHERE rowid <= (SELECT max(rowid) FROM signed_quotes) - ?", (QUOTES_MAX,)
+                )
+        self._kept += len(batch)
 
     def _find(self, quote_id: str) -> Quote | None:
-        for row in self._db.table("quotes").rows_where("quote_id = ?", (quote_id,)):
-            return _quote(row)
-        return None
+        row = self._connection.execute("SELECT * FROM signed_quotes WHERE quote_id = ?", (quote_id,)).fetchone()
+        return None if row is None else _quote(row)
 
 
-def _quote(row: dict[str, Any]) -> Quote:
+def _row(quote: Quote) -> tuple[str | int, ...]:
+    return (
+        quote.quote_id, quote.asset, str(quote.atomic_amount), quote.sats, quote.usat_per_coin, quote.haircut_ppm,
+        quote.low_usat_per_coin, quote.high_usat_per_coin, json.dumps(quote.sources), quote.issued_at_ms,
+        quote.expires_at_ms, quote.signature,
+    )  # fmt: skip
+
+
+def _quote(row: tuple[str, str, str, int, int, int, int, int, str, int, int, str]) -> Quote:
+    quote_id, asset, amount, sats, rate, haircut, low, high, sources, issued, expires, signature = row
     return Quote(
-        quote_id=row["quote_id"],
-        asset=row["asset"],
-        atomic_amount=int(row["atomic_amount"]),
-        usat=row["usat"],
-        coin_usd_nano=row["coin_usd_nano"],
-        btc_usd_nano=row["btc_usd_nano"],
-        haircut_ppm=row["haircut_ppm"],
-        sources=tuple(row["sources"].split(",")),
-        issued_at_ms=row["issued_at_ms"],
-        expires_at_ms=row["expires_at_ms"],
+        quote_id,
+        asset,
+        int(amount),
+        sats,
+        rate,
+        haircut,
+        low,
+        high,
+        tuple(json.loads(sources)),
+        issued,
+        expires,
+        signature,
     )
+
+
+class AnchorBook(_File):
+    """The anchors; the oracle's own."""
+
+    async def load(self) -> dict[str, Anchor]:
+        """The anchors as stored last."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
+
+    async def save(self, anchors: Mapping[str, Anchor]) -> None:
+        """Store them; raises sqlite3.Error."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._save, dict(anchors))
+
+    def _load(self) -> dict[str, Anchor]:
+        rows = self._connection.execute("SELECT asset, usat_per_coin, at_ms FROM anchors")
+        return {asset: Anchor(usat, at_ms) for asset, usat, at_ms in rows}
+
+    def _save(self, anchors: Mapping[str, Anchor]) -> None:
+        rows = [(asset, anchor.usat_per_coin, anchor.at_ms) for asset, anchor in anchors.items()]
+        with self._connection as db:
+            db.executemany("INSERT OR REPLACE INTO anchors VALUES (?, ?, ?)", rows)

@@ -1,6 +1,8 @@
 """The composition root: from settings to specs, actors and a gate's services."""
 
+import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -13,7 +15,7 @@ import images
 from actors.books.checkpoints import CheckpointLog
 from actors.clock import SystemClock
 from actors.ray_host import HostSpec
-from actors.ray_oracle import OracleSpec, PriceUrls, RayOracle
+from actors.ray_oracle import OracleSpec, RayOracle
 from actors.ray_settlements import RaySettlements, SettlementsSpec
 from actors.ray_system import RayTransport
 from actors.system import ActorSystem
@@ -26,7 +28,17 @@ from gate.secret_store import SecretStore
 from gate.secrets import Secrets
 from gate.settings import GateSettings
 from gate.views import Views
-from oracle.quotes import quote_reader
+from oracle import (
+    DeskSettings,
+    OracleSettings,
+    QuoteBook,
+    QuoteDesk,
+    Rules,
+    SnapshotFollower,
+    devnet_bases,
+    public_bases,
+    quote_reader,
+)
 from relay_client.settlements import Policy as SettlementPolicy
 from sandboxes.client import NodeClient
 from sandboxes.size_classes import SIZE_CLASSES, SizeClass
@@ -91,13 +103,13 @@ class Deployment:
 
     def oracle_spec(self) -> OracleSpec:
         """What the oracle is told."""
-        base = self.settings.upstreams.prices
+        settings, base = self.settings.oracle, self.settings.upstreams.prices
+        hosts = settings.hosts if base is None else devnet_bases(base) | settings.hosts
         return OracleSpec(
             home=self.settings.home,
-            key_path=self.settings.home / "keys" / "operator.pem",
-            network=self.settings.stacks_network.caip2,
-            pay_to=self.pay_to,
-            urls=PriceUrls() if base is None else PriceUrls.of_devnet(base),
+            bases=public_bases(hosts, settings.without),
+            headers={"tenero": {"x-api-key": settings.tenero_api_key}} if settings.tenero_api_key else {},
+            settings=OracleSettings(rules=Rules(haircut_ppm=settings.haircut_ppm)),
         )
 
     def node_settings(self) -> dict[str, Any]:
@@ -157,12 +169,12 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
     transport = RayTransport(deployment.host_spec())
     system = ActorSystem(transport)
     key = deployment.keys.operator
-    oracle = RayOracle()
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         node = await stack.enter_async_context(NodeClient(deployment.node_socket))
         store = SecretStore(deployment.settings.home / "secrets.sqlite", deployment.keys.secrets_key)
         stack.callback(store.close)
+        oracle = await _quote_desk(deployment, settings, clock, stack)
         # Capacity is asked over connections of its own: those of long commands may all be taken.
         control = await stack.enter_async_context(NodeClient(deployment.node_socket))
         yield Services(
@@ -185,6 +197,34 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
             read_quote=quote_reader(key.public_key(), network=settings.network.caip2, pay_to=settings.pay_to),
             secrets=Secrets(store, node),
         )
+
+
+async def _quote_desk(
+    deployment: Deployment, settings: GateSettings, clock: SystemClock, stack: contextlib.AsyncExitStack
+) -> QuoteDesk:
+    """Quotes beside the gate, from the oracle's last snapshot, which a task of its own keeps fresh."""
+    book = QuoteBook(deployment.settings.home / "oracle.sqlite", now_ms=clock.wall_ms)
+    stack.callback(book.close)
+    follower = SnapshotFollower(RayOracle().snapshot, monotonic_ms=clock.monotonic_ms)
+    await follower.ask()  # so that the first 402 has every offer; a silent oracle costs a few seconds, once
+    following = asyncio.create_task(follower.run(), name="oracle follower")
+
+    async def stop() -> None:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+    stack.push_async_callback(stop)
+    terms = DeskSettings(
+        settings.network.caip2, settings.pay_to, quote_ms=deployment.settings.oracle.quote_seconds * 1000
+    )
+    return QuoteDesk(
+        follower.latest,
+        deployment.keys.operator,
+        book,
+        terms,
+        now_ms=clock.wall_ms,
+        new_id=lambda: f"quo_{secrets.token_hex(12)}",
+    )
 
 
 def on_devnet(settings: Settings, urls: dict[str, str]) -> Settings:

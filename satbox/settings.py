@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from actors.placement import HostMap, Placement
 from actors.wallet.state import Policy
 from gate.settings import RATES_USAT
+from oracle import public_bases
 from stacks import Address, Network
 
 KNOWN_TEST_ADDRESSES = frozenset(
@@ -82,10 +83,21 @@ class SettleSection(BaseModel):
     start_on: Literal["mempool", "confirmed"] = "mempool"
 
 
-class BooksSection(BaseModel):
-    """How often the books are checkpointed."""
+class OracleSection(BaseModel):
+    """Prices: where each source is asked, which are not, and how long quotes hold."""
 
-    checkpoint_seconds: float = Field(3600, ge=1)
+    hosts: dict[str, str] = Field(default_factory=dict)
+    """Base URLs by source, instead of the public ones."""
+    without: list[str] = Field(default_factory=list)
+    """Sources that are not asked (some are blocked in some places); five independent groups must be left."""
+    tenero_api_key: str | None = Field(None, repr=False)
+    haircut_ppm: int = Field(10_000, ge=0, le=100_000)
+    quote_seconds: int = Field(300, ge=60, le=3_600)
+
+    @model_validator(mode="after")
+    def _sources_are_known(self) -> "OracleSection":
+        public_bases(self.hosts, self.without)
+        return self
 
 
 class Settings(BaseSettings):
@@ -103,7 +115,7 @@ class Settings(BaseSettings):
     actors: ActorsSection = Field(default_factory=ActorsSection)
     lifecycle: LifecycleSection = Field(default_factory=LifecycleSection)
     settle: SettleSection = Field(default_factory=SettleSection)
-    books: BooksSection = Field(default_factory=BooksSection)
+    oracle: OracleSection = Field(default_factory=OracleSection)
     rates_usat_per_second: dict[str, int] = Field(default_factory=lambda: dict(RATES_USAT))
     node: dict[str, Any] = Field(default_factory=dict)
     """Passed to the sandbox node as it is."""
@@ -131,6 +143,9 @@ class Settings(BaseSettings):
             for name, url in self.upstreams.model_dump().items():
                 if url is not None and not str(url).startswith("https://"):
                     raise ValueError(f"upstreams.{name} must be https on mainnet")
+            for name, url in self.oracle.hosts.items():
+                if not url.startswith("https://"):
+                    raise ValueError(f"oracle.hosts.{name} must be https on mainnet")
             if self.pay_to is None:
                 raise ValueError("pay_to is required on mainnet: the address this deployment alone receives at")
         if self.pay_to is not None:

@@ -10,6 +10,7 @@ from gate.handlers import (
     identity,
     ledger,
     money,
+    oracle,
     payments,
     processes,
     sandbox,
@@ -25,6 +26,7 @@ from gate.routing import Handler
 HANDLERS: dict[str, Handler] = {
     **identity.HANDLERS,
     **payments.HANDLERS,
+    **oracle.HANDLERS,
     **sandbox.HANDLERS,
     **data.HANDLERS,
     **folders.HANDLERS,

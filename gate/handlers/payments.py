@@ -1,11 +1,11 @@
-"""Quote, create, extend, payment status."""
+"""Create, extend, payment status."""
 
 from aiohttp import web
 
-from actors.view import View, iso
+from actors.view import View
 from actors.wallet.state import Phase, Plan
 from gate.callers import Caller
-from gate.offers import offers_for, price_of
+from gate.offers import price_of
 from gate.paywall import Purchase, buy, payment_status
 from gate.ports import Services
 from gate.routing import Handler
@@ -15,31 +15,6 @@ from relay_client.offers import USAT_PER_SAT
 from relay_client.states import PaymentState, TerminalReason, next_step
 from sandboxes.protocol import SandboxError
 from sandboxes.wire import check_environment
-
-
-async def quote(services: Services, request: web.Request, caller: Caller, data: m.QuoteInput) -> m.Quote:
-    """What an amount costs in each asset; nothing is bought."""
-    settings = services.settings
-    price = price_of(data, settings.rates_usat_per_second["small"], settings.default_sats)
-    made = await offers_for(services, price, None)
-    return m.Quote(
-        sats=price.usat // USAT_PER_SAT,
-        seconds=price.seconds,
-        rate_usat_per_second=price.rate_usat_per_second,
-        offers=[
-            m.OfferView(
-                asset=offer.asset.symbol,
-                contract=offer.asset.wire,
-                amount=str(offer.atomic_amount),
-                sats=offer.usat // USAT_PER_SAT,
-                seconds=price.seconds,
-                quote_id=offer.quote.quote_id if offer.quote else None,
-                expires_at=iso(offer.quote.expires_at_ms) if offer.quote else None,
-            )
-            for offer in made.offers
-        ],
-        not_offered=made.not_offered,
-    )
 
 
 async def create(services: Services, request: web.Request, caller: Caller, data: m.CreateInput) -> web.StreamResponse:
@@ -103,7 +78,6 @@ async def status(services: Services, request: web.Request, caller: Caller, data:
 
 
 HANDLERS: dict[str, Handler] = {
-    "sandbox.quote": quote,
     "sandbox.create": create,
     "sandbox.extend": extend,
     "payment.status": status,

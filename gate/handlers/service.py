@@ -27,13 +27,20 @@ async def _part(check: Awaitable[object]) -> str:
     return "ok"
 
 
+async def _priced(services: Services) -> None:
+    """Raises asset_not_offered when STX has no price that can be believed."""
+    why = services.oracle.why_not("STX")
+    if why is not None:
+        raise SatboxError("asset_not_offered", f"STX is not offered: {why}.")
+
+
 async def health(services: Services, request: web.Request, caller: Caller, data: m.Nothing) -> m.Health:
     """Ask every part; degraded when one does not answer."""
     names = ("hosts", "settlements", "oracle", "node")
     states = await asyncio.gather(
         _part(services.system.statistics()),
         _part(services.settlements.report("pay_health")),
-        _part(services.oracle.quote("STX", 1_000_000)),
+        _part(_priced(services)),
         _part(services.node.beat()),
     )
     return m.Health(

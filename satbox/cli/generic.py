@@ -29,6 +29,8 @@ OPEN_OPERATIONS = frozenset(
         "gate.challenge",
         "gate.prove",
         "sandbox.quote",
+        "oracle.prices",
+        "oracle.sources",
         "payment.status",
         "service.health",
         "service.metrics",

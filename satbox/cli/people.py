@@ -96,7 +96,41 @@ def _quote(document: dict[str, Any]) -> dict[str, Any]:
         }
         for offer in document["offers"]
     ]
-    return {**document, "seconds": f"{document['seconds']} ({duration_text(document['seconds'])})", "offers": offers}
+    missing = {asset: f"{why['message']} ({why['code']})" for asset, why in document["not_offered"].items()}
+    seconds = f"{document['seconds']} ({duration_text(document['seconds'])})"
+    return {**document, "seconds": seconds, "not_offered": missing, "offers": offers}
+
+
+def _prices(document: dict[str, Any]) -> dict[str, Any]:
+    items = [
+        {
+            "asset": item["asset"],
+            "sats_per_coin": item["sats_per_coin"] or f"{item['message']} ({item['code']})",
+            "from": item["low_sats_per_coin"],
+            "to": item["high_sats_per_coin"],
+            "asked_on_top": f"{item['haircut_ppm'] / 10_000:g} %",
+            "sources": ", ".join(item["sources"]) or None,
+            "rejected": ", ".join(item["rejected"]) or None,
+        }
+        for item in document["items"]
+    ]
+    return {"at": time_text(document["at"]), "items": items}
+
+
+def _sources(document: dict[str, Any]) -> dict[str, Any]:
+    items = [
+        {
+            "name": item["name"],
+            "group": item["group"],
+            "last_ok_(UTC)": time_text(item["last_ok_at"], with_date=False),
+            "age": duration_text(item["age_seconds"]),
+            **{asset: standing["state"] for asset, standing in item["standings"].items()},
+            "weight": f"{max((s['weight_ppm'] for s in item['standings'].values()), default=0) / 10_000:.1f} %",
+            "error": item["error"],
+        }
+        for item in document["items"]
+    ]
+    return {"at": time_text(document["at"]), "items": items}
 
 
 def ledger_amount(postings: dict[str, int]) -> int:
@@ -206,6 +240,8 @@ _FORMS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "processes.list": _processes,
     "snapshots.list": _snapshots,
     "sandbox.quote": _quote,
+    "oracle.prices": _prices,
+    "oracle.sources": _sources,
     "sandbox.ledger": _ledger,
     "sandbox.meter": _meter,
     "files.list": _files,

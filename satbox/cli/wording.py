@@ -5,6 +5,8 @@ SUMMARIES = {
     "gate.prove": "prove the agent's keys; other verbs do so themselves",
     "gate.revoke": "void every pass issued for your wallet so far",
     "sandbox.quote": "see what sats or seconds cost; nothing is bought",
+    "oracle.prices": "see what each coin is worth, and why one is missing",
+    "oracle.sources": "see how each price source does",
     "sandbox.create": "create your sandbox and pay for it",
     "sandbox.extend": "pay for more time, also as a gift; wakes a reaped one",
     "payment.status": "see where a payment stands",

@@ -11,6 +11,7 @@ from operations import folders as f
 from operations import git as g
 from operations import ledger as b
 from operations import models as m
+from operations import oracle as o
 from operations import processes as p
 from operations import secrets as x
 from operations import snapshots as s
@@ -51,9 +52,17 @@ class Operations(Calls):
         """
         return await self._call("gate.revoke", m.Revoked)
 
-    async def sandbox_quote(self, *, sats: int | None = None, seconds: int | None = None) -> m.Quote:
+    async def sandbox_quote(self, *, sats: int | None = None, seconds: int | None = None) -> o.Quote:
         """See what sats or seconds cost in each asset; nothing is bought."""
-        return await self._call("sandbox.quote", m.Quote, sats=sats, seconds=seconds)
+        return await self._call("sandbox.quote", o.Quote, sats=sats, seconds=seconds)
+
+    async def oracle_prices(self) -> o.Prices:
+        """See what each coin is worth in sats, how sure that is, and why one is not offered."""
+        return await self._call("oracle.prices", o.Prices)
+
+    async def oracle_sources(self) -> o.Sources:
+        """See how each price source does: last answer, age, error, weight, used or rejected."""
+        return await self._call("oracle.sources", o.Sources)
 
     async def sandbox_create(
         self,
@@ -839,9 +848,17 @@ class SyncOperations(SyncCalls[Operations]):
         """
         return self._run(self._client.gate_revoke())
 
-    def sandbox_quote(self, *, sats: int | None = None, seconds: int | None = None) -> m.Quote:
+    def sandbox_quote(self, *, sats: int | None = None, seconds: int | None = None) -> o.Quote:
         """See what sats or seconds cost in each asset; nothing is bought."""
         return self._run(self._client.sandbox_quote(sats=sats, seconds=seconds))
+
+    def oracle_prices(self) -> o.Prices:
+        """See what each coin is worth in sats, how sure that is, and why one is not offered."""
+        return self._run(self._client.oracle_prices())
+
+    def oracle_sources(self) -> o.Sources:
+        """See how each price source does: last answer, age, error, weight, used or rejected."""
+        return self._run(self._client.oracle_sources())
 
     def sandbox_create(
         self,

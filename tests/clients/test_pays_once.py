@@ -144,7 +144,7 @@ def expired(service: Service) -> Rewrite:
             old = replace(
                 quote, issued_at_ms=quote.issued_at_ms - HOURS_MS, expires_at_ms=quote.expires_at_ms - HOURS_MS
             )
-            entry["extra"]["quote"] = sign_quote(key, old, **terms)
+            entry["extra"]["quote"] = sign_quote(key, old, **terms).token
         return required
 
     return rewrite

@@ -12,7 +12,7 @@ import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,19 @@ from gate.room import Room
 from gate.server import GateRunner
 from gate.settings import GateSettings
 from gate.views import Views
-from oracle.book import QuoteBook
-from oracle.oracle import Oracle, OracleSettings
-from oracle.quotes import quote_reader
-from oracle.sources import CoinGecko, coinbase, kraken
+from oracle import (
+    AnchorBook,
+    DeskSettings,
+    Oracle,
+    OracleSettings,
+    QuoteBook,
+    QuoteDesk,
+    Snapshot,
+    SnapshotFollower,
+    devnet_bases,
+    http_sources,
+    quote_reader,
+)
 from relay_client.chain import StacksApi
 from relay_client.preflight import chain_preflight
 from relay_client.relay import RelayClient
@@ -161,7 +170,9 @@ class House:
     node: SimulatedNode
     transport: LocalTransport
     settlements: Settlements
-    relay_calls: list[str] = field(default_factory=list)
+    oracle: Oracle
+    follower: SnapshotFollower
+    is_oracle_silent: bool = False
 
     # Agents
 
@@ -252,6 +263,17 @@ class House:
             assert reply.status in (200, 201), await reply.text()
             return await reply.json()
 
+    # Prices
+
+    async def source(self, name: str, **behaviour: Any) -> None:
+        """Make one price source behave otherwise."""
+        await self.devnet_post(f"prices/{name}", behaviour)
+
+    async def refresh_prices(self) -> None:
+        """Ask every source now, and hear of it."""
+        await self.oracle.refresh(everything=True)
+        await self.follower.ask()
+
     # Time
 
     async def until(self, holds: Callable[[], Any], seconds: float = 10.0) -> None:
@@ -317,24 +339,32 @@ async def gatehouse(folder: Path, **changes: Any) -> AsyncIterator[House]:
         )  # fmt: skip
         losses.append(settlements)
         stack.push_async_callback(settlements.aclose)
-        book = QuoteBook(folder / "oracle.sqlite")
+        book = QuoteBook(folder / "oracle.sqlite", now_ms=clock.now_ms)
+        anchors = AnchorBook(folder / "oracle.sqlite")
         stack.callback(book.close)
-        sources = [
-            coinbase(f"{base}/prices/coinbase", session), kraken(f"{base}/prices/kraken", session),
-            CoinGecko(f"{base}/prices/coingecko", session),
-        ]  # fmt: skip
+        stack.callback(anchors.close)
         oracle = Oracle(
-            sources, key, book, OracleSettings(NETWORK.caip2, str(PAY_TO)), now_ms=clock.now_ms,
+            http_sources(devnet_bases(f"{base}/prices"), session), anchors, OracleSettings(), now_ms=clock.now_ms
+        )
+        stack.push_async_callback(oracle.aclose)
+
+        async def heard() -> Snapshot:
+            if house.is_oracle_silent:
+                await asyncio.Event().wait()
+            return oracle.snapshot()
+
+        follower = SnapshotFollower(heard, monotonic_ms=clock.monotonic_ms)
+        desk = QuoteDesk(
+            follower.latest, key, book, DeskSettings(NETWORK.caip2, str(PAY_TO)), now_ms=clock.now_ms,
             new_id=lambda: f"quo_{secrets.token_hex(8)}",
         )  # fmt: skip
-        stack.push_async_callback(oracle.aclose)
         settings = GateSettings(
             deployment=DEPLOYMENT, network=NETWORK, pay_to=str(PAY_TO), public_url="http://gate.test",
             operator_token=OPERATOR_TOKEN, policy=POLICY, start_wait_seconds=3.0,
         )  # fmt: skip
         services = Services(
             settings=replace(settings, **changes), clock=clock, system=system, views=Views(system, clock, 1000),
-            settlements=settlements, oracle=oracle, node=node,  # type: ignore[arg-type]
+            settlements=settlements, oracle=desk, node=node,  # type: ignore[arg-type]
             registry=AgentRegistry(f"{base}/aibtc", session, lambda: clock.monotonic_ms() / 1000),
             challenger=Challenger(key, deployment=DEPLOYMENT, network=NETWORK, wall_seconds=clock.now),
             passes=PassIssuer(key, deployment=DEPLOYMENT, wall_seconds=clock.now), receipts=ReceiptSigner(key),
@@ -343,7 +373,16 @@ async def gatehouse(folder: Path, **changes: Any) -> AsyncIterator[House]:
             read_quote=quote_reader(key.public_key(), network=NETWORK.caip2, pay_to=str(PAY_TO)),
         )  # fmt: skip
         client = await stack.enter_async_context(TestClient(GateServer(create_app(services))))
-        house = House(client, services, devnet_app[WORLD], devnet, clock, node, transport, settlements)
+        house = House(
+            client, services, devnet_app[WORLD], devnet, clock, node, transport, settlements, oracle, follower
+        )
+        await house.refresh_prices()
+
+        async def follow_prices() -> None:
+            while True:  # tests let minutes pass in a moment
+                await oracle.refresh()
+                await follower.ask()
+                await asyncio.sleep(0.02)
 
         async def pump() -> None:
             while True:
@@ -351,11 +390,12 @@ async def gatehouse(folder: Path, **changes: Any) -> AsyncIterator[House]:
                 node.tick()
                 await asyncio.sleep(0.004)
 
-        pumping = asyncio.create_task(pump())
+        pumping = [asyncio.create_task(pump()), asyncio.create_task(follow_prices())]
 
         async def stop() -> None:
-            pumping.cancel()
-            await asyncio.gather(pumping, return_exceptions=True)
+            for task in pumping:
+                task.cancel()
+            await asyncio.gather(*pumping, return_exceptions=True)
 
         stack.push_async_callback(stop)
         yield house

@@ -54,14 +54,6 @@ async def test_x402_version_1_is_told_so(house: House) -> None:
     assert (answer.status, answer.code, answer.funds_moved) == (400, "payment_v1_unsupported", False)
 
 
-async def test_without_prices_sbtc_is_still_offered(house: House) -> None:
-    for source in ("coinbase", "kraken", "coingecko"):
-        await house.devnet_post(f"prices/{source}", {"mode": "vanish"})
-    answer = await house.ask("POST", "/sandbox/create", who=await house.agent(), json={})
-    assert [entry["asset"].rpartition(".")[2] for entry in answer.body["accepts"]] == ["sbtc-token"]
-    assert "STX" in answer.body["error"]
-
-
 async def test_no_room_is_said_before_anybody_pays(tmp_path: Path, house: House) -> None:
     for _ in range(3):
         await house.created(await house.agent(), confirmed=False)

@@ -151,28 +151,24 @@ async def test_an_expired_quote_is_refused_for_new_payments_only(house: House) -
 
 @pytest.mark.parametrize("forge", ["text", "pass", "other key", "cheaper", "other deployment"])
 async def test_a_forged_quote_is_not_one_of_ours(house: House, forge: str) -> None:
-    import jwt
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from oracle import sign_quote
 
     who = await house.agent()
     entry = (await house.offers("/sandbox/create", who, {"sats": 300}))["STX"]
     token = entry["extra"]["quote"]
-    head, claims, signature = token.split(".")
+    quote, here = house.services.read_quote(token), {"network": NETWORK.caip2, "pay_to": str(PAY_TO)}
     if forge == "text":
         token = "not.a.quote"
     elif forge == "pass":
         token = house.bearer(who)["Authorization"].removeprefix("Bearer ")
     elif forge == "other key":
-        said = jwt.decode(token, options={"verify_signature": False})
-        token = jwt.encode(said, Ed25519PrivateKey.generate(), algorithm="EdDSA", headers={"typ": "satbox-quote+jws"})
+        token = sign_quote(Ed25519PrivateKey.generate(), quote, **here).token
     elif forge == "cheaper":
-        said = json.loads(base64.urlsafe_b64decode(claims + "=="))
-        said["amount"] = "1"
-        token = ".".join([head, base64.urlsafe_b64encode(json.dumps(said).encode()).decode().rstrip("="), signature])
+        token = replace(quote, atomic_amount=1).token
     else:
-        said = jwt.decode(token, options={"verify_signature": False}) | {"aud": "satbox-quote:stacks:1:SP000"}
-        key = house.services.operator_key
-        token = jwt.encode(said, key, algorithm="EdDSA", headers={"typ": "satbox-quote+jws"})
+        token = sign_quote(house.services.operator_key, quote, network="stacks:1", pay_to="SP000").token
     tx = house.stx(who, int(entry["amount"]))
     answer = await house.pay("/sandbox/create", who, tx, {"sats": 300}, accepted={"extra": {"quote": token}})
     assert (answer.code, answer.funds_moved) == ("quote_invalid", False)
