@@ -83,6 +83,12 @@ class SettleSection(BaseModel):
     start_on: Literal["mempool", "confirmed"] = "mempool"
 
 
+class BooksSection(BaseModel):
+    """How often the books are checkpointed."""
+
+    checkpoint_seconds: float = Field(3600, ge=1)
+
+
 class OracleSection(BaseModel):
     """Prices: where each source is asked, which are not, and how long quotes hold."""
 
@@ -116,6 +122,7 @@ class Settings(BaseSettings):
     lifecycle: LifecycleSection = Field(default_factory=LifecycleSection)
     settle: SettleSection = Field(default_factory=SettleSection)
     oracle: OracleSection = Field(default_factory=OracleSection)
+    books: BooksSection = Field(default_factory=BooksSection)
     rates_usat_per_second: dict[str, int] = Field(default_factory=lambda: dict(RATES_USAT))
     node: dict[str, Any] = Field(default_factory=dict)
     """Passed to the sandbox node as it is."""

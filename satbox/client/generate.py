@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 _WIDTH = 118
 _ALIASES = {
     "operations.models": "m",
+    "operations.checkpoints": "cp",
     "operations.contexts": "k",
     "operations.folders": "f",
     "operations.git": "g",
@@ -137,8 +138,7 @@ def client_source() -> str:
         _HEAD.format(doc="One method per operation, async and sync."),
         "from typing import Literal\n",
         "from operations import "
-        "contexts as k, folders as f, git as g, ledger as b, models as m, oracle as o, processes as p, secrets as x, "
-        "snapshots as s, usage as u, verification as v",
+        + ", ".join(f"{module.removeprefix('operations.')} as {alias}" for module, alias in _ALIASES.items()),
         "from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload\n\n",
         "class Operations(Calls):",
         '    """Every operation of the service, as a coroutine."""\n',
