@@ -3,15 +3,19 @@
 Exit 0: it holds; 1: it does not, and what is off is named; 2: there is nothing to judge.
 """
 
+import asyncio
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from operations.errors import SatboxError
 from satbox.agent.local_paths import local_path
 from satbox.audit.findings import Findings
 from satbox.audit.keys import NotAKey, public_key_of
 from satbox.audit.receipts import check_receipt
+from satbox.audit.statement_file import NotAStatement, read_statement
+from satbox.audit.statements import StatementCheck
 from satbox.cli.context import Context
 from satbox.cli.errors import OK, REFUSED, UsageError
 from satbox.cli.output import show
@@ -24,6 +28,42 @@ async def receipt(context: Context) -> int:
     """A receipt by itself, or the answer that carries one."""
     document = _document(context.arguments.file)
     return told(context, check_receipt(document, await key_of(context), context.arguments.file))
+
+
+async def ledger(context: Context) -> int:
+    """A statement file, receipts beside it, and on request what the service says now."""
+    given = context.arguments
+    path = Path(given.file)
+    key = await key_of(context)
+    with local_path(path):
+        try:
+            file = await asyncio.to_thread(read_statement, path)
+        except NotAStatement as error:
+            found = Findings()
+            found.add(given.file, "format", str(error))
+            return told(context, found)
+    check = StatementCheck(file, key)
+    await asyncio.to_thread(check.run)
+    check.against_receipts([(name, _document(name)) for name in given.receipt or ()])
+    if given.live and check.wallet:
+        await _against_service(context, check)
+    return told(context, check.found, wallet=check.wallet, last_seq=check.last_seq)
+
+
+async def _against_service(context: Context, check: StatementCheck) -> None:
+    """What the service shows now must go on from what it signed then."""
+    async with context.client() as client:
+        if check.last_seq:
+            page = await client.sandbox_ledger(address=check.wallet, after=check.last_seq - 1, limit=1)
+            head = page.items[0].hash if page.items and page.items[0].seq == check.last_seq else "gone"
+            check.against_entry(check.last_seq, head)
+        try:
+            proof = await client.checkpoints_proof(address=check.wallet)
+        except SatboxError as error:
+            if error.code != "checkpoint_not_found":
+                raise
+            return
+        check.against_checkpoint(proof.model_dump(), "the service's checkpoint")
 
 
 async def key_of(context: Context) -> str:

@@ -32,6 +32,7 @@ VERBS = {
     "resume": "money:resume",
     "cp": "copying:copy",
     "verify.receipt": "checking:receipt",
+    "verify.ledger": "checking:ledger",
     "images.ls": "images:ls",
     "images.build": "images:build",
     "images.inspect": "images:inspect",
@@ -70,8 +71,9 @@ def run(argv: list[str] | None = None) -> None:
 
 def outcome(argv: list[str]) -> int:
     """Run a command line; its exit code."""
-    from satbox.cli.parser import build
+    from satbox.cli.parser import build, spoken
 
+    argv = spoken(argv)
     wants_json = "--json" in argv or ("--table" not in argv and not sys.stdout.isatty())
     try:
         parser = build()

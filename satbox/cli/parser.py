@@ -263,6 +263,12 @@ def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fetch-key", action="store_true", help="ask the service for its key (then it is trusted)")
 
 
+def _check_ledger(parser: argparse.ArgumentParser) -> None:
+    _check(parser)
+    parser.add_argument("--receipt", metavar="FILE", action="append", help="a receipt of this wallet, to compare with")
+    parser.add_argument("--live", action="store_true", help="also compare with what the service shows now")
+
+
 def _nothing(parser: argparse.ArgumentParser) -> None:
     pass
 
@@ -290,11 +296,25 @@ IMAGES: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
 """Verbs of `satbox images`: this machine's boot images, no gate needed."""
 
 VERIFY: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "ledger": ("check a statement: chain, sums, spans, checkpoint", _check_ledger),
     "receipt": ("check a receipt, or the answer that carries one", _check),
 }
 """Verbs of `satbox verify`: no gate needed."""
 
 LOCAL_GROUPS = {"images": ("boot images on this machine", IMAGES), "verify": ("check what the operator signed", VERIFY)}
+
+
+_VALUED = frozenset({"--gate", "--agent", "--network", "--stacks-api", "--deployment"})
+
+
+def spoken(argv: list[str]) -> list[str]:
+    """`ledger verify` is said for `verify ledger`: no wallet is called that."""
+    at = 0
+    while at < len(argv) and argv[at].startswith("-"):
+        at += 2 if argv[at] in _VALUED else 1
+    if argv[at : at + 2] == ["ledger", "verify"]:
+        return [*argv[:at], "verify", "ledger", *argv[at + 2 :]]
+    return argv
 
 
 def build() -> argparse.ArgumentParser:
