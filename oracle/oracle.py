@@ -35,7 +35,7 @@ class AnchorStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OracleSettings:
-    """The rules of every step. A source whose price stood for `frozen_ms` while the others moved `frozen_ppm` is frozen."""
+    """The rules of every step. A price that stood for `frozen_ms` while the others moved `frozen_ppm` is frozen."""
 
     rules: Rules = field(default_factory=Rules)
     words: WordRules = field(default_factory=WordRules)
@@ -71,7 +71,8 @@ class Oracle:
         self._now_ms = now_ms
         self._told: dict[tuple[str, Pair], Word] = {}
         self._records = {source.kind.name: _Record() for source in self._sources}
-        self._watch = FreezeWatch(settings.frozen_ms, settings.frozen_ppm)
+        groups = {source.kind.name: source.kind.group for source in self._sources}
+        self._watch = FreezeWatch(groups, settings.frozen_ms, settings.frozen_ppm)
         self._anchors: dict[str, Anchor] | None = None
         self._refreshing: asyncio.Task[None] | None = None
 

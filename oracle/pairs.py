@@ -38,8 +38,3 @@ SANE_PICO: Final[Mapping[Pair, tuple[int, int]]] = {
     Pair.STX_BTC: (PICO // 10**9, PICO // 100),
 }
 """What a pair can cost at all; beyond it a source is broken, whatever the others say."""
-
-
-def median(values: list[int]) -> int:
-    """The middle one, the lower of two."""
-    return sorted(values)[(len(values) - 1) // 2]

@@ -79,6 +79,8 @@ async def test_agents_resolve_and_lists(twin: Twin) -> None:
 
 FEEDS = {
     "coinbase": ("/products/STX-USD/ticker", lambda body: body["price"]),
+    "coinbase_retail": ("/v2/prices/STX-USD/spot", lambda body: body["data"]["amount"]),
+    "aibtc": ("/api/prices?token=stx", lambda body: body["prices"]["stx"]["priceUsd"]),
     "kraken": ("/0/public/Ticker?pair=STXUSD", lambda body: next(iter(body["result"].values()))["c"][0]),
     "coingecko": ("/api/v3/simple/price?ids=blockstack,bitcoin&vs_currencies=usd", lambda b: b["blockstack"]["usd"]),
     "binance": ("/api/v3/ticker/price?symbol=STXUSDT", lambda body: body["price"]),
@@ -112,8 +114,24 @@ async def test_a_source_tells_the_price_and_misbehaves_on_request(twin: Twin, so
     await twin.post(f"/devnet/prices/{source}", {"mode": "hang"})
     await twin.get(f"/prices/{source}{path}", 503)
     assert twin.clock.slept == [60]
+    await twin.post(f"/devnet/prices/{source}", {"mode": "jump", "factor": 2})
+    assert sorted([await seen(), await seen()]) == pytest.approx([0.80, 1.60])
+    await twin.post(f"/devnet/prices/{source}", {"mode": "garble", "body": "text"})
+    async with twin.client.get(f"/prices/{source}{path}") as reply:
+        assert (reply.status, (await reply.text())[:6]) == (200, "<html>")
     await twin.post(f"/devnet/prices/{source}", {"mode": "ok"})
     assert await seen() == pytest.approx(0.80)
+
+
+async def test_a_pair_against_bitcoin_and_lies_about_one_leg(twin: Twin) -> None:
+    direct = "/prices/binance/api/v3/ticker/price?symbol=STXBTC"
+    assert (await twin.get(direct))["price"] == "0.00000500"
+    await twin.post("/devnet/prices/binance", {"mode": "lie", "factor": 2})
+    assert (await twin.get(direct))["price"] == "0.00001000"
+    assert (await twin.get("/prices/binance/api/v3/ticker/price?symbol=BTCUSDT"))["price"] == "100000"
+    await twin.post("/devnet/prices/binance", {"mode": "lie", "factor": 2, "symbols": ["BTC"]})
+    assert (await twin.get(direct))["price"] == "0.00000250"
+    assert (await twin.get("/prices/kraken/0/public/Ticker?pair=XBTUSD"))["result"]["XXBTZUSD"]["c"][0] == "100000"
 
 
 async def test_lagging_sources_tell_an_old_time(twin: Twin) -> None:
@@ -128,6 +146,8 @@ async def test_prices_that_cannot_be(twin: Twin) -> None:
     for body in ({"STX": 0}, {"STX": "x"}, {"STX": True}, {"BTC": -1}, {"BTC": "1e99"}, {"STX": "NaN"}):
         await twin.post("/devnet/prices", body, 400)
     await twin.post("/devnet/prices/pyth", {"mode": "sing"}, 400)
+    await twin.post("/devnet/prices/pyth", {"mode": "lie", "symbols": ["DOGE"]}, 400)
+    await twin.post("/devnet/prices/pyth", {"mode": "garble", "body": "odd"}, 400)
     await twin.post("/devnet/prices/moon", {"mode": "ok"}, 400)
     await twin.get("/prices/coinbase/products/DOGE-USD/ticker", 404)
     await twin.get("/prices/tenero/v1/stacks/tokens/SP1.dog", 404)

@@ -72,6 +72,19 @@ async def test_a_frozen_source_is_found_out_when_the_others_move() -> None:
     assert market.oracle.snapshot().sources[0].standings["STX"].state == "used"
 
 
+async def test_liars_cannot_make_the_honest_look_frozen() -> None:
+    """Two of five move, the honest stand: nobody honest is left out."""
+    market = Market()
+    for minute in range(15):
+        market.tell()
+        for liar in market.sources[:2]:
+            liar.prices = {pair: value * (1000 + minute) / 1000 for pair, value in (liar.prices or {}).items()}
+        await market.round(60)
+    states = {source.name: source.standings["STX"].state for source in market.oracle.snapshot().sources}
+    assert {states[name] for name in ("s2", "s3", "s4")} == {"used"}
+    assert market.rate() == 500 * USAT
+
+
 async def test_a_market_that_stands_still_is_not_frozen() -> None:
     market = Market()
     for _ in range(30):
