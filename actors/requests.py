@@ -11,6 +11,7 @@ from actors.storage import StoredEvent, WalletStore
 from actors.view import View
 from actors.wallet.bucket import Accounts
 from actors.wallet.commands import Command, Look, Prepare, Refusal, SpanRecord
+from actors.wallet.decide_disputes import STEP
 from actors.wallet.journal import Entry
 from actors.wallet.state import WalletState
 from operations.errors import SatboxError
@@ -78,7 +79,14 @@ class ReadMeter:
     address: str
 
 
-Request = Ask | Preparation | Wait | ReadLedger | ReadSpans | ReadEvents | ReadMeter
+@dataclass(frozen=True, slots=True)
+class ReadDisputes:
+    """Every step of every dispute. Answer: DisputesPage."""
+
+    address: str
+
+
+Request = Ask | Preparation | Wait | ReadLedger | ReadSpans | ReadDisputes | ReadEvents | ReadMeter
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,13 @@ class SpansPage:
 
 
 @dataclass(frozen=True, slots=True)
+class DisputesPage:
+    """The journal's entries that are steps of disputes, oldest first."""
+
+    entries: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
 class EventsPage:
     """Events and the last number given out."""
 
@@ -119,7 +134,7 @@ class MeterPage:
     journal_usat: int
 
 
-Response = View | LedgerPage | SpansPage | EventsPage | MeterPage
+Response = View | LedgerPage | SpansPage | DisputesPage | EventsPage | MeterPage
 
 
 async def serve(host: WalletHost, request: Request) -> Response:
@@ -135,6 +150,9 @@ async def serve(host: WalletHost, request: Request) -> Response:
             return await host.read(address, lambda store: _ledger(store, wanted, limit))
         case ReadSpans(address, after, limit):
             return await host.read(address, lambda s: SpansPage(s.read(lambda db: pages.spans(db, after, limit))))
+        case ReadDisputes(address):
+            kinds = tuple(STEP.values())
+            return await host.read(address, lambda s: DisputesPage(s.read(lambda db: pages.of_kinds(db, kinds))))
         case ReadEvents():
             return await _events(host, request)
         case ReadMeter(address):
@@ -151,7 +169,7 @@ def absent(request: Request, clock: Clock) -> Response | None:
             return View(WalletState(address), clock.wall_ms(), None, refusal)
         case Wait(address):
             return View(WalletState(address), clock.wall_ms(), None)
-        case ReadLedger() | ReadSpans() | ReadEvents() | ReadMeter():
+        case ReadLedger() | ReadSpans() | ReadDisputes() | ReadEvents() | ReadMeter():
             raise SatboxError("wallet_not_found")
 
 

@@ -12,10 +12,12 @@ from actors.books.pages import Range
 from actors.host import WalletHost
 from actors.requests import (
     Ask,
+    DisputesPage,
     EventsPage,
     LedgerPage,
     MeterPage,
     Preparation,
+    ReadDisputes,
     ReadEvents,
     ReadLedger,
     ReadMeter,
@@ -28,6 +30,7 @@ from actors.requests import (
 )
 from actors.view import View
 from actors.wallet.commands import Command, Look, Prepare
+from actors.wallet.journal import Entry
 from operations.errors import SatboxError
 
 T = TypeVar("T", bound=Response)
@@ -79,6 +82,10 @@ class ActorSystem:
         """A page of the spans, oldest first."""
         return _expect(SpansPage, await self._transport.send(ReadSpans(address, after, limit)))
 
+    async def disputes(self, address: str) -> list[Entry]:
+        """Every step of every dispute of a wallet, oldest first."""
+        return _expect(DisputesPage, await self._transport.send(ReadDisputes(address))).entries
+
     async def events(self, address: str, after: int, limit: int, timeout_seconds: float = 0.0) -> EventsPage:
         """Events after a cursor; waits for the first when there are none yet."""
         return _expect(EventsPage, await self._transport.send(ReadEvents(address, after, limit, timeout_seconds)))
@@ -108,6 +115,8 @@ def _expect(kind: type[View], response: Response) -> View: ...
 def _expect(kind: type[LedgerPage], response: Response) -> LedgerPage: ...
 @overload
 def _expect(kind: type[SpansPage], response: Response) -> SpansPage: ...
+@overload
+def _expect(kind: type[DisputesPage], response: Response) -> DisputesPage: ...
 @overload
 def _expect(kind: type[EventsPage], response: Response) -> EventsPage: ...
 @overload

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from actors.books.checkpoints import CheckpointLog
 from actors.clock import Clock
 from actors.system import ActorSystem
+from gate.dispute_index import DisputeIndex
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.receipts import ReceiptSigner
 from gate.room import Room
@@ -75,5 +76,6 @@ class Services:
     secrets: Secrets | None = None
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)
     checkpoints: CheckpointLog | None = None
+    disputes: DisputeIndex | None = None
     statement_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Statement files written at the same time; whoever comes later waits."""

@@ -40,6 +40,10 @@ class GateSettings:
     """What one answer of `/stacks/*` and `/hashing/*` costs; above 0 it is paid from the caller's own bucket."""
     statement_rows_max: int = 200_000
     """Entries, or spans, that one statement file holds at most."""
+    dispute_window_seconds: int = 30 * 86_400
+    dispute_answer_seconds: int = 7 * 86_400
+    dispute_verdict_seconds: int = 21 * 86_400
+    """How long after it something may be disputed; how long an answer and a verdict may take from the opening on."""
     json_bytes_max: int = 4 << 20
     streams_max: int = 1000
     requests_per_wallet_max: int = 64

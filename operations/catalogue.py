@@ -4,6 +4,7 @@ from operations import models as m
 from operations.checkpoints import CHECKPOINTS
 from operations.codes import IDENTITY, PATHS, PAYMENT, RUNNING
 from operations.contexts import CONTEXTS
+from operations.disputes import DISPUTES
 from operations.folders import FOLDERS
 from operations.git import GIT
 from operations.ledger import LEDGER
@@ -161,6 +162,7 @@ REGISTRY = Registry(
         *SECRETS,
         *USAGE,
         *CHECKPOINTS,
+        *DISPUTES,
         *VERIFICATION,
         Operation(
             "service.health", "GET", "/health",

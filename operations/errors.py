@@ -154,6 +154,12 @@ ERRORS: Mapping[str, ErrorKind] = _kinds(
     _E("disk_full", 507, "The workspace is full.", "Delete something, or move to a larger class."),
     _E("statement_too_large", 413, "The statement would hold too much.", "Name a shorter time: `since`, `until`."),
     _E("checkpoint_not_found", 404, "No checkpoint holds this wallet yet.", "They are made every hour; ask again later."),
+    _E("dispute_target", 422, "This cannot be disputed.", "Name an entry that moved money, or a receipt of this wallet."),
+    _E("dispute_too_late", 409, "It is too long ago to be disputed.", "`details.window_seconds` is how long there is."),
+    _E("dispute_limit", 409, "Too many disputes are open.", "Wait for a verdict."),
+    _E("dispute_not_found", 404, "There is no such dispute.", "GET /operator/disputes lists them."),
+    _E("dispute_state", 409, "The dispute has gone on, or is over.", "See how it stands; a verdict is given once."),
+    _E("dispute_amount", 422, "That is more than is disputed.", "`details.usat_max` is the most."),
     _E("cursor_invalid", 400, "This cursor is not one of ours.", "Start again without a cursor."),
     # client side, never on the wire
     _E("max_sats_exceeded", 402, "The offer costs more than `max_sats`.", "Raise `max_sats` or ask for less."),

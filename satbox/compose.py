@@ -20,6 +20,7 @@ from actors.ray_settlements import RaySettlements, SettlementsSpec
 from actors.ray_system import RayTransport
 from actors.system import ActorSystem
 from actors.wallet.state import Policy
+from gate.dispute_index import DisputeIndex
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.ports import Services
 from gate.receipts import ReceiptSigner, checkpoint_log
@@ -150,6 +151,9 @@ class Deployment:
             policy=settings.policy(),
             rates_usat_per_second=dict(settings.rates_usat_per_second),
             images=frozenset(images.offered(settings.home / "images")),
+            dispute_window_seconds=settings.books.dispute_window_days * 86_400,
+            dispute_answer_seconds=settings.books.dispute_answer_days * 86_400,
+            dispute_verdict_seconds=settings.books.dispute_verdict_days * 86_400,
             image_digests=self._image_digests(),
             size_limits=self._size_limits(),
             default_sats=settings.gate.default_sats,
@@ -192,6 +196,7 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
             passes=PassIssuer(key, deployment=settings.deployment, wall_seconds=time.time),
             receipts=ReceiptSigner(key),
             checkpoints=deployment.checkpoints(),
+            disputes=DisputeIndex(deployment.settings.home / "disputes.sqlite"),
             operator_key=key,
             room=Room(control, clock),
             read_quote=quote_reader(key.public_key(), network=settings.network.caip2, pay_to=settings.pay_to),

@@ -84,9 +84,12 @@ class SettleSection(BaseModel):
 
 
 class BooksSection(BaseModel):
-    """How often the books are checkpointed."""
+    """How often the books are checkpointed, and how long disputes may take."""
 
     checkpoint_seconds: float = Field(3600, ge=1)
+    dispute_window_days: int = Field(30, ge=1, le=3650)
+    dispute_answer_days: int = Field(7, ge=1, le=365)
+    dispute_verdict_days: int = Field(21, ge=1, le=365)
 
 
 class OracleSection(BaseModel):

@@ -72,6 +72,13 @@ def spans(db: sqlite3.Connection, after: int, limit: int) -> list[SpanRecord]:
     return [SpanRecord(*row) for row in db.execute(query, (after, limit))]
 
 
+def of_kinds(db: sqlite3.Connection, kinds: Sequence[str]) -> list[Entry]:
+    """Every entry of these kinds."""
+    marks = ", ".join("?" * len(kinds))
+    query = f"SELECT {_ENTRY} FROM journal WHERE kind IN ({marks}) ORDER BY seq"  # noqa: S608 - our own names
+    return [entry_of(row) for row in db.execute(query, tuple(kinds))]
+
+
 def bounds(db: sqlite3.Connection, wanted: Range) -> Bounds:
     """The bounds of a range; an empty one begins and ends at the same entry."""
     (newest,) = db.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()

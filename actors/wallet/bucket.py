@@ -2,8 +2,8 @@
 
 Every entry's postings sum to zero. `bucket` is what the wallet can spend, `owed` is negative while grace seconds are
 unpaid, `burnt` is what uptime and priced answers cost, `deposits` is the outside world money came from (so it is negative),
-`write_offs` is what satbox lost. The sum over all accounts is zero at all times, which says in words:
-money in = burnt + bucket - debt - written off.
+`write_offs` is what satbox lost, `credits` what it put right (both negative). The sum over all accounts is zero at all times,
+which says in words: money in + put right + written off = burnt + bucket - debt.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -18,6 +18,7 @@ class Accounts:
     burnt: int = 0
     deposits: int = 0
     write_offs: int = 0
+    credits: int = 0
 
     @property
     def debt_usat(self) -> int:
@@ -54,7 +55,13 @@ def check(accounts: Accounts) -> None:
         raise BrokenInvariantError(f"the accounts do not sum to zero: {accounts}")
     if accounts.bucket < 0:
         raise BrokenInvariantError(f"the bucket is overdrawn: {accounts}")
-    if accounts.owed > 0 or accounts.burnt < 0 or accounts.deposits > 0 or accounts.write_offs > 0:
+    if (
+        accounts.owed > 0
+        or accounts.burnt < 0
+        or accounts.deposits > 0
+        or accounts.write_offs > 0
+        or accounts.credits > 0
+    ):
         raise BrokenInvariantError(f"an account has the wrong sign: {accounts}")
 
 
@@ -86,6 +93,12 @@ def arrears(usat: int) -> Posting:
     """What was owed is paid out of the bucket."""
     assert usat > 0
     return Posting("arrears", (("bucket", -usat), ("owed", usat)))
+
+
+def credit(usat: int, reference: str) -> Posting:
+    """What was charged wrongly is put right: it can be spent like any other money."""
+    assert usat > 0
+    return Posting("credit", (("credits", -usat), ("bucket", usat)), reference)
 
 
 def write_off(usat: int, payment_id: str) -> Posting:

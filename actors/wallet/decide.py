@@ -8,7 +8,7 @@ are in `decide_payments`, those for the sandbox in `decide_runtime`.
 from dataclasses import dataclass
 
 from actors.wallet import commands as c
-from actors.wallet import decide_pause, decide_payments, decide_ports, decide_runtime
+from actors.wallet import decide_disputes, decide_pause, decide_payments, decide_ports, decide_runtime
 from actors.wallet.advance import advance, charge_proven, stretch_for_outage
 from actors.wallet.bucket import fee
 from actors.wallet.decide_pause import paused_rate
@@ -140,6 +140,7 @@ _HANDLERS: dict[type[c.Command], c.Handler] = {
     **decide_runtime.HANDLERS,
     **decide_pause.HANDLERS,
     **decide_ports.HANDLERS,
+    **decide_disputes.HANDLERS,
     c.Look: _look,
     c.Tick: _look,
     c.BurnNonce: _look,

@@ -139,15 +139,20 @@ def _deposit(turn: Turn, command: c.Deposit) -> c.Refusal | None:
     if lean is not None and lean.payment_id == command.payment_id:
         turn.set(credit_start=None)
     turn.tell("deposit", payment_id=command.payment_id, usat=command.usat, payer=command.payer, asset=command.asset)
+    go_on(turn)
+    if wakes and turn.state.phase in (Phase.NONE, Phase.REAPED) and covers_wake(turn):
+        begin_start(turn, "paid")
+    return None
+
+
+def go_on(turn: Turn) -> None:
+    """Money is in the bucket: what is owed comes first, the rest ends grace."""
     _settle_arrears(turn)
     if turn.state.accounts.bucket > 0:
         turn.set(runway_told=0)
         if turn.state.phase is Phase.GRACE:
             turn.set(phase=Phase.ALIVE, grace=None, credit_start=None, reason="paid")
             turn.tell("alive", balance_usat=turn.state.accounts.bucket)
-    if wakes and turn.state.phase in (Phase.NONE, Phase.REAPED) and covers_wake(turn):
-        begin_start(turn, "paid")
-    return None
 
 
 def _settle_arrears(turn: Turn) -> None:

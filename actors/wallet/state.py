@@ -40,6 +40,7 @@ class Policy:
     checkpoint_ms: int = 3_600_000
     runway_seconds: tuple[int, ...] = (600, 60)
     pending_max: int = 64
+    disputes_max: int = 8
     paused_rate_percent: int = 25
     """What a frozen sandbox pays: it keeps its memory and its slot, but burns no CPU."""
 
@@ -150,6 +151,15 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
+class Dispute:
+    """A dispute that is not over: `open` or `answered`, and the most a verdict may put right."""
+
+    dispute_id: str
+    state: str
+    usat_max: int
+
+
+@dataclass(frozen=True, slots=True)
 class Exposure:
     """A port that whoever holds a token may reach, until a moment. Only the token's sha256 is kept."""
 
@@ -177,6 +187,7 @@ class WalletState:
     pending: tuple[Pending, ...] = ()
     losses: tuple[Loss, ...] = ()
     exposed: tuple[Exposure, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
     wants_pause: bool = False
     """Whether the owner wants it frozen; the node is asked until it is as wanted."""
     paused_rate_usat_per_second: int = 0

@@ -1764,6 +1764,141 @@ COMMANDS: tuple[Command, ...] = (
         arguments=(),
     ),
     Command(
+        "disputes.open",
+        ("disputes", "open"),
+        "Dispute an entry of your journal or a receipt.",
+        method="disputes_open",
+        body="json",
+        is_paid=False,
+        is_operators=False,
+        arguments=(
+            Argument(
+                "address",
+                "text",
+                "the wallet's Stacks address; default: your own",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+            Argument(
+                "seq", "integer", "the number of a journal entry", is_required=False, is_positional=False, choices=()
+            ),
+            Argument(
+                "receipt",
+                "text",
+                "a receipt, as the JSON it came as",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+            Argument(
+                "reason",
+                "text",
+                "what is wrong; it stays in the journal for good",
+                is_required=True,
+                is_positional=False,
+                choices=(),
+            ),
+        ),
+    ),
+    Command(
+        "disputes.list",
+        ("disputes", "list"),
+        "See your disputes and what was said to them.",
+        method="disputes_list",
+        body="json",
+        is_paid=False,
+        is_operators=False,
+        arguments=(
+            Argument(
+                "address",
+                "text",
+                "the wallet's Stacks address; default: your own",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+        ),
+    ),
+    Command(
+        "operator.disputes",
+        ("operator", "disputes", "ls"),
+        "List the disputes that wait for an answer or a verdict.",
+        method="operator_disputes",
+        body="json",
+        is_paid=False,
+        is_operators=True,
+        arguments=(
+            Argument(
+                "limit",
+                "integer",
+                "at most so many, from the oldest on (default: 100)",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+        ),
+    ),
+    Command(
+        "operator.answer",
+        ("operator", "disputes", "answer"),
+        "Answer a dispute.",
+        method="operator_answer",
+        body="json",
+        is_paid=False,
+        is_operators=True,
+        arguments=(
+            Argument(
+                "dispute_id", "text", "the dispute's id, dsp_...", is_required=True, is_positional=True, choices=()
+            ),
+            Argument(
+                "text", "text", "what to say; the owner reads it", is_required=True, is_positional=True, choices=()
+            ),
+        ),
+    ),
+    Command(
+        "operator.uphold",
+        ("operator", "disputes", "uphold"),
+        "Decide for the owner: what was charged wrongly is put back into the bucket, once.",
+        method="operator_uphold",
+        body="json",
+        is_paid=False,
+        is_operators=True,
+        arguments=(
+            Argument(
+                "dispute_id", "text", "the dispute's id, dsp_...", is_required=True, is_positional=True, choices=()
+            ),
+            Argument(
+                "text", "text", "what to say; the owner reads it", is_required=True, is_positional=True, choices=()
+            ),
+            Argument(
+                "usat",
+                "integer",
+                "micro-sats to put right; default: all that is disputed",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+        ),
+    ),
+    Command(
+        "operator.deny",
+        ("operator", "disputes", "deny"),
+        "Decide against the owner.",
+        method="operator_deny",
+        body="json",
+        is_paid=False,
+        is_operators=True,
+        arguments=(
+            Argument(
+                "dispute_id", "text", "the dispute's id, dsp_...", is_required=True, is_positional=True, choices=()
+            ),
+            Argument(
+                "text", "text", "what to say; the owner reads it", is_required=True, is_positional=True, choices=()
+            ),
+        ),
+    ),
+    Command(
         "stacks.decode_transaction",
         ("stacks", "decode-tx"),
         "Read a Stacks transaction and check its signatures.",

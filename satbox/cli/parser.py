@@ -22,8 +22,10 @@ JSON on stdout with --json or when piped; progress and errors on stderr."""
 GROUPS = {
     "checkpoints": "signed words on all journals' heads",
     "contexts": "run Python that keeps its variables",
+    "disputes": "object to a charge",
     "files": "work with files in the sandbox",
     "meter": "check charges",
+    "operator disputes": "answer and decide disputes",
     "operator": "for the operator",
     "ports": "reach servers in the sandbox",
     "git": "get code",
@@ -343,11 +345,12 @@ def build() -> argparse.ArgumentParser:
     groups: dict[str, Any] = {}
     for command in COMMANDS:
         where: Any = verbs
-        if len(command.words) == 2:
-            if command.words[0] not in groups:
-                group = verbs.add_parser(command.words[0], help=GROUPS[command.words[0]], parents=[shared])
-                groups[command.words[0]] = group.add_subparsers(metavar="VERB", parser_class=_Parser, required=True)
-            where = groups[command.words[0]]
+        for depth, word in enumerate(command.words[:-1], start=1):
+            name = " ".join(command.words[:depth])
+            if name not in groups:
+                group = where.add_parser(word, help=GROUPS[name], parents=[shared])
+                groups[name] = group.add_subparsers(metavar="VERB", parser_class=_Parser, required=True)
+            where = groups[name]
         summary = SUMMARIES[command.operation]
         parser = where.add_parser(
             command.words[-1], help=summary, description=f"{summary[0].upper()}{summary[1:]}.", parents=[shared]

@@ -7,6 +7,7 @@ from typing import Literal
 
 from operations import checkpoints as cp
 from operations import contexts as k
+from operations import disputes as d
 from operations import folders as f
 from operations import git as g
 from operations import ledger as b
@@ -712,6 +713,51 @@ class Operations(Calls):
         Errors: operator_only.
         """
         return await self._call("operator.checkpoint", cp.MadeCheckpoint)
+
+    async def disputes_open(
+        self, *, address: str | None = None, seq: int | None = None, receipt: str | None = None, reason: str
+    ) -> d.Dispute:
+        """Dispute an entry of your journal or a receipt.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found,
+        dispute_target, dispute_too_late, dispute_limit.
+        """
+        return await self._call("disputes.open", d.Dispute, address=address, seq=seq, receipt=receipt, reason=reason)
+
+    async def disputes_list(self, *, address: str | None = None) -> d.Disputes:
+        """See your disputes and what was said to them.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return await self._call("disputes.list", d.Disputes, address=address)
+
+    async def operator_disputes(self, *, limit: int = 100) -> d.Disputes:
+        """List the disputes that wait for an answer or a verdict.
+
+        Errors: operator_only.
+        """
+        return await self._call("operator.disputes", d.Disputes, limit=limit)
+
+    async def operator_answer(self, dispute_id: str, text: str) -> d.Dispute:
+        """Answer a dispute.
+
+        Errors: operator_only, dispute_not_found, dispute_state.
+        """
+        return await self._call("operator.answer", d.Dispute, dispute_id=dispute_id, text=text)
+
+    async def operator_uphold(self, dispute_id: str, text: str, *, usat: int | None = None) -> d.Dispute:
+        """Decide for the owner: what was charged wrongly is put back into the bucket, once.
+
+        Errors: operator_only, dispute_not_found, dispute_state, dispute_amount.
+        """
+        return await self._call("operator.uphold", d.Dispute, dispute_id=dispute_id, text=text, usat=usat)
+
+    async def operator_deny(self, dispute_id: str, text: str) -> d.Dispute:
+        """Decide against the owner.
+
+        Errors: operator_only, dispute_not_found, dispute_state.
+        """
+        return await self._call("operator.deny", d.Dispute, dispute_id=dispute_id, text=text)
 
     async def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.
@@ -1499,6 +1545,51 @@ class SyncOperations(SyncCalls[Operations]):
         Errors: operator_only.
         """
         return self._run(self._client.operator_checkpoint())
+
+    def disputes_open(
+        self, *, address: str | None = None, seq: int | None = None, receipt: str | None = None, reason: str
+    ) -> d.Dispute:
+        """Dispute an entry of your journal or a receipt.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found,
+        dispute_target, dispute_too_late, dispute_limit.
+        """
+        return self._run(self._client.disputes_open(address=address, seq=seq, receipt=receipt, reason=reason))
+
+    def disputes_list(self, *, address: str | None = None) -> d.Disputes:
+        """See your disputes and what was said to them.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return self._run(self._client.disputes_list(address=address))
+
+    def operator_disputes(self, *, limit: int = 100) -> d.Disputes:
+        """List the disputes that wait for an answer or a verdict.
+
+        Errors: operator_only.
+        """
+        return self._run(self._client.operator_disputes(limit=limit))
+
+    def operator_answer(self, dispute_id: str, text: str) -> d.Dispute:
+        """Answer a dispute.
+
+        Errors: operator_only, dispute_not_found, dispute_state.
+        """
+        return self._run(self._client.operator_answer(dispute_id, text))
+
+    def operator_uphold(self, dispute_id: str, text: str, *, usat: int | None = None) -> d.Dispute:
+        """Decide for the owner: what was charged wrongly is put back into the bucket, once.
+
+        Errors: operator_only, dispute_not_found, dispute_state, dispute_amount.
+        """
+        return self._run(self._client.operator_uphold(dispute_id, text, usat=usat))
+
+    def operator_deny(self, dispute_id: str, text: str) -> d.Dispute:
+        """Decide against the owner.
+
+        Errors: operator_only, dispute_not_found, dispute_state.
+        """
+        return self._run(self._client.operator_deny(dispute_id, text))
 
     def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.

@@ -23,6 +23,7 @@ _ALIASES = {
     "operations.models": "m",
     "operations.checkpoints": "cp",
     "operations.contexts": "k",
+    "operations.disputes": "d",
     "operations.folders": "f",
     "operations.git": "g",
     "operations.ledger": "b",
