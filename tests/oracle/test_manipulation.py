@@ -84,19 +84,23 @@ def test_two_of_five_liars_move_an_agreed_price_by_less_than_the_honest_spread(
     assert abs(moved - alone) <= max(honest) - min(honest)
 
 
-def test_the_bound_is_where_it_is_stated() -> None:
-    """Three of five liars are the quorum: from there on only the anchor holds."""
-    told = [Candidate(f"s{n}", f"g{n}", 2, value * USAT, 0) for n, value in enumerate([500, 500, 510, 510, 510])]
-    assert aggregate("STX", told, Rules(outlier_floor_ppm=30_000)).usat_per_coin == 510 * USAT
-    assert aggregate("STX", told[:4], RULES).usat_per_coin == 500 * USAT if _agrees(told[:4]) else True
+def sources(*sats: float) -> list[Candidate]:
+    return [Candidate(f"s{n}", f"g{n}", 2, round(value * USAT), 0) for n, value in enumerate(sats)]
 
 
-def _agrees(told: list[Candidate]) -> bool:
-    try:
-        aggregate("STX", told, RULES)
-    except Withheld:
-        return False
-    return True
+def test_liars_who_nestle_up_to_one_honest_source_gain_nothing() -> None:
+    """Two of five have two honest ones rejected and outvote the third; the trim holds them at it."""
+    rate = aggregate("STX", sources(499.9, 499.9, 500, 503, 503.1), RULES)
+    assert rate.rejected == ("s3", "s4")
+    assert rate.usat_per_coin == 500 * USAT
+    high = aggregate("STX", sources(500.1, 500.1, 500, 497, 496.9), RULES)
+    assert high.usat_per_coin == 500 * USAT
+
+
+def test_the_bound_ends_where_it_is_stated() -> None:
+    """Three of five who lie are the quorum: from there on only the anchor holds."""
+    assert aggregate("STX", sources(500, 500, 700, 700, 500), RULES).usat_per_coin == 500 * USAT
+    assert aggregate("STX", sources(500, 500, 700, 700, 700), RULES).usat_per_coin == 700 * USAT
 
 
 @given(
