@@ -7,6 +7,7 @@ Figures and machine also go to stderr as they come.
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -91,6 +92,8 @@ MARKS = {
     "burst_100_median": ("<=", 350),
     "rss_500_sandboxes": ("<=", 4096),
     "wake_100mb": ("<=", 500),
+    "file_in_over_hop": (">=", 70),
+    "file_out_over_hop": (">=", 70),
     "neighbour_cost_cpu": ("<", 10),
     "neighbour_cost_memory": ("<", 10),
     "neighbour_cost_fork": ("<", 10),
@@ -103,13 +106,17 @@ MARKS = {
 """First marks: what a figure must reach."""
 
 
-def markdown(figures: list[Figure]) -> str:
-    """The page of measurements."""
+def markdown(figures: list[Figure], earlier: str = "") -> str:
+    """The page of measurements. Rows of an `earlier` page that were not measured again stay."""
+    measured = {figure.name for figure in figures}
+    kept = [line for line in earlier.splitlines() if line.startswith("| `") and line.split("`")[1] not in measured]
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     lines = [
         "# Benchmarks",
         "",
-        f"Measured on {datetime.now(UTC):%Y-%m-%d} on {machine()}, in one run of `./dev bench --write`; seed {SEED}.",
-        "The load, the service and the sandboxes share the machine. Latencies are in milliseconds.",
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} on {machine()}, by `./dev bench --write`; seed {SEED}.",
+        f"Load average at the end (1, 5, 15 minutes, other work included): {load}. Rows that this run did not measure are an",
+        "earlier one's. The load, the service and the sandboxes share the machine. Latencies are in milliseconds.",
         "",
         "| figure | value | unit | p50 | p95 | n | mark | note |",
         "|---|---:|---|---:|---:|---:|---|---|",
@@ -124,7 +131,7 @@ def markdown(figures: list[Figure]) -> str:
         lines.append(
             f"| `{figure.name}` | {figure.value:,.2f} | {figure.unit} | {p50} | {p95} | {figure.n:,} | {mark} | {figure.note} |"
         )
-    return "\n".join([*lines, "", *peers(figures), "", NOTES, ""])
+    return "\n".join([*lines, *kept, "", *peers(figures), "", NOTES, ""])
 
 
 PEERS_MS = {"declaw": 42, "Daytona": 186, "E2B": 491, "Cloudflare": 2_056}
@@ -181,7 +188,7 @@ def main() -> None:
     if any(figure.name.startswith("create_first_output") for figure in made):
         print("\n".join(peers(made)), file=sys.stderr)
     if given.write:
-        TARGET.write_text(markdown(made))
+        TARGET.write_text(markdown(made, TARGET.read_text() if TARGET.exists() else ""))
     if given.json:
         print(json.dumps([figure.row() for figure in made]))
 

@@ -104,10 +104,12 @@ async def transfers(client: NodeClient, folder: Path, megabytes: int) -> list[di
     await session.close()
     await floor.close()
     speed = {name: megabytes / median(taken) for name, taken in seconds.items()}
+    share = {way: 100 * speed[f"file_{way}"] / speed[f"floor_{way}"] for way in ("in", "out")}
     return [
-        figure(f"file_{way}_mb_s", "MB/s", ROUNDS, speed[f"file_{way}"],
-               f"{speed[f'file_{way}'] / speed[f'floor_{way}']:.0%} of one plain hop, {speed[f'floor_{way}']:.0f} MB/s")
-        for way in ("in", "out")
+        *(figure(f"file_{way}_mb_s", "MB/s", ROUNDS, speed[f"file_{way}"], f"{megabytes} MiB, a new file each round")
+          for way in share),
+        *(figure(f"file_{way}_over_hop", "%", ROUNDS, share[way], f"of one plain hop, {speed[f'floor_{way}']:.0f} MB/s")
+          for way in share),
     ]  # fmt: skip
 
 

@@ -73,9 +73,12 @@ async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
     uids = UidBlock(settings.uid_lock, settings.slot_uid_base, settings.uids_total, settings.uid_lock_seconds_max)
     doctor = Doctor(settings, cgroups, seccomp_problem, uids.problem)
     doctor.require(settings.require)
+    log.info("node.driver", driver=settings.driver, cgroup_kind=cgroups.kind)
     for name, problem in doctor.checks.items():
         if problem is not None:
             log.warning("node.restriction_missing", check=name, reason=problem)
+    for feature, reason in doctor.unsupported.items():
+        log.warning("node.feature_missing", driver=settings.driver, feature=feature, reason=reason)
     swept = sweep(cgroups, settings.sweep_seconds_max)
     wait_until_free(state / "volumes", settings.sweep_seconds_max)
     prepared = _prepare(settings, state)

@@ -53,14 +53,8 @@ class Boots:
             await machine.driver.mount(place)
             await fill(place)
         terminals = per_sandbox(machine.settings, machine_terminals())
-        running = await machine.driver.launch(Launch(f"slot-{slot}", place, limits, machine.images[image], terminals))
-        try:
-            running.listener = await machine.egress.listen(running.control)
-        except BaseException:
-            running.hang_up()
-            await machine.driver.kill(running)
-            raise
-        return running
+        launch = Launch(f"slot-{slot}", place, limits, machine.images[image], terminals, machine.egress.listen)
+        return await machine.driver.launch(launch)
 
     async def discard(self, slot: int, size_class: str, running: Running | None) -> None:
         """Kill what runs in the slot, wipe it, free its number."""

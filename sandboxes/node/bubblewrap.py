@@ -110,9 +110,17 @@ class BubblewrapDriver:
             theirs.close()
             os.close(stderr_w)
         running = Running(key, ours, exited)
+        listening = asyncio.ensure_future(
+            launch.listen(ours)
+        )  # the question lies there when the supervisor first looks
         try:
             await self._until_ready(running)
+            running.listener = await listening
         except BaseException as error:
+            listening.cancel()
+            for outcome in await asyncio.gather(listening, return_exceptions=True):
+                if isinstance(outcome, socket.socket):
+                    outcome.close()
             ours.close()
             await self.kill(running)
             words = _read_some(stderr_r).decode(errors="replace")[:500]
@@ -151,6 +159,7 @@ class BubblewrapDriver:
         return {
             "image": place.volume_image,
             "template": place.volume_template,
+            "spare": place.volume_spare,
             "folder": self._folder(place),
             "slot_uid": place.slot_uid,
             "tenant_uid": place.tenant_uid,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PERIOD_US = 100_000
+PARENT_WEIGHT_PER_CORE_MAX = 400  # a busy process of the node keeps a fifth of its core
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,32 @@ class Usage:
     memory_bytes: int | None
     memory_peak_bytes: int | None
     oom_kills: int
+
+
+class Weights:
+    """What all groups of a node weigh together against everything else on the machine, in units of which 100 is one process.
+
+    The kernel spreads a parent's weight over the cores its groups run on, so with a fixed one a busy sandbox would take of
+    its neighbours' weight, on other cores too. So the parent weighs what its groups do; up to a limit, so that the node
+    keeps a part of each core however many sandboxes are busy.
+    """
+
+    def __init__(self, cores: int) -> None:
+        self._most = PARENT_WEIGHT_PER_CORE_MAX * cores
+        self._groups: dict[str, int] = {}
+
+    def add(self, name: str, weight: int) -> int:
+        """With one group more: the parent's weight."""
+        self._groups[name] = weight
+        return self._sum()
+
+    def remove(self, name: str) -> int:
+        """With one group less: the parent's weight."""
+        self._groups.pop(name, None)
+        return self._sum()
+
+    def _sum(self) -> int:
+        return max(100, min(self._most, sum(self._groups.values())))
 
 
 def read_int(path: Path) -> int | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from sandboxes.node.cgroup_files import PERIOD_US, Usage, kill_listed, read_field, read_int, remove
+from sandboxes.node.cgroup_files import PERIOD_US, Usage, Weights, kill_listed, read_field, read_int, remove
 from sandboxes.size_classes import SizeClass
 
 
@@ -19,6 +20,7 @@ class CgroupsV1:
         self.controllers = frozenset(self._folders)
         for folder in self._folders.values():
             folder.mkdir(exist_ok=True)
+        self._weights = Weights(os.cpu_count() or 1)
 
     def create(self, name: str, limits: SizeClass) -> list[str]:
         """See `Cgroups.create`."""
@@ -43,7 +45,12 @@ class CgroupsV1:
                     (group / file).write_text(str(value))
             # A single thread that moves itself by `tasks` needs no system-wide lock; `cgroup.procs` waits up to 20 ms for it.
             files.append(str(group / "tasks"))
+        self._weigh(self._weights.add(name, limits.cpu_weight))
         return files
+
+    def _weigh(self, weight: int) -> None:
+        if "cpu" in self._folders and self._folders["cpu"].exists():
+            (self._folders["cpu"] / "cpu.shares").write_text(str(weight * 1024 // 100))
 
     def usage(self, name: str) -> Usage:
         """See `Cgroups.usage`."""
@@ -82,6 +89,7 @@ class CgroupsV1:
 
     def remove(self, name: str) -> bool:
         """See `Cgroups.remove`."""
+        self._weigh(self._weights.remove(name))
         removed = [remove(folder / name) for folder in self._folders.values()]  # each is tried, also after a failure
         return all(removed)
 

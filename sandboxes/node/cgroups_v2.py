@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from sandboxes.node.cgroup_files import PERIOD_US, Usage, kill_listed, read_field, read_int, remove
+from sandboxes.node.cgroup_files import PERIOD_US, Usage, Weights, kill_listed, read_field, read_int, remove
 from sandboxes.size_classes import SizeClass
 
 
@@ -18,6 +19,7 @@ class CgroupsV2:
         available = frozenset((root / "cgroup.controllers").read_text().split())
         self.controllers = available & {"memory", "pids", "cpu"}
         self._parent.mkdir(exist_ok=True)
+        self._weights = Weights(os.cpu_count() or 1)
         switches = " ".join(f"+{name}" for name in sorted(self.controllers))
         for folder in (root, self._parent):
             (folder / "cgroup.subtree_control").write_text(switches)
@@ -37,7 +39,12 @@ class CgroupsV2:
             path = group / file
             if controller in self.controllers and (file != "memory.swap.max" or path.exists()):
                 path.write_text(value)
+        self._weigh(self._weights.add(name, limits.cpu_weight))
         return [str(group / "cgroup.procs")]
+
+    def _weigh(self, weight: int) -> None:
+        if "cpu" in self.controllers and self._parent.exists():
+            (self._parent / "cpu.weight").write_text(str(min(weight, 10_000)))
 
     def usage(self, name: str) -> Usage:
         """See `Cgroups.usage`."""
@@ -70,6 +77,7 @@ class CgroupsV2:
 
     def remove(self, name: str) -> bool:
         """See `Cgroups.remove`."""
+        self._weigh(self._weights.remove(name))
         return remove(self._parent / name)
 
     def leftovers(self) -> list[str]:

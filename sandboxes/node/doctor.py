@@ -43,7 +43,7 @@ class Doctor:
             probes["runsc"] = lambda: _tool("runsc")
         self.checks = {name: probe() for name, probe in probes.items()}
         self._driver = settings.driver
-        self._unsupported = UNSUPPORTED if settings.driver == "gvisor" else {}
+        self.unsupported = UNSUPPORTED if settings.driver == "gvisor" else {}
         self._cgroup_kind = cgroups.kind
 
     def require(self, names: Iterable[str]) -> None:
@@ -52,8 +52,8 @@ class Doctor:
         """
         problems = []
         for name in (*names, *(("runsc",) if self._driver == "gvisor" else ())):
-            if name in self._unsupported:
-                problems.append(f"{name}: {self._unsupported[name]}")
+            if name in self.unsupported:
+                problems.append(f"{name}: {self.unsupported[name]}")
             elif name not in self.checks:
                 problems.append(f"{name}: no such check")
             elif self.checks[name] is not None:
@@ -65,7 +65,7 @@ class Doctor:
         """The checks as data, and what the driver can't offer."""
         return {
             "driver": self._driver,
-            "unsupported": [{"feature": name, "reason": reason} for name, reason in self._unsupported.items()],
+            "unsupported": [{"feature": name, "reason": reason} for name, reason in self.unsupported.items()],
             "cgroup_kind": self._cgroup_kind,
             "checks": [
                 {"name": name, "status": "ok" if problem is None else "missing", "reason": problem or ""}

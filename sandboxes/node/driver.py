@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +21,7 @@ class Place:
     tenant_uid: int
     volume_image: str
     volume_template: str
+    volume_spare: str  # name of an empty volume that may be taken instead of a copy
     cgroup_files: tuple[str, ...]
 
 
@@ -33,6 +34,9 @@ class Launch:
     limits: SizeClass
     image: PreparedImage
     terminals: int  # how many may be open at once
+    listen: Callable[
+        [socket.socket], Awaitable[socket.socket | None]
+    ]  # asks the supervisor for its listener, while it boots
 
 
 @dataclass(slots=True)
@@ -95,7 +99,9 @@ class Driver(Protocol):
         ...
 
     async def launch(self, launch: Launch) -> Running:
-        """Start a sandbox; returns when its supervisor says ready. Raises DriverError, with nothing left running."""
+        """Start a sandbox; returns when its supervisor says ready and its listener is there. Raises
+        DriverError, with nothing left running.
+        """
         ...
 
     async def kill(self, running: Running) -> None:

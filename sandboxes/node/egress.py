@@ -63,6 +63,9 @@ class _Attached:
         return EgressUsage(before.in_bytes + now.in_bytes, before.out_bytes + now.out_bytes, refused)
 
 
+LISTEN_SECONDS = 60.0  # asked for while the supervisor boots, which has a limit of its own
+
+
 class Egress:
     """Owns the proxy's process. `open` before use, `close` after."""
 
@@ -116,7 +119,7 @@ class Egress:
         if not self._settings.enabled:
             return None
         try:
-            return await SupervisorClient(control).listen(self._settings.port)
+            return await SupervisorClient(control).listen(self._settings.port, LISTEN_SECONDS)
         except ProtocolBroken as error:
             raise DriverError("the supervisor broke the protocol") from error
         except SandboxError as error:

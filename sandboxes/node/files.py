@@ -164,7 +164,11 @@ async def download(request: web.Request) -> web.StreamResponse:
         headers["X-File-Size"] = str(size_bytes)
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
-        pieces = begun.file.read(offset, left, _emptied(request)) if begun.file is not None else _framed(begun.connection, left)
+        pieces = (
+            begun.file.read(offset, left, _emptied(request))
+            if begun.file is not None
+            else _framed(begun.connection, left)
+        )
         async for piece in pieces:
             await response.write(piece)
             begun.connection.be_patient(WAIT_SECONDS)

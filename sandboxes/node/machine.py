@@ -82,6 +82,7 @@ class Machine:
             tenant_uid=slot_uid + TENANT_ID,
             volume_image=str(self.volume_path(slot)),
             volume_template=str(self.state / "templates" / f"{size_class}.ext4"),
+            volume_spare=f"spare-{size_class}.ext4",
             cgroup_files=cgroup_files,
         )
 

@@ -34,6 +34,7 @@ class PassedFile:
         self.fd = fd
         self._files = files
         self._working: asyncio.Future[int] | None = None
+        self._closed = asyncio.Event()
 
     @property
     def size_bytes(self) -> int:
@@ -84,12 +85,16 @@ class PassedFile:
     async def close(self) -> None:
         """Wait for a thread that still works on the file, then let go of it."""
         fd, self.fd = self.fd, -1
-        if self._working is not None:
-            await asyncio.wait([self._working])
-            if not self._working.cancelled():
-                self._working.exception()  # seen
-        if fd >= 0:
-            os.close(fd)
+        working = self._working
+        if working is not None:
+            await asyncio.wait([working])
+            if not working.cancelled():
+                working.exception()  # seen
+        if fd < 0:
+            await self._closed.wait()  # somebody else is at it
+            return
+        os.close(fd)
+        self._closed.set()
         self._files.forget(self)
 
 

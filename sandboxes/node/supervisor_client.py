@@ -148,10 +148,10 @@ class SupervisorClient:
         ]  # fmt: skip
         return await request_relay(self._control, content, seconds=seconds)
 
-    async def listen(self, port: int) -> socket.socket:
+    async def listen(self, port: int, seconds: float) -> socket.socket:
         """A socket listening inside, on loopback."""
         content: frames.Fields = [("op", b"listen"), ("port", str(port).encode())]
-        return await request_socket(self._control, content, listening=True, seconds=_GRACE_SECONDS)
+        return await request_socket(self._control, content, listening=True, seconds=seconds)
 
     async def run_hook(self, path: str, environment: Mapping[str, str], seconds: float) -> None:
         """Run a tenant's hook if it is there and executable; its output is dropped."""

@@ -30,10 +30,13 @@ _LIMITS = {
 
 
 class Volume(TypedDict):
-    """A workspace volume: made from `template` when `image` is not there yet."""
+    """A workspace volume: made from `template` when `image` is not there yet. `spare` names what is kept ready: an empty
+    one in the images' folder, mounted at a place of that name.
+    """
 
     image: str
     template: str
+    spare: str
     folder: str
     slot_uid: int
     tenant_uid: int
@@ -60,9 +63,18 @@ def mount_volume(volume: Volume) -> None:
     os.chown(folder, volume["slot_uid"], volume["slot_uid"])
     if os.path.ismount(mountpoint):
         return
-    if not os.path.exists(volume["image"]):
+    if os.path.exists(volume["image"]):
+        _mount_image(volume["image"], mountpoint)
+    elif not _take_spare(volume, mountpoint):
         _copy_sparse(volume["template"], volume["image"])
-    device, path = kernel.attach_loop(volume["image"])
+        _mount_image(volume["image"], mountpoint)
+    os.chown(mountpoint, volume["tenant_uid"], volume["tenant_uid"])
+    # The supervisor may stand in it; nobody of other ids gets past the folder above.
+    os.chmod(mountpoint, 0o711)  # noqa: S103
+
+
+def _mount_image(image: str, mountpoint: str) -> None:
+    device, path = kernel.attach_loop(image)
     try:
         kernel.mount(path, mountpoint, "ext4", kernel.MS_NOSUID | kernel.MS_NODEV, "noinit_itable")
     finally:
@@ -72,9 +84,37 @@ def mount_volume(volume: Volume) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
             raise
-    os.chown(mountpoint, volume["tenant_uid"], volume["tenant_uid"])
-    # The supervisor may stand in it; nobody of other ids gets past the folder above.
-    os.chmod(mountpoint, 0o711)  # noqa: S103
+
+
+def _spare_paths(volume: Volume) -> tuple[str, str]:
+    """Image and place of a spare volume."""
+    folder = os.path.dirname(os.path.dirname(volume["folder"])) + "/spares"
+    return f"{os.path.dirname(volume['image'])}/{volume['spare']}", f"{folder}/{volume['spare']}"
+
+
+def _take_spare(volume: Volume, mountpoint: str) -> bool:
+    """Make the spare volume this one's, if there is one. The rename decides who gets it."""
+    image, place = _spare_paths(volume)
+    try:
+        os.rename(image, volume["image"])
+    except FileNotFoundError:
+        return False
+    kernel.mount(place, mountpoint, "none", kernel.MS_MOVE)
+    return True
+
+
+def make_spare(volume: Volume) -> None:
+    """Have an empty volume mounted for the next one of this kind that is wanted. The image gets its name last."""
+    image, place = _spare_paths(volume)
+    os.makedirs(place, mode=0o700, exist_ok=True)
+    if os.path.exists(image):
+        return
+    if os.path.ismount(place):  # of a start that was cut short
+        kernel.umount(place)
+    unfinished = image + ".unfinished"
+    _copy_sparse(volume["template"], unfinished)
+    _mount_image(unfinished, place)
+    os.rename(unfinished, image)
 
 
 def unmount_volume(volume: Volume) -> None:

@@ -22,6 +22,8 @@ from .tree import prepare_tree
 
 MESSAGE_BYTES_MAX = 1 << 17
 REQUEST_DESCRIPTORS_MAX = 2
+QUIET_SECONDS = 0.02  # a start that is under way is over by then
+SPARE = ""  # stands for a request that nobody has made
 
 
 class Child:
@@ -33,6 +35,7 @@ class Child:
         self.inner_fd = -1
         self.info = b""
         self.dying = False
+        self.volume: launch.Volume | None = None  # a sandbox's
 
 
 class Spawner:
@@ -43,6 +46,7 @@ class Spawner:
         self.children: dict[int, Child] = {}
         self.poll = select.epoll()
         self.handlers: dict[int, Callable[[], None]] = {}
+        self.wanted: dict[str, launch.Volume] = {}  # kinds of volumes that a start may have used up
         wake_r, wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
@@ -65,10 +69,13 @@ class Spawner:
         """Serve until the node hangs up."""
         self.send({"event": "ready"})
         while True:
-            for fd, _events in self.poll.poll():
+            ready = self.poll.poll(QUIET_SECONDS if self.wanted else None)
+            for fd, _events in ready:
                 handler = self.handlers.get(fd)
                 if handler is not None:
                     handler()
+            if not ready:
+                self._make_spare()
 
     def send(self, message: dict[str, object]) -> None:
         """Tell the node. Without a node there is nothing left to do here."""
@@ -147,6 +154,14 @@ class Spawner:
         child = self.children[pid] = Child(request_id, pid)
         return child
 
+    def _make_spare(self) -> None:
+        """Nothing has happened for a moment: have the next start's volume ready."""
+        _name, volume = self.wanted.popitem()
+        if not any(child.request_id == SPARE for child in self.children.values()):
+            self._fork(SPARE, lambda: launch.make_spare(volume))
+        else:
+            self.wanted[volume["spare"]] = volume
+
     def _leave_loop(self) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -165,6 +180,7 @@ class Spawner:
         for fd in (info_w, ready_w, go_r):
             os.close(fd)
         child = self.children[pid] = Child(request_id, pid)
+        child.volume = message["launch"]["volume"]
         self.watch(ready_r, lambda: self._on_userns(child, message, ready_r, go_w))
         self.watch(info_r, lambda: self._on_info(child, info_r))
 
@@ -196,6 +212,8 @@ class Spawner:
         except ProcessLookupError:
             return
         self.send({"event": "inner", "id": child.request_id, "pid": inner_pid})
+        if child.volume is not None:
+            self.wanted[child.volume["spare"]] = child.volume
         if child.dying:
             self._kill(child)
 
@@ -222,7 +240,7 @@ class Spawner:
             if pid == 0:
                 return
             child = self.children.pop(pid, None)
-            if child is not None:
+            if child is not None and child.request_id != SPARE:
                 if child.inner_fd >= 0:
                     os.close(child.inner_fd)
                 self.send({"event": "exited", "id": child.request_id, "status": status})

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import _socket
 import os
-import resource
 import time
 
 from . import frames
 from .execute import CommandRequest, refusal, start
 from .loop import Loop
 from .tenant import SIGKILL, kill_tagged
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import resource
 
 READ_BYTES = 1 << 16
 UNSENT_BYTES_MAX = 1 << 18  # past this the command's pipes are left unread until the node catches up

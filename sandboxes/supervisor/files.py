@@ -11,7 +11,6 @@ import _signal  # type: ignore[import-not-found]  # `signal` costs a millisecond
 import _socket
 import errno
 import os
-import resource
 import stat
 import time
 
@@ -22,6 +21,7 @@ from .tenant import SIGKILL, become_tenant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import resource
     from collections.abc import Callable
 
 WORK_SECONDS_MAX = 3600

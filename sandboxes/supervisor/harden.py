@@ -40,7 +40,8 @@ def harden(keep_fd: int) -> None:
     os.closerange(keep_fd + 1, 1 << 16)
     for capability in range(CAPABILITY_LAST_MAX + 1):
         # The kernel answers EINVAL past its last capability; a refusal below that shows in the check at the end.
-        _libc_call("prctl", PR_CAPBSET_DROP, capability, 0, 0, 0)
+        if _libc_call("prctl", PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
+            break
     _libc_call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     header = _LINUX_CAPABILITY_VERSION_3.to_bytes(4, "little") + bytes(4)
     low = _KEPT.to_bytes(4, "little")

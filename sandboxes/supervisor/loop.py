@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` costs a millisecond of enums
 import os
-import resource
 import select
 import time
 
 TYPE_CHECKING = False  # `typing` and `collections.abc` would cost 7 ms of every cold start
 if TYPE_CHECKING:
+    import resource
     from collections.abc import Callable
     from typing import Protocol
 else:

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 
-from . import files, frames
+from . import frames
 from .commands import Command
 from .execute import WORKSPACE, CommandRequest, RequestError
 from .harden import harden
@@ -36,6 +36,9 @@ class Supervisor:
 
     def run(self) -> None:
         """Serve until the node hangs up."""
+        self.loop.run_once()  # asked for a listener, as a rule; then the node is busy for a moment, and so are we:
+        import resource  # noqa: F401 - the kernel's account of the first command is told in its terms
+
         while True:
             self.loop.run_once()
 
@@ -117,6 +120,8 @@ class Pending:
             elif operation in (b"ports", b"connect", b"relay", b"listen"):
                 self._serve_ports(operation, dict(fields))
             else:
+                from . import files  # not needed for a start
+
                 worker = files.Worker(connection, fields, supervisor.next_tag())
                 supervisor.loop.children[worker.pid] = worker
         except (RequestError, frames.FrameError, ValueError, KeyError, OverflowError, OSError) as error:

@@ -149,11 +149,15 @@ def _node(path: Path) -> Iterator[Check]:
         return
     try:
         report, _ = _asked(lambda: _UnixConnection(path), "/v1/doctor")
-        checks = report["checks"]
+        checks, driver, unsupported = report["checks"], str(report["driver"]), report["unsupported"]
+        running = f"driver {driver}, cgroups {report['cgroup_kind']}"
     except (OSError, ValueError, KeyError, TypeError) as error:
         yield Check("sandbox node", "missing", f"it does not answer: {error}", "Restart satbox up; see its log.")
         return
-    yield Check("sandbox node", "ok")
+    yield Check("sandbox node", "ok", running)
+    for item in unsupported:
+        reason = f"driver {driver} does not offer it: {item['reason']}"
+        yield Check(f"node {item['feature']}", "note", reason, "Another driver may: see design/sandbox.md.")
     for check in checks:
         # The node refuses to start without what it requires: the rest is worth knowing, not a failure.
         problem = None if check["status"] == "ok" else str(check["reason"])

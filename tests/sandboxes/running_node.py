@@ -65,13 +65,18 @@ class RunningNode:
             self._log_text = path.read_text()
         return self._log_text
 
+    @property
+    def is_up(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
     def leftovers(self) -> list[str]:
         """Processes with our slots' ids, loop devices on our volumes, cgroups of ours, mounts of the host."""
         found = [f"process {pid}" for pid in slot_processes()]
-        found += [f"loop on {image}" for image in held_images(self.state)]
+        images = [image for image in held_images(self.state) if not (self.is_up and "/spare-" in image)]
+        found += [f"loop on {image}" for image in images]
         mounts = Path("/proc/self/mounts").read_text()
         found += [f"mount {line}" for line in mounts.splitlines() if str(self.folder) in line]
-        if self.process is None or self.process.returncode is not None:
+        if not self.is_up:
             cgroups = open_cgroups(Path("/sys/fs/cgroup"), self.state)
             found += [f"cgroup {name}" for name in cgroups.leftovers()]
             cgroups.close()

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from sandboxes.protocol import SandboxError, StartFailed, StartRequest, StopRequest
+from satbox.cli.doctor import _node as node_checks
 from tests.images.built import store_with
 from tests.sandboxes.conftest import Box
 from tests.sandboxes.running_node import HAS_GVISOR, RunningNode
@@ -54,6 +55,15 @@ async def test_commands_files_and_their_ends_are_as_elsewhere(box: Box) -> None:
     assert (timed_out["timed_out"], timed_out["exit_code"]) == (True, None)
     assert signalled["signal"] == 9
     assert await box.client.read_file(box.runtime_id, "given") == b"kept\nmore\n"
+
+
+async def test_what_is_not_offered_is_named_at_the_start_and_by_the_doctor(node: RunningNode) -> None:
+    names = {item["feature"] for item in (await node.client.doctor())["unsupported"]}
+    checks = await asyncio.to_thread(lambda: list(node_checks(node.socket)))
+    told = {check.name.removeprefix("node ") for check in checks if "gvisor" in check.reason and check.status == "note"}
+
+    assert {"egress", "process_limit"} <= names == told
+    assert [name for name in names if f"feature={name}" not in node.log_text] == []
 
 
 async def test_a_daemon_ends_with_its_command(box: Box) -> None:

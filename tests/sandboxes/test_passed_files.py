@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sandboxes.node.connection import ProtocolBroken
-from sandboxes.node.passed_files import PassedFiles, first_header
+from sandboxes.node.passed_files import PassedFile, PassedFiles, first_header
 from sandboxes.protocol import NodeUnavailable, RuntimeGone, SandboxError, StartRequest, StopRequest
 from sandboxes.supervisor import frames
 from tests.sandboxes.conftest import Box
@@ -166,3 +167,32 @@ async def test_after_the_end_nothing_is_taken(
     with pytest.raises(RuntimeGone):
         files.take(os.open(tmp_path / "x", os.O_RDWR), writing=True)
     assert (tmp_path / "x").read_bytes() == b"adef"
+
+
+async def test_closing_waits_for_the_thread_whoever_closes_first(tmp_path: Path) -> None:
+    """The thread works on a number: it must be done before the number can mean another file."""
+    at_work, go_on = threading.Event(), threading.Event()
+    reader, writer = os.pipe()
+    with ThreadPoolExecutor(2) as threads:
+        files = PassedFiles(tmp_path, threads)
+        file = PassedFile(writer, files)
+
+        def work() -> int:
+            at_work.set()
+            go_on.wait()
+            return os.write(writer, b"late")
+
+        working = asyncio.ensure_future(file._in_thread(work))
+        await asyncio.to_thread(at_work.wait)
+        closing = [asyncio.ensure_future(file.close()), asyncio.ensure_future(file.close())]
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in closing)
+        os.fstat(writer)
+        go_on.set()
+        await asyncio.gather(*closing)
+
+        assert await working == 4
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(writer)
+    assert os.read(reader, 8) == b"late"
+    os.close(reader)
