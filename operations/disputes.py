@@ -70,7 +70,7 @@ class AnswerInput(Input):
 class UpholdInput(AnswerInput):
     """A verdict for the owner."""
 
-    usat: int | None = Field(None, ge=0, description="micro-sats to put right; default: all that is disputed")
+    usat: int | None = Field(None, ge=0, description="micro-sats to put right; default: all that a charge took")
 
 
 _ERRORS = ("operator_only", "dispute_not_found", "dispute_state")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.books.heads import Head, RewrittenError, hash_of, head_after
+from actors.books.looking import ChangedMeanwhileError, looked_at, stamp
 from actors.books.merkle import path, root
 from actors.wallet.journal import GENESIS
 
@@ -93,10 +94,10 @@ class CheckpointLog:
     def _make(self, db: sqlite3.Connection, at_ms: int, issued_at: str) -> Made:
         rewritten: dict[str, str] = {}
         heads: list[Head] = []
-        for file, stamp in _files(self._wallets):
+        for file, seen in _files(self._wallets):
             address = file.stem
             row = db.execute("SELECT stamp FROM looked WHERE address = ?", (address,)).fetchone()
-            if row is not None and row[0] == stamp:
+            if row is not None and row[0] == seen:
                 continue
             known = latest_head(db, address) or Head(address)
             try:
@@ -104,7 +105,7 @@ class CheckpointLog:
             except (RewrittenError, sqlite3.DatabaseError) as error:
                 rewritten[address] = f"{type(error).__name__}: {error}"
                 continue  # looked at again next time
-            db.execute("INSERT OR REPLACE INTO looked VALUES (?, ?)", (address, stamp))
+            db.execute("INSERT OR REPLACE INTO looked VALUES (?, ?)", (address, seen))
             if head != known:
                 heads.append(head)
         last = _newest(db)
@@ -174,20 +175,13 @@ def _files(wallets: Path) -> Iterator[tuple[Path, str]]:
     for shard in sorted(wallets.glob("*/")):
         with contextlib.suppress(FileNotFoundError):
             for file in sorted(shard.glob("*.sqlite")):
-                log = file.with_name(f"{file.name}-wal")
-                yield file, f"{_stamp(file)} {_stamp(log)}"
-
-
-def _stamp(file: Path) -> str:
-    try:
-        found = file.stat()
-    except FileNotFoundError:
-        return "-"
-    return f"{found.st_size}:{found.st_mtime_ns}" if found.st_size else "-"  # an empty log is no log
+                yield file, stamp(file)
 
 
 def _read(file: Path, known: Head) -> Head:
-    uri = f"{file.absolute().as_uri()}?mode=ro"
-    with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)) as db:
-        db.execute("BEGIN")
-        return head_after(db, known)
+    try:
+        with looked_at(file) as db:
+            return head_after(db, known)
+    except (ChangedMeanwhileError, sqlite3.DatabaseError, RewrittenError):
+        with looked_at(file, in_use=True) as db:  # what was wrong may have been the looking
+            return head_after(db, known)

@@ -25,6 +25,9 @@ from operations.models import Receipt, Target
 
 _STATES = {kind: state for state, kind in STEP.items()}
 
+TAKES = frozenset({"charge", "fee", "reversal", "exec"})
+"""What took money from the wallet: all of it is put right unless the verdict says how much."""
+
 
 def fold(address: str, entries: list[Entry], now_ms: int) -> dict[str, d.Dispute]:
     """Disputes by id from their steps."""
@@ -88,10 +91,11 @@ async def _entry(services: Services, address: str, seq: int) -> tuple[dict[str, 
     if not page.entries or page.entries[0].seq != seq:
         raise SatboxError("dispute_target", details={"seq": "no such entry"})
     entry = page.entries[0]
-    moved = sum(usat for _, usat in entry.amounts if usat > 0)
+    taken = -sum(usat for name, usat in entry.amounts if name in ("bucket", "owed"))
+    moved = taken if taken > 0 else sum(usat for _, usat in entry.amounts if usat > 0)
     if not moved or entry.kind == "credit":
         raise SatboxError("dispute_target", details={"seq": f"a {entry.kind} moves nothing that could be put right"})
-    return {"seq": seq, "hash": entry.hash}, moved, iso(entry.at_ms)
+    return {"seq": seq, "hash": entry.hash, "kind": entry.kind}, moved, iso(entry.at_ms)
 
 
 def _receipt(services: Services, address: str, text: str) -> tuple[dict[str, str | int], int, str]:
@@ -147,6 +151,10 @@ async def _decide(services: Services, data: d.AnswerInput, *, is_upheld: bool, u
     """The verdict; whoever repeats it gets it again, whoever gives another one is refused."""
     address, dispute = await _found(services, data.dispute_id)
     verdict = "upheld" if is_upheld else "denied"
+    if usat is None and dispute.about.get("kind") not in TAKES:
+        raise SatboxError(
+            "invalid_request", details={"usat": "name it: this took nothing that could just be given back"}
+        )
     due = dispute.usat_max if usat is None else usat
     if dispute.state not in ("open", "answered"):
         if (dispute.state, dispute.credited_usat) != (verdict, due):

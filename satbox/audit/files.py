@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from actors.books.looking import looked_at
 from satbox.audit.findings import Findings
 
 BUSY_SECONDS = 10.0
@@ -12,14 +13,9 @@ UNREADABLE = (sqlite3.Error, ValueError, TypeError, KeyError, OverflowError, Uni
 """What reading rows that somebody has tampered with can raise."""
 
 
-@contextlib.contextmanager
-def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
-    """One file at one moment (a WAL read transaction): what is committed meanwhile is not seen."""
-    with contextlib.closing(
-        sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=BUSY_SECONDS)
-    ) as db:
-        db.execute("BEGIN")
-        yield db
+def snapshot(path: Path, *, in_use: bool = True) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+    """One file at one moment: what is committed meanwhile is not seen."""
+    return looked_at(path, in_use=in_use, busy_seconds=BUSY_SECONDS)
 
 
 @contextlib.contextmanager

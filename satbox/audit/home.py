@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from actors.books.looking import ChangedMeanwhileError
 from actors.wallet.commands import SpanRecord
 from satbox.audit.checkpoint_books import CheckpointBooks, audit_checkpoints
 from satbox.audit.findings import Findings
@@ -95,12 +96,22 @@ class HomeAudit:
     def _wallet(self, path: Path, uptime: Uptime) -> bool:
         where = str(path.relative_to(self.home))
 
-        def suspect(span: SpanRecord) -> None:
+        suspects: list[tuple[str, str, SpanRecord]] = []
+
+        def look(span: SpanRecord) -> None:
             if uptime.fault(path.stem, span) is not None:
-                self._suspects.append((where, path.stem, span))
+                suspects.append((where, path.stem, span))
 
         self._known.add(path.stem)
-        books = audit_wallet(self.home / "wallets", path, suspect, self.found, self._checkpoints.asked(path.stem))
+        wallets, asked, found = self.home / "wallets", self._checkpoints.asked(path.stem), Findings()
+        try:
+            books = audit_wallet(wallets, path, look, found, asked)
+        except ChangedMeanwhileError:
+            suspects.clear()
+            found = Findings()
+            books = audit_wallet(wallets, path, look, found, asked, in_use=True)
+        self.found.take(found)
+        self._suspects += suspects
         if books.is_read:
             self._checkpoints.compare(books, where, self.found)
         self.sums.add(books)

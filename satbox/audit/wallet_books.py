@@ -45,13 +45,15 @@ class Asked:
     spans: Collection[int] = ()
 
 
-def audit_wallet(wallets: Path, path: Path, look: Look, found: Findings, asked: Asked | None = None) -> WalletBooks:
-    """Check one wallet's file, and take its sums along."""
+def audit_wallet(
+    wallets: Path, path: Path, look: Look, found: Findings, asked: Asked | None = None, *, in_use: bool = False
+) -> WalletBooks:
+    """Check one wallet's file, and take its sums along. Raises ChangedMeanwhileError unless `in_use`."""
     books = WalletBooks(path.stem)
     where = str(path.relative_to(wallets.parent))
     if path != wallet_path(wallets, path.stem):
         found.add(where, "place", "a wallet of this address belongs into another folder")
-    with readable(where, found), snapshot(path) as db:
+    with readable(where, found), snapshot(path, in_use=in_use) as db:
         check_pages(db, where, found)
 
         def tell(place: str, rule: str, what: str) -> None:

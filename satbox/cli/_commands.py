@@ -1874,7 +1874,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument(
                 "usat",
                 "integer",
-                "micro-sats to put right; default: all that is disputed",
+                "micro-sats to put right; default: all that a charge took",
                 is_required=False,
                 is_positional=False,
                 choices=(),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from satbox.cli import books_tables
 from satbox.cli.errors import REASONS
 from satbox.cli.output import duration_text, sats_text
 
@@ -245,6 +246,7 @@ _FORMS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "sandbox.ledger": _ledger,
     "sandbox.meter": _meter,
     "files.list": _files,
+    **books_tables.FORMS,
 }
 
 

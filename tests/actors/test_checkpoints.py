@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from actors.books.checkpoints import CheckpointLog
 from actors.books.heads import Head, hash_of
+from actors.books.looking import ChangedMeanwhileError, looked_at
 from actors.books.merkle import leaf_hash, path, root, root_from
 from actors.placement import wallet_path
 from actors.storage import Batch, WalletStore
@@ -163,3 +164,30 @@ def test_a_leaf_is_every_field_of_the_head() -> None:
     others = [Head("ST2", 3, "a" * 64, 2, "b" * 64), Head("ST1", 4, "a" * 64, 2, "b" * 64), Head("ST1", 3, "c" * 64, 2, "b" * 64),
               Head("ST1", 3, "a" * 64, 3, "b" * 64), Head("ST1", 3, "a" * 64, 2, "c" * 64)]  # fmt: skip
     assert len({head.leaf, *(other.leaf for other in others)}) == 6
+
+
+def test_looking_leaves_nothing_behind(log: CheckpointLog, tmp_path: Path) -> None:
+    store = wallet(tmp_path)
+    store.close()
+    folder = wallet_path(tmp_path / "wallets", store.state.address).parent
+    log.make(1, "t1")
+    assert [file.suffix for file in folder.iterdir()] == [".sqlite"]
+
+
+def test_a_file_that_changes_while_it_is_read_as_whole_is_not_believed(tmp_path: Path) -> None:
+    store = wallet(tmp_path)
+    store.close()
+    file = wallet_path(tmp_path / "wallets", store.state.address)
+    seen: list[int] = []
+
+    def look(*, in_use: bool) -> None:
+        with looked_at(file, in_use=in_use) as db:
+            seen.append(db.execute("SELECT max(seq) FROM journal").fetchone()[0])
+            if not in_use:
+                grow(store)
+
+    with pytest.raises(ChangedMeanwhileError):
+        look(in_use=False)
+    look(in_use=True)
+    assert seen == [1, store.state.seq]
+    store.close()

@@ -39,7 +39,7 @@ async def test_a_dispute_from_its_opening_to_what_it_puts_right(tmp_path: Path) 
         who, charge = await charged(house)
         first = (await opened(house, who, seq=charge["seq"])).body
         assert (first["state"], first["usat_max"], first["overdue"]) == ("open", charge["postings"]["burnt"], False)
-        assert first["about"] == {"seq": charge["seq"], "hash": charge["hash"]}
+        assert first["about"] == {"seq": charge["seq"], "hash": charge["hash"], "kind": "charge"}
         assert (await opened(house, who, seq=charge["seq"], reason="again")).body == first
         (waiting,) = (await house.ask("GET", "/operator/disputes", headers=OPERATOR)).body["items"]
         assert waiting == first
@@ -72,6 +72,7 @@ async def test_a_receipt_can_be_disputed_by_its_own_wallet_only(house: House) ->
     assert (made["about"]["kind"], made["usat_max"]) == ("settlement", 500_000_000)
     forged = json.dumps({**paid["receipt"], "statement": {**paid["receipt"]["statement"], "expected_usat": "9"}})
     assert (await opened(house, who, receipt=forged)).code == "dispute_target"
+    assert (await decide(house, made["dispute_id"], "uphold")).code == "invalid_request"
     denied = (await decide(house, made["dispute_id"], "deny")).body
     assert (denied["state"], denied["credited_usat"]) == ("denied", 0)
     assert house.state(who).accounts.credits == 0

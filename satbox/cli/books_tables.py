@@ -1,0 +1,96 @@
+"""Disputes and checkpoints as people read them."""
+
+from typing import Any
+
+from satbox.cli.output import sats_text
+
+HASH_CHARS = 16
+
+
+def _about(about: dict[str, Any]) -> str:
+    """What is disputed: `charge 12` is an entry, `exec 1a2b3c` a receipt."""
+    return f"{about.get('kind', '-')} {about['seq'] if 'seq' in about else str(about.get('receipt_sha256', ''))[:6]}"
+
+
+def _due(dispute: dict[str, Any]) -> str | None:
+    if dispute["state"] not in ("open", "answered"):
+        return None
+    name = "answer_due_at" if dispute["state"] == "open" else "verdict_due_at"
+    return "overdue" if dispute["overdue"] else str(dispute[name][:10])
+
+
+def disputes(document: dict[str, Any]) -> dict[str, Any]:
+    """A row each; the words of each are in the JSON form."""
+    items = [
+        {
+            "dispute": item["dispute_id"],
+            "about": _about(item["about"]),
+            "state": item["state"],
+            "sats": sats_text(item["credited_usat"] or item["usat_max"]),
+            "due": _due(item),
+        }
+        for item in document["items"]
+    ]
+    return {"items": items}
+
+
+def dispute(document: dict[str, Any]) -> dict[str, Any]:
+    """One, with all that was said."""
+    shown = {name: document[name] for name in ("dispute_id", "address", "state")}
+    shown |= {
+        "about": _about(document["about"]),
+        "at_most": f"{sats_text(document['usat_max'])} sats",
+        "put_right": f"{sats_text(document['credited_usat'])} sats" if document["credited_usat"] else None,
+        "due": _due(document),
+    }
+    steps = [
+        {
+            "seq": step["seq"],
+            "at": step["at"][:19].replace("T", " ") + "Z",
+            "state": step["state"],
+            "text": step["text"],
+        }
+        for step in document["steps"]
+    ]
+    return {**shown, "steps": steps}
+
+
+def _checkpoint(receipt: dict[str, Any]) -> dict[str, Any]:
+    said = receipt["statement"]
+    return {
+        "number": said["number"], "issued_at": said["issued_at"], "heads": said["heads"],
+        "root": said["root"][:HASH_CHARS] + "…",
+    }  # fmt: skip
+
+
+def checkpoints(document: dict[str, Any]) -> dict[str, Any]:
+    """A row each."""
+    return {"items": [_checkpoint(receipt) for receipt in document["items"]]}
+
+
+def made_checkpoint(document: dict[str, Any]) -> dict[str, Any]:
+    """The newest one, and whose past has changed."""
+    newest = {} if document["checkpoint"] is None else _checkpoint(document["checkpoint"])
+    return {"made_now": document["made"], **newest, "rewritten": document["rewritten"]}
+
+
+def proof(document: dict[str, Any]) -> dict[str, Any]:
+    """The head that a checkpoint holds."""
+    leaf = document["leaf"]
+    return {
+        "address": leaf["address"], "entry": leaf["seq"], "head": leaf["head"][:HASH_CHARS] + "…",
+        **{f"checkpoint_{name}": value for name, value in _checkpoint(document["checkpoint"]).items()},
+    }  # fmt: skip
+
+
+FORMS = {
+    "disputes.open": dispute,
+    "disputes.list": disputes,
+    "operator.disputes": disputes,
+    "operator.answer": dispute,
+    "operator.uphold": dispute,
+    "operator.deny": dispute,
+    "checkpoints.list": checkpoints,
+    "checkpoints.proof": proof,
+    "operator.checkpoint": made_checkpoint,
+}
