@@ -36,6 +36,10 @@ bench *options:
 nightly *options: node-packages sandbox-packages
     pytest -m nightly "$@"
 
+# the whole service on a virtual clock, from one seed (--seed N --steps M)
+simulate *options:
+    @python -m simulator "$@"
+
 # all that CI runs
 check: lint types test
 

@@ -44,7 +44,7 @@ class Surroundings:
     policy: Policy
     executor: Executor
     new_runtime_id: Callable[[], str]
-    proof: Callable[[], Proof | None]
+    proof: Callable[[str | None], Proof | None]
     refresh_proof: Callable[[], Awaitable[None]]
     run_effect: Callable[["WalletActor", Effect], Awaitable[None]]
     armed: Callable[[str, int | None], None]
@@ -203,11 +203,14 @@ class WalletActor:
         self, state: WalletState, command: Command, proof: Proof | None, marks: list[Mark] | tuple[()]
     ) -> Decision:
         is_duplicate = any(mark in marks or self._store.has_seen(mark.kind, mark.id) for mark in _barring(command))
-        at = Instant(self._around.clock.wall_ms(), proof or self._around.proof(), self._around.new_runtime_id())
+        at = Instant(self._around.clock.wall_ms(), proof or self._proof(state), self._around.new_runtime_id())
         return decide(state, command, at, self._around.policy, is_duplicate=is_duplicate)
 
+    def _proof(self, state: WalletState) -> Proof | None:
+        return self._around.proof(None if state.runtime is None else state.runtime.runtime_id)
+
     def _view(self, made: Decision | None) -> View:
-        at_ms, proof = self._around.clock.wall_ms(), self._around.proof()
+        at_ms, proof = self._around.clock.wall_ms(), self._proof(self.state)
         if made is None:
             return View(self.state, at_ms, proof)
         return View(made.state, at_ms, proof, made.refusal, made.is_duplicate)

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import resource
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -72,10 +72,14 @@ class WalletHost:
         clock: Clock,
         new_runtime_id: Callable[[], str],
         tell_loss: LossSink,
+        *,
+        executor: Executor | None = None,
+        open_store: Callable[[Path, str], WalletStore] = WalletStore,
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="commit")
+        self._executor = executor or ThreadPoolExecutor(settings.threads, thread_name_prefix="commit")
+        self._open_store = open_store
         self._actors: dict[str, WalletActor] = {}
         self._opening: dict[str, asyncio.Future[WalletActor]] = {}
         self._timers = Timers()
@@ -209,7 +213,7 @@ class WalletHost:
             raise FencedError("the host is closing")
         path = wallet_path(self._settings.wallets, address)
         loop = asyncio.get_running_loop()
-        store = await loop.run_in_executor(self._executor, WalletStore, path, address)
+        store = await loop.run_in_executor(self._executor, self._open_store, path, address)
         actor = WalletActor(store, self._around)
         self._actors[address] = actor
         if self._gap is not None and store.state.phase in (Phase.ALIVE, Phase.GRACE):
@@ -354,7 +358,8 @@ class WalletHost:
     async def _give_back(self, actor: WalletActor, from_ms: int, to_ms: int) -> None:
         """Pass the deadlines up to now with grace held, then return the lost time to it."""
         await self.link.refresh()
-        proof = self.link.proof()
+        runtime = actor.state.runtime
+        proof = self.link.proof(None if runtime is None else runtime.runtime_id)
         if proof is not None:
             held = Proof(proof.node_id, proof.boot_id, proof.now_ms, proof.proven_ms, outage_since_ms=from_ms)
             await actor.ask(c.Outage(from_ms, to_ms), proof=held)

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 RECONNECT_SECONDS_MAX = 5.0
 BEAT_TIMEOUT_SECONDS = 2.0
+LOSSES_KEPT = 10_000
 
 
 class NodeLink:
@@ -38,17 +39,26 @@ class NodeLink:
         self._on_connect = on_connect
         self._on_beat = on_beat
         self._beat: Beat | None = None
+        self._lost: dict[str, int] = {}
         self._heard_ms = 0
         self._refresh: asyncio.Task[None] | None = None
         self.outage_since_ms: int | None = None
 
-    def proof(self) -> Proof | None:
-        """The node's time as far as we know it; None before the first heartbeat."""
+    def proof(self, runtime_id: str | None = None) -> Proof | None:
+        """The node's time as far as we know it, and how far it proves that `runtime_id` was up; None before the first
+        heartbeat.
+        """
         beat = self._beat
         if beat is None:
             return None
         now_ms = beat.at_ms + max(0, self._clock.monotonic_ms() - self._heard_ms)
-        return Proof(beat.node_id, beat.boot_id, now_ms, beat.at_ms, self.outage_since_ms)
+        proven_ms = beat.at_ms if runtime_id is None else min(beat.at_ms, self._lost.get(runtime_id, beat.at_ms))
+        return Proof(beat.node_id, beat.boot_id, now_ms, proven_ms, self.outage_since_ms)
+
+    def _note(self, loss: RuntimeLost) -> None:
+        self._lost[loss.runtime_id] = loss.lost_at_ms
+        if len(self._lost) > LOSSES_KEPT:
+            del self._lost[next(iter(self._lost))]
 
     def hear(self, beat: Beat) -> None:
         """Take in a heartbeat; one that is older than the last is ignored."""
@@ -59,6 +69,8 @@ class NodeLink:
             and beat.at_ms < last.at_ms
         ):
             return
+        for loss in beat.losses:
+            self._note(loss)
         self._beat = beat
         self._heard_ms = self._clock.monotonic_ms()
         self._on_beat()
@@ -92,6 +104,7 @@ class NodeLink:
                             await self._on_connect()
                         self.hear(heard)
                     else:
+                        self._note(heard)
                         await self._on_lost(heard)
             except (NodeUnavailable, OSError) as error:
                 log.warning("lost the sandbox node: %s", error)

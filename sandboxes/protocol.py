@@ -157,17 +157,6 @@ class SnapshotInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
-    """Proof that the node, and so every runtime not reported lost, was up at `at_ms`."""
-
-    node_id: str
-    boot_id: str
-    at_ms: int
-    sequence: int
-    runtimes: int
-
-
-@dataclass(frozen=True, slots=True)
 class RuntimeLost:
     """A runtime that ended without being asked to. `lost_at_ms` is the last moment it is proven to have lived."""
 
@@ -175,6 +164,20 @@ class RuntimeLost:
     boot_id: str
     lost_at_ms: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Proof that the node, and so every runtime but `losses` and those stopped since, was up at `at_ms`. Losses come along
+    because a beat can be asked for before the stream that tells them is back.
+    """
+
+    node_id: str
+    boot_id: str
+    at_ms: int
+    sequence: int
+    runtimes: int
+    losses: tuple[RuntimeLost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,8 +110,9 @@ class SimulatedNode:
     def _beat(self) -> Beat:
         self._sequence += 1
         self._last_beat_ms = self._clock_ms()
-        alive = sum(1 for entry in self._entries.values() if entry.lost is None)
-        return Beat(self.node_id, self.boot_id, self._last_beat_ms, self._sequence, alive)
+        losses = tuple(entry.lost for entry in self._entries.values() if entry.lost is not None)
+        alive = len(self._entries) - len(losses)
+        return Beat(self.node_id, self.boot_id, self._last_beat_ms, self._sequence, alive, losses)
 
     # SandboxNode
 

@@ -4,6 +4,7 @@ Grace must not run out while nobody can pay, so an outage is written down like m
 """
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from relay_client.chain import Chain, ChainUnavailable
@@ -87,12 +88,21 @@ class Watchdog:
         since_ms = self._availability.outage_since_ms
         if since_ms is not None and self._outage is None:
             self._outage = Outage(0, since_ms, None)  # taken before the await, so that it is told once
-            self._outage = await self._store.run(lambda db: _begin_outage(db, since_ms, now_ms))
-            self._delivery.wake(outbox.OUTAGE_LANE)
+            await self._move(None, lambda db: _begin_outage(db, since_ms, now_ms))
         elif since_ms is None and self._outage is not None and self._outage.outage_id:
-            ended, self._outage = self._outage, None
-            await self._store.run(lambda db: _end_outage(db, ended, now_ms))
-            self._delivery.wake(outbox.OUTAGE_LANE)
+            ended, self._outage = self._outage, Outage(0, self._outage.since_ms, None)
+            await self._move(ended, lambda db: _end_outage(db, ended, now_ms))
+
+    async def _move(self, before: Outage | None, work: Callable[[sqlite3.Connection], Outage | None]) -> None:
+        """Write a change; when it can't be written it has not happened, and the next answer or silence tries again. An end that
+        was lost here would hold everybody's grace for ever.
+        """
+        try:
+            self._outage = await self._store.run(work)
+        except BaseException:
+            self._outage = before
+            raise
+        self._delivery.wake(outbox.OUTAGE_LANE)
 
 
 def _open_outage(db: sqlite3.Connection) -> Outage | None:

@@ -44,7 +44,7 @@ class Proof:
         self._sequence += 1
         now = self._clock_ms()
         self._file.write(LastBeat(self._boot_id, now))
-        return Beat(self._node_id, self._boot_id, now, self._sequence, self._runtimes())
+        return Beat(self._node_id, self._boot_id, now, self._sequence, self._runtimes(), tuple(self.losses.values()))
 
     async def beat_for_ever(self) -> None:
         """A beat every second, to disk and to every watcher."""

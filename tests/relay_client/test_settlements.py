@@ -418,6 +418,24 @@ async def test_an_outage_of_both_sides_is_told_with_its_span(bench):
     assert ended.until_ms > began.since_ms
 
 
+async def test_an_outage_whose_end_cannot_be_written_ends_when_it_can(bench):
+    """Found by the simulator with a full disk: the end was lost, and grace held for ever."""
+    for side in ("relay", "stacks"):
+        await bench.fault("down", routes=side, mode="503")
+    await bench.pass_time(30)
+    await bench.store.run(
+        lambda db: db.execute("CREATE TRIGGER full BEFORE UPDATE ON outages BEGIN SELECT RAISE(ABORT, 'full'); END")
+    )
+    await bench.heal()
+    await bench.pass_time(30)
+    unwritten = bench.wallets.outages[-1].until_ms
+    await bench.store.run(lambda db: db.execute("DROP TRIGGER full"))
+    await bench.pass_time(30)
+
+    assert unwritten is None
+    assert bench.wallets.outages[-1].until_ms is not None
+
+
 async def test_wait_returns_when_it_is_over(bench):
     report = await bench.present(sbtc_payment())
     waiting = asyncio.create_task(bench.settlements.wait(report.payment_id, 30))

@@ -1,0 +1,430 @@
+"""The service as it is put together for real, on pretended machines: hosts, settlements, gates, one sandbox node."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+import itertools
+import random
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from actors.credit_sink import WalletSink
+from actors.host import HostSettings, WalletHost
+from actors.requests import Request, Response, serve
+from actors.system import ActorSystem
+from actors.wallet.state import Policy
+from operations.errors import SatboxError
+from relay_client.preflight import chain_preflight
+from relay_client.relay import Relay, RelayStatus, SettleOrder, SettleOutcome, Unknown
+from relay_client.settlements import Settlements
+from relay_client.settlements.policy import Policy as SettlementPolicy
+from relay_client.sink import Credit, Observation, Outage, Reversal
+from sandboxes.protocol import Beat, NodeUnavailable, Runtime, RuntimeLost, StartRequest, Stopped, StopRequest
+from sandboxes.simulated import SimulatedNode
+from simulator.auditor import Auditor
+from simulator.chain import SimulatedChain
+from simulator.disk import Disk, DiskStore
+from simulator.network import LostError, Network, Process
+from simulator.relay import SimulatedRelay
+from simulator.virtual_loop import HereExecutor, Incarnation
+
+WALL_MS = 1_800_000_000_000
+SLOTS = {"nano": 4000, "small": 2000, "medium": 500}
+
+SETTLEMENT_POLICY = SettlementPolicy(
+    watch_ms=2 * 3_600_000, poll_first_ms=1_000, poll_max_ms=8_000, refresh_ms=8_000, recheck_ms=15_000, probe_ms=15_000
+)
+"""The rules as they are; only looked at less often, so that more of them fits into a minute."""
+
+
+class Times:
+    """One wall clock that can step, one that cannot. What hosts and settlements read."""
+
+    def __init__(self) -> None:
+        self.step_ms = 0
+
+    def wall_ms(self) -> int:
+        """Labels."""
+        return WALL_MS + self.monotonic_ms() + self.step_ms
+
+    now_ms = wall_ms
+
+    def monotonic_ms(self) -> int:
+        """Durations."""
+        return int(asyncio.get_running_loop().time() * 1000)
+
+
+class Machine(SimulatedNode):
+    """The simulated node, with the auditor looking at what really runs."""
+
+    def __init__(self, clock_ms: Callable[[], int], auditor: Auditor) -> None:
+        super().__init__(clock_ms, slots=SLOTS)
+        self._auditor = auditor
+        self.ears: dict[str, asyncio.Queue[Beat | RuntimeLost | None]] = {}
+        self.proven_ms = clock_ms()
+        auditor.proven_ms = lambda: self.proven_ms
+
+    async def start(self, request: StartRequest) -> Runtime:
+        """See `SandboxNode.start`."""
+        runtime = await super().start(request)
+        self._auditor.started(runtime.runtime_id, request.address, runtime.boot_id, runtime.healthy_at_ms)
+        return runtime
+
+    async def stop(self, request: StopRequest) -> Stopped:
+        """See `SandboxNode.stop`."""
+        stopped = await super().stop(request)
+        if stopped.stopped_at_ms is not None:
+            self._auditor.ended(request.runtime_id, stopped.stopped_at_ms)
+            self.proven_ms = max(self.proven_ms, stopped.stopped_at_ms)
+        return stopped
+
+    def lose(self, runtime_id: str, reason: str = "exited", lost_at_ms: int | None = None) -> None:
+        """See `SimulatedNode.lose`."""
+        super().lose(runtime_id, reason, lost_at_ms)
+        lost = self._entries[runtime_id].lost
+        assert lost is not None
+        self._auditor.ended(runtime_id, lost.lost_at_ms)
+
+    async def pause(self, runtime_id: str, paused: bool) -> Any:
+        """See `SandboxNode.pause`: its answer proves the moment it names."""
+        told = await super().pause(runtime_id, paused)
+        self.proven_ms = max(self.proven_ms, told.at_ms)
+        return told
+
+    def _beat(self) -> Beat:
+        beat = super()._beat()
+        self.proven_ms = beat.at_ms
+        return beat
+
+    def _publish(self, event: Beat | RuntimeLost) -> None:
+        for ear in self.ears.values():
+            ear.put_nowait(event)
+
+    def losses(self) -> list[RuntimeLost]:
+        """Those not yet stopped."""
+        return [entry.lost for entry in self._entries.values() if entry.lost is not None]
+
+
+class NodeLine:
+    """A host's way to the machine: everything through the network."""
+
+    def __init__(self, network: Network, place: Process, machine: Machine, host: str) -> None:
+        self._network = network
+        self._place = place
+        self._machine = machine
+        self._host = host
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._machine, name)
+        repeatable = name in ("start", "stop", "forget", "release")
+
+        async def call(*values: Any) -> Any:
+            try:
+                return await self._network.call(self._place, lambda: method(*values), repeatable=repeatable)
+            except LostError as error:
+                raise NodeUnavailable("no answer") from error
+
+        return call
+
+    async def watch(self) -> AsyncIterator[Beat | RuntimeLost]:
+        """Beats as they come, unless the line is cut."""
+        ear: asyncio.Queue[Beat | RuntimeLost | None] = asyncio.Queue()
+        if not self._place.is_up or frozenset((self._host, "node")) in self._network.cuts:
+            raise NodeUnavailable("no answer")
+        self._machine.ears[self._host] = ear
+        for lost in self._machine.losses():
+            yield lost
+        yield await self.beat()
+        while (event := await ear.get()) is not None:
+            if frozenset((self._host, "node")) in self._network.cuts:
+                raise NodeUnavailable("cut off")
+            yield event
+        raise NodeUnavailable("the stream ended")
+
+
+class RelayLine:
+    """The settlements' way to the relay."""
+
+    def __init__(self, network: Network, place: Process, relay: SimulatedRelay) -> None:
+        self._network, self._place, self._relay = network, place, relay
+
+    async def settle(self, order: SettleOrder) -> SettleOutcome:
+        """See `Relay.settle`: the relay goes on when we die."""
+        try:
+            return await self._network.call(self._place, lambda: self._relay.settle(order), timeout_seconds=60.0)
+        except LostError:
+            return Unknown("no answer", reached=False)
+
+    async def settle_status(self, txid: str) -> RelayStatus:
+        """See `Relay.settle_status`."""
+        return await self._relay.settle_status(txid)
+
+    async def health(self) -> bool:
+        """See `Relay.health`."""
+        return await self._relay.health()
+
+
+class Service:
+    """All processes, and how each is killed and started again."""
+
+    def __init__(self, home: Path, rng: random.Random, auditor: Auditor, policy: Policy, hosts: int = 2) -> None:
+        self.rng = rng
+        self.auditor = auditor
+        self.policy = policy
+        self.home = home
+        self.times = Times()
+        self.network = Network(rng)
+        self.disk = Disk(rng, auditor.committed)
+        self.disk.power_lost = self._power_lost
+        loop = asyncio.get_running_loop()
+        self.boot_ms = int(loop.time() * 1000) - 5_000
+        self.chain = SimulatedChain(rng, loop.time)
+        self.relay = SimulatedRelay(self.chain, rng)
+        self.machine = Machine(lambda: self.times.monotonic_ms() - self.boot_ms, auditor)
+        self.hosts = [Process(f"host-{number}") for number in range(hosts)]
+        self.zombies: list[tuple[Process, Process]] = []
+        self.settling, self.outside, self.node = Process("settlements"), Process("relay"), Process("node")
+        self.gates = [Process("gate-0"), Process("gate-1")]
+        self.settlements: Settlements | None = None
+        self._served: dict[str, WalletHost] = {}
+        self._ids = itertools.count(1)
+        self._returns: set[asyncio.TimerHandle] = set()
+
+    async def begin(self) -> None:
+        """Start everything."""
+        for process in (self.outside, self.node, *self.gates):
+            process.begin()
+        for host in self.hosts:
+            self.start_host(host)
+        self.start_settlements()
+        await asyncio.sleep(1)
+
+    # Hosts
+
+    def host_of(self, address: str) -> Process:
+        """Where a wallet lives."""
+        return self.hosts[int(hashlib.sha256(address.encode()).hexdigest()[:8], 16) % len(self.hosts)]
+
+    def start_host(self, place: Process) -> None:
+        """A new life of a host. An earlier one that still runs finds out by its epoch."""
+        life = place.begin()
+
+        async def live() -> None:
+            settings = HostSettings(
+                self.home / "wallets",
+                name=place.name,
+                policy=self.policy,
+                idle_seconds=120.0,
+                open_files_max=200,
+                owns=lambda address: self.host_of(address) is place,
+            )
+            line = NodeLine(self.network, self.node, self.machine, place.name)
+            host = WalletHost(
+                settings,
+                line,
+                self.times,
+                lambda: f"rt_{next(self._ids)}",
+                self._tell_loss,
+                executor=HereExecutor(),
+                open_store=self.disk.open_wallet,
+            )
+            await host.start()
+            self._served[place.name] = host
+
+        self._served.pop(place.name, None)
+        self._run_main(place, life, live())
+
+    def _run_main(self, place: Process, life: Incarnation, work: Coroutine[Any, Any, None]) -> None:
+        """A process whose work ends by an error leaves, and is started anew, as Ray does with actors."""
+
+        def ended(done: asyncio.Task[None]) -> None:
+            if not done.cancelled() and done.exception() is not None and not life.is_dead:
+                life.freeze()
+                self._after_death(place, life, 1.0)
+
+        task = life.run(work, "main")
+        contextvars.Context().run(task.add_done_callback, ended)
+
+    async def _tell_loss(self, payment_id: str, payer: str, usat: int) -> None:
+        await self.network.call(self.settling, lambda: self._record_loss(payment_id, usat), repeatable=True)
+
+    async def _record_loss(self, payment_id: str, usat: int) -> None:
+        if self.settlements is None:
+            raise LostError("settlements")
+        await self.settlements.record_loss(payment_id, usat)
+
+    async def _serve(self, place: Process, request: Request) -> Response:
+        host = self._served.get(place.name)
+        if host is None:
+            raise LostError(place.name)
+        return await serve(host, request)
+
+    # Settlements
+
+    def start_settlements(self) -> None:
+        """A new life of the settlements."""
+        life = self.settling.begin()
+        self.settlements = None
+
+        async def live() -> None:
+            store = DiskStore(self.disk, self.home / "settlements.sqlite")
+            life.on_death["store"] = store.close
+            relay: Relay = RelayLine(self.network, self.outside, self.relay)
+            sink = WalletSink(ActorSystem(self), self.times)
+            made = Settlements(
+                store,
+                relay,
+                self.chain,
+                _Repeating(self, sink),
+                self.times,
+                policy=SETTLEMENT_POLICY,
+                preflight=chain_preflight(_Payers(self.chain)),
+                rng=self.rng,
+            )
+            self.settlements = made
+            await made.run()
+
+        self._run_main(self.settling, life, live())
+
+    # Transport, for gates and settlements
+
+    async def send(self, request: Request) -> Response:
+        """See `Transport.send`."""
+        place = self.host_of(request.address)
+        ghosts = [old for haunted, old in self.zombies if haunted is place and old.is_up]
+        if ghosts and self.rng.random() < 0.3:  # somebody's list of hosts is older than ours
+            place = self.rng.choice(ghosts)
+        try:
+            return await self.network.call(place, lambda: self._serve(place, request))
+        except LostError as error:
+            raise SatboxError("internal", "a wallet's host did not answer") from error
+
+    async def broadcast_outage(self, since_ms: int, until_ms: int | None) -> None:
+        """See `Transport.broadcast_outage`."""
+        for place in self.hosts:
+
+            async def tell(place: Process = place) -> None:
+                host = self._served.get(place.name)
+                if host is None:
+                    raise LostError(place.name)
+                await host.payments_unavailable(since_ms, until_ms)
+
+            await self.network.call(place, tell)
+
+    async def statistics(self) -> dict[str, dict[str, int]]:
+        """See `Transport.statistics`."""
+        return {}
+
+    # Death
+
+    def kill(self, place: Process, back_in: float | None) -> None:
+        """SIGKILL; a watchdog starts it again after a while."""
+        life = place.life
+        if life is None or life.is_dead:
+            return
+        life.freeze()
+        self._after_death(place, life, back_in)
+
+    def _after_death(self, place: Process, life: Incarnation, back_in: float | None) -> None:
+        self.disk.lose_power(life)
+        self.machine.ears.pop(place.name, None)
+        life.bury()
+        if place is self.settling:
+            self.settlements = None
+        if place.life is life and back_in is not None:
+            asyncio.get_running_loop().call_later(back_in, self.revive, place)
+
+    def _power_lost(self, life: Incarnation) -> None:
+        place = next((host for host in self.hosts if host.life is life), None)
+        if place is not None:
+            loop = asyncio.get_running_loop()
+            contextvars.Context().run(loop.call_soon, self._after_death, place, life, self.rng.uniform(0.1, 30))
+
+    def revive(self, place: Process) -> None:
+        """Start what is down."""
+        if place.is_up:
+            return
+        if place is self.settling:
+            self.start_settlements()
+        elif place in self.hosts:
+            self.start_host(place)
+        else:
+            place.begin()
+        if place is self.node:
+            self.machine.ears.clear()
+
+    def haunt(self, place: Process) -> None:
+        """Start a host anew while its old life goes on somewhere, as after a partition."""
+        if place.life is not None and not place.life.is_dead:
+            old = Process(f"{place.name}-old")
+            old.life = place.life
+            served = self._served.get(place.name)
+            self.start_host(place)
+            if served is not None:
+                self._served[old.name] = served
+            self.zombies.append((place, old))
+
+    def exorcise(self) -> None:
+        """The old lives end."""
+        for _, old in self.zombies:
+            life = old.life
+            self._served.pop(old.name, None)
+            if life is not None and not life.is_dead:
+                life.freeze()
+                self.disk.lose_power(life)
+                life.bury()
+        self.zombies.clear()
+
+    def restart_node(self, *, reboot: bool) -> None:
+        """The node process dies and comes back, or its machine does."""
+        if reboot:
+            self.boot_ms = self.times.monotonic_ms() - self.rng.randrange(1_000, 9_000_000)
+        ears, self.machine.ears = self.machine.ears, {}
+        self.machine.restart(f"boot-{next(self._ids)}" if reboot else None)
+        self.machine._last_beat_ms = self.machine.proven_ms = self.times.monotonic_ms() - self.boot_ms
+        for ear in ears.values():
+            ear.put_nowait(None)
+        self.kill(self.node, self.rng.uniform(0.2, 15.0))
+
+
+class _Repeating:
+    """The sink, reached at least once: a message may arrive twice."""
+
+    def __init__(self, service: Service, sink: WalletSink) -> None:
+        self._service, self._sink = service, sink
+
+    async def observe(self, observation: Observation) -> None:
+        """See `CreditSink`."""
+        await self._twice(lambda: self._sink.observe(observation))
+
+    async def credit(self, credit: Credit) -> None:
+        """See `CreditSink`."""
+        await self._twice(lambda: self._sink.credit(credit))
+
+    async def reverse(self, reversal: Reversal) -> None:
+        """See `CreditSink`."""
+        await self._twice(lambda: self._sink.reverse(reversal))
+
+    async def payments_unavailable(self, outage: Outage) -> None:
+        """See `CreditSink`."""
+        await self._sink.payments_unavailable(outage)
+
+    async def _twice(self, work: Callable[[], Any]) -> None:
+        await work()
+        if self._service.rng.random() < self._service.network.weather.double:
+            await work()
+
+
+class _Payers:
+    """What the preflight asks of a chain."""
+
+    def __init__(self, chain: SimulatedChain) -> None:
+        self.account = chain.account
+        self.nonces = chain.nonces_of
+
+    async def token_balance(self, address: str, asset_id: str) -> int:
+        """Everybody is rich."""
+        return 10**12

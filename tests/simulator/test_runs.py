@@ -1,0 +1,97 @@
+"""The simulator on new seeds, and again on seeds that once failed."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulator.planted import PLANTED
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = (
+    "credited_twice", "remainder_lost", "charged_by_own_clock", "billed_after_loss", "mempool_is_money", "arrears_forgiven",
+)  # fmt: skip
+
+
+def ran(*command: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": "0"}, capture_output=True,
+        text=True, check=False, timeout=900,
+    )  # fmt: skip
+    assert done.stdout, done.stderr[-2000:]
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
+
+
+def simulated(seed: int, steps: int) -> dict[str, Any]:
+    return ran("simulator", "--seed", str(seed), "--steps", str(steps), "--json")
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_new_seed_runs_clean(number: int) -> None:
+    report = simulated(secrets.randbelow(10**9), 1_500)
+
+    assert report["violations"] == [], f"just simulate --seed {report['seed']} --steps {report['steps']}"
+    assert report["steps"] == 1_500
+    assert report["entries"] > 50
+
+
+def test_the_same_seed_is_the_same_run() -> None:
+    first, second = simulated(77, 300), simulated(77, 300)
+
+    assert first["trace"] == second["trace"]
+    assert first["trace"] != simulated(78, 300)["trace"]
+
+
+REGRESSIONS = {
+    "charged past a node's restart": (5, 3_000),
+    "an outage whose end could not be written": (20, 3_000),
+    "two copies of one wallet": (32, 1_500),
+}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", REGRESSIONS)
+def test_a_seed_that_once_failed(name: str) -> None:
+    seed, steps = REGRESSIONS[name]
+
+    assert simulated(seed, steps)["violations"] == []
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("number", range(20))
+def test_long_runs_are_clean(number: int) -> None:
+    report = simulated(secrets.randbelow(10**9), 12_000)
+
+    assert report["violations"] == [], f"just simulate --seed {report['seed']} --steps {report['steps']}"
+
+
+def found(name: str) -> tuple[int, list[str]]:
+    """How many steps it took, seed after seed, and what was said of it."""
+    steps, most = 0, PLANTED[name][1]
+    for seed in range(1, 100):
+        report = ran("tests.simulator.planted", name, str(seed), str(min(3_000, most - steps)))
+        steps += report["steps"]
+        if report["violations"] or steps >= most:
+            return steps, report["violations"]
+    raise AssertionError("unreachable")
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_planted_bug_is_found_quickly(name: str) -> None:
+    steps, violations = found(name)
+
+    assert violations, f"{name} was not found in {steps} steps"
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", sorted(set(PLANTED) - set(QUICK)))
+def test_a_planted_bug_is_found(name: str) -> None:
+    steps, violations = found(name)
+
+    assert violations, f"{name} was not found in {steps} steps"
