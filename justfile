@@ -16,7 +16,7 @@ up *options:
 
 # the whole test suite
 test *options: node-packages sandbox-packages
-    pytest "$@"
+    pytest -n 2 --dist loadfile "$@"
 
 # style and import directions
 lint:
