@@ -157,8 +157,10 @@ NOTES = """\
 `create_first_output` runs from the moment the wallet has the relay's answer on record to the first output of a command at
 the client; `create_first_output_whole` adds the 402, signing, paying and the relay. `warm_exec` is a command through gate,
 node and supervisor, `warm_exec_node` the same without the gate. `sandbox_floor` is bare bubblewrap with Python printing a
-line, nothing prepared and nothing limited; `cold_over_floor` is a cold create over it. Peers' figures are their makers'
-own, on\ntheir machines, through their networks; ours begin when the payment is settled, on this machine, without a network.
+line, nothing prepared and nothing limited; `cold_over_floor` is a cold create over it. Peers' figures are their makers' own,
+on their machines, through their networks; ours begin when the payment is settled, on this machine, without a network.
+`file_in_over_hop` and `file_out_over_hop` compare with one plain hop in the same run, an aiohttp server on a unix socket that
+writes a body to disk and sends it back.
 `status_rps` is one gate process, so one core, answering from snapshots of at most a second. Deposits are answered after
 their fsync. `alive_10000_cpu` holds ten thousand alive wallets in one process over a simulated node, one in a hundred
 running dry each minute. The `_in_process` figures leave Ray out."""

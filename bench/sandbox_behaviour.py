@@ -2,7 +2,7 @@
 
 burst: creates at once from a pool of the same size, and from cold. idle: memory and processor time of sandboxes that do
 nothing. oom: what a memory bomb gets and what is left. destroy: stop of a sandbox full of processes, and what is left.
-neighbour: a fixed piece of work beside an idle machine and beside a sandbox at its worst, alternating; only reported.
+neighbour: a fixed piece of work beside an idle machine and beside a sandbox at its worst, alternating.
 """
 
 import argparse
@@ -128,7 +128,7 @@ async def neighbour(client: NodeClient, rounds: int) -> list[dict[str, object]]:
             await asyncio.gather(running, return_exceptions=True)
             await client.stop(StopRequest(rid, snapshot=False))
         cost = (median(beside) / median(alone) - 1) * 100
-        figures.append(figure(f"neighbour_cost_{name}", "%", rounds, cost, "median of alternating runs; reported only"))
+        figures.append(figure(f"neighbour_cost_{name}", "%", rounds, cost, "median of alternating runs"))
     await client.stop(StopRequest("worker", snapshot=False))
     return figures
 
