@@ -11,6 +11,7 @@ The log is one SQLite file. Every process that can reach the home may make a che
 import contextlib
 import json
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,14 @@ from typing import Any
 
 from actors.books.heads import Head, RewrittenError, hash_of, head_after
 from actors.books.looking import ChangedMeanwhileError, looked_at, stamp
-from actors.books.merkle import path, root
+from actors.books.merkle import levels, path, root
 from actors.wallet.journal import GENESIS
 
 Sign = Callable[[dict[str, Any]], dict[str, Any]]
 """Takes a statement, gives `{statement, signature, public_key}`."""
 
 BUSY_SECONDS = 60.0
+TREES_KEPT = 4
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS checkpoints (number INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, heads INTEGER NOT NULL,
     root TEXT NOT NULL, hash TEXT NOT NULL, document TEXT NOT NULL) STRICT;
@@ -70,6 +72,8 @@ class CheckpointLog:
         self._wallets = wallets
         self._sign = sign
         self._named = named
+        self._lock = threading.Lock()
+        self._trees: dict[int, list[list[bytes]]] = {}
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -141,15 +145,26 @@ class CheckpointLog:
     def inclusion(self, address: str) -> Inclusion | None:
         """Proof of the newest head of a wallet that a checkpoint holds; None when none does."""
         with self._open() as db:
-            query = "SELECT number, position FROM leaves WHERE address = ? ORDER BY number DESC LIMIT 1"
+            query = f"SELECT number, position, {_HEAD} FROM leaves WHERE address = ? ORDER BY number DESC LIMIT 1"  # noqa: S608
             row = db.execute(query, (address,)).fetchone()
             if row is None:
                 return None
-            number, position = row
-            heads = leaves_of(db, number)
+            number, position, head = row[0], row[1], Head(*row[2:])
+            tree = self._tree(db, number)
             (document,) = db.execute("SELECT document FROM checkpoints WHERE number = ?", (number,)).fetchone()
-        hashes = path([head.leaf for head in heads], position)
-        return Inclusion(heads[position], position, [part.hex() for part in hashes], json.loads(document))
+        hashes = [part.hex() for part in path(tree, position)]
+        return Inclusion(head, position, hashes, json.loads(document))
+
+    def _tree(self, db: sqlite3.Connection, number: int) -> list[list[bytes]]:
+        """A checkpoint's tree. The last few are kept: everybody asks for proofs from the same ones."""
+        with self._lock:
+            tree = self._trees.pop(number, None)
+            if tree is None:
+                tree = levels([head.leaf for head in leaves_of(db, number)])
+            self._trees[number] = tree
+            if len(self._trees) > TREES_KEPT:
+                del self._trees[next(iter(self._trees))]
+            return tree
 
 
 def latest_head(db: sqlite3.Connection, address: str) -> Head | None:

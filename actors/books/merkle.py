@@ -1,7 +1,7 @@
 """Merkle trees as in RFC 6962, section 2.1: leaves and nodes are hashed apart, so that neither can pass for the other.
 
 >>> leaves = [leaf_hash(bytes([n])) for n in range(5)]
->>> all(root_from(leaves[n], n, 5, path(leaves, n)) == root(leaves) for n in range(5))
+>>> all(root_from(leaves[n], n, 5, path(levels(leaves), n)) == root(leaves) for n in range(5))
 True
 """
 
@@ -19,31 +19,28 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+def levels(leaves: Sequence[bytes]) -> list[list[bytes]]:
+    """The whole tree, leaves first, the root alone in the last level. There must be a leaf."""
+    found = [list(leaves)]
+    while len(found[-1]) > 1:
+        below = found[-1]
+        pairs = [node_hash(below[n], below[n + 1]) for n in range(0, len(below) - 1, 2)]
+        found.append(pairs + ([below[-1]] if len(below) % 2 else []))  # one without a neighbour moves up as it is
+    return found
+
+
 def root(leaves: Sequence[bytes]) -> bytes:
     """The root over these leaf hashes; of none it is SHA-256 of nothing."""
-    if not leaves:
-        return hashlib.sha256().digest()
-    level = list(leaves)
-    while len(level) > 1:
-        level = _above(level)
-    return level[0]
+    return levels(leaves)[-1][0] if leaves else hashlib.sha256().digest()
 
 
-def _above(level: Sequence[bytes]) -> list[bytes]:
-    """The next level up; a last one without a neighbour moves up as it is."""
-    pairs = [node_hash(level[n], level[n + 1]) for n in range(0, len(level) - 1, 2)]
-    return pairs + ([level[-1]] if len(level) % 2 else [])
-
-
-def path(leaves: Sequence[bytes], position: int) -> list[bytes]:
-    """The audit path of one leaf, from its neighbour up."""
+def path(tree: Sequence[Sequence[bytes]], position: int) -> list[bytes]:
+    """The audit path of one leaf in a tree of `levels`, from its neighbour up."""
     found: list[bytes] = []
-    level = list(leaves)
-    while len(level) > 1:
+    for level in tree[:-1]:
         neighbour = position ^ 1
         if neighbour < len(level):
             found.append(level[neighbour])
-        level = _above(level)
         position //= 2
     return found
 

@@ -15,6 +15,7 @@ from actors.placement import wallet_path
 from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import GENESIS, Entry
 from actors.wallet.state import WalletState
+from satbox.audit.disputes import Verdicts
 from satbox.audit.files import check_pages, readable, snapshot
 from satbox.audit.findings import Findings
 
@@ -92,13 +93,15 @@ def _is_within(part: object, whole: object) -> bool:
 
 
 def _journal(db: sqlite3.Connection, books: WalletBooks, asked: Asked, tell: Tell, found: Findings) -> JournalReplay:
-    journal = JournalReplay(books.address, tell)
+    journal, verdicts = JournalReplay(books.address, tell), Verdicts(tell)
     for entry in pages.every_entry(db):
         journal.take(entry)
         _count(entry, books, tell)
+        verdicts.take(entry)
         if entry.seq in asked.entries:
             books.heads[entry.seq] = entry.hash
         found.looked_at("journal entries")
+    verdicts.settle()
     return journal
 
 

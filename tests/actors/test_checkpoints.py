@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actors.books.checkpoints import CheckpointLog
 from actors.books.heads import Head, hash_of
 from actors.books.looking import ChangedMeanwhileError, looked_at
-from actors.books.merkle import leaf_hash, path, root, root_from
+from actors.books.merkle import leaf_hash, levels, path, root, root_from
 from actors.placement import wallet_path
 from actors.storage import Batch, WalletStore
 from actors.wallet import commands as c
@@ -44,7 +44,7 @@ def test_roots_are_those_of_certificate_transparency(size: int) -> None:
 def test_a_path_proves_its_own_leaf_at_its_own_place_only(size: int, data: st.DataObject) -> None:
     leaves = [leaf_hash(n.to_bytes(2, "big")) for n in range(size)]
     at, other = data.draw(st.integers(0, size - 1)), data.draw(st.integers(0, size - 1))
-    proof = path(leaves, at)
+    proof = path(levels(leaves), at)
     assert root_from(leaves[at], at, size, proof) == root(leaves)
     if other != at:
         assert root_from(leaves[other], at, size, proof) != root(leaves)

@@ -21,6 +21,7 @@ FIELDS: dict[str, Any] = {
 """A value for every field that an operation of an owner's may require."""
 LEAST: dict[str, dict[str, Any]] = {
     "sandbox.exec": {"shell": "id"}, "processes.start": {"shell": "id"}, "secrets.set": {"value": "v"},
+    "disputes.open": {"seq": 1, "reason": "r"},
 }  # fmt: skip
 
 
