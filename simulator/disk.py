@@ -65,8 +65,7 @@ class DiskWalletStore(WalletStore):
         """The real commit, then the auditor; or as much of it as the power allowed."""
         if self.whose is not None and self.whose.is_dead:
             raise PowerLossError
-        pages = 1 if self._disk.is_full else PAGES_MAX
-        self._db.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+        _limit(self._db, is_full=self._disk.is_full)
         before = self.state
         if self._disk.tears_next and self._is_alone():
             self._tear(batch)
@@ -99,6 +98,10 @@ class DiskWalletStore(WalletStore):
         raise PowerLossError
 
 
+def _limit(db: sqlite3.Connection, *, is_full: bool) -> None:
+    db.execute(f"PRAGMA max_page_count = {1 if is_full else PAGES_MAX}").fetchall()
+
+
 class DiskStore(Store):
     """The settlements' real file, without its thread: one commit per piece of work."""
 
@@ -112,14 +115,16 @@ class DiskStore(Store):
         self._connection.execute("PRAGMA foreign_keys = ON")
         migrate(self._connection)
         self._closed = False
+        self._was_full = False
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """See `Store.run`."""
         await asyncio.sleep(self._disk.seconds())
         if self._closed or (self._whose is not None and self._whose.is_dead):
             raise StoreClosed
-        pages = 1 if self._disk.is_full else PAGES_MAX
-        self._connection.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+        if self._disk.is_full or self._was_full:
+            _limit(self._connection, is_full=self._disk.is_full)
+            self._was_full = self._disk.is_full
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             result = work(self._connection)

@@ -84,8 +84,8 @@ class Network:
         self.messages += 1
 
         # The network is nobody's process: its callbacks outlive both sides.
-        def post(pause: float, callback: Callable[[], None]) -> None:
-            contextvars.Context().run(loop.call_later, pause, callback)
+        def post(pause: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+            return contextvars.Context().run(loop.call_later, pause, callback)
 
         def lose() -> None:
             if not answer.done():
@@ -122,5 +122,8 @@ class Network:
             post(self._pause(), arrive)
             if repeatable and self._rng.random() < self.weather.double:
                 post(self._pause() * 3, arrive)
-        post(timeout_seconds, lose)
-        return await answer
+        patience = post(timeout_seconds, lose)
+        try:
+            return await answer
+        finally:
+            patience.cancel()

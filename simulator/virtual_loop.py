@@ -32,7 +32,7 @@ class Incarnation:
         self.name = name
         self.is_dead = False
         self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
-        self.on_death: dict[object, Callable[[], None]] = {}
+        self.on_death: dict[object, Callable[[], object]] = {}
 
     def run(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Start a task of this process."""
