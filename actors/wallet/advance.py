@@ -6,10 +6,13 @@ therefore makes no difference to the money.
 
 from dataclasses import replace
 
+from actors.wallet import budget
 from actors.wallet.bucket import charges
-from actors.wallet.commands import StartSandbox, StopSandbox
+from actors.wallet.commands import SetPaused, StartSandbox, StopSandbox
+from actors.wallet.forecast import thresholds
 from actors.wallet.lifecycle import exhausts_at_ms, grace_deadline_ms, measures, runway_at_ms
 from actors.wallet.metering import cost_usat
+from actors.wallet.meters import CLOCK, begun, of
 from actors.wallet.state import After, GraceState, Phase, RuntimeRef, Stop
 from actors.wallet.turn import Turn
 
@@ -21,6 +24,8 @@ def advance(turn: Turn) -> None:
         return
     if turn.state.phase is Phase.ALIVE:
         _tell_runway(turn, proof.proven_ms)
+        pass_budget(turn, proof.proven_ms)
+    if turn.state.phase is Phase.ALIVE:
         exhausts = exhausts_at_ms(turn.state)
         if exhausts is not None and exhausts <= proof.proven_ms:
             charge_through(turn, exhausts)
@@ -41,7 +46,7 @@ def advance(turn: Turn) -> None:
 
 def _tell_runway(turn: Turn, proven_ms: int) -> None:
     while (due := runway_at_ms(turn.state, turn.policy)) is not None and due <= proven_ms:
-        threshold = turn.policy.runway_seconds[turn.state.runway_told]
+        threshold = thresholds(turn.state, turn.policy)[turn.state.runway_told]
         turn.set(runway_told=turn.state.runway_told + 1)
         turn.tell("runway", seconds_left=threshold)
 
@@ -52,6 +57,59 @@ def charge_through(turn: Turn, until_ms: int) -> None:
     if due:
         assert turn.state.runtime is not None
         turn.post(charges(due, turn.state.accounts.bucket, turn.state.runtime.runtime_id))
+        turn.set(hour=budget.with_spent(turn.state.hour, CLOCK, due))
+
+
+def pass_budget(turn: Turn, proven_ms: int) -> None:
+    """Pass the ends of the budget's hours, and the moments at which it is used up, as far as the bucket lasts."""
+    while turn.state.phase is Phase.ALIVE and turn.state.hour is not None:
+        over, reached = budget.ends_at_ms(turn.state), budget.reached_at(turn.state)
+        assert over is not None
+        due = over if reached is None else min(over, reached[0])
+        exhausts = exhausts_at_ms(turn.state)
+        if due > proven_ms or (exhausts is not None and exhausts < due):
+            return
+        charge_through(turn, due)
+        if reached is not None and reached[0] < over:
+            _budget_used_up(turn, reached[1], due)
+        else:
+            turn.set(hour=replace(turn.state.hour, began_ms=over, spent=()))
+            let_go(turn)
+
+
+def _budget_used_up(turn: Turn, name: str, at_ms: int) -> None:
+    hour, runtime = turn.state.hour, turn.state.runtime
+    assert hour is not None
+    assert runtime is not None
+    told = {
+        "meter": name,
+        "cap_usat": of(turn.state.budget.caps, name),
+        "spent_usat": budget.spent_usat(hour, name),
+        "seconds_until_next_hour": max(0, hour.began_ms + budget.HOUR_MS - at_ms) // 1000,
+    }
+    if runtime.is_paused or turn.state.is_held:
+        turn.tell("budget_reached", action="stop", what_to_do="raise the budget, then wake the sandbox", **told)
+        stop_for_budget(turn, at_ms)
+        return
+    turn.set(is_held=True, wants_pause=True)
+    turn.tell(
+        "budget_reached", action="pause", what_to_do="raise the budget, or wait: the next hour lets it run on", **told
+    )
+    turn.do(SetPaused(runtime.runtime_id))
+
+
+def stop_for_budget(turn: Turn, bill_until_ms: int | None = None) -> None:
+    """Freezing does not help (any more): stop, and keep the workspace."""
+    begin_stop(turn, "budget_reached", After.REAP, bill_until_ms=bill_until_ms)
+
+
+def let_go(turn: Turn) -> None:
+    """What the budget held may run on."""
+    if turn.state.is_held:
+        turn.set(is_held=False, wants_pause=False)
+        turn.tell("budget_renewed")
+        if turn.state.runtime is not None:
+            turn.do(SetPaused(turn.state.runtime.runtime_id))
 
 
 def charge_proven(turn: Turn) -> None:
@@ -74,8 +132,9 @@ def begin_start(turn: Turn, reason: str) -> None:
     runtime_id = turn.at.runtime_id
     assert runtime_id, "a turn that starts a sandbox needs a fresh id"
     turn.set(
-        phase=Phase.STARTING, reason=reason, runtime=RuntimeRef(runtime_id), grace=None, stop=None, wants_pause=False
-    )
+        phase=Phase.STARTING, reason=reason, runtime=RuntimeRef(runtime_id), grace=None, stop=None, wants_pause=False,
+        is_held=False, meters=begun(turn.state.meters, turn.policy.meter_rates),
+    )  # fmt: skip
     turn.tell("starting", runtime_id=runtime_id, reason=reason)
     turn.do(StartSandbox(runtime_id, turn.state.plan, turn.state.snapshot_digest))
 

@@ -90,6 +90,13 @@ def fee(usat: int, reference: str) -> Posting:
 
 
 def arrears(usat: int) -> Posting:
+def metered(usat: int, bucket_usat: int, reference: str) -> Posting:
+    """What a meter counted is paid from the bucket as far as it reaches; the rest is owed."""
+    assert usat > 0
+    from_bucket = min(usat, bucket_usat)
+    return Posting("meter", (("bucket", -from_bucket), ("owed", from_bucket - usat), ("burnt", usat)), reference)
+
+
     """What was owed is paid out of the bucket."""
     assert usat > 0
     return Posting("arrears", (("bucket", -usat), ("owed", usat)))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from actors.wallet.meters import Budget, Reading
 from actors.wallet.state import Plan, RuntimeRef, WalletState
 
 if TYPE_CHECKING:
@@ -109,6 +110,24 @@ class Stopped(Command):
     reason: str
 
 
+    readings: tuple[Reading, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Readings(Command):
+    """The meters of a runtime, as somebody outside of it read them."""
+
+    runtime_id: str
+    readings: tuple[Reading, ...]
+    wants_proof = True
+
+
+@dataclass(frozen=True, slots=True)
+class SetBudget(Command):
+    """What the owner allows from here on."""
+
+    budget: Budget
+    wants_proof = True
 @dataclass(frozen=True, slots=True)
 class Wake(Command):
     """Start again on the credit that is left."""

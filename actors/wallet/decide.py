@@ -8,7 +8,14 @@ are in `decide_payments`, those for the sandbox in `decide_runtime`.
 from dataclasses import dataclass
 
 from actors.wallet import commands as c
-from actors.wallet import decide_disputes, decide_pause, decide_payments, decide_ports, decide_runtime
+from actors.wallet import (
+    decide_disputes,
+    decide_meters,
+    decide_pause,
+    decide_payments,
+    decide_ports,
+    decide_runtime,
+)
 from actors.wallet.advance import advance, charge_proven, stretch_for_outage
 from actors.wallet.bucket import fee
 from actors.wallet.decide_pause import paused_rate
@@ -143,6 +150,7 @@ _HANDLERS: dict[type[c.Command], c.Handler] = {
     **decide_disputes.HANDLERS,
     c.Look: _look,
     c.Tick: _look,
+    **decide_meters.HANDLERS,
     c.BurnNonce: _look,
     c.Prepare: _prepare,
     c.Checkpoint: _checkpoint,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from actors.wallet import commands as c
-from actors.wallet.advance import charge_through
+from actors.wallet.advance import charge_through, stop_for_budget
 from actors.wallet.state import Phase, WalletState
 from actors.wallet.turn import Turn
 
@@ -27,6 +27,8 @@ def _pause(turn: Turn, command: c.Pause) -> c.Refusal | None:
     if state.phase not in (Phase.ALIVE, Phase.GRACE):
         is_coming = state.phase is Phase.STARTING
         return c.Refusal("sandbox_starting" if is_coming else "sandbox_reaped", {"reason": state.reason})
+    if state.is_held and not command.pause:
+        return c.Refusal("budget_reached", {"state": "held"})
     turn.set(wants_pause=command.pause)
     _settle(turn)
     return None
@@ -62,6 +64,8 @@ def _pause_failed(turn: Turn, command: c.PauseFailed) -> c.Refusal | None:
     if runtime is not None and runtime.runtime_id == command.runtime_id and is_unsettled(turn.state):
         turn.set(wants_pause=runtime.is_paused)
         turn.tell("pause_failed", code=command.code)
+        if turn.state.is_held:
+            stop_for_budget(turn)
     return None
 
 

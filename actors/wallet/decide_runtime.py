@@ -5,6 +5,9 @@ from typing import Any
 
 from actors.wallet import commands as c
 from actors.wallet.advance import begin_start, begin_stop, charge_proven, charge_through, covers_wake, enter_grace
+from actors.wallet.budget import hour_from
+from actors.wallet.decide_meters import bill_readings
+from actors.wallet.decide_pause import paused_rate
 from actors.wallet.decide_payments import write_off_credit_start
 from actors.wallet.state import After, Phase
 from actors.wallet.turn import Turn
@@ -23,7 +26,9 @@ def _started(turn: Turn, command: c.Started) -> c.Refusal | None:
         return None
     if turn.state.phase is not Phase.STARTING:
         return None
-    turn.set(runtime=command.runtime, start_failures=0, runway_told=0)
+    hour = hour_from(turn.state.budget, turn.state.hour, command.runtime.boot_id, command.runtime.healthy_at_ms)
+    turn.set(runtime=command.runtime, start_failures=0, runway_told=0, hour=hour)
+    turn.set(paused_rate_usat_per_second=paused_rate(turn))
     if turn.state.accounts.bucket > 0:
         turn.set(phase=Phase.ALIVE)
         turn.tell("alive", runtime_id=command.runtime.runtime_id, balance_usat=turn.state.accounts.bucket)
@@ -78,6 +83,7 @@ def _stopped(turn: Turn, command: c.Stopped) -> c.Refusal | None:
         turn.set(snapshot_digest=command.snapshot_digest)
     _finish_stop(turn, command)
     return None
+        bill_readings(turn, command.readings, command.stopped_at_ms)
 
 
 def _finish_stop(turn: Turn, command: c.Stopped | None) -> None:
@@ -108,7 +114,7 @@ def _finish_stop(turn: Turn, command: c.Stopped | None) -> None:
             return
         if crashes > turn.policy.crash_loop_max:
             turn.set(crashes=0, reason="crash_loop")
-    elif stop.reason not in ("requested", "payment_failed") and covers_wake(turn):
+    elif stop.reason not in ("requested", "payment_failed", "budget_reached") and covers_wake(turn):
         begin_start(turn, "paid")  # money arrived while the sandbox was being stopped
         return
     turn.tell("reaped", reason=turn.state.reason, snapshot_digest=turn.state.snapshot_digest)

@@ -1,5 +1,7 @@
 """When things are due: depletion, the end of grace, the next alarm. Node milliseconds throughout; no clock is read."""
 
+from actors.wallet import budget
+from actors.wallet.forecast import thresholds
 from actors.wallet.metering import MS_PER_SECOND, lasts_ms
 from actors.wallet.state import GraceState, Pending, Phase, Policy, Proof, WalletState
 
@@ -57,9 +59,10 @@ def grace_deadline_ms(state: WalletState, policy: Policy) -> int:
 def runway_at_ms(state: WalletState, policy: Policy) -> int | None:
     """When the next runway warning is due; None when all were given."""
     exhausts = exhausts_at_ms(state)
-    if exhausts is None or state.runway_told >= len(policy.runway_seconds):
+    warn_seconds = thresholds(state, policy)
+    if exhausts is None or state.runway_told >= len(warn_seconds):
         return None
-    return exhausts - policy.runway_seconds[state.runway_told] * MS_PER_SECOND
+    return exhausts - warn_seconds[state.runway_told] * MS_PER_SECOND
 
 
 def next_alarm_ms(state: WalletState, policy: Policy) -> int | None:
@@ -72,6 +75,8 @@ def next_alarm_ms(state: WalletState, policy: Policy) -> int | None:
         return None
     due = [state.runtime.metered_through_ms + policy.checkpoint_ms]
     due += [at for at in (exhausts_at_ms(state), runway_at_ms(state, policy)) if at is not None]
+    reached = budget.reached_at(state)
+    due += [at for at in (budget.ends_at_ms(state), reached and reached[0]) if at is not None]
     return min(due)
 
 

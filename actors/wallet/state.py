@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from actors.wallet.bucket import Accounts
 from actors.wallet.journal import GENESIS
+from actors.wallet.meters import DEFAULT_RATES, Budget, Hour, Metered
 
 
 class Phase(StrEnum):
@@ -50,6 +51,8 @@ class Proof:
     """What a node has proven: its clock now, and the last heartbeat. Milliseconds of CLOCK_BOOTTIME under `boot_id`."""
 
     node_id: str
+    meter_rates: tuple[tuple[str, int], ...] = DEFAULT_RATES
+    """Micro-sats per unit by meter, for runtimes started from now on."""
     boot_id: str
     now_ms: int
     proven_ms: int
@@ -215,3 +218,8 @@ class WalletState:
     def exists(self) -> bool:
         """Whether this wallet was ever created or paid."""
         return self.phase is not Phase.NONE or self.is_planned or self.seq > 0
+    meters: Metered = field(default_factory=Metered)
+    budget: Budget = field(default_factory=Budget)
+    hour: Hour | None = None
+    is_held: bool = False
+    """Frozen because the budget of the hour is used up; the next hour lets it run on."""
