@@ -25,7 +25,7 @@ from operations.models import Receipt, Target
 
 _STATES = {kind: state for state, kind in STEP.items()}
 
-TAKES = frozenset({"charge", "fee", "reversal", "exec"})
+TAKES = frozenset({"charge", "meter", "fee", "reversal", "exec"})
 """What took money from the wallet: all of it is put right unless the verdict says how much."""
 
 
