@@ -83,13 +83,6 @@ def charges(usat: int, bucket_usat: int, runtime_id: str) -> Posting:
     return Posting("charge", (("bucket", -from_bucket), ("owed", from_bucket - usat), ("burnt", usat)), runtime_id)
 
 
-def fee(usat: int, reference: str) -> Posting:
-    """A priced answer is paid from the bucket, all of it or nothing."""
-    assert usat > 0
-    return Posting("fee", (("bucket", -usat), ("burnt", usat)), reference)
-
-
-def arrears(usat: int) -> Posting:
 def metered(usat: int, bucket_usat: int, reference: str) -> Posting:
     """What a meter counted is paid from the bucket as far as it reaches; the rest is owed."""
     assert usat > 0
@@ -97,6 +90,13 @@ def metered(usat: int, bucket_usat: int, reference: str) -> Posting:
     return Posting("meter", (("bucket", -from_bucket), ("owed", from_bucket - usat), ("burnt", usat)), reference)
 
 
+def fee(usat: int, reference: str) -> Posting:
+    """A priced answer is paid from the bucket, all of it or nothing."""
+    assert usat > 0
+    return Posting("fee", (("bucket", -usat), ("burnt", usat)), reference)
+
+
+def arrears(usat: int) -> Posting:
     """What was owed is paid out of the bucket."""
     assert usat > 0
     return Posting("arrears", (("bucket", -usat), ("owed", usat)))

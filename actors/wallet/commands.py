@@ -108,8 +108,6 @@ class Stopped(Command):
     stopped_at_ms: int | None
     snapshot_digest: str | None
     reason: str
-
-
     readings: tuple[Reading, ...] = ()
 
 
@@ -128,6 +126,8 @@ class SetBudget(Command):
 
     budget: Budget
     wants_proof = True
+
+
 @dataclass(frozen=True, slots=True)
 class Wake(Command):
     """Start again on the credit that is left."""

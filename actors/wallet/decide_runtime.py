@@ -79,11 +79,11 @@ def _stopped(turn: Turn, command: c.Stopped) -> c.Refusal | None:
     if command.known and command.stopped_at_ms is not None and command.boot_id == runtime.boot_id:
         until = command.stopped_at_ms if stop.bill_until_ms is None else min(command.stopped_at_ms, stop.bill_until_ms)
         charge_through(turn, until)
+        bill_readings(turn, command.readings, command.stopped_at_ms)
     if command.snapshot_digest is not None:
         turn.set(snapshot_digest=command.snapshot_digest)
     _finish_stop(turn, command)
     return None
-        bill_readings(turn, command.readings, command.stopped_at_ms)
 
 
 def _finish_stop(turn: Turn, command: c.Stopped | None) -> None:

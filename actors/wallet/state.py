@@ -44,6 +44,8 @@ class Policy:
     disputes_max: int = 8
     paused_rate_percent: int = 25
     """What a frozen sandbox pays: it keeps its memory and its slot, but burns no CPU."""
+    meter_rates: tuple[tuple[str, int], ...] = DEFAULT_RATES
+    """Micro-sats per unit by meter, for runtimes started from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,6 @@ class Proof:
     """What a node has proven: its clock now, and the last heartbeat. Milliseconds of CLOCK_BOOTTIME under `boot_id`."""
 
     node_id: str
-    meter_rates: tuple[tuple[str, int], ...] = DEFAULT_RATES
-    """Micro-sats per unit by meter, for runtimes started from now on."""
     boot_id: str
     now_ms: int
     proven_ms: int
@@ -194,6 +194,11 @@ class WalletState:
     wants_pause: bool = False
     """Whether the owner wants it frozen; the node is asked until it is as wanted."""
     paused_rate_usat_per_second: int = 0
+    meters: Metered = field(default_factory=Metered)
+    budget: Budget = field(default_factory=Budget)
+    hour: Hour | None = None
+    is_held: bool = False
+    """Frozen because the budget of the hour is used up; the next hour lets it run on."""
     snapshot_digest: str | None = None
     forgets: bool = False
     """The node has yet to delete what a destroyed lifetime left behind."""
@@ -218,8 +223,3 @@ class WalletState:
     def exists(self) -> bool:
         """Whether this wallet was ever created or paid."""
         return self.phase is not Phase.NONE or self.is_planned or self.seq > 0
-    meters: Metered = field(default_factory=Metered)
-    budget: Budget = field(default_factory=Budget)
-    hour: Hour | None = None
-    is_held: bool = False
-    """Frozen because the budget of the hour is used up; the next hour lets it run on."""
