@@ -29,6 +29,8 @@ class Runtime:
     boot_id: str
     healthy_ms: int
     ended_ms: int | None = None
+    seen_ms: int = 0
+    """The last moment that the machine itself named while it ran, as in its answer to a pause."""
     unowned_since_ms: int | None = None
     unpaid_since_ms: int | None = None
 
@@ -91,6 +93,12 @@ class Auditor:
         if runtime is not None and runtime.ended_ms is None:
             runtime.ended_ms = at_ms
             del self.running[runtime_id]
+
+    def seen(self, runtime_id: str, at_ms: int) -> None:
+        """The machine has named a moment in which it ran."""
+        runtime = self.runtimes.get(runtime_id)
+        if runtime is not None:
+            runtime.seen_ms = max(runtime.seen_ms, at_ms)
 
     def promise(self, payment_id: str, promise: Promise) -> None:
         """A client has signed something."""
@@ -182,6 +190,7 @@ class Auditor:
             if span.from_ms != since or span.boot_id != runtime.boot_id:
                 self._wrong(f"{address}: a span from {span.from_ms}, metered through {since}")
             end = self.proven_ms() if runtime.ended_ms is None else runtime.ended_ms
+            end = max(end, runtime.seen_ms)
             if span.to_ms > end:
                 self._wrong(f"{address}: charged through {span.to_ms}, proven through {end}")
             allowed = self.rates.get(address, set())

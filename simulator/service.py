@@ -91,7 +91,7 @@ class Machine(SimulatedNode):
     async def pause(self, runtime_id: str, paused: bool) -> Any:
         """See `SandboxNode.pause`: its answer proves the moment it names."""
         told = await super().pause(runtime_id, paused)
-        self.proven_ms = max(self.proven_ms, told.at_ms)
+        self._auditor.seen(runtime_id, told.at_ms)
         return told
 
     def _beat(self) -> Beat:
