@@ -63,7 +63,8 @@ class Bridge:
 
     def run(self, number, code):
         """Run code and tell what it does, until the kernel is idle again or dead."""
-        message_id = self.client.execute(code, allow_stdin=False)
+        # Without stop_on_error a kernel that has just failed may throw the next run away unseen.
+        message_id = self.client.execute(code, allow_stdin=False, stop_on_error=False)
         count = None
         while True:
             try:
