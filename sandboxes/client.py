@@ -20,6 +20,7 @@ from sandboxes.protocol import (
     BadRequest,
     Beat,
     Capacity,
+    MeterCounts,
     NodeUnavailable,
     PauseState,
     Reservation,
@@ -185,6 +186,11 @@ class NodeClient:
     async def release(self, address: str) -> None:
         """See `SandboxNode.release`."""
         await self.call("DELETE", f"/v1/reservations/{quote(address, safe='')}")
+
+    async def meters(self, runtime_ids: Sequence[str]) -> list[MeterCounts]:
+        """See `SandboxNode.meters`."""
+        body = json.dumps({"runtime_ids": list(runtime_ids)}).encode()
+        return load(list[MeterCounts], await self.call("POST", "/v1/meters", data=body))
 
     async def runtimes(self) -> list[RuntimeInfo]:
         """See `SandboxNode.runtimes`."""

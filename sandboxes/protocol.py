@@ -16,7 +16,7 @@ Errors
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -134,6 +134,21 @@ class Stopped:
     reason: str
     skipped: int = 0
     skipped_examples: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Its meters at the end, as in `MeterCounts`; empty when nobody could read them."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterCounts:
+    """What a runtime has used since it began, by meter: `cpu` in microseconds, `memory_above_class` in byte-milliseconds,
+    `egress` in bytes both ways. `snapshot_storage` is its address's, in byte-seconds since `period` began, which is
+    another one whenever the node has begun again.
+    """
+
+    runtime_id: str
+    at_ms: int
+    counts: Mapping[str, int]
+    period: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +267,10 @@ class SandboxNode(Protocol):
 
     async def forget(self, address: str) -> None:
         """Drop every snapshot of an address whose lifetime was destroyed while it slept. Repeatable."""
+        ...
+
+    async def meters(self, runtime_ids: Sequence[str]) -> list[MeterCounts]:
+        """The counters of those of these that run, as the host reads them now."""
         ...
 
     async def beat(self) -> Beat:

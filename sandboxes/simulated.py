@@ -7,13 +7,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sandboxes.node.capacity import CapacityBook
 from sandboxes.protocol import (
     Beat,
     Capacity,
+    MeterCounts,
     PauseState,
     Reservation,
     Runtime,
@@ -68,7 +69,18 @@ class SimulatedNode:
         self._sequence = 0
         self._last_beat_ms = clock_ms()
 
+        self._counts: dict[str, dict[str, int]] = {}
+
     # What a test or the simulator does to it
+
+    def use(self, runtime_id: str, meter: str, more: int) -> None:
+        """A runtime uses so much more of what a meter counts."""
+        counts = self._counts.setdefault(runtime_id, {})
+        counts[meter] = counts.get(meter, 0) + more
+
+    def used(self, runtime_id: str) -> dict[str, int]:
+        """All it has used."""
+        return dict(self._counts.get(runtime_id, {}))
 
     def fail_next_start(self, error: SandboxError) -> None:
         """The next start that would work raises `error` instead. Repeated calls queue up."""
@@ -160,7 +172,10 @@ class SimulatedNode:
                 digest, size = self._snapshot(entry.request)
             elif self._newest.get(entry.request.address) == request.runtime_id:
                 await self.forget(entry.request.address)
-            stopped = Stopped(request.runtime_id, True, entry.runtime.boot_id, at_ms, digest, size, reason)
+            counts = self.used(request.runtime_id)
+            stopped = Stopped(
+                request.runtime_id, True, entry.runtime.boot_id, at_ms, digest, size, reason, counts=counts
+            )
             self._capacity.give_back(request.runtime_id)
         self._stopped[request.runtime_id] = stopped
         return stopped
@@ -212,6 +227,12 @@ class SimulatedNode:
         """See `SandboxNode.forget`."""
         self._snapshots.pop(address, None)
         self._named.pop(address, None)
+
+    async def meters(self, runtime_ids: Sequence[str]) -> list[MeterCounts]:
+        """See `SandboxNode.meters`."""
+        running = [self._entries.get(runtime_id) for runtime_id in runtime_ids]
+        up = [entry.runtime.runtime_id for entry in running if entry is not None and entry.lost is None]
+        return [MeterCounts(runtime_id, self._clock_ms(), self.used(runtime_id)) for runtime_id in up]
 
     async def beat(self) -> Beat:
         """See `SandboxNode.beat`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +14,7 @@ from sandboxes.node.service import SandboxService
 from sandboxes.protocol import BadRequest
 from sandboxes.wire import load
 
+METERED_MAX = 4096
 _SERVICE = web.AppKey("egress_service", SandboxService)
 
 
@@ -42,6 +45,7 @@ def bind(app: web.Application, service: SandboxService) -> None:
         [
             web.get("/v1/runtimes/{runtime_id}/usage", usage),
             web.get("/v1/runtimes/{runtime_id}/metrics", metrics),
+            web.post("/v1/meters", meters),
             web.put("/v1/runtimes/{runtime_id}/secrets", secrets),
         ]
     )
@@ -50,6 +54,21 @@ def bind(app: web.Application, service: SandboxService) -> None:
 async def usage(request: web.Request) -> web.Response:
     """GET .../usage: of a running or a paused runtime."""
     return web.json_response(request.app[_SERVICE].up(request.match_info["runtime_id"]).usage())
+
+
+class MetersRequest(BaseModel):
+    """Which runtimes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    runtime_ids: list[str] = Field(max_length=METERED_MAX)
+
+
+async def meters(request: web.Request) -> web.Response:
+    """POST /v1/meters: the counters of many runtimes at once."""
+    wanted = load(MetersRequest, await request.read())
+    found = await request.app[_SERVICE].meters(wanted.runtime_ids)
+    return web.json_response([asdict(each) for each in found])
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -14,6 +14,7 @@ from sandboxes.node.contexts import Contexts
 from sandboxes.node.driver import Running
 from sandboxes.node.entrypoint import ImageStart
 from sandboxes.node.machine import Machine
+from sandboxes.node.metering import RuntimeMeters
 from sandboxes.node.passed_files import PassedFiles
 from sandboxes.node.processes import Processes
 from sandboxes.node.slots import Row
@@ -44,6 +45,9 @@ class Live:
         self.broken = False
         self.commands = 0
         self._machine = machine
+        self._meters = RuntimeMeters(
+            machine.settings.size_classes[row.size_class].memory_bytes, clock_ms(), self.usage()
+        )
         self._image_start: ImageStart | None = None
 
     async def begin(self, definition: ImageDefinition) -> None:
@@ -99,6 +103,16 @@ class Live:
             "egress_out_bytes": passed.out_bytes,
             "egress_refused": dict(passed.refused),
         }
+
+    def sample(self, at_ms: int) -> None:
+        """Remember what is used now."""
+        usage = self.usage()
+        self.history.add(at_ms, usage)
+        self._meters.saw(at_ms, usage)
+
+    def counts(self) -> dict[str, int]:
+        """What it is billed by, until now."""
+        return self._meters.counts(self.usage())
 
     def set_secrets(self, version: int, secrets: Sequence[HeaderSecret]) -> None:
         """Replace what the egress proxy adds to this runtime's requests, unless it has a newer version."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
@@ -20,6 +21,7 @@ from sandboxes.node.freezing import RuntimePaused, set_frozen, still
 from sandboxes.node.heartbeat import LastBeat
 from sandboxes.node.live import Live
 from sandboxes.node.machine import Machine
+from sandboxes.node.metering import StorageMeters
 from sandboxes.node.pool import WarmPool
 from sandboxes.node.proof import Proof
 from sandboxes.node.slots import Row
@@ -30,6 +32,7 @@ from sandboxes.node.workspaces import Workspaces
 from sandboxes.protocol import (
     Beat,
     Capacity,
+    MeterCounts,
     PauseState,
     Reservation,
     Runtime,
@@ -64,6 +67,7 @@ class SandboxService:
             settings.watchers_max,
         )  # fmt: skip
         self._workspaces = Workspaces(machine)
+        self._storage = StorageMeters(time.time_ns() // 1_000_000)
         self._capacity = CapacityBook(settings.slots, clock_ms)
         self._boots = Boots(machine)
         self._pool = WarmPool(machine, self._boots)
@@ -302,6 +306,7 @@ class SandboxService:
                 reason = "oom_killed"
             live.stopping = True
             self._live.pop(live.row.runtime_id, None)
+            live.row = _changed(live.row, counts=json.dumps(live.counts()))
             await live.close()
             row = await self._record_loss(live.row, at_ms, reason)
             self._proof.lost(_loss(row))
@@ -309,7 +314,7 @@ class SandboxService:
 
     async def _record_loss(self, row: Row, at_ms: int, reason: str) -> Row:
         row = _changed(row, state="lost", ended_at_ms=at_ms, reason=reason)
-        await self._slots.update(row.runtime_id, state="lost", ended_at_ms=at_ms, reason=reason)
+        await self._slots.update(row.runtime_id, state="lost", ended_at_ms=at_ms, reason=reason, counts=row.counts)
         self._proof.losses[row.runtime_id] = _loss(row)
         return row
 
@@ -331,7 +336,9 @@ class SandboxService:
                 await self._end(live)
                 ended_at_ms = self._clock_ms()
                 row = _changed(live.row, state="stopping", ended_at_ms=ended_at_ms, reason="stopped")
-                await self._slots.update(row.runtime_id, state="stopping", ended_at_ms=ended_at_ms, reason="stopped")
+                await self._slots.update(
+                    row.runtime_id, state="stopping", ended_at_ms=ended_at_ms, reason="stopped", counts=row.counts
+                )
                 self._proof.losses[row.runtime_id] = _loss(row)
             return self._stopped(await self._finalise(row, request.snapshot))
 
@@ -362,6 +369,7 @@ class SandboxService:
             row.reason,
             row.skipped,
             tuple(json.loads(row.skipped_examples)),
+            json.loads(row.counts),
         )
 
     async def _pre_stop(self, live: Live, seconds: float) -> None:
@@ -385,6 +393,7 @@ class SandboxService:
     async def _end(self, live: Live) -> None:
         """Kill the tree and wait until the host sees nothing of it."""
         live.stopping = True
+        live.row = _changed(live.row, counts=json.dumps(live.counts()))  # before its counters go
         await live.close()
         with contextlib.suppress(SandboxError):  # the group's kill thaws too
             await self._thaw(live)
@@ -426,12 +435,23 @@ class SandboxService:
         live, now_ms = self.up(runtime_id), self._clock_ms()
         return {"at_ms": now_ms, "now": live.usage(), "samples": live.history.since(now_ms - int(seconds * 1000))}
 
+    async def meters(self, runtime_ids: Sequence[str]) -> list[MeterCounts]:
+        """See `SandboxNode.meters`."""
+        found = [self._live.get(runtime_id) for runtime_id in runtime_ids]
+        return [self._counted(live) for live in found if live is not None and not live.stopping]
+
+    def _counted(self, live: Live) -> MeterCounts:
+        stored = self._storage.count(live.row.address)
+        counts = {**live.counts(), "snapshot_storage": stored}
+        return MeterCounts(live.row.runtime_id, self._clock_ms(), counts, self._storage.period)
+
     async def _sample_for_ever(self) -> None:
         while True:
             for live in list(self._live.values()):
                 if not live.stopping:
-                    live.history.add(self._clock_ms(), live.usage())
+                    live.sample(self._clock_ms())
                     await asyncio.sleep(0)  # many sandboxes are looked at between other work
+            self._storage.saw(self._clock_ms(), await self._slots.kept_bytes())
             await asyncio.sleep(SAMPLE_SECONDS)
 
     # Snapshots

@@ -37,20 +37,22 @@ CREATE TABLE IF NOT EXISTS runtimes (
   snapshot_bytes INTEGER NOT NULL DEFAULT 0,
   known INTEGER NOT NULL DEFAULT 1,
   skipped INTEGER NOT NULL DEFAULT 0,
-  skipped_examples TEXT NOT NULL DEFAULT '[]'
+  skipped_examples TEXT NOT NULL DEFAULT '[]',
+  counts TEXT NOT NULL DEFAULT '{}'
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS one_runtime_per_slot ON runtimes (slot) WHERE state <> 'stopped';
 """
 _ADDED_COLUMNS = {
     "skipped": "INTEGER NOT NULL DEFAULT 0",
     "skipped_examples": "TEXT NOT NULL DEFAULT '[]'",
+    "counts": "TEXT NOT NULL DEFAULT '{}'",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One runtime as recorded. `ended_at_ms` is the end of what may be billed, under `boot_id`; `skipped_examples` is a
-    JSON list.
+    JSON list, `counts` what its meters read at the end.
     """
 
     runtime_id: str
@@ -68,6 +70,7 @@ class Row:
     known: int = 1
     skipped: int = 0
     skipped_examples: str = "[]"
+    counts: str = "{}"
 
 
 _COLUMNS = [field.name for field in fields(Row)]
@@ -196,6 +199,11 @@ class SlotTable:
     async def snapshots(self, address: str) -> list[tuple[str, int, str, int]]:
         """(digest, bytes, name, wall time) of an address's snapshots, the newest first."""
         return await self._run(lambda database: references.of(database, address))
+
+    async def kept_bytes(self) -> dict[str, int]:
+        """What every address's snapshots take, by address."""
+        query = "SELECT address, sum(size_bytes) FROM snapshots GROUP BY address"
+        return await self._run(lambda database: dict(database.execute(query).fetchall()))
 
     async def keep_snapshot(self, address: str, digest: str, size_bytes: int, name: str, wall_ms: int) -> None:
         """Record a snapshot that its owner named."""
