@@ -130,7 +130,30 @@ async def neighbour(client: NodeClient, rounds: int) -> list[dict[str, object]]:
         cost = (median(beside) / median(alone) - 1) * 100
         figures.append(figure(f"neighbour_cost_{name}", "%", rounds, cost, "median of alternating runs"))
     await client.stop(StopRequest("worker", snapshot=False))
-    return figures
+    return [*figures, await neighbour_floor(rounds)]
+
+
+async def neighbour_floor(rounds: int) -> dict[str, object]:
+    """The same two programs without any sandbox, on processors of their own: what sharing this machine's cores costs."""
+
+    async def work() -> float:
+        at = time.perf_counter()
+        process = await asyncio.create_subprocess_exec(
+            "taskset", "-c", "0", "python3", "-c", WORK, stdout=asyncio.subprocess.DEVNULL
+        )
+        await process.wait()
+        return time.perf_counter() - at
+
+    alone, beside = [], []
+    for _ in range(rounds):
+        alone.append(await work())
+        spinning = await asyncio.create_subprocess_exec("taskset", "-c", "1", "python3", "-c", BOMBS["cpu"])
+        await asyncio.sleep(0.1)
+        beside.append(await work())
+        spinning.kill()
+        await spinning.wait()
+    cost = (median(beside) / median(alone) - 1) * 100
+    return figure("neighbour_floor", "%", rounds, cost, "plain processes, each on a processor of its own")
 
 
 async def measure(rounds: int, n: int) -> list[dict[str, object]]:
