@@ -17,7 +17,18 @@ from actors.errors import FencedError
 from actors.storage import Batch, Mark, WalletStore
 from actors.view import View
 from actors.wallet.bucket import BrokenInvariantError
-from actors.wallet.commands import BurnNonce, Command, Deposit, Effect, Look, Observe, OpenDispute, Reverse, Spend
+from actors.wallet.commands import (
+    BurnNonce,
+    Command,
+    Deposit,
+    Effect,
+    Look,
+    Observe,
+    OpenDispute,
+    Reclaim,
+    Reverse,
+    Spend,
+)
 from actors.wallet.decide import Decision, decide, needs_proof, resume
 from actors.wallet.decide_payments import TERMINAL_FAILURES
 from actors.wallet.lifecycle import next_alarm_ms
@@ -265,6 +276,8 @@ def _mark(command: Command) -> Mark | None:
             return Mark("nonce", nonce, expires_ms)
         case OpenDispute(dispute_id=dispute_id):
             return Mark("dispute", dispute_id)
+        case Reclaim(reclaim_id=reclaim_id):
+            return Mark("reclaim", reclaim_id)
         case Spend(reference=reference, expires_ms=expires_ms):
             return Mark("spend", reference, expires_ms)
         case Observe(payment_id=payment_id, state=state) if state in TERMINAL_FAILURES:

@@ -31,7 +31,8 @@ class WalletSink:
     async def credit(self, credit: Credit) -> None:
         """Money in."""
         await self._system.ask(
-            credit.address, Deposit(credit.payment_id, credit.payer, credit.usat, credit.txid, credit.asset)
+            credit.address,
+            Deposit(credit.payment_id, credit.payer, credit.usat, credit.txid, credit.asset, credit.atomic_amount),
         )
 
     async def reverse(self, reversal: Reversal) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from actors.actor import WalletActor
 from actors.errors import FencedError
 from actors.wallet import commands as c
-from actors.wallet.state import RuntimeRef
+from actors.wallet.state import Payout, RuntimeRef
 from sandboxes.protocol import (
     NoCapacity,
     NodeUnavailable,
@@ -35,11 +35,22 @@ LossSink = Callable[[str, str, int], Awaitable[None]]
 """Tells settlements of a start on credit that was never paid: payment id, payer, usat."""
 
 
+PayoutSink = Callable[[str, Payout], Awaitable[None]]
+"""Hands a payout of this wallet to the queue; returns once it is durable there. The same payout again is no other one."""
+
+
+async def _no_queue(address: str, payout: Payout) -> None:
+    raise RuntimeError("this host was given no payout queue")
+
+
 class Effects:
     """What a host does on behalf of its wallets."""
 
-    def __init__(self, node: SandboxNode, tell_loss: LossSink, pre_stop_seconds: float) -> None:
+    def __init__(
+        self, node: SandboxNode, tell_loss: LossSink, pre_stop_seconds: float, send_payout: PayoutSink | None = None
+    ) -> None:
         self._node = node
+        self._send_payout = send_payout or _no_queue
         self._tell_loss = tell_loss
         self._pre_stop_seconds = pre_stop_seconds
         self._is_closing = False
@@ -75,6 +86,11 @@ class Effects:
             case c.TellLoss():
                 await self._tell_loss(effect.payment_id, effect.payer, effect.usat)
                 await actor.ask(c.LossTold(effect.payment_id))
+            case c.SendPayout():
+                for payout in actor.state.payouts:
+                    if payout.payout_id == effect.payout_id and not payout.is_told:
+                        await self._send_payout(actor.address, payout)
+                        await actor.ask(c.PayoutTold(payout.payout_id))
             case c.ForgetSnapshots():
                 await self._node.forget(actor.address)
                 await actor.ask(c.Forgotten())

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from actors.actor import Surroundings, WalletActor
 from actors.clock import Clock
-from actors.effects import Effects, LossSink
+from actors.effects import Effects, LossSink, PayoutSink
 from actors.errors import FencedError
 from actors.liveness import Liveness
 from actors.node_link import NodeLink
@@ -73,6 +73,7 @@ class WalletHost:
         new_runtime_id: Callable[[], str],
         tell_loss: LossSink,
         *,
+        send_payout: PayoutSink | None = None,
         executor: Executor | None = None,
         open_store: Callable[[Path, str], WalletStore] = WalletStore,
     ) -> None:
@@ -88,7 +89,7 @@ class WalletHost:
         self._is_closing = False
         self._looked_ms = 0
         self.link = NodeLink(node, clock, on_lost=self._on_lost, on_connect=self._reconcile, on_beat=self._due.set)
-        self._effects = Effects(node, tell_loss, settings.pre_stop_seconds)
+        self._effects = Effects(node, tell_loss, settings.pre_stop_seconds, send_payout)
         self._liveness = Liveness(settings.wallets / f".{settings.name}.alive")
         self._gap: tuple[int, int] | None = None
         self._around = Surroundings(
@@ -234,7 +235,7 @@ class WalletHost:
         for path in self._settings.wallets.glob("*/*.sqlite"):
             if self._settings.owns is None or self._settings.owns(path.stem):
                 state = read_state(path)
-                if state is not None and (state.runtime is not None or _owes(state)):
+                if state is not None and (state.runtime is not None or owes(state)):
                     found.append(path.stem)
         return found
 
@@ -247,7 +248,7 @@ class WalletHost:
         excess = len(self._actors) - self._settings.resident_max
         for address, actor in list(self._actors.items()):
             is_old = actor.last_used_ms < oldest_ms
-            if (is_old or excess > 0) and actor.is_idle and actor.state.runtime is None and not _owes(actor.state):
+            if (is_old or excess > 0) and actor.is_idle and actor.state.runtime is None and not owes(actor.state):
                 del self._actors[address]
                 actor.retire()
                 self._executor.submit(actor.store.close)  # closing writes the log back: not on the loop
@@ -395,6 +396,6 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _owes(state: WalletState) -> bool:
+def owes(state: WalletState) -> bool:
     """Whether something is still to be done for a wallet without a runtime."""
-    return bool(state.losses) or state.forgets
+    return bool(state.losses) or state.forgets or any(not payout.is_told for payout in state.payouts)

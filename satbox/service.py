@@ -15,6 +15,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from actors.clock import SystemClock
+from actors.host import owes
 from actors.placement import SHARDS
 from actors.ray_call import NamedActors
 from actors.ray_oracle import NAME as ORACLE
@@ -157,7 +158,7 @@ def _unfinished_wallets(deployment: Deployment) -> list[str]:
     for shard in range(SHARDS):
         for path in (wallets / f"{shard:04d}").glob("*.sqlite"):
             state = read_state(path)
-            if state is not None and (state.runtime is not None or state.losses or state.forgets):
+            if state is not None and (state.runtime is not None or owes(state)):
                 found.append(f"wallet-{path.stem}")
     return found
 

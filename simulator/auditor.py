@@ -43,6 +43,11 @@ class Books:
     owed: int = 0
     burnt: int = 0
     lost: int = 0
+    held: int = 0
+    out: int = 0
+    charges: dict[str, int] = field(default_factory=dict)
+    given_back: set[str] = field(default_factory=set)
+    payouts: dict[str, int] = field(default_factory=dict)
     in_: int = 0
     deposits: dict[str, int] = field(default_factory=dict)
     reversed: set[str] = field(default_factory=set)
@@ -151,7 +156,12 @@ class Auditor:
                     books.in_ -= books.deposits[reference]
             case "charge":
                 books.burnt += amounts["burnt"]
+                books.charges[reference or ""] = books.charges.get(reference or "", 0) + amounts["burnt"]
                 return amounts["burnt"]
+            case "credit_back":
+                self._give_back(address, books, reference or "", -amounts["burnt"])
+            case "payout_hold" | "payout" | "payout_return":
+                self._payout(address, books, kind, reference or "", amounts)
             case "arrears":
                 if moved >= 0 or moved + amounts["owed"]:
                     self._wrong(f"{address}: arrears that are none: {amounts}")
@@ -160,6 +170,32 @@ class Auditor:
             case _:
                 self._wrong(f"{address}: an entry of kind {kind}, which nobody asked for")
         return 0
+
+    def _give_back(self, address: str, books: Books, runtime_id: str, usat: int) -> None:
+        runtime = self.runtimes.get(runtime_id)
+        if runtime_id in books.given_back:
+            self._wrong(f"{address}: {runtime_id} is given back a second time")
+        if not 0 < usat <= books.charges.get(runtime_id, 0):
+            self._wrong(f"{address}: {usat} given back for {runtime_id}, charged {books.charges.get(runtime_id, 0)}")
+        if runtime is not None and runtime.ended_ms is None:
+            self._wrong(f"{address}: {runtime_id} is given back and runs")
+        books.given_back.add(runtime_id)
+        books.burnt -= usat
+
+    def _payout(self, address: str, books: Books, kind: str, payout_id: str, amounts: dict[str, int]) -> None:
+        usat = abs(amounts["held"])
+        if kind == "payout_hold":
+            if payout_id in books.payouts:
+                self._wrong(f"{address}: {payout_id} is held a second time")
+            books.payouts[payout_id] = usat
+            books.held += usat
+            return
+        if books.payouts.get(payout_id) != usat:
+            self._wrong(f"{address}: {kind} of {usat} for {payout_id}, held were {books.payouts.get(payout_id)}")
+        books.payouts[payout_id] = 0
+        books.held -= usat
+        if kind == "payout":
+            books.out += usat
 
     def _deposit(self, address: str, books: Books, payment_id: str, usat: int) -> None:
         if payment_id in books.deposits:
@@ -207,11 +243,20 @@ class Auditor:
 
     def _state(self, address: str, books: Books, before: WalletState, after: WalletState) -> None:
         accounts = after.accounts
-        mine = (books.bucket, -books.owed, books.burnt, -books.in_, -books.lost)
-        theirs = (accounts.bucket, accounts.owed, accounts.burnt, accounts.deposits, accounts.write_offs)
+        mine = (books.bucket, -books.owed, books.burnt, -books.in_, -books.lost, books.held, books.out)
+        out = accounts.paid_out + accounts.payout_fees
+        theirs = (
+            accounts.bucket,
+            accounts.owed,
+            accounts.burnt,
+            accounts.deposits,
+            accounts.write_offs,
+            accounts.held,
+            out,
+        )
         if mine != theirs:
             self._wrong(f"{address}: balances {theirs}, the books say {mine}")
-        if books.in_ != books.bucket - books.owed + books.burnt - books.lost:
+        if books.in_ != books.bucket - books.owed + books.burnt - books.lost + books.held + books.out:
             self._wrong(f"{address}: money in is not money used, left and lost")
         if (
             after.phase is Phase.GRACE

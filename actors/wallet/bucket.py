@@ -2,8 +2,9 @@
 
 Every entry's postings sum to zero. `bucket` is what the wallet can spend, `owed` is negative while grace seconds are
 unpaid, `burnt` is what uptime and priced answers cost, `deposits` is the outside world money came from (so it is negative),
-`write_offs` is what satbox lost, `credits` what it put right (both negative). The sum over all accounts is zero at all times,
-which says in words: money in + put right + written off = burnt + bucket - debt.
+`write_offs` is what satbox lost, `credits` what it put right (both negative), `held` what is on its way back to whoever paid
+it, `paid_out` what got there, `payout_fees` what that cost. The sum over all accounts is zero at all times, which says in
+words: money in + put right + written off = burnt + bucket - debt + held + paid out + payout fees.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -19,6 +20,9 @@ class Accounts:
     deposits: int = 0
     write_offs: int = 0
     credits: int = 0
+    held: int = 0
+    paid_out: int = 0
+    payout_fees: int = 0
 
     @property
     def debt_usat(self) -> int:
@@ -61,6 +65,9 @@ def check(accounts: Accounts) -> None:
         or accounts.deposits > 0
         or accounts.write_offs > 0
         or accounts.credits > 0
+        or accounts.held < 0
+        or accounts.paid_out < 0
+        or accounts.payout_fees < 0
     ):
         raise BrokenInvariantError(f"an account has the wrong sign: {accounts}")
 
@@ -112,3 +119,28 @@ def write_off(usat: int, payment_id: str) -> Posting:
     """A debt that will not be paid is taken as a loss."""
     assert usat > 0
     return Posting("write_off", (("owed", usat), ("write_offs", -usat)), payment_id)
+
+
+def credit_back(usat: int, debt_usat: int, runtime_id: str) -> Posting:
+    """A charge is taken back: what is owed comes first, the rest can be spent."""
+    assert usat > 0
+    to_owed = min(usat, debt_usat)
+    return Posting("credit_back", (("burnt", -usat), ("owed", to_owed), ("bucket", usat - to_owed)), runtime_id)
+
+
+def payout_hold(usat: int, payout_id: str) -> Posting:
+    """Money is set aside to be sent back; it can't be spent any more."""
+    assert usat > 0
+    return Posting("payout_hold", (("bucket", -usat), ("held", usat)), payout_id)
+
+
+def payout(usat: int, fee_usat: int, payout_id: str) -> Posting:
+    """What was set aside has arrived, minus the fee."""
+    assert 0 <= fee_usat < usat
+    return Posting("payout", (("held", -usat), ("paid_out", usat - fee_usat), ("payout_fees", fee_usat)), payout_id)
+
+
+def payout_return(usat: int, payout_id: str) -> Posting:
+    """What was set aside can't be sent and is spendable again."""
+    assert usat > 0
+    return Posting("payout_return", (("held", -usat), ("bucket", usat)), payout_id)

@@ -61,6 +61,8 @@ class Deposit(Command):
     usat: int
     txid: str
     asset: str
+    atomic: int = 0
+    """Units of the asset it came in; 0: not known, so it can't be sent back."""
     wants_proof = True
 
 
@@ -280,6 +282,44 @@ class DecideDispute(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class ReclaimPart:
+    """One deposit of a reclaim, as its owner signed it."""
+
+    payment_id: str
+    origin: str
+    asset: str
+    atomic: int
+    fee_atomic: int
+    usat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaim(Command):
+    """Send what is left of these deposits back to where they came from, at most once by `reclaim_id`."""
+
+    reclaim_id: str
+    parts: tuple[ReclaimPart, ...]
+    wants_proof = True
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutTold(Command):
+    """The queue has this payout now."""
+
+    payout_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutEnded(Command):
+    """A payout is over: it has arrived, or it is certain that it never will."""
+
+    payout_id: str
+    is_paid: bool
+    txid: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RevokePasses(Command):
     """Void all gate passes issued so far."""
 
@@ -321,11 +361,18 @@ class TellLoss:
 
 
 @dataclass(frozen=True, slots=True)
+class SendPayout:
+    """Hand a payout to the queue."""
+
+    payout_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetSnapshots:
     """Have the node delete what a destroyed lifetime left behind."""
 
 
-Effect = StartSandbox | StopSandbox | SetPaused | TellLoss | ForgetSnapshots
+Effect = StartSandbox | StopSandbox | SetPaused | TellLoss | SendPayout | ForgetSnapshots
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from actors.wallet import (
     decide_pause,
     decide_payments,
     decide_ports,
+    decide_refunds,
     decide_runtime,
 )
 from actors.wallet.advance import advance, charge_proven, stretch_for_outage
@@ -66,6 +67,7 @@ def decide(
 def resume(state: WalletState) -> tuple[c.Effect, ...]:
     """The effects a crash may have cut off, read from the committed state."""
     effects: list[c.Effect] = [c.TellLoss(loss.payment_id, loss.payer, loss.usat) for loss in state.losses]
+    effects += [c.SendPayout(payout.payout_id) for payout in state.payouts if not payout.is_told]
     if state.forgets:
         effects.append(c.ForgetSnapshots())
     if state.phase is Phase.STARTING and state.runtime is not None:
@@ -149,6 +151,7 @@ _HANDLERS: dict[type[c.Command], c.Handler] = {
     **decide_ports.HANDLERS,
     **decide_disputes.HANDLERS,
     **decide_meters.HANDLERS,
+    **decide_refunds.HANDLERS,
     c.Look: _look,
     c.Tick: _look,
     c.BurnNonce: _look,

@@ -11,6 +11,7 @@ from actors.wallet.advance import (
     enter_grace,
 )
 from actors.wallet.lifecycle import IN_MEMPOOL
+from actors.wallet.lots import Lot, with_lot, without
 from actors.wallet.state import After, CreditStart, Loss, Pending, Phase
 from actors.wallet.turn import Turn
 
@@ -132,6 +133,8 @@ def _deposit(turn: Turn, command: c.Deposit) -> c.Refusal | None:
     if turn.state.phase is Phase.GRACE:
         charge_proven(turn)
     turn.post(bucket.deposit(command.usat, command.payment_id))
+    lot = Lot(command.payment_id, command.payer, command.asset, command.atomic, command.usat, command.usat)
+    turn.set(lots=with_lot(turn.state.lots, lot, turn.policy.lots_max))
     wakes = all(p.wakes for p in turn.state.pending if p.payment_id == command.payment_id)
     wakes = wakes and _may_wake(turn, command.payer)
     turn.set(pending=tuple(p for p in turn.state.pending if p.payment_id != command.payment_id))
@@ -164,6 +167,7 @@ def _settle_arrears(turn: Turn) -> None:
 
 def _reverse(turn: Turn, command: c.Reverse) -> c.Refusal | None:
     charge_proven(turn)
+    turn.set(lots=without(turn.state.lots, {command.payment_id}))
     turn.post(bucket.reversal(command.usat, turn.state.accounts.bucket, command.payment_id))
     turn.tell("deposit_reversed", payment_id=command.payment_id, usat=command.usat)
     runtime = turn.state.runtime

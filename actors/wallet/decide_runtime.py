@@ -9,6 +9,7 @@ from actors.wallet.budget import hour_from
 from actors.wallet.decide_meters import bill_readings
 from actors.wallet.decide_pause import paused_rate
 from actors.wallet.decide_payments import write_off_credit_start
+from actors.wallet.decide_refunds import credit_failed_start, credit_fault
 from actors.wallet.state import After, Phase
 from actors.wallet.turn import Turn
 
@@ -45,6 +46,7 @@ def _start_failed(turn: Turn, command: c.StartFailed) -> c.Refusal | None:
         return None
     if turn.state.phase is not Phase.STARTING:
         return None
+    credit_failed_start(turn)
     failures = turn.state.start_failures + 1
     turn.set(start_failures=failures)
     turn.tell("start_failed", code=command.code, message=command.message, attempt=failures)
@@ -63,6 +65,8 @@ def _lost(turn: Turn, command: c.Lost) -> c.Refusal | None:
     turn.tell("lost", runtime_id=command.runtime_id, reason=command.reason)
     restart = turn.state.phase is not Phase.GRACE
     begin_stop(turn, f"lost_{command.reason}", After.RESTART if restart else After.REAP)
+    assert turn.state.stop is not None
+    turn.set(stop=replace(turn.state.stop, fault=command.reason))
     return None
 
 
@@ -90,7 +94,8 @@ def _finish_stop(turn: Turn, command: c.Stopped | None) -> None:
     stop, runtime = turn.state.stop, turn.state.runtime
     assert stop is not None
     assert runtime is not None
-    turn.set(phase=Phase.REAPED, reason=stop.reason, runtime=None, stop=None, grace=None)
+    credit_fault(turn, stop.fault)
+    turn.set(phase=Phase.REAPED, reason=stop.reason, runtime=None, stop=None, grace=None, is_held=False)
     lean = turn.state.credit_start
     if lean is not None and all(p.payment_id != lean.payment_id for p in turn.state.pending):
         write_off_credit_start(turn)

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from actors.wallet.bucket import Accounts
 from actors.wallet.journal import GENESIS
+from actors.wallet.lots import Lot
 from actors.wallet.meters import DEFAULT_RATES, Budget, Hour, Metered
 
 
@@ -42,6 +43,12 @@ class Policy:
     runway_seconds: tuple[int, ...] = (600, 60)
     pending_max: int = 64
     disputes_max: int = 8
+    credit_back_seconds: int = 60
+    """A runtime that ends by its node's fault: so much of its last time is given back, never more than it was charged."""
+    credit_back_percent: int = 10
+    """The same where a sandbox could bring the fault about by itself: no more than this share of its charge."""
+    lots_max: int = 32
+    payouts_max: int = 16
     paused_rate_percent: int = 25
     """What a frozen sandbox pays: it keeps its memory and its slot, but burns no CPU."""
     meter_rates: tuple[tuple[str, int], ...] = DEFAULT_RATES
@@ -89,6 +96,8 @@ class RuntimeRef:
     metered_through_ms: int = 0
     is_paused: bool = False
     """The node has reported it frozen."""
+    charged_usat: int = 0
+    """All it was charged so far: the most that can be given back for it."""
 
     @property
     def is_healthy(self) -> bool:
@@ -133,6 +142,8 @@ class Stop:
     bill_until_ms: int | None = None
     restore_digest: str | None = None
     """The workspace to start again from, instead of the one this stop leaves."""
+    fault: str | None = None
+    """Why it was lost, if it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +171,23 @@ class Dispute:
     dispute_id: str
     state: str
     usat_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """Money set aside to go back to `origin`: `usat` of the wallet's, as `atomic` units of `asset` once the fee is off.
+    `is_told`: the queue has it.
+    """
+
+    payout_id: str
+    payment_id: str
+    origin: str
+    asset: str
+    atomic: int
+    usat: int
+    fee_usat: int
+    lot: Lot
+    is_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +219,8 @@ class WalletState:
     losses: tuple[Loss, ...] = ()
     exposed: tuple[Exposure, ...] = ()
     disputes: tuple[Dispute, ...] = ()
+    lots: tuple[Lot, ...] = ()
+    payouts: tuple[Payout, ...] = ()
     wants_pause: bool = False
     """Whether the owner wants it frozen; the node is asked until it is as wanted."""
     paused_rate_usat_per_second: int = 0

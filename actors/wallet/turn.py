@@ -6,6 +6,7 @@ from typing import Any
 from actors.wallet.bucket import Posting, posted
 from actors.wallet.commands import Effect, Happening, SpanRecord
 from actors.wallet.journal import Entry, chained
+from actors.wallet.lots import fitted
 from actors.wallet.metering import charge
 from actors.wallet.state import Instant, Policy, WalletState
 
@@ -39,7 +40,7 @@ class Turn:
             balance_after_usat=accounts.bucket,
         )
         self.entries.append(entry)
-        self.set(accounts=accounts, seq=entry.seq, head=entry.hash)
+        self.set(accounts=accounts, seq=entry.seq, head=entry.hash, lots=fitted(state.lots, accounts.bucket))
 
     def tell(self, kind: str, **data: Any) -> None:
         """Append an event."""
@@ -74,5 +75,7 @@ class Turn:
                 due,
             )
         )
-        self.set(runtime=replace(runtime, metered_through_ms=until_ms), remainder=after, span_seq=seq)
+        charged = runtime.charged_usat + due
+        runtime = replace(runtime, metered_through_ms=until_ms, charged_usat=charged)
+        self.set(runtime=runtime, remainder=after, span_seq=seq)
         return due

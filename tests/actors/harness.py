@@ -40,6 +40,7 @@ class World:
         self.events: list[str] = []
         self.effects: list[c.Effect] = []
         self.losses: list[tuple[str, int]] = []
+        self.sent: list[str] = []
         self.ids = 0
 
     def instant(self) -> Instant:
@@ -49,10 +50,12 @@ class World:
 
     def ask(self, command: c.Command) -> Decision:
         mark = None
+        if isinstance(command, c.Reclaim):
+            mark = f"Reclaim:{command.reclaim_id}"
         if isinstance(command, c.Deposit | c.Reverse):
             mark = f"{type(command).__name__}:{command.payment_id}"
         made = decide(self.state, command, self.instant(), self.policy, is_duplicate=mark in self.marks)
-        if mark is not None:
+        if mark is not None and made.refusal is None:
             self.marks.add(mark)
         # Through bytes and back, as a commit and an activation would.
         self.state = STATE.validate_json(STATE.dump_json(made.state))
@@ -94,16 +97,19 @@ class World:
                     self.ask(c.Paused(runtime_id, "boot", is_paused, at_ms))
                 case c.ForgetSnapshots():
                     self.ask(c.Forgotten())
+                case c.SendPayout(payout_id=payout_id):
+                    self.sent.append(payout_id)
+                    self.ask(c.PayoutTold(payout_id))
                 case c.TellLoss(payment_id=payment_id, usat=usat):
                     self.losses.append((payment_id, usat))
                     self.ask(c.LossTold(payment_id))
 
-    def lose(self) -> None:
+    def lose(self, reason: str = "exited") -> None:
         """The sandbox dies by itself."""
         for runtime_id in list(self.node.running):
             del self.node.running[runtime_id]
             self.node.ended[runtime_id] = self.now_ms
-            self.ask(c.Lost(runtime_id, "exited"))
+            self.ask(c.Lost(runtime_id, reason))
 
     def pass_ms(self, ms: int) -> None:
         self.now_ms += ms
@@ -116,7 +122,7 @@ class World:
         return self.ask(c.Prepare("create", Plan(), self.rate))
 
     def deposit(self, sats: int, payment_id: str, payer: str = ADDRESS) -> Decision:
-        made = self.ask(c.Deposit(payment_id, payer, sats * 1_000_000, "tx", "sBTC"))
+        made = self.ask(c.Deposit(payment_id, payer, sats * 1_000_000, "tx", "sBTC", sats))
         self.run_effects()
         return made
 
