@@ -23,7 +23,7 @@ from simulator.clients import Clients, Signed
 from simulator.service import Service
 from simulator.virtual_loop import StuckError, VirtualLoop
 
-PEACE_SECONDS = 6_000
+PEACE_SECONDS = 1_800
 STEPS_BETWEEN_PEACE = 10_000
 BLOCK_SECONDS = 8.0
 
@@ -120,7 +120,7 @@ class Run:
         chance = self.rng.random()
         if chance < 0.7:
             return self.rng.expovariate(50.0)
-        return self.rng.expovariate(2.0) if chance < 0.995 else self.rng.uniform(10.0, 120.0)
+        return self.rng.expovariate(2.0) if chance < 0.997 else self.rng.uniform(10.0, 120.0)
 
     def _node_ms(self) -> int:
         return self.service.times.monotonic_ms() - self.service.boot_ms
@@ -260,11 +260,11 @@ class Run:
         for tx in list(service.chain.mempool.values()):
             tx.not_before = 0.0
         self.auditor.bad_since_ms = self._node_ms()
-        await asyncio.sleep(600)
+        await asyncio.sleep(300)
         self.auditor.bad_since_ms = None
-        for _ in range(PEACE_SECONDS // 600):
+        for _ in range(PEACE_SECONDS // 300):
             self.clients.fill_gaps()
-            await asyncio.sleep(600)
+            await asyncio.sleep(300)
             self.auditor.watch(self._node_ms())
         await self._agree()
 

@@ -35,9 +35,10 @@ WALL_MS = 1_800_000_000_000
 SLOTS = {"nano": 4000, "small": 2000, "medium": 500}
 
 SETTLEMENT_POLICY = SettlementPolicy(
-    watch_ms=2 * 3_600_000, poll_first_ms=1_000, poll_max_ms=8_000, refresh_ms=8_000, recheck_ms=15_000, probe_ms=15_000
-)
-"""The rules as they are; only looked at less often, so that more of them fits into a minute."""
+    watch_ms=1_500_000, unknown_give_up_ms=600_000, dropped_give_up_ms=600_000, held_expiry_ms=300_000,
+    reorg_wait_ms=300_000, poll_first_ms=1_000, poll_max_ms=8_000, refresh_ms=8_000, recheck_ms=15_000, probe_ms=15_000,
+)  # fmt: skip
+"""The rules as they are; patience is shorter and looks are rarer, so that more of them fits into a minute."""
 
 
 class Times:
