@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from actors.actor import WalletActor
 from actors.errors import FencedError
+from actors.meter_reader import readings
 from actors.wallet import commands as c
 from actors.wallet.state import Payout, RuntimeRef
 from sandboxes.protocol import (
@@ -153,5 +154,6 @@ class Effects:
                 stopped.stopped_at_ms,
                 stopped.snapshot_digest,
                 stopped.reason,
+                readings(stopped.counts, stopped.stopped_at_ms or 0),
             )
         )

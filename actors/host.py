@@ -19,6 +19,7 @@ from actors.clock import Clock
 from actors.effects import Effects, LossSink, PayoutSink
 from actors.errors import FencedError
 from actors.liveness import Liveness
+from actors.meter_reader import MeterReader
 from actors.node_link import NodeLink
 from actors.placement import wallet_path
 from actors.storage import WalletStore, read_state
@@ -59,6 +60,8 @@ class HostSettings:
     threads: int = 8
     pre_stop_seconds: float = 1.0
     reserve_seconds: float = 60.0
+    meter_seconds: float = 60.0
+    """How often meters other than the clock are read; at the end of a runtime they are read anyhow."""
     owns: Callable[[str], bool] | None = None
 
 
@@ -89,6 +92,7 @@ class WalletHost:
         self._is_closing = False
         self._looked_ms = 0
         self.link = NodeLink(node, clock, on_lost=self._on_lost, on_connect=self._reconcile, on_beat=self._due.set)
+        self.meter_reader = MeterReader(node, lambda: list(self._actors.values()), settings.meter_seconds)
         self._effects = Effects(node, tell_loss, settings.pre_stop_seconds, send_payout)
         self._liveness = Liveness(settings.wallets / f".{settings.name}.alive")
         self._gap: tuple[int, int] | None = None
@@ -116,6 +120,7 @@ class WalletHost:
         self._tasks = [
             asyncio.create_task(self.link.run(), name="node link"),
             asyncio.create_task(self._keep_time(), name="timers"),
+            asyncio.create_task(self.meter_reader.run(), name="meters"),
         ]
 
     async def close(self) -> None:
