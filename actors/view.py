@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from actors.wallet.commands import Refusal
-from actors.wallet.lifecycle import exhausts_at_ms, grace_cap_ms, grace_deadline_ms, holding
+from actors.wallet.forecast import Forecast, forecast
+from actors.wallet.lifecycle import grace_cap_ms, grace_deadline_ms, holding
 from actors.wallet.metering import MS_PER_SECOND, charge
+from actors.wallet.meters import Budget
 from actors.wallet.state import Phase, Policy, Proof, RuntimeRef, WalletState
-from operations.models import Grace, PendingPayment, SandboxStatus
+from operations.models import BudgetStatus, Grace, PendingPayment, SandboxStatus
 
 USAT_PER_SAT = 1_000_000
 
@@ -51,7 +53,8 @@ def status(view: View, policy: Policy, wall_ms: int) -> SandboxStatus:
     state = view.state
     now_ms = None if view.proof is None else view.proof.now_ms + (wall_ms - view.wall_ms)
     bucket, debt, burnt = _balances_at(state, now_ms)
-    seconds_left, exhausts_at = _runway(state, now_ms, wall_ms)
+    ahead = None if _running(state) is None or now_ms is None else forecast(state, now_ms)
+    seconds_left, exhausts_at = _runway(state, ahead, now_ms, wall_ms)
     return SandboxStatus.model_construct(
         address=state.address,
         state=public_state(state),
@@ -68,6 +71,9 @@ def status(view: View, policy: Policy, wall_ms: int) -> SandboxStatus:
         charged_usat=burnt,
         seconds_left=seconds_left,
         exhausts_at=exhausts_at,
+        burn_usat_per_hour={} if ahead is None else dict(ahead.usat_per_hour),
+        meter_rates=dict(state.meters.rates),
+        budget=_budget(state),
         grace=_grace(state, policy, now_ms),
         pending_payments=[
             PendingPayment(
@@ -99,16 +105,28 @@ def _balances_at(state: WalletState, now_ms: int | None) -> tuple[int, int, int]
     return bucket - from_bucket, debt + due - from_bucket, burnt + due
 
 
-def _runway(state: WalletState, now_ms: int | None, wall_ms: int) -> tuple[float | None, str | None]:
+def _budget(state: WalletState) -> BudgetStatus | None:
+    budget, hour = state.budget, state.hour
+    if budget == Budget():
+        return None
+    return BudgetStatus(
+        caps_usat_per_hour=dict(budget.caps),
+        spent_usat={} if hour is None else dict(hour.spent),
+        max_usat_per_call=budget.max_usat_per_call,
+        warn_seconds=None if budget.warn_seconds is None else list(budget.warn_seconds),
+        held=state.is_held,
+    )
+
+
+def _runway(
+    state: WalletState, ahead: Forecast | None, now_ms: int | None, wall_ms: int
+) -> tuple[float | None, str | None]:
     if state.phase is Phase.REAPED and state.rate_usat_per_second:
         return state.accounts.bucket / state.rate_usat_per_second, None
-    if _running(state) is None or now_ms is None:
+    if ahead is None or now_ms is None or ahead.exhausts_ms is None:
         return None, None
-    exhausts = exhausts_at_ms(state)
-    if exhausts is None:
-        return None, None
-    left_ms = max(0, exhausts - now_ms)
-    return left_ms / MS_PER_SECOND, iso(wall_ms + exhausts - now_ms)
+    left_ms = max(0, ahead.exhausts_ms - now_ms)
+    return left_ms / MS_PER_SECOND, iso(wall_ms + ahead.exhausts_ms - now_ms)
 
 
 def _grace(state: WalletState, policy: Policy, now_ms: int | None) -> Grace | None:

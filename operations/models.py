@@ -189,6 +189,16 @@ class PendingPayment(Output):
     granted_usat: int
 
 
+class BudgetStatus(Output):
+    """What the owner allows, in micro-sats, and what was spent in the present hour. `held`: frozen until the next one."""
+
+    caps_usat_per_hour: dict[str, int] = Field(default_factory=dict)
+    spent_usat: dict[str, int] = Field(default_factory=dict)
+    max_usat_per_call: int | None = None
+    warn_seconds: list[int] | None = None
+    held: bool = False
+
+
 class SandboxStatus(Output):
     """A wallet and its sandbox at one moment."""
 
@@ -207,6 +217,11 @@ class SandboxStatus(Output):
     charged_usat: int
     seconds_left: float | None = None
     exhausts_at: str | None = None
+    burn_usat_per_hour: dict[str, int] = Field(default_factory=dict)
+    """What drives the two above, by meter, the most first: the clock exactly, others by their last quarter of an hour."""
+    meter_rates: dict[str, int] = Field(default_factory=dict)
+    """Micro-sats per unit, by meter, as agreed when the sandbox was started; what is not named is free."""
+    budget: BudgetStatus | None = None
     grace: Grace | None = None
     pending_payments: list[PendingPayment] = Field(default_factory=list)
     snapshot_digest: str | None = None

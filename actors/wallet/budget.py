@@ -12,6 +12,8 @@ from actors.wallet.meters import CLOCK, TOTAL, Budget, Hour, of, plus
 from actors.wallet.state import WalletState
 
 HOUR_MS = 3_600_000
+MARGIN_MS = 10_000
+"""So much earlier is frozen than would just do: alarms and nodes take a moment, and a late one would end in a stop."""
 
 
 def spent_usat(hour: Hour, name: str) -> int:
@@ -53,7 +55,7 @@ def _reached_ms(state: WalletState, name: str, cap: int) -> int | None:
         return None if lasts is None else through + lasts
     frozen_ms = max(0, hour.began_ms + HOUR_MS - through)
     missing = left * MS_PER_SECOND - state.remainder - paused * frozen_ms
-    return through + max(0, -(-missing // (rate - paused)))
+    return through + max(0, -(-missing // (rate - paused)) - MARGIN_MS)
 
 
 def reached_at(state: WalletState) -> tuple[int, str] | None:
