@@ -88,7 +88,7 @@ class Clients:
         call = CallView("contract_call")
         if sponsored:
             sender = Sender(_KEY.public_key, Network.TESTNET, number, 0, True)
-            made = sign_origin(sip010_transfer(sender, _SBTC, _PAY_TO, sats, None), _KEY)
+            made = sign_origin(sip010_transfer(sender, _SBTC, _PAY_TO, sats, str(number)), _KEY)
             raw = made.serialize()
             payload = decode_transaction(raw).payload
             assert isinstance(payload, ContractCall)

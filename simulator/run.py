@@ -257,7 +257,7 @@ class Run:
         service.exorcise()
         for place in (*service.hosts, service.settling, *service.gates):
             service.revive(place)
-        for tx in list(service.chain.mempool.values()):
+        for tx in (*service.chain.mempool.values(), *service.chain.signed.values()):
             tx.not_before = 0.0
         self.auditor.bad_since_ms = self._node_ms()
         await asyncio.sleep(300)
