@@ -35,7 +35,7 @@ class _Job:
     error: BaseException | None = None
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, migrate: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -47,9 +47,9 @@ def _open(path: Path) -> sqlite3.Connection:
 class Store:
     """The file at `path`, created and migrated on opening. `close` is the end of its thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, migrate: Callable[[sqlite3.Connection], None] = migrate) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = _open(path)
+        self._connection = _open(path, migrate)
         self._queue: queue.Queue[_Job | None] = queue.Queue(QUEUE_MAX)
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="settlements-store", daemon=True)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
-from payment_builders import OTHER, PAYER
+from payment_builders import OTHER, PAYER, SBTC
+from payout_bench import SENDER, PayoutBench
 from settlement_bench import Bench, Clock, Wire
 
 from devnet.app import create_app
@@ -27,3 +28,20 @@ async def bench(tmp_path) -> AsyncIterator[Bench]:
             await here.fund(key)
         yield here
         await here.kill()
+
+
+@pytest_asyncio.fixture
+async def payouts(tmp_path) -> AsyncIterator[PayoutBench]:
+    """A payout queue over a devnet without automatic blocks; the payout key has funds."""
+    clock, wire = Clock(), Wire()
+    async with (
+        TestClient(TestServer(create_app(DevnetSettings(block_seconds=0), clock))) as twin,
+        wire.session,
+    ):
+        here = PayoutBench(twin, wire, clock, tmp_path / "payouts.sqlite")
+        chain = here.world.chain
+        chain.faucet(SENDER, "STX", 50_000_000)
+        chain.faucet(SENDER, SBTC.asset_id, 1_000_000)
+        here.start()
+        yield here
+        here.kill()

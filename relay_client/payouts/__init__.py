@@ -1,0 +1,19 @@
+"""Money out: a queue that pays each payout once, with the discipline of settlements turned outward (`design/refunds.md`)."""
+
+from relay_client.payouts.keystore import KeyFile, KeyUnavailable
+from relay_client.payouts.limits import PayoutPolicy
+from relay_client.payouts.queue import PayoutQueue
+from relay_client.payouts.records import Ended, Order, PayoutReport, PayoutState
+from relay_client.payouts.schema import migrate
+
+__all__ = [
+    "Ended",
+    "KeyFile",
+    "KeyUnavailable",
+    "Order",
+    "PayoutPolicy",
+    "PayoutQueue",
+    "PayoutReport",
+    "PayoutState",
+    "migrate",
+]
