@@ -10,7 +10,7 @@ from sandboxes.protocol import SandboxError, StartFailed, StartRequest, StopRequ
 from satbox.cli.doctor import _node as node_checks
 from tests.images.built import store_with
 from tests.sandboxes.conftest import Box
-from tests.sandboxes.running_node import HAS_GVISOR, RunningNode
+from tests.sandboxes.running_node import HAS_GVISOR, UID_BASE, RunningNode
 
 pytestmark = [
     pytest.mark.sandbox,
@@ -127,7 +127,7 @@ async def test_what_it_does_not_offer_is_named(node: RunningNode, runtime_ids: I
 
 
 async def test_what_is_required_and_not_offered_keeps_the_node_down() -> None:
-    running = RunningNode({"driver": "gvisor", "require": ["egress"], "slot_uid_base": 0x5000_0000})
+    running = RunningNode({"driver": "gvisor", "require": ["egress"], "slot_uid_base": UID_BASE + 0x0080_0000})
 
     ready = await running.start()
     await running.close()
@@ -158,7 +158,7 @@ async def test_a_memory_bomb_costs_its_own_sandbox_and_is_told(node: RunningNode
 @pytest.mark.nightly
 async def test_a_built_image_starts_in_gvisor(runtime_ids: Iterator[str]) -> None:
     store = await asyncio.to_thread(store_with, "python")
-    running = RunningNode({"driver": "gvisor", "image_store": str(store), "slot_uid_base": 0x5100_0000})
+    running = RunningNode({"driver": "gvisor", "image_store": str(store), "slot_uid_base": UID_BASE + 0x0040_0000})
     assert (await running.start())["ready"]
     try:
         request = StartRequest(next(runtime_ids), "SP1", size_class="medium", image="python")
