@@ -1,6 +1,7 @@
 """The list of operations."""
 
 from operations import models as m
+from operations.budget import BUDGET
 from operations.checkpoints import CHECKPOINTS
 from operations.codes import IDENTITY, PATHS, PAYMENT, RUNNING
 from operations.contexts import CONTEXTS
@@ -132,7 +133,7 @@ REGISTRY = Registry(
             "sandbox.resume", "POST", "/sandbox/resume",
             "Let a paused sandbox run on.",
             m.Target, m.SandboxStatus, Auth.OWNER, ("unpause",), "satbox_resume", scope="owner",
-            errors=(*RUNNING, "pause_unavailable"), positional=("address",),
+            errors=(*RUNNING, "pause_unavailable", "budget_reached"), positional=("address",),
         ),
         *LEDGER,
         Operation(
@@ -161,6 +162,7 @@ REGISTRY = Registry(
         *GIT,
         *SECRETS,
         *USAGE,
+        *BUDGET,
         *CHECKPOINTS,
         *DISPUTES,
         *VERIFICATION,

@@ -122,6 +122,7 @@ ERRORS: Mapping[str, ErrorKind] = _kinds(
     _E("sandbox_reaped", 410, "The sandbox was reaped; its workspace is kept.",
        "POST /sandbox/extend with a payment, or /sandbox/wake with credit left."),
     _E("sandbox_paused", 409, "The sandbox is paused.", "POST /sandbox/resume."),
+    _E("budget_reached", 409, "Your budget is used up.", "Raise it: POST /sandbox/budget; or wait for its next hour."),
     _E("pause_unavailable", 409, "This sandbox cannot be paused now.", "Go on using it, or POST /sandbox/reap to stop paying."),
     _E("runtime_gone", 410, "That sandbox process is gone; a later one may run.", "Ask /sandbox/status for the runtime."),
     _E("credit_insufficient", 409, "The bucket does not cover a wake.", "POST /sandbox/extend with a payment."),

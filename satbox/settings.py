@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from actors.placement import HostMap, Placement
+from actors.wallet.meters import DEFAULT_RATES, METERS
 from actors.wallet.state import Policy
 from gate.settings import RATES_USAT
 from oracle import public_bases
@@ -127,6 +128,8 @@ class Settings(BaseSettings):
     oracle: OracleSection = Field(default_factory=OracleSection)
     books: BooksSection = Field(default_factory=BooksSection)
     rates_usat_per_second: dict[str, int] = Field(default_factory=lambda: dict(RATES_USAT))
+    meter_rates_usat: dict[str, int] = Field(default_factory=dict)
+    """Micro-sats per unit of the meters beside the clock, by name; over the defaults (`GET /sandbox/meters`)."""
     node: dict[str, Any] = Field(default_factory=dict)
     """Passed to the sandbox node as it is."""
 
@@ -166,6 +169,15 @@ class Settings(BaseSettings):
                 raise ValueError("pay_to belongs to a key that is printed in public documents")
         return self
 
+    @model_validator(mode="after")
+    def _meters_are_known(self) -> "Settings":
+        for name, rate in self.meter_rates_usat.items():
+            if name not in METERS:
+                raise ValueError(f"meter_rates_usat: {name} is none of {', '.join(METERS)}")
+            if not 0 <= rate <= 10**12:
+                raise ValueError(f"meter_rates_usat.{name} must be 0 to 10**12")
+        return self
+
     def policy(self) -> Policy:
         """The wallets' rules."""
         return Policy(
@@ -173,6 +185,7 @@ class Settings(BaseSettings):
             grace_cap_ms=round(self.lifecycle.grace_cap_seconds * 1000),
             wake_minimum_seconds=self.lifecycle.wake_minimum_seconds,
             paused_rate_percent=self.lifecycle.paused_rate_percent,
+            meter_rates=tuple(sorted((dict(DEFAULT_RATES) | self.meter_rates_usat).items())),
         )
 
     def host_map(self) -> HostMap:

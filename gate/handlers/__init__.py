@@ -1,6 +1,7 @@
 """What each operation does at the gate, by operation name."""
 
 from gate.handlers import (
+    budget,
     checkpoints,
     contexts,
     data,
@@ -37,6 +38,7 @@ HANDLERS: dict[str, Handler] = {
     **git.HANDLERS,
     **secrets.HANDLERS,
     **usage.HANDLERS,
+    **budget.HANDLERS,
     **money.HANDLERS,
     **ledger.HANDLERS,
     **checkpoints.HANDLERS,

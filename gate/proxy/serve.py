@@ -1,5 +1,6 @@
 """`/sandbox/proxy/{address}/{port}/{path}`: from anybody who may to a server inside."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 
@@ -13,12 +14,14 @@ from gate.port_tokens import without_token
 from gate.ports import Services
 from gate.proxy.access import admit, is_pass
 from gate.proxy.connector import PortConnector
+from gate.proxy.counting import RequestCounter
 from gate.proxy.forward import Forwarder, inward
 from gate.routing import METRICS, PEERS, SERVICES, error_response
 from operations.errors import SatboxError
 
 PATH = "/sandbox/proxy/{address:S[0-9A-Z]{27,41}}/{port:[1-9][0-9]{0,4}}"
 REQUESTS_PER_WALLET_MAX = 64
+COUNTER: web.AppKey[RequestCounter] = web.AppKey("request_counter", RequestCounter)
 FORWARDER: web.AppKey[Forwarder] = web.AppKey("forwarder", Forwarder)
 PROXY_CROWD: web.AppKey[Crowd] = web.AppKey("proxy_crowd", Crowd)
 log = structlog.get_logger()
@@ -39,7 +42,11 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
     )  # fmt: skip
     app[FORWARDER] = Forwarder(session, services.settings)
+    counter = app[COUNTER] = RequestCounter(services, f"gate_{secrets.token_hex(8)}")
+    telling = asyncio.create_task(counter.run(), name="request counts")
     yield
+    telling.cancel()
+    await counter.tell()
     await session.close()
 
 
@@ -70,14 +77,17 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
         raise SatboxError("not_found")
     view = await services.views.get(address)
     by_token = await admit(services, request, view, port)
+    request.app[COUNTER].admit(view)
     with request.app[PROXY_CROWD].entered(address):
         async with Reach(services, address) as runtime_id:
             # With a token, Authorization is between caller and server; a pass is for the gate alone, wherever it was sent.
             keeps = by_token and not is_pass(services, request)
             headers = inward(request, address, keeps_authorization=keeps)
-            return await request.app[FORWARDER].forward(
+            answer = await request.app[FORWARDER].forward(
                 request, runtime_id, port, _target(request), headers, request_id
             )
+            request.app[COUNTER].served(view, runtime_id)
+            return answer
 
 
 def _target(request: web.Request) -> str:

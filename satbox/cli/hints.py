@@ -17,6 +17,7 @@ HINTS = {
     "headers_too_large": "Use shorter arguments.",
     "rate_limited": "Wait a moment and run it again.",
     "sandbox_paused": "Run satbox unpause.",
+    "budget_reached": "Raise it with satbox budget, or wait for its next hour.",
     "pause_unavailable": "Go on using it, or satbox reap to stop paying.",
     "process_not_found": "satbox processes list shows them.",
     "snapshot_not_found": "satbox snapshots list shows them.",

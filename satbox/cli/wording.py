@@ -35,6 +35,8 @@ SUMMARIES = {
     "operator.answer": "answer a dispute",
     "operator.uphold": "decide for the owner, and put it right",
     "operator.deny": "decide against the owner",
+    "sandbox.budget": "say what your sandbox may cost an hour",
+    "sandbox.meters": "see what is metered, and at which rate",
     "sandbox.meter": "check every charge by hand",
     "sandbox.events": "see what happened to your wallet, or follow it",
     "operator.rate": "set the rate of one wallet",

@@ -5,6 +5,7 @@ Generated from the operation registry by `python -m satbox.client.generate`; do 
 
 from typing import Literal
 
+from operations import budget as bu
 from operations import checkpoints as cp
 from operations import contexts as k
 from operations import disputes as d
@@ -267,7 +268,8 @@ class Operations(Calls):
         """Let a paused sandbox run on.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, pause_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, pause_unavailable,
+        budget_reached.
         """
         return await self._call("sandbox.resume", m.SandboxStatus, address=address)
 
@@ -696,6 +698,33 @@ class Operations(Calls):
         """
         return await self._call("sandbox.usage", u.Usage, address=address, seconds=seconds)
 
+    async def sandbox_budget(
+        self,
+        *,
+        address: str | None = None,
+        max_sats_per_hour: int | None = None,
+        max_sats_per_hour_by_meter: dict[str, int] | None = None,
+        max_sats_per_call: int | None = None,
+        warn_seconds: list[int] | None = None,
+    ) -> m.SandboxStatus:
+        """Say what your sandbox may cost an hour and a call, and when to warn you; it is frozen when that is used up.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return await self._call(
+            "sandbox.budget",
+            m.SandboxStatus,
+            address=address,
+            max_sats_per_hour=max_sats_per_hour,
+            max_sats_per_hour_by_meter=max_sats_per_hour_by_meter,
+            max_sats_per_call=max_sats_per_call,
+            warn_seconds=warn_seconds,
+        )
+
+    async def sandbox_meters(self) -> bu.Meters:
+        """See what is metered, in which unit, at which rate."""
+        return await self._call("sandbox.meters", bu.Meters)
+
     async def checkpoints_list(self, *, after: int = 0, limit: int = 50, last: bool = False) -> cp.Checkpoints:
         """Read the signed checkpoints over the heads of all wallets."""
         return await self._call("checkpoints.list", cp.Checkpoints, after=after, limit=limit, last=last)
@@ -1113,7 +1142,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Let a paused sandbox run on.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, pause_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, pause_unavailable,
+        budget_reached.
         """
         return self._run(self._client.sandbox_resume(address=address))
 
@@ -1527,6 +1557,33 @@ class SyncOperations(SyncCalls[Operations]):
         sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
         """
         return self._run(self._client.sandbox_usage(address=address, seconds=seconds))
+
+    def sandbox_budget(
+        self,
+        *,
+        address: str | None = None,
+        max_sats_per_hour: int | None = None,
+        max_sats_per_hour_by_meter: dict[str, int] | None = None,
+        max_sats_per_call: int | None = None,
+        warn_seconds: list[int] | None = None,
+    ) -> m.SandboxStatus:
+        """Say what your sandbox may cost an hour and a call, and when to warn you; it is frozen when that is used up.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return self._run(
+            self._client.sandbox_budget(
+                address=address,
+                max_sats_per_hour=max_sats_per_hour,
+                max_sats_per_hour_by_meter=max_sats_per_hour_by_meter,
+                max_sats_per_call=max_sats_per_call,
+                warn_seconds=warn_seconds,
+            )
+        )
+
+    def sandbox_meters(self) -> bu.Meters:
+        """See what is metered, in which unit, at which rate."""
+        return self._run(self._client.sandbox_meters())
 
     def checkpoints_list(self, *, after: int = 0, limit: int = 50, last: bool = False) -> cp.Checkpoints:
         """Read the signed checkpoints over the heads of all wallets."""

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 _WIDTH = 118
 _ALIASES = {
     "operations.models": "m",
+    "operations.budget": "bu",
     "operations.checkpoints": "cp",
     "operations.contexts": "k",
     "operations.disputes": "d",
@@ -170,7 +171,7 @@ def _argument_kind(kind: Any) -> tuple[str, tuple[str, ...]]:
     if text.startswith("Literal["):
         arms = [a for a in (get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)) if a is not NoneType]
         return "text", tuple(str(a) for a in get_args(arms[0]))
-    kinds = {"int": "integer", "float": "number", "bool": "flag", "str": "text", "list[str]": "list"}
+    kinds = {"int": "integer", "float": "number", "bool": "flag", "str": "text", "list[str]": "list", "list[int]": "list"}
     return kinds.get(text, "pairs"), ()
 
 
