@@ -74,7 +74,10 @@ class SimulatedNode:
     # What a test or the simulator does to it
 
     def use(self, runtime_id: str, meter: str, more: int) -> None:
-        """A runtime uses so much more of what a meter counts."""
+        """A running runtime uses so much more of what a meter counts."""
+        entry = self._entries.get(runtime_id)
+        if entry is None or entry.lost is not None:
+            return
         counts = self._counts.setdefault(runtime_id, {})
         counts[meter] = counts.get(meter, 0) + more
 

@@ -15,6 +15,8 @@ SLACK_MS = 5_000
 UNOWNED_MS = 180_000
 UNPAID_MS = 90_000
 PAUSED_SHARE = 25
+METER_PRICES = {"egress": (50_000, 1_000_000)}
+"""Usat for so many of what a meter counts; whatever else is billed is wrong."""
 
 
 class ViolationError(Exception):
@@ -52,6 +54,7 @@ class Books:
     deposits: dict[str, int] = field(default_factory=dict)
     reversed: set[str] = field(default_factory=set)
     metered: dict[str, int] = field(default_factory=dict)
+    meters: dict[tuple[str, str], int] = field(default_factory=dict)
     state: WalletState | None = None
     remainder: int = 0
     seq: int = 0
@@ -77,6 +80,7 @@ class Auditor:
         self.runtimes: dict[str, Runtime] = {}
         self.running: dict[str, Runtime] = {}
         self.promises: dict[str, Promise] = {}
+        self.used: Callable[[str], dict[str, int]] = lambda runtime_id: {}
         self.proven_ms: Callable[[], int] = lambda: 0
         self.rates: dict[str, set[int]] = {}
         self.violations: list[str] = []
@@ -158,6 +162,9 @@ class Auditor:
                 books.burnt += amounts["burnt"]
                 books.charges[reference or ""] = books.charges.get(reference or "", 0) + amounts["burnt"]
                 return amounts["burnt"]
+            case "meter":
+                books.burnt += amounts["burnt"]
+                self._meter(address, books, reference or "", amounts["burnt"])
             case "credit_back":
                 self._give_back(address, books, reference or "", -amounts["burnt"])
             case "payout_hold" | "payout" | "payout_return":
@@ -170,6 +177,24 @@ class Auditor:
             case _:
                 self._wrong(f"{address}: an entry of kind {kind}, which nobody asked for")
         return 0
+
+    def _meter(self, address: str, books: Books, reference: str, usat: int) -> None:
+        """Over all runtimes of a wallet no meter has billed more than the machine counted, to the micro-sat."""
+        word, _, rest = reference.partition(":")
+        name, _, runtime_id = rest.partition(":")
+        runtime = self.runtimes.get(runtime_id)
+        if word != "meter" or name not in METER_PRICES or usat <= 0 or runtime is None or runtime.address != address:
+            self._wrong(f"{address}: {usat} usat for {reference}, which is no meter of this wallet")
+            return
+        books.meters[name, runtime_id] = books.meters.get((name, runtime_id), 0) + usat
+        rate, per = METER_PRICES[name]
+        runtimes = [its for meter, its in books.meters if meter == name]
+        counted = sum(self.used(its).get(name, 0) for its in runtimes)
+        billed = sum(books.meters[name, its] for its in runtimes)
+        if billed * per > counted * rate:
+            self._wrong(f"{address}: {billed} usat of {name} are billed, {counted} were counted")
+        if books.meters[name, runtime_id] * per >= self.used(runtime_id).get(name, 0) * rate + per:
+            self._wrong(f"{address}: {reference} is billed beyond its counter")
 
     def _give_back(self, address: str, books: Books, runtime_id: str, usat: int) -> None:
         runtime = self.runtimes.get(runtime_id)

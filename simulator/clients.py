@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from actors.system import ActorSystem
 from actors.view import View
 from actors.wallet import commands as c
-from actors.wallet.state import Phase, Plan
+from actors.wallet.meters import Budget
+from actors.wallet.state import Phase, Plan, WalletState
 from operations.errors import SatboxError
 from relay_client.chain import CallView
 from relay_client.settlements import Presentation
@@ -223,9 +224,24 @@ class Clients:
             (6, lambda: self.ask(wallet.address, c.Pause(rng.random() < 0.6))),
             (4, lambda: self._rate(wallet, kind)),
             (5, lambda: self.ask(wallet.address, c.Checkpoint())),
+            (20, lambda: self._use(state)),
+            (3, lambda: self._budget(wallet, state.rate_usat_per_second)),
         )
         (chosen,) = rng.choices([action for _, action in actions], [weight for weight, _ in actions])
         await chosen()  # type: ignore[no-untyped-call]
+
+    async def _use(self, state: WalletState) -> None:
+        """The sandbox sends and fetches."""
+        if state.runtime is not None and state.runtime.is_healthy:
+            self.service.machine.use(
+                state.runtime.runtime_id, "egress", self.rng.choice((13, 70_000, 9_000_001, 3 * 10**8))
+            )
+        await asyncio.sleep(0)
+
+    async def _budget(self, wallet: Wallet, rate: int) -> None:
+        """Sometimes tight, mostly none."""
+        caps = self.rng.choice(((), (), (("total", rate * 1800),), (("egress", 2_000_000),), (("clock", rate * 600),)))
+        await self.ask(wallet.address, c.SetBudget(Budget(caps)))
 
     async def _repeat(self, wallet: Wallet, kind: str) -> None:
         """A client that never heard an answer presents the same bytes again."""

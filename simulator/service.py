@@ -67,6 +67,7 @@ class Machine(SimulatedNode):
         self.ears: dict[str, asyncio.Queue[Beat | RuntimeLost | None]] = {}
         self.proven_ms = clock_ms()
         auditor.proven_ms = lambda: self.proven_ms
+        auditor.used = self.used
 
     async def start(self, request: StartRequest) -> Runtime:
         """See `SandboxNode.start`."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from actors import actor as actor_module
 from actors import effects, host, node_link, storage
-from actors.wallet import advance, decide_payments, decide_runtime, lifecycle, turn
+from actors.wallet import advance, decide_meters, decide_payments, decide_runtime, lifecycle, turn
 from actors.wallet import commands as c
 from relay_client.settlements import availability, delivery, follower, journal, outbox
 from relay_client.states import Observation, TerminalReason
@@ -192,6 +192,17 @@ def arrears_forgiven() -> None:
     )
 
 
+def readings_without_marks() -> None:
+    """A meter is billed from its beginning at each reading."""
+    real = decide_meters.bill
+
+    def bill(metered: Any, reading: Any) -> Any:
+        made = real(metered, reading)
+        return replace(made, metered=replace(made.metered, marks=())) if made.usat else made
+
+    decide_meters.bill = bill
+
+
 PLANTED: dict[str, tuple[Callable[[], None], int]] = {
     "credited_twice": (credited_twice, 2_000),
     "reversed_twice": (reversed_twice, 12_000),
@@ -212,6 +223,7 @@ PLANTED: dict[str, tuple[Callable[[], None], int]] = {
     "losses_not_told": (losses_not_told, 3_000),
     "outage_without_end": (outage_without_end, 30_000),
     "arrears_forgiven": (arrears_forgiven, 2_000),
+    "readings_without_marks": (readings_without_marks, 2_000),
 }
 """Each with the number of steps within which it is found, over the seeds that the test tries."""
 
