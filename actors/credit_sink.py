@@ -2,7 +2,8 @@
 
 from actors.clock import Clock
 from actors.system import ActorSystem
-from actors.wallet.commands import Deposit, Observe, Reverse
+from actors.wallet.commands import Deposit, Observe, PayoutEnded, Reverse
+from relay_client.payouts import Ended
 from relay_client.sink import Credit, Observation, Outage, Reversal
 
 
@@ -42,3 +43,14 @@ class WalletSink:
     async def payments_unavailable(self, outage: Outage) -> None:
         """Hold grace."""
         await self._system.payments_unavailable(outage.since_ms, outage.until_ms)
+
+
+class WalletPayouts:
+    """The `PayoutSink` that wallets are behind."""
+
+    def __init__(self, system: ActorSystem) -> None:
+        self._system = system
+
+    async def ended(self, ended: Ended) -> None:
+        """A payout has arrived, or certainly never will."""
+        await self._system.ask(ended.address, PayoutEnded(ended.payout_id, ended.is_paid, ended.txid, ended.reason))

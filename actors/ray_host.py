@@ -118,7 +118,14 @@ class HostProcess:
             owns=lambda address: spec.placement.owns(self._name, address),
         )
         node = NodeClient(spec.node_socket)
-        host = WalletHost(settings, node, SystemClock(), lambda: f"rt_{secrets.token_hex(12)}", self._tell_loss)
+        host = WalletHost(
+            settings,
+            node,
+            SystemClock(),
+            lambda: f"rt_{secrets.token_hex(12)}",
+            self._tell_loss,
+            send_payout=self._settlements.payout_submit,
+        )
         await host.start()
         if spec.placement.placement == "dedicated":
             self._leaving = asyncio.ensure_future(self._leave_when_idle(host))

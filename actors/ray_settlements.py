@@ -15,12 +15,29 @@ import aiohttp
 
 from actors.clock import SystemClock
 from actors.ray_call import NamedActors, answered, packed, start_actor, unpacked
+from actors.wallet.state import Payout
+from operations.errors import SatboxError
 from relay_client.chain import StacksApi
+from relay_client.payouts import KeyFile, Order, PayoutPolicy, PayoutQueue, PayoutReport
+from relay_client.payouts import migrate as migrate_payouts
+from relay_client.payouts.records import PayoutSink
 from relay_client.preflight import chain_preflight
 from relay_client.relay import RelayClient
 from relay_client.settlements import PaymentReport, Policy, Presentation, Settlements, Store
+from stacks import Network
 
 CONCURRENCY_MAX = 1000
+PAYOUTS = "settlements-0"
+"""The process that runs the one payout queue: one key, one sequence of nonces."""
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutSpec:
+    """How money is paid out."""
+
+    key: KeyFile
+    network: Network
+    policy: PayoutPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +52,7 @@ class SettlementsSpec:
     policy: Policy
     count: int = 1
     api_key: str | None = None
+    payouts: PayoutSpec | None = None
 
 
 class _Clock:
@@ -63,11 +81,14 @@ class SettlementsProcess:
         self._store: Store | None = None
         self._session: aiohttp.ClientSession | None = None
         self._work: asyncio.Task[None] | None = None
+        self._queue: PayoutQueue | None = None
+        self._payout_store: Store | None = None
+        self._paying: asyncio.Task[None] | None = None
 
     def _started(self) -> Settlements:
         if self._settlements is None:
             # Late imports: the transport reaches hosts, whose module reaches this one for losses.
-            from actors.credit_sink import WalletSink
+            from actors.credit_sink import WalletPayouts, WalletSink
             from actors.ray_system import RayTransport
             from actors.system import ActorSystem
 
@@ -75,7 +96,8 @@ class SettlementsProcess:
             self._store = Store(spec.home / f"{self._name}.sqlite")
             self._session = aiohttp.ClientSession()
             chain = StacksApi(spec.stacks_api_url, self._session, api_key=spec.api_key)
-            sink = WalletSink(ActorSystem(RayTransport(spec.transport)), SystemClock())
+            system = ActorSystem(RayTransport(spec.transport))
+            sink = WalletSink(system, SystemClock())
             self._settlements = Settlements(
                 self._store,
                 RelayClient(spec.relay_url, self._session),
@@ -87,7 +109,41 @@ class SettlementsProcess:
             )
             self._work = asyncio.ensure_future(self._settlements.run())
             self._work.add_done_callback(_stopped)
+            if spec.payouts is not None and self._name == PAYOUTS:
+                self._start_payouts(spec.payouts, chain, WalletPayouts(system))
         return self._settlements
+
+    def _start_payouts(self, spec: PayoutSpec, chain: StacksApi, sink: PayoutSink) -> None:
+        self._payout_store = Store(self._spec.home / "payouts.sqlite", migrate_payouts)
+        self._queue = PayoutQueue(self._payout_store, chain, sink, _Clock(), spec.key, spec.network, policy=spec.policy)
+        self._paying = asyncio.ensure_future(self._queue.run())
+        self._paying.add_done_callback(_stopped)
+
+    def _payouts(self) -> PayoutQueue:
+        self._started()
+        if self._queue is None:
+            raise SatboxError("reclaim_nothing", "This service pays nothing out.")
+        return self._queue
+
+    async def payout_submit(self, payload: bytes) -> Any:
+        """Take an order; durable when this returns."""
+        return await answered(self._payouts().submit(unpacked(payload)))
+
+    async def payouts_of(self, address: str) -> Any:
+        """A wallet's payouts."""
+        return await answered(self._payouts().of(address))
+
+    async def payouts_unfinished(self) -> Any:
+        """All that are not over."""
+        return await answered(self._payouts().unfinished())
+
+    async def payout_approve(self, payout_id: str) -> Any:
+        """The operator lets one pass."""
+        return await answered(self._payouts().approve(payout_id))
+
+    async def payout_deny(self, payout_id: str) -> Any:
+        """The operator does not."""
+        return await answered(self._payouts().deny(payout_id))
 
     async def ping(self) -> int:
         """Be up, and say which process this is."""
@@ -114,12 +170,16 @@ class SettlementsProcess:
         """Stop cleanly; what was under way is taken up by the next start."""
         if self._settlements is None or self._work is None or self._session is None or self._store is None:
             return
-        self._work.cancel()
-        await asyncio.gather(self._work, return_exceptions=True)
+        work = [task for task in (self._work, self._paying) if task is not None]
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
         await self._settlements.aclose()
         await self._session.close()
         self._store.close()
-        self._settlements = None
+        if self._payout_store is not None:
+            self._payout_store.close()
+        self._settlements = self._queue = None
 
 
 def _stopped(work: "asyncio.Task[None]") -> None:
@@ -168,6 +228,33 @@ class RaySettlements:
     async def record_loss(self, payment_id: str, payer: str, usat: int) -> None:
         """Tell the payer's shard of a start on credit that was never paid."""
         await self._actors.call(self._name(payer), "record_loss", payment_id, usat)
+
+    async def payout_submit(self, address: str, payout: Payout) -> None:
+        """Hand a wallet's payout to the queue, once by its id."""
+        order = Order(
+            payout.payout_id, address, payout.origin, payout.asset, payout.atomic, payout.usat, payout.fee_usat
+        )
+        await self._actors.call(PAYOUTS, "payout_submit", packed(order))
+
+    async def payouts_of(self, address: str) -> list[PayoutReport]:
+        """A wallet's payouts, newest first."""
+        found: list[PayoutReport] = await self._actors.call(PAYOUTS, "payouts_of", address)
+        return found
+
+    async def payouts_unfinished(self) -> list[PayoutReport]:
+        """All that are not over, oldest first."""
+        found: list[PayoutReport] = await self._actors.call(PAYOUTS, "payouts_unfinished")
+        return found
+
+    async def payout_approve(self, payout_id: str) -> PayoutReport:
+        """The operator lets one pass."""
+        report: PayoutReport = await self._actors.call(PAYOUTS, "payout_approve", payout_id)
+        return report
+
+    async def payout_deny(self, payout_id: str) -> PayoutReport:
+        """The operator does not."""
+        report: PayoutReport = await self._actors.call(PAYOUTS, "payout_deny", payout_id)
+        return report
 
 
 def start_settlements(name: str, spec: SettlementsSpec) -> Any:

@@ -19,6 +19,7 @@ from gate.secrets import Secrets
 from gate.settings import GateSettings
 from gate.views import Views
 from oracle import Quote, Reason, Snapshot
+from relay_client.payouts import PayoutReport
 from relay_client.settlements import PaymentReport, Presentation
 from sandboxes.client import NodeClient
 
@@ -36,6 +37,26 @@ class SettlementsPort(Protocol):
 
     async def recall(self, presentation: Presentation) -> PaymentReport | None:
         """What `present` would answer for bytes presented before; None for new ones. Raises conflicts."""
+        ...
+
+
+class PayoutsPort(Protocol):
+    """The payout queue, wherever it runs."""
+
+    async def payouts_of(self, address: str) -> list[PayoutReport]:
+        """A wallet's, newest first."""
+        ...
+
+    async def payouts_unfinished(self) -> list[PayoutReport]:
+        """All that are not over."""
+        ...
+
+    async def payout_approve(self, payout_id: str) -> PayoutReport:
+        """The operator lets it pass. Raises payout_not_found, payout_state, payout_limit."""
+        ...
+
+    async def payout_deny(self, payout_id: str) -> PayoutReport:
+        """The operator does not. Raises payout_not_found, payout_state."""
         ...
 
 
@@ -77,5 +98,6 @@ class Services:
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)
     checkpoints: CheckpointLog | None = None
     disputes: DisputeIndex | None = None
+    payouts: PayoutsPort | None = None
     statement_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Statement files written at the same time; whoever comes later waits."""

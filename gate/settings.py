@@ -44,6 +44,8 @@ class GateSettings:
     dispute_answer_seconds: int = 7 * 86_400
     dispute_verdict_seconds: int = 21 * 86_400
     """How long after it something may be disputed; how long an answer and a verdict may take from the opening on."""
+    payout_fees: dict[str, int] = field(default_factory=lambda: {"sBTC": 5, "STX": 5_000})
+    """What sending a deposit back costs, in units of its asset (sats, micro-STX); others are not sent back."""
     json_bytes_max: int = 4 << 20
     streams_max: int = 1000
     requests_per_wallet_max: int = 64

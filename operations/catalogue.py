@@ -11,6 +11,7 @@ from operations.git import GIT
 from operations.ledger import LEDGER
 from operations.oracle import ORACLE
 from operations.processes import PROCESSES
+from operations.refunds import REFUNDS
 from operations.registry import Auth, Body, Operation, Registry
 from operations.secrets import SECRETS
 from operations.snapshots import SNAPSHOTS
@@ -165,6 +166,7 @@ REGISTRY = Registry(
         *BUDGET,
         *CHECKPOINTS,
         *DISPUTES,
+        *REFUNDS,
         *VERIFICATION,
         Operation(
             "service.health", "GET", "/health",

@@ -16,7 +16,7 @@ from actors.books.checkpoints import CheckpointLog
 from actors.clock import SystemClock
 from actors.ray_host import HostSpec
 from actors.ray_oracle import OracleSpec, RayOracle
-from actors.ray_settlements import RaySettlements, SettlementsSpec
+from actors.ray_settlements import PayoutSpec, RaySettlements, SettlementsSpec
 from actors.ray_system import RayTransport
 from actors.system import ActorSystem
 from actors.wallet.state import Policy
@@ -40,6 +40,7 @@ from oracle import (
     public_bases,
     quote_reader,
 )
+from relay_client.payouts import KeyFile, PayoutPolicy
 from relay_client.settlements import Policy as SettlementPolicy
 from sandboxes.client import NodeClient
 from sandboxes.size_classes import SIZE_CLASSES, SizeClass
@@ -100,6 +101,7 @@ class Deployment:
             stacks_api_url=settings.upstreams.stacks_api,
             transport=self.host_spec(),
             policy=_settlement_policy(settings.policy()),
+            payouts=_payout_spec(settings),
         )
 
     def oracle_spec(self) -> OracleSpec:
@@ -156,6 +158,7 @@ class Deployment:
             dispute_verdict_seconds=settings.books.dispute_verdict_days * 86_400,
             image_digests=self._image_digests(),
             size_limits=self._size_limits(),
+            payout_fees={"sBTC": settings.payouts.fee_sats, "STX": settings.payouts.fee_ustx},
             default_sats=settings.gate.default_sats,
             start_on_mempool=settings.settle.start_on == "mempool",
             start_wait_seconds=settings.gate.start_wait_seconds,
@@ -181,12 +184,14 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
         oracle = await _quote_desk(deployment, settings, clock, stack)
         # Capacity is asked over connections of its own: those of long commands may all be taken.
         control = await stack.enter_async_context(NodeClient(deployment.node_socket))
+        settlements = RaySettlements(deployment.settlements_spec().count)
         yield Services(
             settings=settings,
             clock=clock,
             system=system,
             views=Views(system, clock, settings.snapshot_ms_max),
-            settlements=RaySettlements(deployment.settlements_spec().count),
+            settlements=settlements,
+            payouts=settlements,
             oracle=oracle,
             node=node,
             registry=AgentRegistry(deployment.settings.upstreams.registry, session, time.monotonic),
@@ -243,6 +248,23 @@ def on_devnet(settings: Settings, urls: dict[str, str]) -> Settings:
         }
     )
     return settings.model_copy(update={"upstreams": upstreams})
+
+
+def _payout_spec(settings: Settings) -> PayoutSpec:
+    """Where the payout key is, and what may go out."""
+    given, sat = settings.payouts, 1_000_000
+    path = given.key or settings.home / "keys" / "payout.json"
+    return PayoutSpec(
+        KeyFile(path, given.passphrase_file, given.passphrase_variable),
+        settings.stacks_network,
+        PayoutPolicy(
+            approve_above_usat=given.approve_above_sats * sat,
+            payout_max_usat=given.payout_max_sats * sat,
+            wallet_day_usat=given.wallet_day_sats * sat,
+            day_usat=given.day_sats * sat,
+            network_fee_ustx=given.network_fee_ustx,
+        ),
+    )
 
 
 def _settlement_policy(policy: Policy) -> SettlementPolicy:

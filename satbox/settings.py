@@ -93,6 +93,22 @@ class BooksSection(BaseModel):
     dispute_verdict_days: int = Field(21, ge=1, le=365)
 
 
+class PayoutsSection(BaseModel):
+    """How money is paid back: from an encrypted key, within limits, above a threshold only when the operator says so."""
+
+    key: Path | None = None
+    """Default: `keys/payout.json` in the home; `satbox payoutkey` makes it."""
+    passphrase_file: Path | None = None
+    passphrase_variable: str = "SATBOX_PAYOUT_PASSPHRASE"  # noqa: S105 - its name
+    approve_above_sats: int = Field(5_000, ge=0)
+    payout_max_sats: int = Field(1_000_000, ge=1)
+    wallet_day_sats: int = Field(10_000, ge=0)
+    day_sats: int = Field(100_000, ge=0)
+    network_fee_ustx: int = Field(3_000, ge=1, le=1_000_000)
+    fee_sats: int = Field(5, ge=0)
+    fee_ustx: int = Field(5_000, ge=0)
+
+
 class OracleSection(BaseModel):
     """Prices: where each source is asked, which are not, and how long quotes hold."""
 
@@ -127,6 +143,7 @@ class Settings(BaseSettings):
     settle: SettleSection = Field(default_factory=SettleSection)
     oracle: OracleSection = Field(default_factory=OracleSection)
     books: BooksSection = Field(default_factory=BooksSection)
+    payouts: PayoutsSection = Field(default_factory=PayoutsSection)
     rates_usat_per_second: dict[str, int] = Field(default_factory=lambda: dict(RATES_USAT))
     meter_rates_usat: dict[str, int] = Field(default_factory=dict)
     """Micro-sats per unit of the meters beside the clock, by name; over the defaults (`GET /sandbox/meters`)."""

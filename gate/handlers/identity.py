@@ -7,7 +7,7 @@ from aiohttp import web
 from actors.view import iso
 from actors.wallet.commands import BurnNonce, RevokePasses
 from gate.callers import Caller
-from gate.genesis import verify_proof
+from gate.genesis import IssuedChallenge, verify_proof
 from gate.genesis.passes import SCOPES
 from gate.ports import Services
 from gate.routing import Handler
@@ -20,6 +20,11 @@ async def challenge(services: Services, request: web.Request, caller: Caller, da
     if data.scope not in SCOPES:
         raise SatboxError("invalid_request", details={"scope": f"one of {', '.join(SCOPES)}"})
     issued = await asyncio.to_thread(services.challenger.issue, data.btc_address, data.stx_address, data.scope)
+    return challenge_model(issued)
+
+
+def challenge_model(issued: IssuedChallenge) -> m.Challenge:
+    """A challenge as it is told."""
     return m.Challenge(
         challenge=issued.token,
         text=issued.claims.text(),
@@ -36,6 +41,8 @@ async def challenge(services: Services, request: web.Request, caller: Caller, da
 async def prove(services: Services, request: web.Request, caller: Caller, data: m.ProofInput) -> m.GatePass:
     """Both signatures, then the registry, then burn the nonce: only a whole proof uses the challenge up."""
     claims = services.challenger.read(data.challenge)
+    if claims.scope not in SCOPES:
+        raise SatboxError("challenge_invalid", details={"reason": "this challenge is for no pass"})
     await asyncio.to_thread(
         verify_proof,
         claims,

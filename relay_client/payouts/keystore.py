@@ -7,7 +7,7 @@ with the secret, so that nobody weakens its parameters unseen.
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,8 @@ class KeyFile:
     path: Path
     passphrase_file: Path | None = None
     passphrase_variable: str = "SATBOX_PAYOUT_PASSPHRASE"  # noqa: S105 - its name
-    environment: Callable[[str], str | None] = os.environ.get
+    environment: Mapping[str, str] | None = None
+    """The process's own when None."""
 
     def passphrase(self) -> str:
         """The passphrase. Raises KeyUnavailable."""
@@ -97,7 +98,7 @@ class KeyFile:
                 return self.passphrase_file.read_text().rstrip("\n")
             except (OSError, ValueError) as error:
                 raise KeyUnavailable("the payout passphrase file can't be read") from error
-        found = self.environment(self.passphrase_variable)
+        found = (os.environ if self.environment is None else self.environment).get(self.passphrase_variable)
         if not found:
             raise KeyUnavailable(f"no payout passphrase: set {self.passphrase_variable} or name a file")
         return found

@@ -70,6 +70,8 @@ class PaymentReport:
     created_at_ms: int
     updated_at_ms: int
     funds_moved: Literal[True, False, "unknown"]
+    is_final: bool = False
+    """Credited, and too deep to leave the chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,4 +193,5 @@ def report_of(payment: Payment) -> PaymentReport:
         created_at_ms=payment.created_at_ms,
         updated_at_ms=payment.updated_at_ms,
         funds_moved=funds_moved(payment),
+        is_final=bool(payment.credited_usat) and not payment.watching,
     )

@@ -46,6 +46,8 @@ VERBS = {
     "sandbox.exec": "execution:execute",
     "sandbox.events": "events:events",
     "sandbox.reap": "status:reap",
+    "sandbox.reclaim": "refunding:reclaim",
+    "payoutkey": "refunding:payout_key",
     "files.read": "copying:read",
     "files.write": "copying:write",
     "files.pack": "archives:pack",

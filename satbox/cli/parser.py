@@ -25,6 +25,7 @@ GROUPS = {
     "disputes": "object to a charge",
     "files": "work with files in the sandbox",
     "meter": "check charges",
+    "operator payouts": "let payouts pass, or not",
     "operator disputes": "answer and decide disputes",
     "operator": "for the operator",
     "ports": "reach servers in the sandbox",
@@ -199,6 +200,10 @@ def _reap(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="confirms --destroy")
 
 
+def _reclaim(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="sign what is shown with both keys, and do it")
+
+
 EXTRA: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "sandbox.exec": _exec,
     "processes.start": _start,
@@ -208,6 +213,7 @@ EXTRA: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "gate.challenge": _challenge,
     "sandbox.status": _status,
     "sandbox.reap": _reap,
+    "sandbox.reclaim": _reclaim,
     "sandbox.meter": _meter,
     "files.read": _read,
     "files.write": _write,
@@ -271,6 +277,14 @@ def _check_ledger(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--live", action="store_true", help="also compare with what the service shows now")
 
 
+def _payout_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--passphrase-file",
+        metavar="FILE",
+        help="its passphrase (default: SATBOX_PAYOUT_PASSPHRASE in the environment)",
+    )
+
+
 def _nothing(parser: argparse.ArgumentParser) -> None:
     pass
 
@@ -285,6 +299,7 @@ LOCAL: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "shell": ("open a terminal in the sandbox", _shell),
     "cp": ("copy files and directories; box:PATH is in the sandbox", _cp),
     "doctor": ("check this machine and the service", _nothing),
+    "payoutkey": ("make the key that pays money back", _payout_key),
     "audit": ("prove the books of the service on this machine", _audit),
     "mcp": ("serve the tools over the Model Context Protocol", _mcp),
 }

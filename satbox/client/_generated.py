@@ -15,6 +15,7 @@ from operations import ledger as b
 from operations import models as m
 from operations import oracle as o
 from operations import processes as p
+from operations import refunds as r
 from operations import secrets as x
 from operations import snapshots as s
 from operations import usage as u
@@ -787,6 +788,60 @@ class Operations(Calls):
         Errors: operator_only, dispute_not_found, dispute_state.
         """
         return await self._call("operator.deny", d.Dispute, dispute_id=dispute_id, text=text)
+
+    async def sandbox_reclaim(
+        self,
+        *,
+        address: str | None = None,
+        deposits: str | None = None,
+        challenge: str | None = None,
+        btc_signature: str | None = None,
+        stx_signature: str | None = None,
+    ) -> r.Reclaim:
+        """Get what is left of your deposits back to where they came from: first a quote, then with a fresh proof of it.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found,
+        reclaim_running, reclaim_owing, reclaim_deposit, reclaim_not_final, reclaim_changed, reclaim_limit,
+        reclaim_nothing, challenge_invalid, challenge_expired, btc_signature_invalid, stx_signature_invalid,
+        signature_high_s, pair_not_registered, pair_mismatch, level_too_low, registry_unavailable.
+        """
+        return await self._call(
+            "sandbox.reclaim",
+            r.Reclaim,
+            address=address,
+            deposits=deposits,
+            challenge=challenge,
+            btc_signature=btc_signature,
+            stx_signature=stx_signature,
+        )
+
+    async def sandbox_reclaims(self, *, address: str | None = None) -> r.Payouts:
+        """See where your payouts stand, newest first.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return await self._call("sandbox.reclaims", r.Payouts, address=address)
+
+    async def operator_payouts(self) -> r.Payouts:
+        """List the payouts that are not over, and what they wait for.
+
+        Errors: operator_only.
+        """
+        return await self._call("operator.payouts", r.Payouts)
+
+    async def operator_payout_approve(self, payout_id: str) -> r.Payout:
+        """Let a payout pass that waits for you or for a limit.
+
+        Errors: operator_only, payout_not_found, payout_state, payout_limit.
+        """
+        return await self._call("operator.payout_approve", r.Payout, payout_id=payout_id)
+
+    async def operator_payout_deny(self, payout_id: str) -> r.Payout:
+        """Refuse a payout that is not signed yet; its wallet gets the money back.
+
+        Errors: operator_only, payout_not_found, payout_state.
+        """
+        return await self._call("operator.payout_deny", r.Payout, payout_id=payout_id)
 
     async def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.
@@ -1647,6 +1702,60 @@ class SyncOperations(SyncCalls[Operations]):
         Errors: operator_only, dispute_not_found, dispute_state.
         """
         return self._run(self._client.operator_deny(dispute_id, text))
+
+    def sandbox_reclaim(
+        self,
+        *,
+        address: str | None = None,
+        deposits: str | None = None,
+        challenge: str | None = None,
+        btc_signature: str | None = None,
+        stx_signature: str | None = None,
+    ) -> r.Reclaim:
+        """Get what is left of your deposits back to where they came from: first a quote, then with a fresh proof of it.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found,
+        reclaim_running, reclaim_owing, reclaim_deposit, reclaim_not_final, reclaim_changed, reclaim_limit,
+        reclaim_nothing, challenge_invalid, challenge_expired, btc_signature_invalid, stx_signature_invalid,
+        signature_high_s, pair_not_registered, pair_mismatch, level_too_low, registry_unavailable.
+        """
+        return self._run(
+            self._client.sandbox_reclaim(
+                address=address,
+                deposits=deposits,
+                challenge=challenge,
+                btc_signature=btc_signature,
+                stx_signature=stx_signature,
+            )
+        )
+
+    def sandbox_reclaims(self, *, address: str | None = None) -> r.Payouts:
+        """See where your payouts stand, newest first.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        """
+        return self._run(self._client.sandbox_reclaims(address=address))
+
+    def operator_payouts(self) -> r.Payouts:
+        """List the payouts that are not over, and what they wait for.
+
+        Errors: operator_only.
+        """
+        return self._run(self._client.operator_payouts())
+
+    def operator_payout_approve(self, payout_id: str) -> r.Payout:
+        """Let a payout pass that waits for you or for a limit.
+
+        Errors: operator_only, payout_not_found, payout_state, payout_limit.
+        """
+        return self._run(self._client.operator_payout_approve(payout_id))
+
+    def operator_payout_deny(self, payout_id: str) -> r.Payout:
+        """Refuse a payout that is not signed yet; its wallet gets the money back.
+
+        Errors: operator_only, payout_not_found, payout_state.
+        """
+        return self._run(self._client.operator_payout_deny(payout_id))
 
     def stacks_decode_transaction(self, hex: str) -> v.TransactionReport:
         """Read a Stacks transaction and check its signatures.

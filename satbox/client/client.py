@@ -11,7 +11,9 @@ from typing import Any, Self
 
 from operations import folders as f
 from operations import models as m
+from operations import refunds as r
 from operations.errors import SatboxError
+from operations.reclaim_terms import Terms, terms_text
 from satbox.agent.journal import FileJournal, Journal, MemoryJournal, OpenPayment
 from satbox.agent.keystore import Agent
 from satbox.agent.local_paths import local_path
@@ -114,6 +116,20 @@ class Client(Operations):
         if scope == "owner":
             self._passes.put(gate_pass)
         return gate_pass
+
+    async def reclaim(self, quote: r.Reclaim) -> r.Reclaim:
+        """Sign a quote of `sandbox_reclaim` with both keys, and do it. Raises challenge_invalid, and signs nothing, when the
+        challenge says anything else than the quote.
+        """
+        if self.agent is None or quote.challenge is None:
+            raise SatboxError("pass_missing", "A quote and an agent's keys are needed.", hint="Client(agent=...)")
+        parts = [Terms(i.payment_id, i.atomic, i.asset, i.origin, i.fee_atomic, i.usat) for i in quote.items]
+        settings = self.settings
+        expected = Expected(settings.network, terms_text(parts), settings.expected_deployment, self._now())
+        proof = sign_challenge(self.agent, quote.challenge, expected)
+        return await self.sandbox_reclaim(
+            challenge=quote.challenge.challenge, btc_signature=proof.btc_signature, stx_signature=proof.stx_signature
+        )
 
     async def _renewed(self) -> m.GatePass:
         """A pass, proven once however many requests want one."""

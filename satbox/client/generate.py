@@ -30,6 +30,7 @@ _ALIASES = {
     "operations.ledger": "b",
     "operations.oracle": "o",
     "operations.processes": "p",
+    "operations.refunds": "r",
     "operations.secrets": "x",
     "operations.snapshots": "s",
     "operations.usage": "u",

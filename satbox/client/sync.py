@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 from operations import folders as f
 from operations import models as m
+from operations import refunds as r
 from satbox.agent.journal import OpenPayment
 from satbox.agent.keystore import Agent
 from satbox.client._generated import SyncOperations
@@ -66,6 +67,10 @@ class SyncClient(SyncOperations):
     def prove(self, *, scope: m.Scope = "owner") -> m.GatePass:
         """Prove the agent's keys and keep the pass."""
         return self._run(self._async.prove(scope=scope))
+
+    def reclaim(self, quote: r.Reclaim) -> r.Reclaim:
+        """Sign a quote of `sandbox_reclaim` with both keys, and do it."""
+        return self._run(self._async.reclaim(quote))
 
     def open_payments(self) -> list[OpenPayment]:
         """Payments that were sent and whose outcome is not known."""

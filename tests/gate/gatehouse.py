@@ -21,10 +21,10 @@ from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from actors.credit_sink import WalletSink
+from actors.credit_sink import WalletPayouts, WalletSink
 from actors.host import HostSettings, WalletHost
 from actors.system import ActorSystem, LocalTransport
-from actors.wallet.state import Policy, WalletState
+from actors.wallet.state import Payout, Policy, WalletState
 from devnet.app import create_app as create_devnet
 from devnet.settings import DevnetSettings
 from devnet.world import WORLD, World
@@ -50,7 +50,9 @@ from oracle import (
     http_sources,
     quote_reader,
 )
-from relay_client.chain import StacksApi
+from relay_client.chain import ChainUnavailable, StacksApi
+from relay_client.payouts import Order, PayoutQueue, PayoutReport
+from relay_client.payouts import migrate as migrate_payouts
 from relay_client.preflight import chain_preflight
 from relay_client.relay import RelayClient
 from relay_client.settlements import PaymentReport, Settlements, Store
@@ -66,6 +68,7 @@ OPERATOR_TOKEN = "operator-token-of-the-gatehouse"
 POLICY = Policy(grace_ms=3_000, grace_cap_ms=30_000, wake_minimum_seconds=2)
 PAY_TO_KEY = PrivateKey(hashlib.sha256(b"gatehouse treasury").digest())
 PAY_TO = PAY_TO_KEY.address(NETWORK)
+PAYOUT_KEY = PrivateKey(hashlib.sha256(b"gatehouse payouts").digest())
 SLOTS = {"nano": 2, "small": 3, "medium": 1}
 BTC = "tb1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq0l98cr"
 SATS = 1_000_000
@@ -306,6 +309,30 @@ class House:
                 await asyncio.sleep(0.01)
 
 
+class LocalPayouts:
+    """The payout queue in this process."""
+
+    def __init__(self, queue: PayoutQueue) -> None:
+        self.queue = queue
+
+    async def payout_submit(self, address: str, payout: Payout) -> None:
+        await self.queue.submit(
+            Order(payout.payout_id, address, payout.origin, payout.asset, payout.atomic, payout.usat, payout.fee_usat)
+        )
+
+    async def payouts_of(self, address: str) -> list[PayoutReport]:
+        return await self.queue.of(address)
+
+    async def payouts_unfinished(self) -> list[PayoutReport]:
+        return await self.queue.unfinished()
+
+    async def payout_approve(self, payout_id: str) -> PayoutReport:
+        return await self.queue.approve(payout_id)
+
+    async def payout_deny(self, payout_id: str) -> PayoutReport:
+        return await self.queue.deny(payout_id)
+
+
 @contextlib.asynccontextmanager
 async def gatehouse(folder: Path, **changes: Any) -> AsyncIterator[House]:
     """Build it, run it, take it down. `changes` replace fields of the gate's settings."""
@@ -321,13 +348,14 @@ async def gatehouse(folder: Path, **changes: Any) -> AsyncIterator[House]:
         node = SimulatedNode(clock.monotonic_ms, slots=SLOTS)
 
         losses: list[Settlements] = []
+        queues: list[LocalPayouts] = []
 
         async def tell_loss(payment_id: str, payer: str, usat: int) -> None:
             await losses[0].record_loss(payment_id, usat)
 
         host = WalletHost(
             HostSettings(folder / "wallets", policy=POLICY, pre_stop_seconds=0), node, clock,
-            lambda: f"rt_{secrets.token_hex(8)}", tell_loss,
+            lambda: f"rt_{secrets.token_hex(8)}", tell_loss, send_payout=lambda *sent: queues[0].payout_submit(*sent),
         )  # fmt: skip
         transport = LocalTransport(host)
         await host.start()
@@ -339,6 +367,10 @@ async def gatehouse(folder: Path, **changes: Any) -> AsyncIterator[House]:
             preflight=chain_preflight(chain), rng=random.Random(7),
         )  # fmt: skip
         losses.append(settlements)
+        payout_store = Store(folder / "payouts.sqlite", migrate_payouts)
+        stack.callback(payout_store.close)
+        queue = PayoutQueue(payout_store, chain, WalletPayouts(system), clock, lambda: PAYOUT_KEY, NETWORK)
+        queues.append(LocalPayouts(queue))
         stack.push_async_callback(settlements.aclose)
         book = QuoteBook(folder / "oracle.sqlite", now_ms=clock.now_ms)
         anchors = AnchorBook(folder / "oracle.sqlite")
@@ -369,6 +401,7 @@ async def gatehouse(folder: Path, **changes: Any) -> AsyncIterator[House]:
             registry=AgentRegistry(f"{base}/aibtc", session, lambda: clock.monotonic_ms() / 1000),
             challenger=Challenger(key, deployment=DEPLOYMENT, network=NETWORK, wall_seconds=clock.now),
             passes=PassIssuer(key, deployment=DEPLOYMENT, wall_seconds=clock.now), receipts=ReceiptSigner(key),
+            payouts=queues[0],
             disputes=DisputeIndex(folder / "disputes.sqlite"),
             checkpoints=checkpoint_log(folder, ReceiptSigner(key), deployment=DEPLOYMENT, network=NETWORK.caip2),
             operator_key=key, room=Room(node, clock),  # type: ignore[arg-type]
@@ -389,6 +422,8 @@ async def gatehouse(folder: Path, **changes: Any) -> AsyncIterator[House]:
         async def pump() -> None:
             while True:
                 await settlements.tick()
+                with contextlib.suppress(ChainUnavailable):
+                    await queue.tick()
                 node.tick()
                 await asyncio.sleep(0.004)
 

@@ -263,7 +263,7 @@ def test_where_the_passphrase_comes_from(tmp_path) -> None:
         KeyFile(path)()
     write_key(path, PAYOUT_KEY, "a long enough phrase")
     with pytest.raises(KeyUnavailable, match="passphrase"):
-        KeyFile(path, environment=lambda _: None)()
-    assert KeyFile(path, environment=lambda _: "a long enough phrase")() == PAYOUT_KEY
+        KeyFile(path, environment={})()
+    assert KeyFile(path, environment={"SATBOX_PAYOUT_PASSPHRASE": "a long enough phrase"})() == PAYOUT_KEY
     named.write_text("a long enough phrase\n")
-    assert KeyFile(path, named, environment=lambda _: None)() == PAYOUT_KEY
+    assert KeyFile(path, named, environment={})() == PAYOUT_KEY
