@@ -10,6 +10,7 @@ from actors.wallet.state import Policy
 from satbox.children import Child, python_module
 from satbox.demo import own_uid_base
 from tests.actors.hosting import Hosted, local, on_ray, remove, short_folder
+from tests.conftest import RAY_TOKEN
 
 POLICY = Policy(grace_ms=2_000, grace_cap_ms=10_000, wake_minimum_seconds=1)
 
@@ -17,13 +18,10 @@ POLICY = Policy(grace_ms=2_000, grace_cap_ms=10_000, wake_minimum_seconds=1)
 @pytest.fixture(scope="package")
 def ray_home() -> Iterator[Path]:
     """A Ray cluster for this package's tests."""
-    from satbox.keys import load_keys
-    from satbox.ray_cluster import prepare, start_cluster, stop_cluster
+    from satbox.ray_cluster import start_cluster, stop_cluster
 
     home = short_folder()
-    token = load_keys(home).ray_token_path
-    prepare(token)
-    start_cluster(home, token)
+    start_cluster(home, RAY_TOKEN)
     yield home
     stop_cluster()
     remove(home)
