@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 from actors.wallet import commands as c
 from actors.wallet.decide import Decision, decide, resume
 from actors.wallet.journal import Entry
+from actors.wallet.meters import Reading
 from actors.wallet.state import Instant, Plan, Policy, Proof, RuntimeRef, WalletState
 
 ADDRESS = "ST1PQHQKV0RJXZFY1DGX8MNSNYVE3VGZJSRTPGZGM"
@@ -22,6 +23,7 @@ class FakeNode:
     running: dict[str, int] = field(default_factory=dict)
     ended: dict[str, int] = field(default_factory=dict)
     paused: dict[str, tuple[bool, int]] = field(default_factory=dict)
+    egress: dict[str, int] = field(default_factory=dict)
 
 
 class World:
@@ -87,7 +89,8 @@ class World:
                     if started is not None:
                         self.node.ended[runtime_id] = self.now_ms
                     ended = self.node.ended.get(runtime_id)
-                    self.ask(c.Stopped(runtime_id, ended is not None, "boot", ended, "sha256:w", "stopped"))
+                    last = (Reading("egress", self.node.egress.get(runtime_id, 0), self.now_ms),)
+                    self.ask(c.Stopped(runtime_id, ended is not None, "boot", ended, "sha256:w", "stopped", last))
                 case c.SetPaused(runtime_id=runtime_id):
                     if runtime_id not in self.node.running:
                         continue

@@ -8,6 +8,7 @@ from actors.books.pages import Range
 from actors.storage import broken_links
 from actors.view import View
 from actors.wallet import commands as c
+from actors.wallet.meters import Reading
 from actors.wallet.state import Phase, Plan
 from operations.errors import SatboxError
 from tests.actors.hosting import Hosted, new_address
@@ -136,3 +137,17 @@ async def test_a_new_rate_and_a_raised_pass_epoch_are_kept(hosted: Hosted) -> No
     view = await hosted.system.look(address)
 
     assert (view.state.rate_usat_per_second, view.state.pass_epoch) == (7, 1)
+
+
+async def test_a_reading_bills_once_however_often_it_is_told(hosted: Hosted) -> None:
+    address = await created(hosted)
+    runtime = (await hosted.system.look(address)).state.runtime
+    assert runtime is not None
+    told = c.Readings(runtime.runtime_id, (Reading("egress", 10_000_000, 1),))
+    await asyncio.gather(*(hosted.system.ask(address, told) for _ in range(50)))
+    await hosted.kill_host_of(address)
+    await hosted.system.ask(address, told)
+
+    ledger = await hosted.system.ledger(address, Range(), 1_000)
+    assert [dict(e.amounts)["burnt"] for e in ledger.entries if e.kind == "meter"] == [500_000]
+    assert list(broken_links(address, iter(ledger.entries))) == []

@@ -123,3 +123,26 @@ async def test_more_wallets_than_open_files_lose_nothing(tmp_path: Path) -> None
     assert {view.state.accounts.bucket for view in views} == {42}
     assert all(view.is_duplicate for view in views)
     await host.close()
+
+
+async def test_meters_are_read_for_all_at_once_and_once_more_at_the_end(tmp_path: Path) -> None:
+    node = SimulatedNode(boottime_ms)
+    host = await started(tmp_path, node)
+    await host.ask(ADDRESS, c.Deposit("pay_1", ADDRESS, 10**9, "tx", "sBTC"))
+    await settled(host, Phase.ALIVE)
+    runtime = (await host.ask(ADDRESS, c.Look())).state.runtime
+    assert runtime is not None
+
+    node.use(runtime.runtime_id, "egress", 2_000_000)
+    await host.meter_reader.read()
+    version = (await host.ask(ADDRESS, c.Look())).state.version
+    await host.meter_reader.read()
+    assert (await host.ask(ADDRESS, c.Look())).state.version == version  # nothing new disturbs nobody
+    node.use(runtime.runtime_id, "egress", 1_000_000)
+    await host.ask(ADDRESS, c.Reap())
+    await settled(host, Phase.REAPED)
+
+    entries = await host.read(ADDRESS, lambda store: store.entries(0, 100))
+    metered = [(e.reference, dict(e.amounts)["burnt"]) for e in entries if e.kind == "meter"]
+    assert metered == [(f"meter:egress:{runtime.runtime_id}", usat) for usat in (100_000, 50_000)]
+    await host.close()

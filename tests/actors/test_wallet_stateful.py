@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from actors.storage import broken_links
 from actors.wallet import commands as c
 from actors.wallet.bucket import check
+from actors.wallet.meters import Budget, Reading
 from actors.wallet.state import Phase
 from tests.actors.harness import ADDRESS, World
 
@@ -114,6 +115,22 @@ class WalletMachine(RuleBasedStateMachine):
         if run:
             self.world.run_effects()
 
+    @rule(more=st.integers(0, 10**9), told=st.sampled_from(["now", "twice", "late", "not"]))
+    def uses_egress(self, more: int, told: str) -> None:
+        for runtime_id in list(self.world.node.running):
+            before = self.world.node.egress.get(runtime_id, 0)
+            self.world.node.egress[runtime_id] = before + more
+            counts = {"now": [more], "twice": [more, more], "late": [more, 0], "not": []}[told]
+            for count in counts:
+                reading = Reading("egress", before + count, self.world.now_ms)
+                self.world.ask(c.Readings(runtime_id, (reading,)))
+                self.world.run_effects()
+
+    @rule(caps=st.lists(st.tuples(st.sampled_from(["total", "clock", "egress"]), st.integers(0, 10**10)), max_size=2))
+    def budget(self, caps: list[tuple[str, int]]) -> None:
+        self.world.ask(c.SetBudget(Budget(tuple(sorted(dict(caps).items())))))
+        self.world.run_effects()
+
     @rule(rate=st.integers(0, 3_000_000))
     def rate(self, rate: int) -> None:
         self.world.ask(c.SetRate(rate))
@@ -132,7 +149,14 @@ class WalletMachine(RuleBasedStateMachine):
             e_usat for e in self.world.entries if e.kind == "credit_back" for _, e_usat in e.amounts if e_usat > 0
         )
         spans = sum(span.charge_usat for span in self.world.spans)
-        assert self.world.state.accounts.burnt == self.fees_usat + spans - given_back
+        assert self.world.state.accounts.burnt == self.fees_usat + spans + self._metered_usat() - given_back
+
+    def _metered_usat(self) -> int:
+        return sum(dict(e.amounts)["burnt"] for e in self.world.entries if e.kind == "meter")
+
+    @invariant()
+    def no_meter_bills_more_than_was_counted(self) -> None:
+        assert self._metered_usat() * 1_000_000 <= 50_000 * sum(self.world.node.egress.values())
 
     @invariant()
     def spans_never_overlap_and_lie_within_proven_uptime(self) -> None:
