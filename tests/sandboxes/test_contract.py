@@ -339,3 +339,18 @@ async def test_a_stopped_runtime_stopped_for_good_gives_its_snapshot_up(
 
     assert (given_up.known, given_up.snapshot_digest) == (True, None)
     assert not await is_kept(subject, runtime_ids, digest)
+
+
+async def test_meters_are_read_of_what_runs_and_are_in_the_last_word(subject: Subject) -> None:
+    await subject.node.start(StartRequest("rt-metered", "SP-metered", size_class="nano"))
+    if isinstance(subject.node, SimulatedNode):
+        subject.node.use("rt-metered", "cpu", 5)
+    (first,) = await subject.node.meters(["rt-metered", "rt-never"])
+    (second,) = await subject.node.meters(["rt-metered"])
+    stopped = await subject.node.stop(StopRequest("rt-metered", snapshot=False))
+
+    assert all(second.counts[name] >= count for name, count in first.counts.items())
+    assert all(stopped.counts[name] >= second.counts[name] for name in stopped.counts)
+    assert "cpu" in stopped.counts
+    assert await subject.node.meters(["rt-metered"]) == []
+    assert (await subject.node.stop(StopRequest("rt-metered", snapshot=False))).counts == stopped.counts
