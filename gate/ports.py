@@ -12,6 +12,7 @@ from actors.clock import Clock
 from actors.system import ActorSystem
 from gate.dispute_index import DisputeIndex
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
+from gate.handles import HandleResolver
 from gate.receipts import ReceiptSigner
 from gate.room import Room
 from gate.sandbox_policy import SandboxPolicy
@@ -95,6 +96,7 @@ class Services:
     room: Room
     read_quote: Callable[[str], Quote]
     secrets: Secrets | None = None
+    handles: HandleResolver | None = None
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)
     checkpoints: CheckpointLog | None = None
     disputes: DisputeIndex | None = None

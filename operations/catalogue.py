@@ -8,6 +8,7 @@ from operations.contexts import CONTEXTS
 from operations.disputes import DISPUTES
 from operations.folders import FOLDERS
 from operations.git import GIT
+from operations.handles import HANDLES
 from operations.ledger import LEDGER
 from operations.oracle import ORACLE
 from operations.processes import PROCESSES
@@ -166,6 +167,7 @@ REGISTRY = Registry(
         *BUDGET,
         *CHECKPOINTS,
         *DISPUTES,
+        *HANDLES,
         *REFUNDS,
         *VERIFICATION,
         Operation(

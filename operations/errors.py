@@ -73,6 +73,10 @@ ERRORS: Mapping[str, ErrorKind] = _kinds(
     _E("pair_mismatch", 403, "These two addresses are registered, but not together.",
        "Prove the pair that is registered together."),
     _E("level_too_low", 403, "The agent's level is too low.", "Reach Genesis (level 2) at https://aibtc.com."),
+    _E("handle_invalid", 400, "This is no handle that can be looked up.",
+       "Use a display name, an agent id, a BNS name, or a bc1 or Stacks address."),
+    _E("handle_not_found", 404, "No registered agent has this handle.", "Check the spelling at https://aibtc.com/agents."),
+    _E("handle_ambiguous", 409, "Several agents have this display name.", "Use one of the addresses listed in the details."),
     _E("registry_unavailable", 503, "The agent registry did not answer.", "Retry shortly.", retryable=True),
     # payment: refused before anything was broadcast
     _E("payment_required", 402, "This operation must be paid.", "Pay one entry of `accepts` and repeat the request."),

@@ -22,6 +22,7 @@ from actors.system import ActorSystem
 from actors.wallet.state import Policy
 from gate.dispute_index import DisputeIndex
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
+from gate.handles import HandleResolver
 from gate.ports import Services
 from gate.receipts import ReceiptSigner, checkpoint_log
 from gate.room import Room
@@ -195,6 +196,7 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
             oracle=oracle,
             node=node,
             registry=AgentRegistry(deployment.settings.upstreams.registry, session, time.monotonic),
+            handles=HandleResolver(deployment.settings.upstreams.registry, session, time.monotonic),
             challenger=Challenger(
                 key, deployment=settings.deployment, network=settings.network, wall_seconds=time.time
             ),

@@ -1960,6 +1960,25 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "agents.resolve",
+        ("resolve",),
+        "See whom a handle names, and its wallet here.",
+        method="agents_resolve",
+        body="json",
+        is_paid=False,
+        is_operators=False,
+        arguments=(
+            Argument(
+                "handle",
+                "text",
+                "display name, agent id, BNS name, or a bc1 or Stacks address",
+                is_required=True,
+                is_positional=True,
+                choices=(),
+            ),
+        ),
+    ),
+    Command(
         "sandbox.reclaim",
         ("reclaim",),
         "Get what is left of your deposits back to where they came from: first a quote, then with a fresh proof of it.",

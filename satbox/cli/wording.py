@@ -7,6 +7,7 @@ SUMMARIES = {
     "sandbox.quote": "see what sats or seconds cost; nothing is bought",
     "oracle.prices": "see what each coin is worth, and why one is missing",
     "oracle.sources": "see how each price source does",
+    "agents.resolve": "see whom a handle names",
     "sandbox.create": "create your sandbox and pay for it",
     "sandbox.extend": "pay for more time, also as a gift; wakes a reaped one",
     "payment.status": "see where a payment stands",

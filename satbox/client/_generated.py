@@ -11,6 +11,7 @@ from operations import contexts as k
 from operations import disputes as d
 from operations import folders as f
 from operations import git as g
+from operations import handles as h
 from operations import ledger as b
 from operations import models as m
 from operations import oracle as o
@@ -788,6 +789,13 @@ class Operations(Calls):
         Errors: operator_only, dispute_not_found, dispute_state.
         """
         return await self._call("operator.deny", d.Dispute, dispute_id=dispute_id, text=text)
+
+    async def agents_resolve(self, handle: str) -> h.AgentView:
+        """See whom a handle names, and its wallet here.
+
+        Errors: handle_invalid, handle_not_found, handle_ambiguous, registry_unavailable.
+        """
+        return await self._call("agents.resolve", h.AgentView, handle=handle)
 
     async def sandbox_reclaim(
         self,
@@ -1702,6 +1710,13 @@ class SyncOperations(SyncCalls[Operations]):
         Errors: operator_only, dispute_not_found, dispute_state.
         """
         return self._run(self._client.operator_deny(dispute_id, text))
+
+    def agents_resolve(self, handle: str) -> h.AgentView:
+        """See whom a handle names, and its wallet here.
+
+        Errors: handle_invalid, handle_not_found, handle_ambiguous, registry_unavailable.
+        """
+        return self._run(self._client.agents_resolve(handle))
 
     def sandbox_reclaim(
         self,

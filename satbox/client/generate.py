@@ -27,6 +27,7 @@ _ALIASES = {
     "operations.disputes": "d",
     "operations.folders": "f",
     "operations.git": "g",
+    "operations.handles": "h",
     "operations.ledger": "b",
     "operations.oracle": "o",
     "operations.processes": "p",

@@ -31,6 +31,7 @@ from devnet.world import WORLD, World
 from gate.app import create_app
 from gate.dispute_index import DisputeIndex
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
+from gate.handles import HandleResolver
 from gate.ports import Services
 from gate.receipts import ReceiptSigner, checkpoint_log
 from gate.room import Room
@@ -399,6 +400,7 @@ async def gatehouse(folder: Path, **changes: Any) -> AsyncIterator[House]:
             settings=replace(settings, **changes), clock=clock, system=system, views=Views(system, clock, 1000),
             settlements=settlements, oracle=desk, node=node,  # type: ignore[arg-type]
             registry=AgentRegistry(f"{base}/aibtc", session, lambda: clock.monotonic_ms() / 1000),
+            handles=HandleResolver(f"{base}/aibtc", session, lambda: clock.monotonic_ms() / 1000),
             challenger=Challenger(key, deployment=DEPLOYMENT, network=NETWORK, wall_seconds=clock.now),
             passes=PassIssuer(key, deployment=DEPLOYMENT, wall_seconds=clock.now), receipts=ReceiptSigner(key),
             payouts=queues[0],
