@@ -3,7 +3,8 @@
 What is proven, to the micro-sat:
 
 - every deposit in a wallet has exactly one confirmed settlement, and the reverse;
-- money in = money burnt + balances + in transit - debts - write-offs, over all wallets and accounts;
+- money in = money burnt + balances + in transit + held for payouts + paid out + payout fees - debts - write-offs - put right,
+  over all wallets and accounts; every payout was set aside by its wallet, and ends there as it does in the queue;
 - every charge is for a span, every span costs what its time and rate say, and lies in uptime its node has proven;
 - every chain is whole, and goes through every head that a checkpoint holds; checkpoints are whole and signed.
 
@@ -20,6 +21,7 @@ from actors.books.looking import ChangedMeanwhileError
 from actors.wallet.commands import SpanRecord
 from satbox.audit.checkpoint_books import CheckpointBooks, audit_checkpoints
 from satbox.audit.findings import Findings
+from satbox.audit.payout_books import match_payouts, read_payouts
 from satbox.audit.settlement_books import SettlementBooks, audit_settlements
 from satbox.audit.uptime import Uptime, read_uptime
 from satbox.audit.wallet_books import WalletBooks, audit_wallet
@@ -62,10 +64,12 @@ class HomeAudit:
         self._suspects: list[tuple[str, str, SpanRecord]] = []
         self._credited: dict[str, tuple[str, int]] = {}
         self._reversed: dict[str, tuple[str, int]] = {}
+        self._paid_out: dict[str, tuple[str, str, int]] = {}
 
     def run(self) -> dict[str, Any]:
         """Everything; the report."""
         before = self._settlements(quick=False)
+        payouts = read_payouts(self.home / "payouts.sqlite", self.found)
         self._checkpoints = audit_checkpoints(self.home / "checkpoints.sqlite", self._public_key, self.found)
         uptime = read_uptime(self.home / "node", self.found)
         self.found.looked_at("runtimes", len(uptime.lives))
@@ -74,6 +78,9 @@ class HomeAudit:
             if not self._wallet(path, uptime):
                 unread.add(path.stem)
         after = self._settlements(quick=True)
+        match_payouts(
+            self._paid_out, payouts, read_payouts(self.home / "payouts.sqlite", Findings()), unread, self.found
+        )
         for address in self._checkpoints.heads.keys() - self._known - unread:
             self.found.add(f"wallet {address}", "checkpoint", "was checkpointed and is gone")
         self._uptime(read_uptime(self.home / "node", Findings()))
@@ -115,6 +122,8 @@ class HomeAudit:
         if books.is_read:
             self._checkpoints.compare(books, where, self.found)
         self.sums.add(books)
+        for payout_id, (state, usat) in books.payouts.items():
+            self._paid_out[payout_id] = (path.stem, state, usat)
         for mine, all_of in ((books.deposits, self._credited), (books.reversals, self._reversed)):
             for payment_id, usat in mine.items():
                 if payment_id in all_of:

@@ -18,6 +18,7 @@ from actors.wallet.state import WalletState
 from satbox.audit.disputes import Verdicts
 from satbox.audit.files import check_pages, readable, snapshot
 from satbox.audit.findings import Findings
+from satbox.audit.payout_books import RefundReplay
 
 _STATE = TypeAdapter(WalletState)
 
@@ -33,6 +34,7 @@ class WalletBooks:
     accounts: dict[str, int] = field(default_factory=dict)
     deposits: dict[str, int] = field(default_factory=dict)
     reversals: dict[str, int] = field(default_factory=dict)
+    payouts: dict[str, tuple[str, int]] = field(default_factory=dict)
     heads: dict[int, str] = field(default_factory=dict)
     span_heads: dict[int, str] = field(default_factory=dict)
     is_read: bool = False
@@ -93,11 +95,13 @@ def _is_within(part: object, whole: object) -> bool:
 
 
 def _journal(db: sqlite3.Connection, books: WalletBooks, asked: Asked, tell: Tell, found: Findings) -> JournalReplay:
-    journal, verdicts = JournalReplay(books.address, tell), Verdicts(tell)
+    journal, verdicts, refunds = JournalReplay(books.address, tell), Verdicts(tell), RefundReplay(tell)
+    books.payouts = refunds.payouts
     for entry in pages.every_entry(db):
         journal.take(entry)
         _count(entry, books, tell)
         verdicts.take(entry)
+        refunds.take(entry)
         if entry.seq in asked.entries:
             books.heads[entry.seq] = entry.hash
         found.looked_at("journal entries")
