@@ -11,6 +11,7 @@ from actors.wallet.bucket import Accounts, BrokenInvariantError, Posting, check,
 from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import GENESIS, Entry, entry_hash
 from actors.wallet.metering import MS_PER_SECOND, charge
+from actors.wallet.shapes import shape_fault
 
 Tell = Callable[[str, str, str], None]
 """Takes the place (`journal 17`, `span 3`), the rule that is broken, and what was seen."""
@@ -45,6 +46,9 @@ class JournalReplay:
             self.tell(place, "hash", "is not what its hash says")
         if sum(usat for _, usat in entry.amounts):
             self.tell(place, "sum", f"postings sum to {sum(usat for _, usat in entry.amounts)}")
+        fault = shape_fault(entry.kind, entry.amounts)
+        if fault is not None:
+            self.tell(place, "shape", f"{fault}: {entry.amounts}")
         self.balance_usat += sum(usat for name, usat in entry.amounts if name == "bucket")
         if self.balance_usat != entry.balance_after_usat:
             self.tell(

@@ -8,7 +8,6 @@ from actors.wallet.journal import Entry
 
 _BEFORE = {OPEN: (None,), ANSWERED: (OPEN,), UPHELD: (OPEN, ANSWERED), DENIED: (OPEN, ANSWERED)}
 _STATES = {kind: state for state, kind in STEP.items()}
-_PREFIX = "dsp_"
 
 
 class Verdicts:
@@ -26,7 +25,7 @@ class Verdicts:
         state = _STATES.get(entry.kind)
         if state is not None:
             self._step(place, state, entry)
-        elif entry.kind == "credit" and (entry.reference or "").startswith(_PREFIX):
+        elif entry.kind == "credit":
             usat = sum(moved for name, moved in entry.amounts if name == "bucket")
             due = self._due.pop(entry.reference or "", None)
             if due != usat:

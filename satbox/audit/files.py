@@ -9,7 +9,9 @@ from actors.books.looking import looked_at
 from satbox.audit.findings import Findings
 
 BUSY_SECONDS = 10.0
-UNREADABLE = (sqlite3.Error, ValueError, TypeError, KeyError, OverflowError, UnicodeError)
+UNREADABLE = (
+    sqlite3.Error, ValueError, TypeError, KeyError, AttributeError, OverflowError, UnicodeError, RecursionError,
+)  # fmt: skip
 """What reading rows that somebody has tampered with can raise."""
 
 

@@ -22,6 +22,8 @@ class Findings:
     items: list[Finding] = field(default_factory=list)
     count: int = 0
     checked: dict[str, int] = field(default_factory=dict)
+    not_proven: list[str] = field(default_factory=list)
+    """What nothing speaks against and nothing on record proves."""
 
     def add(self, where: str, rule: str, what: str) -> None:
         """Something is off."""
@@ -39,6 +41,7 @@ class Findings:
         self.items += other.items[: max(0, LISTED_MAX - len(self.items))]
         for what, number in other.checked.items():
             self.looked_at(what, number)
+        self.not_proven += other.not_proven
 
     @property
     def is_clean(self) -> bool:
@@ -52,4 +55,5 @@ class Findings:
             "checked": dict(self.checked),
             "findings": [{"where": f.where, "rule": f.rule, "what": f.what} for f in self.items],
             "findings_count": self.count,
+            "not_proven": list(self.not_proven),
         }

@@ -61,6 +61,8 @@ class HomeAudit:
         self.found = Findings()
         self.sums = Sums()
         self._known: set[str] = set()
+        self._unproven: dict[str, int] = {}
+        self._write_offs: list[tuple[str, str]] = []
         self._suspects: list[tuple[str, str, SpanRecord]] = []
         self._credited: dict[str, tuple[str, int]] = {}
         self._reversed: dict[str, tuple[str, int]] = {}
@@ -87,14 +89,16 @@ class HomeAudit:
         self._match("deposit", self._credited, before.credits, after.credits, unread)
         self._match("reversal", self._reversed, before.reversals, after.reversals, unread)
         self._conserve(after)
+        self._told_only_by_journals(before)
         return {**self.found.document(), "sums": self.sums.document()}
 
-    def _settlements(self, *, quick: bool) -> SettlementBooks:
+    def _settlements(self, *, quick: bool, found: Findings | None = None) -> SettlementBooks:
         whole = SettlementBooks()
         for path in sorted(self.home.glob("settlements*.sqlite")):
-            books = audit_settlements(path, Findings() if quick else self.found, quick=quick)
+            books = audit_settlements(path, found or (Findings() if quick else self.found), quick=quick)
             whole.credits |= books.credits
             whole.reversals |= books.reversals
+            whole.payments |= books.payments
         return whole
 
     def _wallets(self) -> Iterator[Path]:
@@ -124,6 +128,9 @@ class HomeAudit:
         self.sums.add(books)
         for payout_id, (state, usat) in books.payouts.items():
             self._paid_out[payout_id] = (path.stem, state, usat)
+        for kind, usat in books.unproven_usat.items():
+            self._unproven[kind] = self._unproven.get(kind, 0) + usat
+        self._write_offs += [(f"{where} journal {seq}", payment_id) for seq, payment_id in books.write_offs]
         for mine, all_of in ((books.deposits, self._credited), (books.reversals, self._reversed)):
             for payment_id, usat in mine.items():
                 if payment_id in all_of:
@@ -172,3 +179,14 @@ class HomeAudit:
             self.found.add("all wallets", "conservation", f"{missing} usat of what came in are nowhere")
         if sum(sums.accounts.values()):
             self.found.add("all wallets", "conservation", f"the accounts sum to {sum(sums.accounts.values())} usat")
+
+    def _told_only_by_journals(self, before: SettlementBooks) -> None:
+        """A loss is for a payment that exists; what fees and meters took is nowhere else on record."""
+        payments = before.payments
+        if self._write_offs:
+            payments = payments | self._settlements(quick=False, found=Findings()).payments
+        for where, payment_id in self._write_offs:
+            if payment_id not in payments:
+                self.found.add(where, "write_off", f"is for {payment_id[:80]!r}, which is no payment")
+        for kind, usat in self._unproven.items():
+            self.found.not_proven.append(f"{usat} usat were taken by entries of kind {kind}: nothing else is on record")

@@ -31,6 +31,7 @@ class SettlementBooks:
 
     credits: dict[str, Letter] = field(default_factory=dict)
     reversals: dict[str, Letter] = field(default_factory=dict)
+    payments: set[str] = field(default_factory=set)
     is_read: bool = False
 
 
@@ -85,6 +86,7 @@ class _Check:
             seen.add(payment.payment_id)
             self._payment(payment)
             self._found.looked_at("payments")
+        self._books.payments = seen
         for payment_id in self._credits.keys() - seen:
             self._tell(f"credits {payment_id}", "settlement", "credited without a payment")
         for credit_id in self._books.credits.keys() | self._books.reversals.keys():

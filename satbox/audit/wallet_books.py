@@ -15,6 +15,7 @@ from actors.placement import wallet_path
 from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import GENESIS, Entry
 from actors.wallet.state import WalletState
+from satbox.audit.bindings import Bindings
 from satbox.audit.disputes import Verdicts
 from satbox.audit.files import check_pages, readable, snapshot
 from satbox.audit.findings import Findings
@@ -37,6 +38,8 @@ class WalletBooks:
     payouts: dict[str, tuple[str, int]] = field(default_factory=dict)
     heads: dict[int, str] = field(default_factory=dict)
     span_heads: dict[int, str] = field(default_factory=dict)
+    unproven_usat: dict[str, int] = field(default_factory=dict)
+    write_offs: list[tuple[int, str]] = field(default_factory=list)
     is_read: bool = False
 
 
@@ -95,17 +98,20 @@ def _is_within(part: object, whole: object) -> bool:
 
 
 def _journal(db: sqlite3.Connection, books: WalletBooks, asked: Asked, tell: Tell, found: Findings) -> JournalReplay:
-    journal, verdicts, refunds = JournalReplay(books.address, tell), Verdicts(tell), RefundReplay(tell)
+    journal, verdicts, bindings = JournalReplay(books.address, tell), Verdicts(tell), Bindings(tell)
+    refunds = RefundReplay(tell)
     books.payouts = refunds.payouts
     for entry in pages.every_entry(db):
         journal.take(entry)
         _count(entry, books, tell)
         verdicts.take(entry)
+        bindings.take(entry)
         refunds.take(entry)
         if entry.seq in asked.entries:
             books.heads[entry.seq] = entry.hash
         found.looked_at("journal entries")
     verdicts.settle()
+    books.unproven_usat, books.write_offs = bindings.unproven_usat, bindings.write_offs
     return journal
 
 

@@ -33,7 +33,10 @@ async def audit(context: Context) -> int:
         show(context, report)
         return OK if report["valid"] else REFUSED
     sums = report["sums"]
-    print("the books hold" if report["valid"] else f"the books do NOT hold: {report['findings_count']} findings")
+    holds = "the books hold, as far as they are proven" if report["not_proven"] else "the books hold"
+    print(holds if report["valid"] else f"the books do NOT hold: {report['findings_count']} findings")
+    for what in report["not_proven"]:
+        print(f"  NOT PROVEN: {what}")
     for what, number in report["checked"].items():
         print(f"  {number:>12,}  {what}")
     print(f"  {sats_text(sums['money_in_usat']):>20} sats came in")

@@ -1,0 +1,115 @@
+"""Money that somebody with the files invents, with every chain and sum redone behind it, is found."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.wallet.journal import entry_hash
+from satbox.audit.home import HomeAudit
+from tests.audit.conftest import Home
+
+Rows = list[list[Any]]
+SAT = 1_000_000
+
+
+def unlocked(path: Path) -> sqlite3.Connection:
+    """The file without the triggers that keep its rows."""
+    db = sqlite3.connect(path)
+    for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        db.execute(f"DROP TRIGGER {trigger}")
+    return db
+
+
+def rewritten(path: Path, mutate: Callable[[Rows], Rows]) -> None:
+    """The journal as `mutate` leaves it: chained anew, the state's sums and head adjusted."""
+    db, address = unlocked(path), path.stem
+    columns = "seq, at_ms, kind, reference, amounts, balance_after_usat, previous, hash"
+    rows = mutate([list(row) for row in db.execute(f"SELECT {columns} FROM journal ORDER BY seq")])
+    previous, balance, accounts = "0" * 64, 0, dict[str, int]()
+    db.execute("DELETE FROM journal")
+    for seq, row in enumerate(rows, 1):
+        amounts = tuple(json.loads(row[4]).items())
+        for name, usat in amounts:
+            accounts[name] = accounts.get(name, 0) + usat
+        balance += dict(amounts).get("bucket", 0)
+        row[0], row[5], row[6] = seq, balance, previous
+        row[7] = previous = entry_hash(address, seq, row[1], row[2], row[3], amounts, previous)
+        db.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    state = json.loads(db.execute("SELECT state FROM wallet").fetchone()[0])
+    state["accounts"] = {**state["accounts"], **accounts}
+    state["seq"], state["head"] = len(rows), previous
+    db.execute("UPDATE wallet SET state = ?", (json.dumps(state),))
+    db.commit()
+    db.close()
+
+
+def wallet(home: Path, address: str) -> Path:
+    (path,) = home.glob(f"wallets/*/{address}.sqlite")
+    return path
+
+
+def audited(home: Path) -> dict[str, Any]:
+    return HomeAudit(home, (home / "operator.key").read_text()).run()
+
+
+def appended(home: Home, target: Path, kind: str, reference: str | None, amounts: dict[str, int]) -> dict[str, Any]:
+    """The audit of a home with one more entry at the end of a wallet's journal."""
+    spoilt, address = home.copy(target), home.wallets[0]
+    row = [0, 0, kind, reference, json.dumps(amounts), 0, "", ""]
+    rewritten(wallet(spoilt, address), lambda rows: [*rows, [0, rows[-1][1], *row[2:]]])
+    return audited(spoilt)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reference", "amounts", "rule"),
+    [
+        ("credit", "gift_for_a_friend", {"credits": -(10**12), "bucket": 10**12}, "dispute"),
+        ("meter", "nothing", {"bucket": -SAT, "owed": 0, "burnt": SAT}, "meter"),
+        ("meter", "meter:air:rt_1", {"bucket": -SAT, "owed": 0, "burnt": SAT}, "meter"),
+        ("fee", "nothing", {"bucket": -SAT, "burnt": SAT}, "fee"),
+        ("hello", None, {"write_offs": -(10**12), "bucket": 10**12}, "shape"),
+        ("write_off", "pay_" + "0" * 32, {"owed": 10**12, "write_offs": -(10**12)}, "accounts"),
+        ("credit_back", "rt_never", {"burnt": -SAT, "owed": 0, "bucket": SAT}, "refund"),
+        ("payout", "out_1", {"held": -SAT, "paid_out": SAT, "payout_fees": 0}, "payout"),
+        ("payout_return", "out_1", {"held": -SAT, "bucket": SAT}, "payout"),
+    ],
+)
+async def test_invented_money_is_found(
+    home: Home, tmp_path: Path, kind: str, reference: str | None, amounts: dict[str, int], rule: str
+) -> None:
+    assert rule in {f["rule"] for f in appended(home, tmp_path / "home", kind, reference, amounts)["findings"]}
+
+
+async def test_a_loss_without_a_payment_is_found(home: Home, tmp_path: Path) -> None:
+    spoilt = home.copy(tmp_path / "home")
+
+    def lost(rows: Rows) -> Rows:
+        owes = [0, rows[-1][1], "charge", "rt_1", json.dumps({"bucket": 0, "owed": -5, "burnt": 5}), 0, "", ""]
+        loses = [0, rows[-1][1], "write_off", "pay_none", json.dumps({"owed": 5, "write_offs": -5}), 0, "", ""]
+        return [*rows, owes, loses]
+
+    rewritten(wallet(spoilt, home.wallets[0]), lost)
+    assert any(f["rule"] == "write_off" and "pay_none" in f["what"] for f in audited(spoilt)["findings"])
+
+
+async def test_what_a_fee_took_is_told_as_not_proven(home: Home, tmp_path: Path) -> None:
+    """A fee has the right form whoever wrote it: its question is on record nowhere else."""
+    reference = f"fee_1_{'ab' * 16}"
+    report = appended(home, tmp_path / "home", "fee", reference, {"bucket": -SAT, "burnt": SAT})
+    assert report["findings"] == []
+    assert any(f"{SAT} usat" in what and "fee" in what for what in report["not_proven"])
+
+
+@pytest.mark.parametrize("amounts", ["[1]", "1", '{"bucket": "x"}', '{"bucket": null}', "[" * 50_000])
+async def test_amounts_that_are_none_do_not_end_the_audit(home: Home, tmp_path: Path, amounts: str) -> None:
+    spoilt = home.copy(tmp_path / "home")
+    path = wallet(spoilt, home.wallets[0])
+    db = unlocked(path)
+    db.execute("UPDATE journal SET amounts = ? WHERE seq = 1", (amounts,))
+    db.commit()
+    db.close()
+    assert any(path.stem in f["where"] for f in audited(spoilt)["findings"])
