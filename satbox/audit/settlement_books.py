@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from operations.errors import SatboxError
+from relay_client.offers import USAT_PER_SAT, assets
 from relay_client.settlements.journal import payment_id_of
 from relay_client.settlements.records import COLUMNS, Payment, from_row
 from relay_client.states import IllegalMove, Observation, PaymentState, check_move, is_terminal
+from relay_client.verify import transfer_of
 from satbox.audit.files import check_pages, readable, snapshot
 from satbox.audit.findings import Findings
 from stacks import Address, StacksError, decode_transaction
 from stacks.signing import origin_identity_bytes
+from stacks.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class _Check:
         self._books = books
         self._found = found
         self._credits: dict[str, tuple[Any, ...]] = {}
+        self._quoted = 0
 
     def _tell(self, place: str, rule: str, what: str) -> None:
         self._found.add(f"{self._where} {place}", rule, what)
@@ -87,6 +92,10 @@ class _Check:
             self._payment(payment)
             self._found.looked_at("payments")
         self._books.payments = seen
+        if self._quoted:
+            self._found.not_proven.append(
+                f"{self._where}: the rates of {self._quoted} credits in assets other than sBTC"
+            )
         for payment_id in self._credits.keys() - seen:
             self._tell(f"credits {payment_id}", "settlement", "credited without a payment")
         for credit_id in self._books.credits.keys() | self._books.reversals.keys():
@@ -135,6 +144,31 @@ class _Check:
         recorded = (payment.chain_id, payment.origin, payment.nonce)
         if signed != recorded:
             self._tell(place, "bytes", f"signed was for chain, payer, nonce {signed}, on record {recorded}")
+        self._signed_for(tx, payment, place)
+
+    def _signed_for(self, tx: Transaction, payment: Payment, place: str) -> None:
+        """What its payer signed to send, to whom and in which asset. The chain can move no more than that."""
+        try:
+            transfer = transfer_of(tx, assets(tx.network))
+        except SatboxError as error:
+            self._tell(place, "signed", f"its transaction is no payment: {error.code}")
+            return
+        asset = transfer.asset
+        signed = (transfer.amount, transfer.recipient, transfer.sender, asset.symbol, asset.wire, asset.asset_id)
+        recorded = (
+            payment.amount, payment.pay_to, payment.origin, payment.asset, payment.asset_wire, payment.asset_id,
+        )  # fmt: skip
+        if signed != recorded:
+            self._tell(place, "signed", f"signed was {signed}, on record is {recorded}")
+        credit = self._credits.get(payment.payment_id)
+        if credit is not None and not 0 < credit[5] <= transfer.amount:
+            self._tell(place, "signed", f"credited are {credit[5]} units, signed were {transfer.amount}")
+        if asset.symbol == "sBTC" and payment.rate_usat != USAT_PER_SAT * payment.rate_atomic:
+            self._tell(
+                place, "signed", f"sBTC for {payment.rate_usat} usat per {payment.rate_atomic}: it is one to one"
+            )
+        if asset.symbol != "sBTC" and credit is not None:
+            self._quoted += 1
 
     def _parties(self, payment: Payment, place: str) -> None:
         """Addresses carry checksums."""

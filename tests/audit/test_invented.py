@@ -113,3 +113,51 @@ async def test_amounts_that_are_none_do_not_end_the_audit(home: Home, tmp_path: 
     db.commit()
     db.close()
     assert any(path.stem in f["where"] for f in audited(spoilt)["findings"])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("amount = 500000, expected_usat = 500000000000, credited_usat = 500000000000", "500000"),
+        ("pay_to = address", "signed was"),
+        ("asset = 'STX', asset_wire = 'STX', asset_id = NULL", "signed was"),
+        (
+            "rate_usat = rate_usat * 2, expected_usat = expected_usat * 2, credited_usat = credited_usat * 2",
+            "one to one",
+        ),
+    ],
+)
+async def test_a_deposit_of_another_amount_than_was_signed_is_found(
+    home: Home, tmp_path: Path, change: str, told: str
+) -> None:
+    """Payment, credit, letter, journal and state agree with one another, and not with what the payer signed."""
+    spoilt, address = home.copy(tmp_path / "home"), home.wallets[0]
+    db = unlocked(spoilt / "settlements.sqlite")
+    where = "address = ? AND amount = 500 AND credited_usat > 0"
+    (payment_id,) = db.execute(f"SELECT payment_id FROM payments WHERE {where}", (address,)).fetchone()
+    db.execute(f"UPDATE payments SET {change} WHERE payment_id = ?", (payment_id,))
+    amount, usat = db.execute(
+        "SELECT amount, credited_usat FROM payments WHERE payment_id = ?", (payment_id,)
+    ).fetchone()
+    db.execute(
+        "UPDATE credits SET atomic_amount = ?, usat = ?, asset = (SELECT asset FROM payments WHERE payment_id = ?)"
+        " WHERE payment_id = ?",
+        (amount, usat, payment_id, payment_id),
+    )
+    for seq, body in db.execute("SELECT seq, body FROM outbox WHERE kind = 'credit'").fetchall():
+        letter = json.loads(body)
+        if letter["payment_id"] == payment_id:
+            db.execute("UPDATE outbox SET body = ? WHERE seq = ?", (json.dumps({**letter, "usat": usat}), seq))
+    db.commit()
+    db.close()
+
+    def inflated(rows: Rows) -> Rows:
+        for row in rows:
+            if (row[2], row[3]) == ("deposit", payment_id):
+                row[4] = json.dumps({"deposits": -usat, "bucket": usat})
+        return rows
+
+    rewritten(wallet(spoilt, address), inflated)
+    (spoilt / "checkpoints.sqlite").unlink()
+    found = audited(spoilt)["findings"]
+    assert any(f["rule"] == "signed" and told in f["what"] for f in found), found
