@@ -4,13 +4,13 @@ Exit 0: it holds; 1: it does not, and what is off is named; 2: there is nothing 
 """
 
 import asyncio
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from operations.errors import SatboxError
 from satbox.agent.local_paths import local_path
+from satbox.audit.exact_json import exact_json
 from satbox.audit.findings import Findings
 from satbox.audit.keys import NotAKey, public_key_of
 from satbox.audit.receipts import check_receipt
@@ -89,7 +89,7 @@ def _document(name: str) -> Any:
     if len(raw) > RECEIPT_BYTES_MAX:
         raise UsageError(f"{name} is over {RECEIPT_BYTES_MAX} bytes", "A receipt is a small JSON file.")
     try:
-        return json.loads(raw)
+        return exact_json(raw)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{name} is not JSON", "Give the receipt, or the answer that carries it.") from error
 
@@ -101,6 +101,8 @@ def told(context: Context, found: Findings, **more: Any) -> int:
         show(context, document)
     else:
         print("holds" if found.is_clean else f"does NOT hold: {found.count} findings")
+        for what in found.not_proven:
+            print(f"  NOT COVERED: {what}")
         for what, number in found.checked.items():
             print(f"  {number:>9,}  {what}")
         for item in found.items:

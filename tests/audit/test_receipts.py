@@ -97,7 +97,9 @@ async def test_without_being_asked_nothing_is_signed_and_nobody_else_is_asked(ho
     "change",
     [
         {"stdout": "other"}, {"stderr": "x"}, {"exit_code": 1}, {"truncated": {"stdout_bytes_dropped": 1}},
-        {"signal": 9}, {"runtime_id": "rt_other"}, {"stdout_base64": "!"},
+        {"signal": 9}, {"runtime_id": "rt_other"}, {"stdout_base64": "!"}, {"start_error": "x"}, {"evidence": "hardware"},
+        {"cpu_ms": 9e9}, {"max_rss_bytes": 1}, {"duration_ms": 1e9}, {"cost": 5}, {"truncated": {"x": 1}},
+        {"stdout": "FAKE", "stdout_base64": base64.b64encode(b"out").decode()},
     ],
 )  # fmt: skip
 async def test_an_answer_that_was_changed_does_not_fit_its_receipt(house: House, change: dict[str, Any]) -> None:
@@ -113,10 +115,48 @@ async def test_a_settlements_receipt_carries_the_chain_head(house: House) -> Non
     who = await house.agent()
     paid = (await house.created(who)).body
     assert check_receipt(paid, house.services.receipts.public_key).is_clean
-    assert check_receipt({**paid, "status": "confirmed"}, house.services.receipts.public_key).is_clean
+    later = {"status": "confirmed", "payment": {**paid["payment"], "status": "confirmed"}}
+    looked_at_later = check_receipt({**paid, **later}, house.services.receipts.public_key)
+    assert looked_at_later.is_clean
+    assert ("status" in str(looked_at_later.not_proven)) == (paid["status"] != "confirmed")
     said = paid["receipt"]["statement"]
     assert {"journal_head", "journal_seq", "payment_id", "credited_usat", "payer", "txid"} <= said.keys()
     assert not check_receipt({**paid, "paymentId": "pay_other"}, house.services.receipts.public_key).is_clean
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "confirmed"}, {"credited_usat": 10**15}, {"sats": 10**9}, {"txid": "0x00"}, {"status": "confirmed"},
+        {"payment": {"credited_usat": 10**15}}, {"payment": {"txid": "0x00"}}, {"payment": {"amount": "9"}},
+        {"payment": {"address": "SP000000000000000000002Q6VF78"}}, {"payment": {"sats": 9}}, {"payment": {"asset": "STX"}},
+        {"payment": {"status": "confirmed", "credited_usat": 10**15}, "status": "confirmed"}, {"paymentId": "pay_other"},
+    ],
+)  # fmt: skip
+async def test_an_answer_to_a_payment_that_was_changed_does_not_fit(house: House, change: dict[str, Any]) -> None:
+    who = await house.agent()
+    paid = (await house.created(who)).body
+    if change == {"status": paid["status"]}:
+        change = {"status": "mempool"}
+    forged = {**paid, **change, "payment": {**paid["payment"], **change.get("payment", {})}}
+    found = check_receipt(forged, house.services.receipts.public_key)
+    assert {item.rule for item in found.items} == {"answer"}
+
+
+async def test_a_receipt_has_three_parts_and_nothing_beside_them(house: House) -> None:
+    who = await house.agent()
+    await house.created(who)
+    commands(house, stdout="out")
+    body = await ran(house, who, shell="echo out")
+    key, bare = house.services.receipts.public_key, body["receipt"]
+    assert check_receipt(bare, key).is_clean
+    for forged in (
+        {**bare, "stdout": "FAKE", "exit_code": 1},
+        {**bare, "receipt": bare},
+        {**body, "receipt": {**bare, "stdout": "FAKE"}},
+        {"statement": bare, "stdout": "FAKE", "exit_code": 1},
+    ):
+        assert {item.rule for item in check_receipt(forged, key).items} == {"format"}
 
 
 @given(st.data())
