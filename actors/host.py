@@ -40,6 +40,8 @@ from sandboxes.protocol import (
 log = logging.getLogger(__name__)
 
 CLOSING_AT_ONCE = 256
+FENCED_REOPEN_SECONDS = 20.0
+"""Long enough that two hosts of one wallet do not fence each other in turns."""
 LOOK_MS = 5_000
 """How often residents are looked through: at ten thousand that costs milliseconds each time."""
 
@@ -375,8 +377,10 @@ class WalletHost:
             del self._actors[actor.address]
             self._timers.arm(actor.address, None)
         actor.close()
-        if actor.state.runtime is not None and not isinstance(error, FencedError) and not self._is_closing:
-            asyncio.get_running_loop().call_later(1.0, self._reopen, actor.address)
+        if actor.state.runtime is not None and not self._is_closing:
+            # A newer copy keeps time for it now; but its host may be the one that is gone soon, and somebody must.
+            pause = FENCED_REOPEN_SECONDS if isinstance(error, FencedError) else 1.0
+            asyncio.get_running_loop().call_later(pause, self._reopen, actor.address)
 
     def _reopen(self, address: str) -> None:
         if not self._is_closing:
