@@ -47,22 +47,24 @@ class Writer:
         raise NotImplementedError
 
 
+SQLITE_SCHEMA = """
+CREATE TABLE journal (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, reference TEXT,
+    amounts TEXT NOT NULL, balance_after_usat INTEGER NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
+CREATE TABLE spans (seq INTEGER PRIMARY KEY, runtime_id TEXT NOT NULL, boot_id TEXT NOT NULL,
+    from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, rate_usat_per_second INTEGER NOT NULL,
+    remainder_before INTEGER NOT NULL, remainder_after INTEGER NOT NULL, charge_usat INTEGER NOT NULL) STRICT;
+CREATE TABLE documents (name TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+"""
+"""A reader holds a file against it: one that has anything else was not written here."""
+
+
 class SqliteWriter(Writer):
     """The wallet's own two tables, and a third for what is signed."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.executescript(
-            """PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
-            CREATE TABLE journal (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, reference TEXT,
-                amounts TEXT NOT NULL, balance_after_usat INTEGER NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
-            CREATE TABLE spans (seq INTEGER PRIMARY KEY, runtime_id TEXT NOT NULL, boot_id TEXT NOT NULL,
-                from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, rate_usat_per_second INTEGER NOT NULL,
-                remainder_before INTEGER NOT NULL, remainder_after INTEGER NOT NULL, charge_usat INTEGER NOT NULL) STRICT;
-            CREATE TABLE documents (name TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
-            BEGIN;"""
-        )
+        self._db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SQLITE_SCHEMA} BEGIN;")
 
     def entries(self, entries: list[Entry]) -> None:
         """Some entries, in order."""

@@ -1,8 +1,9 @@
 """Read a statement file of any kind: SQLite, JSON (also a page of the ledger), CSV. Everything in it is somebody's word."""
 
+import contextlib
 import csv
 import io
-import json
+import itertools
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,12 +14,18 @@ from actors.books import pages
 from actors.view import iso
 from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import Entry
+from gate.statement_files import COLUMNS, SQLITE_SCHEMA
+from operations.ledger import LedgerEntry
+from satbox.audit.exact_json import exact_json
 from satbox.audit.files import UNREADABLE, snapshot
 
 BYTES_MAX = 1 << 30
 _NAMES = frozenset({"format", "statement", "checkpoint"})
-_JSON_NAMES = _NAMES | {"items", "spans", "accounts", "chain_head", "next_cursor", "has_more"}
+_BESIDE = frozenset({"accounts", "chain_head", "next_cursor", "has_more"})
+_JSON_NAMES = _NAMES | _BESIDE | {"items", "spans"}
+_ITEM_NAMES = frozenset(LedgerEntry.model_fields)
 _SQLITE = b"SQLite format 3\0"
+_DOCUMENTS_MAX = 10
 
 
 class NotAStatement(ValueError):  # noqa: N818 - reads as what happened
@@ -33,6 +40,8 @@ class StatementFile:
     spans: list[SpanRecord] | None = None
     statement: Any = None
     checkpoint: Any = None
+    beside: dict[str, Any] = field(default_factory=dict)
+    """What a page of the ledger says beside its entries: the accounts and head now, and whether there is more."""
 
 
 def read_statement(path: Path) -> StatementFile:
@@ -45,22 +54,46 @@ def read_statement(path: Path) -> StatementFile:
         if begins.startswith(_SQLITE):
             return _sqlite(path)
         text = path.read_text()
-        return _json(json.loads(text)) if text.lstrip().startswith("{") else _csv(text)
-    except (*UNREADABLE, AttributeError, RecursionError) as error:
+        return _json(exact_json(text)) if text.lstrip().startswith("{") else _csv(text)
+    except (*UNREADABLE, csv.Error) as error:
         raise NotAStatement(f"{type(error).__name__}: {error}") from error
 
 
 def _sqlite(path: Path) -> StatementFile:
     with snapshot(path) as db:
+        _only_our_tables(db)
         problems = [row[0] for row in db.execute("PRAGMA integrity_check(3)")]
         if problems != ["ok"]:
             raise sqlite3.DatabaseError("; ".join(map(str, problems)))
-        documents = {str(name): str(body) for name, body in db.execute("SELECT name, body FROM documents")}
-        found = StatementFile(list(pages.every_entry(db)), list(pages.every_span_after(db)))
-    _known(documents, _NAMES)
-    found.statement = json.loads(documents["statement"])
-    found.checkpoint = json.loads(documents.get("checkpoint", "null"))
+        rows = db.execute("SELECT name, body FROM documents LIMIT ?", (_DOCUMENTS_MAX,))
+        documents = {str(name): str(body) for name, body in rows}
+        _known(documents, _NAMES)
+        found = StatementFile(statement=exact_json(documents["statement"]))
+        found.checkpoint = exact_json(documents.get("checkpoint", "null"))
+        entries, spans = _signed_rows(found.statement)
+        found.entries = list(itertools.islice(pages.every_entry(db), entries + 1))
+        found.spans = list(itertools.islice(pages.every_span_after(db), spans + 1))
     return found
+
+
+def _only_our_tables(db: sqlite3.Connection) -> None:
+    """Three tables as we make them: a view could show other rows tomorrow, or rows without end."""
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 100"
+    with contextlib.closing(sqlite3.connect(":memory:")) as ours:
+        ours.executescript(SQLITE_SCHEMA)
+        expected = {(*row[:3], _words(row[3])) for row in ours.execute(query)}
+    if {(*row[:3], _words(row[3])) for row in db.execute(query)} != expected:
+        raise ValueError("holds something else than the tables journal, spans and documents as we make them")
+
+
+def _words(sql: str | None) -> tuple[str, ...]:
+    return tuple((sql or "").split())
+
+
+def _signed_rows(statement: Any) -> tuple[int, int]:
+    """How many entries and spans the statement speaks of: not more are read than it takes to see that there are more."""
+    said = statement["statement"]
+    return max(0, int(said["last_seq"]) - int(said["after_seq"])), max(0, int(said["spans_seq"]))
 
 
 def _known(names: Iterable[str], known: frozenset[str]) -> None:
@@ -73,26 +106,41 @@ def _known(names: Iterable[str], known: frozenset[str]) -> None:
 def _json(document: dict[str, Any]) -> StatementFile:
     _known(document, _JSON_NAMES)
     spans = document.get("spans")
+    for item in document["items"]:
+        if item.keys() != _ITEM_NAMES:
+            raise ValueError(f"an entry has other fields: {', '.join(sorted(item.keys() ^ _ITEM_NAMES))[:100]}")
     return StatementFile(
         [_entry(item, item["postings"]) for item in document["items"]],
         None if spans is None else [SpanRecord(**span) for span in spans],
         document["statement"],
         document.get("checkpoint"),
+        {name: document[name] for name in _BESIDE if name in document},
     )
 
 
 def _csv(text: str) -> StatementFile:
     lines = text.splitlines()
-    rows = csv.DictReader(io.StringIO("\n".join(line for line in lines if not line.startswith("# "))))
+    rows = csv.reader(io.StringIO("\n".join(line for line in lines if not line.startswith("# "))), strict=True)
+    if next(rows, None) != list(COLUMNS):
+        raise ValueError(f"its columns are not {', '.join(COLUMNS)}")
     found = StatementFile()
-    for row in rows:
+    for cells in rows:
+        row: dict[str, Any] = dict(zip(COLUMNS, cells, strict=True))
         numbers = {name: int(row[name]) for name in ("seq", "at_ms", "balance_after_usat")}
+        if any(str(number) != row[name] for name, number in numbers.items()):
+            raise ValueError("a number is not written as we write it")
         item = {**row, **numbers, "reference": row["reference"] or None}
-        found.entries.append(_entry(item, json.loads(row["postings"])))
-    signed = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
+        found.entries.append(_entry(item, exact_json(row["postings"])))
+    signed: dict[str, str] = {}
+    for line in lines:
+        if line.startswith("# "):
+            name, _, body = line[2:].partition(" ")
+            if name in signed:
+                raise ValueError(f"has two parts called {name[:40]}")
+            signed[name] = body
     _known(signed, _NAMES)
-    found.statement = json.loads(signed["statement"])
-    found.checkpoint = json.loads(signed.get("checkpoint", "null"))
+    found.statement = exact_json(signed["statement"])
+    found.checkpoint = exact_json(signed.get("checkpoint", "null"))
     return found
 
 

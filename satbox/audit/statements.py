@@ -5,6 +5,7 @@ Two parties whom the same wallet's history was shown to can compare heads: signe
 """
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import ValidationError
@@ -91,9 +92,29 @@ class StatementCheck:
             self._tell("statement", "journal_seq", "ends before its own last entry")
         elif said["journal_seq"] == journal.seq:
             self._is("journal_head", journal.head)
+        self._beside(journal)
         self._spans(journal)
         if self._file.checkpoint is not None:
             self.against_checkpoint(self._file.checkpoint)
+
+    def _beside(self, journal: JournalReplay) -> None:
+        """What a page of the ledger shows of the wallet: its head is signed, its accounts only as far as they are replayed."""
+        beside, said = self._file.beside, self._said
+        if "chain_head" in beside and beside["chain_head"] != said["journal_head"]:
+            self._tell("page", "chain_head", f"shows {beside['chain_head']!r}, signed was {said['journal_head']}")
+        if "next_cursor" in beside and beside["next_cursor"] != journal.seq:
+            self._tell("page", "next_cursor", f"shows {beside['next_cursor']!r}, its last entry is {journal.seq}")
+        if beside.get("has_more") is False and said["journal_seq"] > journal.seq:
+            self.found.not_proven.append(
+                f"that nothing comes after entry {journal.seq}, of {said['journal_seq']} in all"
+            )
+        if "accounts" not in beside:
+            return
+        if journal.is_whole and said["journal_seq"] == journal.seq:
+            if beside["accounts"] != asdict(journal.accounts):
+                self._tell("page", "accounts", f"shows {beside['accounts']}, its entries lead to {journal.accounts}")
+        else:
+            self.found.not_proven.append("the accounts: the page does not hold all entries that lead to them")
 
     def _spans(self, journal: JournalReplay) -> None:
         if self._file.spans is None:

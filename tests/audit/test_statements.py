@@ -3,6 +3,7 @@
 import json
 import random
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
                 (folder / f"statement.{kind}").write_bytes(answer.raw)
             page = await house.ask("GET", "/sandbox/ledger", who=who, params={"after": "2", "limit": "3"})
             (folder / "page.json").write_bytes(page.raw)
+            (folder / "whole.json").write_bytes((await house.ask("GET", "/sandbox/ledger", who=who)).raw)
             (folder / "receipt.json").write_text(json.dumps(paid))
             return {"folder": folder, "key": house.services.receipts.public_key, "paid": paid, "wallet": who.address}
 
@@ -153,3 +155,89 @@ def test_ledger_verify_is_verify_ledger_and_nothing_else_is() -> None:
         [],
     ):
         assert spoken(argv) == argv
+
+
+PAGES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "accounts": lambda page: json.dumps({**page, "accounts": {**page["accounts"], "bucket": 10**18}}),
+    "chain_head": lambda page: json.dumps({**page, "chain_head": "f" * 64}),
+    "next_cursor": lambda page: json.dumps({**page, "next_cursor": 1}),
+    "an extra field": lambda page: json.dumps({**page, "items": [{**i, "amount_sats": 999} for i in page["items"]]}),
+    "a missing field": lambda page: json.dumps(
+        {**page, "items": [{k: v for k, v in i.items() if k != "at"} for i in page["items"]]}
+    ),
+    "a name twice": lambda page: '{"items": [{"seq": 1, "kind": "deposit"}],' + json.dumps(page)[1:],
+    "a name twice below": lambda page: json.dumps(page).replace('"postings": {', '"postings": {"bucket": 9,', 1),
+}
+
+
+def found_in(kept: dict[str, Any], path: Path) -> list[str]:
+    try:
+        return [f"{item.rule}" for item in check(kept, path).found.items]
+    except NotAStatement as error:
+        return [str(error)]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_a_page_says_beside_its_entries_is_held_against_them(
+    kept: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    whole = kept["folder"] / "whole.json"
+    assert found_in(kept, whole) == []
+    (tmp_path / "page.json").write_text(PAGES[name](json.loads(whole.read_text())))
+    assert found_in(kept, tmp_path / "page.json")
+
+
+CSVS: dict[str, Callable[[str], str]] = {
+    "a column twice": lambda line: ("balance_after_usat," if line.startswith("seq") else "9,") + line,
+    "a column of its own": lambda line: line + (",note" if line.startswith("seq") else ",=HYPERLINK(evil)"),
+    "a cell too many": lambda line: line if line.startswith("seq") else line + ",9",
+    "another number": lambda line: line if line.startswith("seq") else "+" + line,
+    "a part twice": lambda line: "# checkpoint null\r\n# checkpoint null\r\n" + line if line[0] == "s" else line,
+}
+
+
+@pytest.mark.parametrize("name", CSVS)
+def test_a_csv_has_our_columns_and_no_other(kept: dict[str, Any], tmp_path: Path, name: str) -> None:
+    lines = (kept["folder"] / "statement.csv").read_bytes().decode().split("\r\n")
+    spoilt = [line if line.startswith("#") or not line else CSVS[name](line) for line in lines]
+    (tmp_path / "s.csv").write_bytes("\r\n".join(spoilt).encode())
+    assert found_in(kept, tmp_path / "s.csv")
+
+
+ENDLESS = (
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS seq, 1 AS at_ms, 'x' AS kind,"
+    " NULL AS reference, '{}' AS amounts, 1 AS balance_after_usat, 'p' AS previous, 'h' AS hash FROM n"
+)
+SCHEMAS = {
+    "a view": "ALTER TABLE journal RENAME TO real; CREATE VIEW journal AS SELECT * FROM real;",
+    "a view in place": f"DROP TABLE journal; CREATE VIEW journal AS {ENDLESS};",
+    "another table": "CREATE TABLE summary (text TEXT); INSERT INTO summary VALUES ('balance: 21 BTC');",
+    "a trigger": "CREATE TRIGGER t AFTER INSERT ON journal BEGIN SELECT 1; END;",
+    "another column": "ALTER TABLE journal ADD COLUMN amount_sats INTEGER;",
+    "a computed column": "ALTER TABLE journal ADD COLUMN sats INTEGER AS (seq) VIRTUAL;",
+}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_an_sqlite_statement_has_our_tables_and_nothing_else(kept: dict[str, Any], tmp_path: Path, name: str) -> None:
+    path = tmp_path / "s.sqlite"
+    path.write_bytes((kept["folder"] / "statement.sqlite").read_bytes())
+    db = sqlite3.connect(path)
+    db.executescript(SCHEMAS[name])
+    db.close()
+    with pytest.raises(NotAStatement):
+        read_statement(path)
+
+
+def test_no_more_rows_are_read_than_the_statement_speaks_of(kept: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    path.write_bytes((kept["folder"] / "statement.sqlite").read_bytes())
+    signed = len(read_statement(path).entries)
+    db = sqlite3.connect(path)
+    last = db.execute("SELECT * FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+    marks = ", ".join("?" * len(last))
+    db.executemany(f"INSERT INTO journal VALUES ({marks})", ((last[0] + n, *last[1:]) for n in range(1, 500)))
+    db.commit()
+    db.close()
+    assert len(read_statement(path).entries) == signed + 1
+    assert found_in(kept, path)
