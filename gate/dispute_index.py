@@ -1,12 +1,22 @@
 """Which wallets have disputes: where an operator's list begins. The wallets' journals say how they stand.
 
-A row is written before its dispute is opened, so none is missed; one whose dispute never came to be is passed over.
+A row is written before its dispute is opened, so none is missed; one whose dispute never came to be is removed.
 """
 
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A dispute, whose it is, and when it was put here."""
+
+    dispute_id: str
+    address: str
+    at_ms: int
 
 
 class DisputeIndex:
@@ -41,8 +51,14 @@ class DisputeIndex:
             row = db.execute("SELECT address FROM disputes WHERE dispute_id = ?", (dispute_id,)).fetchone()
         return None if row is None else str(row[0])
 
-    def waiting(self, limit: int) -> list[tuple[str, str]]:
-        """(dispute_id, address) of those without a verdict, oldest first."""
+    def remove(self, dispute_id: str) -> None:
+        """It never came to be."""
         with self._open() as db:
-            query = "SELECT dispute_id, address FROM disputes WHERE is_over = 0 ORDER BY at_ms, dispute_id LIMIT ?"
-            return [(str(row[0]), str(row[1])) for row in db.execute(query, (limit,))]
+            db.execute("DELETE FROM disputes WHERE dispute_id = ?", (dispute_id,))
+
+    def waiting(self, limit: int, after: tuple[int, str] = (-1, "")) -> list[Row]:
+        """Those without a verdict, oldest first; `after`: time and id of the last one seen."""
+        with self._open() as db:
+            query = """SELECT dispute_id, address, at_ms FROM disputes WHERE is_over = 0 AND (at_ms, dispute_id) > (?, ?)
+                ORDER BY at_ms, dispute_id LIMIT ?"""
+            return [Row(str(row[0]), str(row[1]), int(row[2])) for row in db.execute(query, (*after, limit))]

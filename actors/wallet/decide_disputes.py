@@ -18,6 +18,9 @@ OPEN, ANSWERED, UPHELD, DENIED = "open", "answered", "upheld", "denied"
 STEP = {OPEN: "dispute_opened", ANSWERED: "dispute_answered", UPHELD: "dispute_upheld", DENIED: "dispute_denied"}
 """The journal's kind by the state it leads to."""
 
+USE = frozenset({"charge", "meter", "fee", "exec"})
+"""Kinds of disputes about what use cost. Many can be about the same seconds: all together give no more than was burnt."""
+
 
 def _record(turn: Turn, state: str, dispute_id: str, **words: object) -> None:
     """ASCII, so that the entry's hash is over its RFC 8785 form as all others' are."""
@@ -32,7 +35,7 @@ def _open(turn: Turn, command: c.OpenDispute) -> c.Refusal | None:
         return c.Refusal("wallet_not_found")
     if len(state.disputes) >= turn.policy.disputes_max:
         return c.Refusal("dispute_limit", {"disputes_max": turn.policy.disputes_max})
-    dispute = Dispute(command.dispute_id, OPEN, command.usat_max)
+    dispute = Dispute(command.dispute_id, OPEN, command.usat_max, command.about.get("kind") in USE)
     turn.set(disputes=(*state.disputes, dispute))
     _record(
         turn, OPEN, command.dispute_id, about=command.about, reason=command.reason, usat_max=command.usat_max,
@@ -62,6 +65,12 @@ def _decide(turn: Turn, command: c.DecideDispute) -> c.Refusal | None:
         return c.Refusal("dispute_state", {"state": None})
     if command.usat > dispute.usat_max:
         return c.Refusal("dispute_amount", {"usat_max": dispute.usat_max})
+    if command.usat and dispute.is_for_use:
+        charge_proven(turn)
+        left = turn.state.accounts.burnt - turn.state.put_right_usat
+        if command.usat > left:
+            return c.Refusal("dispute_amount", {"usat_max": max(0, left)})
+        turn.set(put_right_usat=turn.state.put_right_usat + command.usat)
     turn.set(disputes=tuple(d for d in turn.state.disputes if d is not dispute))
     _record(turn, UPHELD if command.is_upheld else DENIED, command.dispute_id, text=command.text, usat=command.usat)
     if command.usat:

@@ -171,6 +171,8 @@ class Dispute:
     dispute_id: str
     state: str
     usat_max: int
+    is_for_use: bool = False
+    """It is about what use cost, so that no more can be put right than use cost in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,8 @@ class WalletState:
     losses: tuple[Loss, ...] = ()
     exposed: tuple[Exposure, ...] = ()
     disputes: tuple[Dispute, ...] = ()
+    put_right_usat: int = 0
+    """What verdicts gave back of what use cost."""
     lots: tuple[Lot, ...] = ()
     payouts: tuple[Payout, ...] = ()
     wants_pause: bool = False

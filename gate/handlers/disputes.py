@@ -23,10 +23,18 @@ from operations import disputes as d
 from operations.errors import SatboxError
 from operations.models import Receipt, Target
 
+PAGE_ROWS = 200
+SCANNED_MAX = 20_000
+"""Rows of the index looked at for one listing."""
+OPENING_MS_MAX = 60_000
+"""So long a dispute may be on the list before it is in its wallet's journal."""
+
 _STATES = {kind: state for state, kind in STEP.items()}
 
-TAKES = frozenset({"charge", "meter", "fee", "reversal", "exec"})
-"""What took money from the wallet: all of it is put right unless the verdict says how much."""
+TAKES = frozenset({"charge", "meter", "fee", "reversal"})
+"""Entries that took money from the wallet: all of it is put right unless the verdict says how much. A command's receipt is none:
+its seconds were charged once, however many commands ran in them.
+"""
 
 
 def fold(address: str, entries: list[Entry], now_ms: int) -> dict[str, d.Dispute]:
@@ -81,8 +89,29 @@ async def open_one(services: Services, request: web.Request, caller: Caller, dat
         dispute_id, about, data.reason, usat_max,
         now_ms + settings.dispute_answer_seconds * 1000, now_ms + settings.dispute_verdict_seconds * 1000,
     )  # fmt: skip
-    services.views.put(await services.system.ask(address, command))
+    try:
+        services.views.put(await services.system.ask(address, command))
+    except SatboxError:
+        await _forget(services, dispute_id, address)
+        raise
+    await asyncio.to_thread(_index(services).add, dispute_id, address, now_ms)
     return (await _of(services, address))[dispute_id]
+
+
+async def _forget(services: Services, dispute_id: str, address: str) -> None:
+    """Take a dispute that never came to be off the operator's list. The journal is asked after that too: another request
+    may have opened it meanwhile, and adds it again itself when it ends later than our look.
+    """
+    index, now_ms = _index(services), services.clock.wall_ms()
+    try:
+        if dispute_id in await _of(services, address):
+            return
+        await asyncio.to_thread(index.remove, dispute_id)
+        if dispute_id in await _of(services, address):
+            await asyncio.to_thread(index.add, dispute_id, address, now_ms)
+    except SatboxError as error:
+        if error.code == "wallet_not_found":
+            await asyncio.to_thread(index.remove, dispute_id)
 
 
 async def _entry(services: Services, address: str, seq: int) -> tuple[dict[str, str | int], int, str]:
@@ -119,16 +148,32 @@ async def listing(services: Services, request: web.Request, caller: Caller, data
 async def waiting(
     services: Services, request: web.Request, caller: Caller, data: d.OperatorDisputesInput
 ) -> d.Disputes:
-    """Those of all wallets that are not over."""
-    rows = await asyncio.to_thread(_index(services).waiting, data.limit)
+    """Those of all wallets that are not over. Rows whose dispute never came to be are passed over, and taken off the list."""
+    index, now_ms = _index(services), services.clock.wall_ms()
     items: list[d.Dispute] = []
-    for dispute_id, address in rows:
-        try:
-            dispute = (await _of(services, address)).get(dispute_id)
-        except SatboxError:
-            continue
-        if dispute is not None and dispute.state in ("open", "answered"):
-            items.append(dispute)
+    known: dict[str, dict[str, d.Dispute]] = {}
+    after = (-1, "")
+    for _ in range(SCANNED_MAX // PAGE_ROWS):
+        rows = await asyncio.to_thread(index.waiting, PAGE_ROWS, after)
+        for row in rows:
+            after = (row.at_ms, row.dispute_id)
+            try:
+                if row.address not in known:
+                    known[row.address] = await _of(services, row.address)
+            except SatboxError:
+                continue
+            dispute = known[row.address].get(row.dispute_id)
+            if dispute is None:
+                if row.at_ms < now_ms - OPENING_MS_MAX:
+                    await _forget(services, row.dispute_id, row.address)
+            elif dispute.state in ("open", "answered"):
+                items.append(dispute)
+            else:
+                await asyncio.to_thread(index.close, row.dispute_id)
+            if len(items) == data.limit:
+                return d.Disputes(items=items)
+        if len(rows) < PAGE_ROWS:
+            break
     return d.Disputes(items=items)
 
 

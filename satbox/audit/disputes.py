@@ -3,7 +3,7 @@
 import json
 
 from actors.books.replay import Tell
-from actors.wallet.decide_disputes import ANSWERED, DENIED, OPEN, STEP, UPHELD
+from actors.wallet.decide_disputes import ANSWERED, DENIED, OPEN, STEP, UPHELD, USE
 from actors.wallet.journal import Entry
 
 _BEFORE = {OPEN: (None,), ANSWERED: (OPEN,), UPHELD: (OPEN, ANSWERED), DENIED: (OPEN, ANSWERED)}
@@ -18,11 +18,14 @@ class Verdicts:
         self._states: dict[str, str] = {}
         self._most: dict[str, int] = {}
         self._due: dict[str, int] = {}
+        self._for_use: set[str] = set()
+        self._burnt = self._put_right = 0
 
     def take(self, entry: Entry) -> None:
         """The next entry; what is no step of a dispute is passed over."""
         place = f"journal {entry.seq}"
         state = _STATES.get(entry.kind)
+        self._burnt += sum(moved for name, moved in entry.amounts if name == "burnt")
         if state is not None:
             self._step(place, state, entry)
         elif entry.kind == "credit":
@@ -30,6 +33,11 @@ class Verdicts:
             due = self._due.pop(entry.reference or "", None)
             if due != usat:
                 self._tell(place, "dispute", f"puts {usat} usat right for {entry.reference}, whose verdict says {due}")
+            if entry.reference in self._for_use:
+                self._put_right += usat
+                if self._put_right > self._burnt:
+                    what = f"{self._put_right} usat are put right of {self._burnt} that use has cost"
+                    self._tell(place, "dispute", what)
 
     def _step(self, place: str, state: str, entry: Entry) -> None:
         try:
@@ -44,6 +52,8 @@ class Verdicts:
             self._tell(place, "dispute", f"{dispute_id} is {state} after {before}")
         if entry.amounts or usat > most or (usat and state != UPHELD):
             self._tell(place, "dispute", f"{dispute_id} is {state} with {usat} usat of {most}, posting {entry.amounts}")
+        if state == OPEN and isinstance(words.get("about"), dict) and words["about"].get("kind") in USE:
+            self._for_use.add(dispute_id)
         self._states[dispute_id], self._most[dispute_id] = state, most
         if usat:
             self._due[dispute_id] = usat

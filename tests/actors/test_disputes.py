@@ -17,6 +17,19 @@ def dispute(world: World, name: str = "dsp_1", usat_max: int = 3 * SAT) -> str |
     return made.refusal.code if made.refusal else None
 
 
+def test_together_verdicts_give_back_no_more_than_use_cost() -> None:
+    """Five receipts about the same seconds, each for all of them."""
+    world = used()
+    for number in range(5):
+        about: dict[str, str | int] = {"receipt_sha256": f"{number}", "kind": "exec"}
+        world.ask(c.OpenDispute(f"dsp_{number}", about, "slow", world.state.accounts.burnt, 1, 2))
+    burnt = world.state.accounts.burnt
+    assert verdict(world, burnt, "dsp_0") is None
+    assert [verdict(world, burnt, f"dsp_{number}") for number in range(1, 5)] == ["dispute_amount"] * 4
+    assert -world.state.accounts.credits == world.state.put_right_usat == burnt
+    assert verdict(world, 0, "dsp_1", upheld=False) is None
+
+
 def verdict(world: World, usat: int, name: str = "dsp_1", *, upheld: bool = True) -> str | None:
     made = world.ask(c.DecideDispute(name, upheld, usat, "so it is"))
     return made.refusal.code if made.refusal else None

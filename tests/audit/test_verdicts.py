@@ -1,6 +1,7 @@
 """An upheld dispute is put right once, by its own amount, and only then."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,3 +59,18 @@ def test_disputes_that_go_as_they_should(entries: tuple[Entry, ...]) -> None:
 )
 def test_disputes_that_do_not(entries: tuple[Entry, ...], place: str) -> None:
     assert place in findings(*entries)
+
+
+@pytest.mark.parametrize(("burnt", "is_off"), [(13, True), (14, False)])
+def test_verdicts_about_use_give_back_no_more_than_was_burnt(burnt: int, is_off: bool) -> None:
+    def about(dispute_id: str, entry: Entry) -> Entry:
+        words = {**json.loads(entry.reference or ""), "dispute_id": dispute_id, "about": {"kind": "exec"}}
+        return replace(entry, reference=json.dumps(words))
+
+    charge = Entry(0, 0, "charge", "rt", (("bucket", -burnt), ("owed", 0), ("burnt", burnt)), 0, "", "")
+    entries = [charge]
+    for number, dispute_id in enumerate(("dsp_1", "dsp_2")):
+        seq = 3 * number
+        given = replace(credit(3 + seq, 7), reference=dispute_id)
+        entries += [about(dispute_id, OPENED), about(dispute_id, UPHELD), given]
+    assert ("journal 6" in findings(*entries)) == is_off

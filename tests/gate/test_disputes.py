@@ -112,3 +112,75 @@ async def test_deadlines_are_seen_to_pass_and_only_the_operator_decides(tmp_path
         assert answer.code == "operator_only"
         assert (await decide(house, dispute_id, "uphold", usat=10**15)).code == "dispute_amount"
         assert (await decide(house, "dsp_" + "0" * 24, "uphold")).code == "dispute_not_found"
+
+
+async def receipts(house: House, who: Who, number: int) -> list[str]:
+    """Receipts for so many commands that took twenty seconds each, all at once."""
+
+    async def execute(runtime_id: str, command: Any, **options: Any) -> dict[str, Any]:
+        return {"exit_code": 0, "duration_ms": 20_000.0, "cpu_ms": 1}
+
+    async def doctor() -> dict[str, Any]:
+        return {
+            "driver": "simulated",
+            "cgroup_kind": "v2",
+            "unsupported": [],
+            "warm": {},
+            "egress": "off",
+            "checks": [],
+        }
+
+    house.node.exec, house.node.doctor = execute, doctor  # type: ignore[attr-defined]
+    made = []
+    for one in range(number):
+        asked = {"shell": f"echo {one}", "receipt": True}
+        made.append(json.dumps((await house.ask("POST", "/sandbox/exec", who=who, json=asked)).body["receipt"]))
+    return made
+
+
+async def test_a_commands_receipt_needs_an_amount_and_all_together_give_no_more_than_was_burnt(tmp_path: Path) -> None:
+    async with gatehouse(tmp_path) as house:
+        who = await house.agent()
+        await house.created(who)
+        await house.advance(20)
+        ids = [(await opened(house, who, receipt=r)).body["dispute_id"] for r in await receipts(house, who, 5)]
+        assert (await decide(house, ids[0], "uphold")).code == "invalid_request"
+        await house.ask("POST", "/sandbox/pause", who=who)
+        await house.until(lambda: house.state(who).runtime.is_paused)
+        for dispute_id in ids:
+            await decide(house, dispute_id, "uphold", usat=140_000)
+        items = (await house.ask("GET", "/sandbox/ledger", who=who)).body["items"]
+        for item in (item for item in items if item["kind"] == "charge"):
+            charge = (await opened(house, who, seq=item["seq"])).body["dispute_id"]
+            await decide(house, charge, "uphold")
+        accounts = house.state(who).accounts
+        assert 140_000 <= -accounts.credits <= accounts.burnt
+        assert HomeAudit(tmp_path).run()["findings"] == []
+
+
+async def test_refused_disputes_do_not_hide_others_from_the_operator(house: House) -> None:
+    loud, victim = await house.agent(), await house.agent()
+    await house.created(loud)
+    await house.created(victim)
+    answers = [await opened(house, loud, receipt=r) for r in await receipts(house, loud, 14)]
+    assert "dispute_limit" in {answer.code for answer in answers if answer.status != 200}
+    waiting = sum(answer.status == 200 for answer in answers)
+    (receipt,) = await receipts(house, victim, 1)
+    assert (await opened(house, victim, receipt=receipt)).status == 200
+    assert house.services.disputes is not None
+    assert len(house.services.disputes.waiting(100)) == waiting + 1
+    params = {"limit": str(waiting + 1)}
+    items = (await house.ask("GET", "/operator/disputes", headers=OPERATOR, params=params)).body["items"]
+    assert victim.address in {item["address"] for item in items}
+
+
+async def test_rows_whose_disputes_never_came_to_be_are_passed_over_and_taken_off(house: House) -> None:
+    who, charge = await charged(house)
+    index = house.services.disputes
+    assert index is not None
+    for number in range(300):
+        index.add(f"dsp_{number:024}", who.address, 0)
+    real = (await opened(house, who, seq=charge["seq"])).body
+    items = (await house.ask("GET", "/operator/disputes", headers=OPERATOR, params={"limit": "1"})).body["items"]
+    assert items == [real]
+    assert [row.dispute_id for row in index.waiting(1000)] == [real["dispute_id"]]
