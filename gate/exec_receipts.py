@@ -1,12 +1,16 @@
 """Receipts for commands: what ran, on what, under which restraints, what came out, what it cost and who paid.
 
-Bytes are named by their SHA-256. Outputs are hashed as they were delivered, with how much was cut off; so whoever holds the
-answer can check the receipt against it, and whoever holds the receipt alone learns nothing of the content.
+Bytes are named by the SHA-256 of a salt and themselves. The salt is random, 32 bytes for each receipt, and handed out beside the
+receipt, not in it: whoever holds the answer can check the receipt against it, and whoever holds the receipt alone cannot guess
+short commands, variables or outputs, and learns only how long the outputs were. Outputs are hashed as they were delivered, with
+how much was cut off.
 """
 
 import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import rfc8785
 
 from actors.view import View, iso
 from actors.wallet.metering import charge
@@ -25,9 +29,20 @@ class Ran:
     runtime_id: str
 
 
-def sha256(data: bytes) -> str:
-    """In hex."""
-    return hashlib.sha256(data).hexdigest()
+SALT_BYTES = 32
+
+
+def salted(salt: bytes, data: bytes) -> str:
+    """The name of bytes in a receipt, in hex. Receipts from before there were salts have none."""
+    return hashlib.sha256(salt + data).hexdigest()
+
+
+def _salt_of(result: m.ExecResult) -> bytes:
+    """The salt that came with the answer. Raises ValueError when it is none: its length is fixed, so it cannot eat data."""
+    salt = bytes.fromhex(result.receipt_salt or "")
+    if len(salt) not in (0, SALT_BYTES):
+        raise ValueError(f"a salt has {SALT_BYTES} bytes")
+    return salt
 
 
 def output_hashes(result: m.ExecResult) -> dict[str, Any]:
@@ -38,14 +53,15 @@ def output_hashes(result: m.ExecResult) -> dict[str, Any]:
 def _output(result: m.ExecResult, name: Literal["stdout", "stderr"]) -> dict[str, Any]:
     data = m.delivered(result, name)
     return {
-        "sha256": sha256(data),
+        "sha256": salted(_salt_of(result), data),
         "bytes": len(data),
         "bytes_cut_off": result.truncated.get(f"{name}_bytes_dropped", 0),
     }
 
 
 async def exec_receipt(services: Services, view: View, ran: Ran, result: m.ExecResult) -> m.Receipt:
-    """What the operator signs about a command that has ended."""
+    """What the operator signs about a command that has ended. `result` carries the salt."""
+    salt = _salt_of(result)
     settings, state, data = services.settings, view.state, ran.data
     plan = state.plan
     limits = settings.size_limits.get(plan.size_class, {})
@@ -58,15 +74,16 @@ async def exec_receipt(services: Services, view: View, ran: Ran, result: m.ExecR
         "deployment": settings.deployment,
         "network": settings.network.caip2,
         "wallet": state.address,
+        "salted": bool(salt),
         "caller": ran.caller,
         "payer": state.address,
         "runtime_id": ran.runtime_id,
         "image": plan.image,
         "image_sha256": settings.image_digests.get(plan.image),
-        "command_sha256": hash_of(command),
+        "command_sha256": salted(salt, rfc8785.dumps(command)),
         "cwd": data.cwd,
-        "env_sha256": hash_of(data.env),
-        "stdin_sha256": None if ran.stdin is None else sha256(ran.stdin),
+        "env_sha256": salted(salt, rfc8785.dumps(data.env)),
+        "stdin_sha256": None if ran.stdin is None else salted(salt, ran.stdin),
         **output_hashes(result),
         "exit_code": result.exit_code,
         "signal": result.signal,

@@ -291,6 +291,7 @@ class ExecResult(Output):
     evidence: str = "host"
     runtime_id: str | None = None
     receipt: Receipt | None = None
+    receipt_salt: str | None = None
 
 
 def delivered(result: ExecResult, name: Literal["stdout", "stderr"]) -> bytes:

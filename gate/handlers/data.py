@@ -2,13 +2,14 @@
 
 import base64
 import binascii
+import secrets
 from typing import Any
 
 from aiohttp import web
 
 from actors.view import iso
 from gate.callers import Caller
-from gate.exec_receipts import Ran, exec_receipt
+from gate.exec_receipts import SALT_BYTES, Ran, exec_receipt
 from gate.handlers.reach import Reach, told
 from gate.handlers.streams import Body, bytes_out, event_stream
 from gate.ports import Services
@@ -52,6 +53,7 @@ async def run(
     answer = m.ExecResult.model_validate({**result, "runtime_id": runtime_id})
     if data.receipt:
         with told():
+            answer.receipt_salt = secrets.token_hex(SALT_BYTES)
             ran = Ran(data, stdin, caller.name, runtime_id)
             answer.receipt = await exec_receipt(services, await services.views.get(address, fresh=True), ran, answer)
     return answer

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,12 @@ async def test_a_receipt_names_what_ran_and_what_came_out(house: House) -> None:
     key = (await house.ask("GET", "/key")).body["public_key"]
     assert check_receipt(body, key).items == []
     said = body["receipt"]["statement"]
-    sha = hashlib.sha256
+    salt = bytes.fromhex(body["receipt_salt"])
+    assert len(salt) == 32
+
+    def sha(data: bytes) -> Any:
+        return hashlib.sha256(salt + data)
+
     assert said["stdout"] == {"sha256": sha(b"out").hexdigest(), "bytes": 3, "bytes_cut_off": 9}
     assert said["stderr"] == {"sha256": sha(b"\xff").hexdigest(), "bytes": 1, "bytes_cut_off": 0}
     assert said["stdin_sha256"] == sha(b"input").hexdigest()
@@ -141,6 +147,22 @@ async def test_an_answer_to_a_payment_that_was_changed_does_not_fit(house: House
     forged = {**paid, **change, "payment": {**paid["payment"], **change.get("payment", {})}}
     found = check_receipt(forged, house.services.receipts.public_key)
     assert {item.rule for item in found.items} == {"answer"}
+
+
+async def test_a_receipt_alone_says_nothing_of_short_secrets(house: House) -> None:
+    who = await house.agent()
+    await house.created(who)
+    commands(house, stdout="no")
+    first, second = [await ran(house, who, shell="login", env={"PIN": "7"}, stdin="MQ==") for _ in range(2)]
+    names = ("command_sha256", "env_sha256", "stdin_sha256", "stdout", "stderr")
+    said, again = first["receipt"]["statement"], second["receipt"]["statement"]
+    assert all(said[name] != again[name] for name in names)
+    guesses = [b'{"PIN":"7"}', b'{"shell":"login"}', b"1", b"no", b""]
+    assert not {hashlib.sha256(guess).hexdigest() for guess in guesses} & set(re.findall("[0-9a-f]{64}", str(said)))
+    assert first["receipt_salt"] not in str(first["receipt"])
+    key = house.services.receipts.public_key
+    for salt in (None, "", second["receipt_salt"], first["receipt_salt"] + "00", "x"):
+        assert not check_receipt({**first, "receipt_salt": salt}, key).is_clean
 
 
 async def test_a_receipt_has_three_parts_and_nothing_beside_them(house: House) -> None:
