@@ -173,7 +173,14 @@ def _argument_kind(kind: Any) -> tuple[str, tuple[str, ...]]:
     if text.startswith("Literal["):
         arms = [a for a in (get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)) if a is not NoneType]
         return "text", tuple(str(a) for a in get_args(arms[0]))
-    kinds = {"int": "integer", "float": "number", "bool": "flag", "str": "text", "list[str]": "list", "list[int]": "list"}
+    kinds = {
+        "int": "integer",
+        "float": "number",
+        "bool": "flag",
+        "str": "text",
+        "list[str]": "list",
+        "list[int]": "list",
+    }
     return kinds.get(text, "pairs"), ()
 
 
