@@ -16,6 +16,7 @@ from gate.receipts import is_valid
 from operations.models import Receipt
 from satbox.audit.files import check_pages, readable, snapshot
 from satbox.audit.findings import Findings
+from satbox.audit.receipts import check_receipt, receipt_in
 from satbox.audit.wallet_books import Asked, WalletBooks
 
 WHERE = "checkpoints.sqlite"
@@ -90,3 +91,23 @@ def _checkpoint(
         books.heads.setdefault(head.address, []).append((number, head))
     found.looked_at("checkpointed heads", len(heads))
     return digest
+
+
+def check_held(file: Path, held: list[tuple[str, Any]], public_key: str | None, found: Findings) -> None:
+    """Checkpoints that somebody kept outside of the home, by name: each must be signed, and be one of the log's."""
+    for name, document in held:
+        proof = document.get("checkpoint") if isinstance(document, dict) else None
+        receipt = receipt_in(document if proof is None else proof)
+        if receipt is None or receipt.statement.get("kind") != "checkpoint":
+            found.add(name, "format", "this is no checkpoint")
+            continue
+        found.take(check_receipt(receipt.model_dump(), public_key or receipt.public_key, name))
+        said = receipt.statement
+        ours = None
+        if file.exists() and isinstance(said.get("number"), int):
+            with readable(WHERE, found), snapshot(file) as db:
+                query = "SELECT hash FROM checkpoints WHERE number = ?"
+                ours = db.execute(query, (said["number"],)).fetchone()
+        if ours is None or ours[0] != hash_of(said):
+            there = "is not there" if ours is None else "is another one there"
+            found.add(name, "checkpoint", f"checkpoint {said.get('number')} {there}: the log was cut or rewritten")

@@ -12,14 +12,14 @@ A service that runs goes on meanwhile: settlements are read before and after the
 is neither missed nor found twice.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from actors.books.looking import ChangedMeanwhileError
 from actors.wallet.commands import SpanRecord
-from satbox.audit.checkpoint_books import CheckpointBooks, audit_checkpoints
+from satbox.audit.checkpoint_books import CheckpointBooks, audit_checkpoints, check_held
 from satbox.audit.findings import Findings
 from satbox.audit.payout_books import match_payouts, read_payouts
 from satbox.audit.settlement_books import SettlementBooks, audit_settlements
@@ -52,10 +52,11 @@ class Sums:
 
 
 class HomeAudit:
-    """One audit of one home."""
+    """One audit of one home. `held`: checkpoints that were kept elsewhere, each with its name, which the home's must be."""
 
-    def __init__(self, home: Path, public_key: str | None = None) -> None:
+    def __init__(self, home: Path, public_key: str | None = None, held: Iterable[tuple[str, Any]] = ()) -> None:
         self.home = home
+        self._held = list(held)
         self._public_key = public_key
         self._checkpoints = CheckpointBooks()
         self.found = Findings()
@@ -90,6 +91,8 @@ class HomeAudit:
         self._match("reversal", self._reversed, before.reversals, after.reversals, unread)
         self._conserve(after)
         self._told_only_by_journals(before)
+        self._missing_evidence(uptime)
+        check_held(self.home / "checkpoints.sqlite", self._held, self._public_key, self.found)
         return {**self.found.document(), "sums": self.sums.document()}
 
     def _settlements(self, *, quick: bool, found: Findings | None = None) -> SettlementBooks:
@@ -190,3 +193,13 @@ class HomeAudit:
                 self.found.add(where, "write_off", f"is for {payment_id[:80]!r}, which is no payment")
         for kind, usat in self._unproven.items():
             self.found.not_proven.append(f"{usat} usat were taken by entries of kind {kind}: nothing else is on record")
+
+    def _missing_evidence(self, uptime: Uptime) -> None:
+        """What was never there and what somebody deleted look the same: neither passes for proof."""
+        checked, told = self.found.checked, self.found.not_proven
+        if checked.get("journal entries") and not checked.get("checkpoints"):
+            told.append("that no history was rewritten: there is no checkpoint of it")
+        if checked.get("spans") and not uptime.is_known:
+            told.append("that sandboxes were up while they were charged for: the node's slot table is not there")
+        if checked.get("checkpoints") and self._public_key is None:
+            told.append("that the operator signed the checkpoints: there is no key to check them with")

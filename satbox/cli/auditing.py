@@ -24,11 +24,13 @@ def _public_key(home: Path) -> str | None:
 async def audit(context: Context) -> int:
     """Walk every store under the home folder; exit 1 when anything is off."""
     from satbox.audit.home import HomeAudit
+    from satbox.cli.checking import document_in
 
     home = Path(context.arguments.home or context.home)
     if not (home / "wallets").is_dir():
         raise UsageError(f"{home} is no home of a service: it has no wallets", "Name it with --home or SATBOX_HOME.")
-    report = HomeAudit(home, _public_key(home)).run()
+    held = [(name, document_in(name)) for name in context.arguments.checkpoint or ()]
+    report = HomeAudit(home, _public_key(home), held).run()
     if context.as_json:
         show(context, report)
         return OK if report["valid"] else REFUSED

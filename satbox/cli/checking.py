@@ -26,7 +26,7 @@ _KEY_HINT = "Name it with --key (base64, or a file: satbox key prints it), or as
 
 async def receipt(context: Context) -> int:
     """A receipt by itself, or the answer that carries one."""
-    document = _document(context.arguments.file)
+    document = document_in(context.arguments.file)
     return told(context, check_receipt(document, await key_of(context), context.arguments.file))
 
 
@@ -44,7 +44,7 @@ async def ledger(context: Context) -> int:
             return told(context, found)
     check = StatementCheck(file, key)
     await asyncio.to_thread(check.run)
-    check.against_receipts([(name, _document(name)) for name in given.receipt or ()])
+    check.against_receipts([(name, document_in(name)) for name in given.receipt or ()])
     if given.live and check.wallet:
         await _against_service(context, check)
     return told(context, check.found, wallet=check.wallet, last_seq=check.last_seq)
@@ -80,7 +80,8 @@ async def key_of(context: Context) -> str:
         return (await client.service_key()).public_key
 
 
-def _document(name: str) -> Any:
+def document_in(name: str) -> Any:
+    """A JSON file by its name, or `-` for standard input. Raises UsageError."""
     if name == "-":
         raw = sys.stdin.buffer.read(RECEIPT_BYTES_MAX + 1)
     else:

@@ -263,6 +263,8 @@ def _image_build(parser: argparse.ArgumentParser) -> None:
 
 def _audit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--home", metavar="FOLDER", help="the service's home (default: SATBOX_HOME)")
+    told = "a checkpoint kept elsewhere: it must be in the log; may be given again"
+    parser.add_argument("--checkpoint", metavar="FILE", action="append", help=told)
 
 
 def _check(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,7 @@
 """Money that somebody with the files invents, with every chain and sum redone behind it, is found."""
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from actors.wallet.journal import entry_hash
 from satbox.audit.home import HomeAudit
 from tests.audit.conftest import Home
+from tests.cli.running import satbox
 
 Rows = list[list[Any]]
 SAT = 1_000_000
@@ -161,3 +163,45 @@ async def test_a_deposit_of_another_amount_than_was_signed_is_found(
     (spoilt / "checkpoints.sqlite").unlink()
     found = audited(spoilt)["findings"]
     assert any(f["rule"] == "signed" and told in f["what"] for f in found), found
+
+
+async def test_evidence_that_is_gone_is_told_as_not_proven(home: Home, tmp_path: Path) -> None:
+    assert audited(home.folder)["not_proven"] == []
+    spoilt = home.copy(tmp_path / "home")
+    (spoilt / "checkpoints.sqlite").unlink()
+    shutil.rmtree(spoilt / "node")
+    told = " ".join(audited(spoilt)["not_proven"])
+    assert "no checkpoint" in told
+    assert "slot table" in told
+
+
+async def test_a_checkpoint_held_outside_must_be_in_the_log(home: Home, tmp_path: Path) -> None:
+    db = sqlite3.connect(home.folder / "checkpoints.sqlite")
+    first, last = [
+        json.loads(document) for (document,) in db.execute("SELECT document FROM checkpoints ORDER BY number")
+    ]
+    db.close()
+    (tmp_path / "held.json").write_text(json.dumps(last))
+    key = (home.folder / "operator.key").read_text()
+
+    def findings(folder: Path, *held: Any) -> list[Any]:
+        found: list[Any] = HomeAudit(folder, key, [("held.json", one) for one in held]).run()["findings"]
+        return found
+
+    assert findings(home.folder, first, last) == []
+    forged = {**last, "statement": {**last["statement"], "heads": 99}}
+    assert {f["rule"] for f in findings(home.folder, forged)} == {"signature", "checkpoint"}
+    assert {f["rule"] for f in findings(home.folder, {"a": 1})} == {"format"}
+    cut = home.copy(tmp_path / "home")
+    db = unlocked(cut / "checkpoints.sqlite")
+    db.execute("DELETE FROM leaves WHERE number = 2")
+    db.execute("DELETE FROM checkpoints WHERE number = 2")
+    db.commit()
+    db.close()
+    assert findings(cut) == []
+    assert [(f["where"], f["rule"]) for f in findings(cut, last)] == [("held.json", "checkpoint")]
+    (cut / "checkpoints.sqlite").unlink()
+    assert [(f["where"], f["rule"]) for f in findings(cut, last)] == [("held.json", "checkpoint")]
+    held = str(tmp_path / "held.json")
+    assert (await satbox("audit", "--home", str(home.folder), "--checkpoint", held, home=tmp_path)).code == 0
+    assert (await satbox("audit", "--home", str(cut), "--checkpoint", held, home=tmp_path)).code == 1
