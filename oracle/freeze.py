@@ -1,8 +1,8 @@
 """Sources that stand still while the market moves: fresh timestamps on an old price. Pure.
 
-A price that does not change proves nothing by itself. It is frozen once it has stood for `frozen_ms` and three fifths of the
-other groups have moved by more than `frozen_ppm` the same way since it was first told: so many that liars alone, who would
-have the honest left out, are too few.
+A price that does not change proves nothing by itself. It is frozen once it has stood for `frozen_ms` and others with three fifths
+of the other groups' weight have moved by more than `frozen_ppm` the same way since it was first told. Groups that said
+nothing then or say nothing now count as not moved.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,10 +23,13 @@ class _Stand:
 
 
 class FreezeWatch:
-    """Remembers since when each source has told the same price of a pair. `groups` names each source's group."""
+    """Remembers since when each source has told the same price of a pair. `groups` names each source's group, `weights` says
+    what each group counts for.
+    """
 
-    def __init__(self, groups: Mapping[str, str], frozen_ms: int, frozen_ppm: int) -> None:
+    def __init__(self, groups: Mapping[str, str], weights: Mapping[str, int], frozen_ms: int, frozen_ppm: int) -> None:
         self._groups = groups
+        self._weights = weights
         self._frozen_ms = frozen_ms
         self._frozen_ppm = frozen_ppm
         self._stands: dict[tuple[str, Pair], _Stand] = {}
@@ -53,12 +56,14 @@ class FreezeWatch:
         stand = self._stands.get((word.source, word.pair))
         if stand is None or stand.pico != word.pico or now_ms - stand.since_ms < self._frozen_ms:
             return False
-        seen, risen, fallen = set[str](), set[str](), set[str]()
+        risen, fallen = set[str](), set[str]()
         for source, now_pico in self._others(word, told).items():
             then_pico, group = stand.others.get(source), self._groups[source]
-            if then_pico is None:
-                continue
-            seen.add(group)
-            if abs(now_pico - then_pico) * PPM > then_pico * self._frozen_ppm:
+            if then_pico is not None and abs(now_pico - then_pico) * PPM > then_pico * self._frozen_ppm:
                 (risen if now_pico > then_pico else fallen).add(group)
-        return len(seen) >= GROUPS_MIN and 5 * max(len(risen), len(fallen)) >= 3 * len(seen)
+        own = self._groups[word.source]
+        whole = sum(weight for group, weight in self._weights.items() if group != own)
+        return any(
+            len(moved) >= GROUPS_MIN and 5 * sum(self._weights[group] for group in moved) >= 3 * whole
+            for moved in (risen - fallen, fallen - risen)
+        )

@@ -72,7 +72,8 @@ class Oracle:
         self._told: dict[tuple[str, Pair], Word] = {}
         self._records = {source.kind.name: _Record() for source in self._sources}
         groups = {source.kind.name: source.kind.group for source in self._sources}
-        self._watch = FreezeWatch(groups, settings.frozen_ms, settings.frozen_ppm)
+        weights = {source.kind.group: source.kind.weight for source in self._sources}
+        self._watch = FreezeWatch(groups, weights, settings.frozen_ms, settings.frozen_ppm)
         self._anchors: dict[str, Anchor] | None = None
         self._refreshing: asyncio.Task[None] | None = None
 
