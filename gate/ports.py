@@ -1,6 +1,7 @@
 """What a gate needs from the rest of the service, as interfaces, and the bundle that carries them."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -103,3 +104,5 @@ class Services:
     payouts: PayoutsPort | None = None
     statement_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Statement files written at the same time; whoever comes later waits."""
+    statements_under_way: Counter[str] = field(default_factory=Counter)
+    """Statement files being written or read, by wallet."""

@@ -25,6 +25,11 @@ from operations.errors import SatboxError
 from operations.models import Receipt
 
 PAGE_ROWS = 1000
+FILES_PER_WALLET_MAX = 2
+FILES_MAX = 32
+"""Files written or read at the same time, of one wallet and of all."""
+SPANS_PER_ROW = 20
+"""A range may have `statement_rows_max` entries. Spans are those of the whole life, so they have a limit of their own."""
 
 
 @dataclass
@@ -104,22 +109,36 @@ def inclusion_proof(found: Inclusion) -> c.InclusionProof:
 
 @contextlib.asynccontextmanager
 async def statement_file(services: Services, address: str, wanted: Range, kind: Format) -> AsyncIterator[Path]:
-    """The file, for as long as the context lasts. Raises statement_too_large, wallet_not_found."""
-    async with services.statement_slots:
+    """The file, for as long as the context lasts. Raises statement_too_large, wallet_not_found, overloaded.
+
+    A slot is held only while the file is written: who reads slowly holds up nobody, and has few files at a time.
+    """
+    under_way = services.statements_under_way
+    if under_way[address] >= FILES_PER_WALLET_MAX or under_way.total() >= FILES_MAX:
+        raise SatboxError("overloaded", retry_after=10)
+    under_way[address] += 1
+    try:
         folder = await asyncio.to_thread(tempfile.TemporaryDirectory, prefix="statement")
         try:
             path = Path(folder.name) / f"statement.{kind}"
-            await _write(services, address, wanted, await asyncio.to_thread(WRITERS[kind], path))
+            async with services.statement_slots:
+                await _write(services, address, wanted, await asyncio.to_thread(WRITERS[kind], path))
             yield path
         finally:
             await asyncio.to_thread(folder.cleanup)
+    finally:
+        under_way[address] -= 1
+        if not under_way[address]:
+            del under_way[address]
 
 
 async def _write(services: Services, address: str, wanted: Range, writer: Writer) -> None:
     first = page = await services.system.ledger(address, wanted, PAGE_ROWS)
     bounds, rows_max = first.bounds, services.settings.statement_rows_max
-    if bounds.last - bounds.after > rows_max or first.span_seq > rows_max:
-        details = {"entries": bounds.last - bounds.after, "spans": first.span_seq, "rows_max": rows_max}
+    spans_max = rows_max * SPANS_PER_ROW
+    if bounds.last - bounds.after > rows_max or first.span_seq > spans_max:
+        entries = bounds.last - bounds.after
+        details = {"entries": entries, "spans": first.span_seq, "rows_max": rows_max, "spans_max": spans_max}
         raise SatboxError("statement_too_large", details=details)
     totals = Totals()
     while page.entries:

@@ -16,6 +16,8 @@ from operations.errors import SatboxError
 from sandboxes.protocol import NodeUnavailable
 
 FILE_CHUNK_BYTES = 1 << 18
+WRITE_SECONDS_MAX = 60.0
+"""Whoever takes no chunk of a file for so long is not reading it."""
 
 
 def _headers(request: web.Request, extra: Mapping[str, str]) -> dict[str, str]:
@@ -64,15 +66,22 @@ async def bytes_out(
     return response
 
 
-async def file_out(request: web.Request, path: Path, content_type: str, name: str) -> web.StreamResponse:
-    """A whole file of ours as a download."""
+async def file_out(
+    request: web.Request, path: Path, content_type: str, name: str, seconds: float = WRITE_SECONDS_MAX
+) -> web.StreamResponse:
+    """A whole file of ours as a download; broken off when no chunk is taken for `seconds`."""
     extra = {"Content-Type": content_type, "Content-Disposition": f'attachment; filename="{name}"'}
     response = web.StreamResponse(headers=_headers(request, {"X-Content-Type-Options": "nosniff", **extra}))
     with path.open("rb") as file:
         response.content_length = os.fstat(file.fileno()).st_size
         await response.prepare(request)
-        while chunk := await asyncio.to_thread(file.read, FILE_CHUNK_BYTES):
-            await response.write(chunk)
+        try:
+            while chunk := await asyncio.to_thread(file.read, FILE_CHUNK_BYTES):
+                async with asyncio.timeout(seconds):
+                    await response.write(chunk)
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
     return response
 
 

@@ -1,5 +1,6 @@
 """Statements: what is signed agrees with what is in the file, and the file holds the wallet's books and nothing else."""
 
+import asyncio
 import csv
 import io
 import json
@@ -8,12 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from actors.books.pages import Range
 from actors.books.span_chain import chained
 from actors.storage import broken_links
 from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import Entry
+from gate.handlers.streams import file_out
 from gate.receipts import is_valid
+from gate.routing import REQUEST_ID
+from gate.statements import statement_file
 from operations.models import Receipt
 from tests.gate.gatehouse import SATS, House, Who, gatehouse
 
@@ -134,3 +141,55 @@ async def test_a_file_has_a_limit_and_an_owner(tmp_path: Path) -> None:
         params = {"address": who.address}
         assert (await house.ask("GET", "/sandbox/ledger/statement", who=other, params=params)).code == "not_owner"
         assert (await house.ask("GET", "/sandbox/ledger/statement", who=other)).code == "wallet_not_found"
+
+
+async def test_old_wallets_keep_their_statements(tmp_path: Path) -> None:
+    """Spans are those of the whole life: they do not count against the range that is asked for."""
+    async with gatehouse(tmp_path, statement_rows_max=4) as house:
+        who = await used(house)
+        state = house.state(who)
+        for _ in range(5):
+            await house.advance(7.3)
+            await house.ask("POST", "/sandbox/pause", who=who)
+            await house.until(lambda: house.state(who).runtime.is_paused)
+            await house.ask("POST", "/sandbox/resume", who=who)
+            await house.until(lambda: not house.state(who).runtime.is_paused)
+        assert house.state(who).span_seq > max(4, state.span_seq)
+        params = {"until": "2001-01-01"}
+        assert (await house.ask("GET", "/sandbox/ledger/statement", who=who, params=params)).status == 200
+
+
+async def test_slow_readers_hold_up_nobody_and_have_few_files(house: House) -> None:
+    slow, other = await used(house), await house.agent()
+    await house.created(other)
+    async with (
+        statement_file(house.services, slow.address, Range(), "json"),
+        statement_file(house.services, slow.address, Range(), "json"),
+    ):
+        async with asyncio.timeout(10):
+            assert (await house.ask("GET", "/sandbox/ledger/statement", who=other)).status == 200
+        assert (await house.ask("GET", "/sandbox/ledger/statement", who=slow)).code == "overloaded"
+    assert (await house.ask("GET", "/sandbox/ledger/statement", who=slow)).status == 200
+    await house.until(lambda: not house.services.statements_under_way)
+
+
+async def test_who_takes_nothing_of_a_file_is_let_go(tmp_path: Path) -> None:
+    file, ended = tmp_path / "file", asyncio.Event()
+    file.write_bytes(bytes(32 << 20))
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        request[REQUEST_ID] = "req_1"
+        try:
+            return await file_out(request, file, "text/csv", "x", 0.2)
+        finally:
+            ended.set()
+
+    app = web.Application()
+    app.router.add_get("/", serve)
+    async with TestServer(app) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port, limit=1024)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(10):
+            await ended.wait()
+        writer.close()
+        del reader
