@@ -11,7 +11,7 @@ from gate.handlers import HANDLERS
 from gate.metrics import Metrics
 from gate.ports import Services
 from gate.proxy import add_proxy_routes
-from gate.routing import CROWD, EXPOSED_HEADERS, METRICS, PEERS, SERVICES, error_response, route
+from gate.routing import CROWD, EXPOSED_HEADERS, METRICS, PEERS, QUOTE_PEERS, SERVICES, error_response, route
 from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
 
@@ -25,6 +25,10 @@ def create_app(services: Services) -> web.Application:
     app[METRICS] = Metrics()
     app[CROWD] = Crowd(services.settings.requests_per_wallet_max)
     app[PEERS] = Peers(services.settings.open_requests_per_second, services.settings.open_requests_burst)
+    is_counted = (
+        services.settings.open_requests_per_second > 0
+    )  # behind a proxy all are one peer, and neither is counted
+    app[QUOTE_PEERS] = Peers(services.settings.quotes_per_second if is_counted else 0, services.settings.quotes_burst)
     missing = set(REGISTRY) ^ set(HANDLERS)
     if missing:
         raise RuntimeError(f"operations without a handler, or the reverse: {sorted(missing)}")

@@ -27,6 +27,8 @@ SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 CROWD: web.AppKey[Crowd] = web.AppKey("crowd", Crowd)
 PEERS: web.AppKey[Peers] = web.AppKey("peers", Peers)
+QUOTE_PEERS: web.AppKey[Peers] = web.AppKey("quote_peers", Peers)
+"""Who asks for quotes: each is signed and kept, so they are fewer."""
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 
 Handler = Callable[[Services, web.Request, Caller, Any], Awaitable[BaseModel | web.StreamResponse]]
@@ -71,6 +73,8 @@ def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awa
         try:
             if operation.auth is Auth.NONE:
                 request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
+                if operation.name == "sandbox.quote":
+                    request.app[QUOTE_PEERS].take(request.remote, services.clock.monotonic_ms())
             caller = await authenticate(services, operation, request)
             with _crowd(request, operation, caller):
                 data = await read_input(operation, request, services.settings)

@@ -51,4 +51,7 @@ class GateSettings:
     requests_per_wallet_max: int = 64
     open_requests_per_second: float = 50.0
     open_requests_burst: int = 200
+    quotes_per_second: float = 1.0
+    quotes_burst: int = 100
+    """Quotes one peer may ask for, besides its open requests: each is signed and kept."""
     body_seconds_max: float = 30.0

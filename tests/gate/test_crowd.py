@@ -86,3 +86,12 @@ async def test_open_routes_answer_429_with_when_to_come_again(tmp_path: Path) ->
         assert (await house.ask("GET", "/sandbox/status", who=who)).status != 429, "a pass is counted by its wallet"
         house.clock.ahead_ms += 3_000
         assert (await house.ask("GET", "/health")).status == 200
+
+
+async def test_one_peer_gets_few_quotes_and_its_other_questions_go_on(tmp_path: Path) -> None:
+    async with gatehouse(tmp_path, quotes_per_second=0.5, quotes_burst=3) as house:
+        answers = [await house.ask("GET", "/sandbox/quote", params={"sats": str(1000 + n)}) for n in range(5)]
+        assert [answer.status == 429 for answer in answers] == [False, False, False, True, True]
+        assert (await house.ask("GET", "/health")).status == 200
+        house.clock.ahead_ms += 2_100
+        assert (await house.ask("GET", "/sandbox/quote", params={"sats": "2000"})).status != 429
