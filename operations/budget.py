@@ -13,7 +13,9 @@ Sats = Annotated[int, Field(ge=0, le=SATS_MAX)]
 
 
 class BudgetInput(Target):
-    """The whole budget: what is left out is not limited any more. The hours follow one another from when it is set."""
+    """The whole budget: what is left out is not limited any more. The hours follow one another from when it is set. With
+    nothing at all, nothing is changed: see it in the answer.
+    """
 
     max_sats_per_hour: Sats | None = Field(None, description="for everything together, the clock included")
     max_sats_per_hour_by_meter: dict[str, Sats] = Field(
@@ -23,6 +25,7 @@ class BudgetInput(Target):
     warn_seconds: list[Annotated[int, Field(ge=1, le=31 * 86_400)]] | None = Field(
         None, max_length=8, description="say so when so many seconds are left; default: as the service does"
     )
+    remove: bool = Field(False, description="lift every limit")
 
 
 class MeterInfo(Output):

@@ -29,7 +29,10 @@ async def meters(services: Services, request: web.Request, caller: Caller, data:
 
 
 async def set_budget(services: Services, request: web.Request, caller: Caller, data: b.BudgetInput) -> SandboxStatus:
-    """In force when this answers; what was spent in the hour under way still counts."""
+    """In force when this answers; what was spent in the hour under way still counts. Nothing said, nothing changed."""
+    address = caller.owned(data.address)
+    if not data.remove and not data.model_fields_set - {"address", "remove"}:
+        return shown(services, await services.views.get(address, fresh=True))
     unknown = sorted(set(data.max_sats_per_hour_by_meter) - set(NAMES))
     if unknown:
         raise SatboxError("invalid_request", details={"max_sats_per_hour_by_meter": f"one of {', '.join(NAMES)}"})
@@ -42,7 +45,6 @@ async def set_budget(services: Services, request: web.Request, caller: Caller, d
         None if data.max_sats_per_call is None else data.max_sats_per_call * USAT_PER_SAT,
         warn_seconds,
     )
-    address = caller.owned(data.address)
     return shown(services, services.views.put(await services.system.ask(address, SetBudget(budget))))
 
 

@@ -1755,6 +1755,7 @@ COMMANDS: tuple[Command, ...] = (
                 is_positional=False,
                 choices=(),
             ),
+            Argument("remove", "flag", "lift every limit", is_required=False, is_positional=False, choices=()),
         ),
     ),
     Command(

@@ -36,6 +36,8 @@ OPEN_OPERATIONS = frozenset(
         "service.metrics",
         "service.key",
         "checkpoints.list",
+        "sandbox.meters",
+        "agents.resolve",
     }
 )
 
@@ -59,4 +61,4 @@ async def call(context: Context) -> int:
         if getattr(context.arguments, "verbose", False):
             for span in document["spans"]:
                 print(f"{span['seq']}: {span['arithmetic']}")
-    return 0
+    return 1 if command.operation == "processes.wait" and not result.met else 0

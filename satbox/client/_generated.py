@@ -708,6 +708,7 @@ class Operations(Calls):
         max_sats_per_hour_by_meter: dict[str, int] | None = None,
         max_sats_per_call: int | None = None,
         warn_seconds: list[int] | None = None,
+        remove: bool = False,
     ) -> m.SandboxStatus:
         """Say what your sandbox may cost an hour and a call, and when to warn you; it is frozen when that is used up.
 
@@ -721,6 +722,7 @@ class Operations(Calls):
             max_sats_per_hour_by_meter=max_sats_per_hour_by_meter,
             max_sats_per_call=max_sats_per_call,
             warn_seconds=warn_seconds,
+            remove=remove,
         )
 
     async def sandbox_meters(self) -> bu.Meters:
@@ -1629,6 +1631,7 @@ class SyncOperations(SyncCalls[Operations]):
         max_sats_per_hour_by_meter: dict[str, int] | None = None,
         max_sats_per_call: int | None = None,
         warn_seconds: list[int] | None = None,
+        remove: bool = False,
     ) -> m.SandboxStatus:
         """Say what your sandbox may cost an hour and a call, and when to warn you; it is frozen when that is used up.
 
@@ -1641,6 +1644,7 @@ class SyncOperations(SyncCalls[Operations]):
                 max_sats_per_hour_by_meter=max_sats_per_hour_by_meter,
                 max_sats_per_call=max_sats_per_call,
                 warn_seconds=warn_seconds,
+                remove=remove,
             )
         )
 

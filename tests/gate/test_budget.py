@@ -45,6 +45,17 @@ async def test_a_budget_is_set_as_a_whole_and_told(house: House) -> None:
     assert second.body["budget"]["warn_seconds"] == []
 
 
+async def test_a_budget_is_seen_without_being_changed_and_lifted_by_word(house: House) -> None:
+    who = await house.agent()
+    await house.created(who)
+    await house.ask("POST", "/sandbox/budget", who=who, json={"max_sats_per_hour": 100})
+    seen = await house.ask("POST", "/sandbox/budget", who=who, json={})
+    lifted = await house.ask("POST", "/sandbox/budget", who=who, json={"remove": True})
+
+    assert seen.body["budget"]["caps_usat_per_hour"] == {"total": 100 * SAT}
+    assert not lifted.body["budget"] or lifted.body["budget"]["caps_usat_per_hour"] == {}
+
+
 @pytest.mark.parametrize(
     "body",
     [
