@@ -343,8 +343,13 @@ class WalletHost:
                 await self.link.node.stop(StopRequest(info.runtime_id, snapshot=True))
 
     async def _owns_now(self, address: str, runtime_id: str) -> bool:
-        state = (await self._actor(address)).state
-        return state.runtime is not None and state.runtime.runtime_id == runtime_id
+        actor = await self._actor(address)
+        runtime = actor.state.runtime
+        if runtime is not None and runtime.runtime_id == runtime_id:
+            return True
+        # An old host that lives on knows an old state: what runs by now is the newer copy's business.
+        loop = asyncio.get_running_loop()
+        return not await loop.run_in_executor(self._executor, actor.store.is_newest)
 
     async def payments_unavailable(self, since_ms: int, until_ms: int | None) -> None:
         """Payments cannot be taken since wall time `since_ms`, or could not until `until_ms`."""

@@ -214,6 +214,12 @@ class WalletStore:
         if any(mark.expires_ms is not None for mark in batch.marks):
             self._db.execute("DELETE FROM seen WHERE expires_ms < ?", (batch.at_ms,))
 
+    def is_newest(self) -> bool:
+        """Whether no other copy of this wallet was activated since."""
+        with self._lock:
+            row = self._db.execute("SELECT epoch FROM wallet").fetchone()
+        return row is not None and int(row[0]) == self.epoch
+
     def has_seen(self, kind: str, mark_id: str) -> bool:
         """Whether a mark was committed before."""
         with self._lock:

@@ -146,3 +146,19 @@ async def test_meters_are_read_for_all_at_once_and_once_more_at_the_end(tmp_path
     metered = [(e.reference, dict(e.amounts)["burnt"]) for e in entries if e.kind == "meter"]
     assert metered == [(f"meter:egress:{runtime.runtime_id}", usat) for usat in (100_000, 50_000)]
     await host.close()
+
+
+async def test_an_old_host_that_lives_on_ends_nothing_of_the_new_one(tmp_path: Path) -> None:
+    """Found by the simulator: it knew the wallet as reaped, saw a runtime at the node, and ended it as nobody's."""
+    node = SimulatedNode(boottime_ms)
+    old = await started(tmp_path, node)
+    new = await started(tmp_path, node)
+    await new.ask(ADDRESS, c.Deposit("pay_1", "SPpayer", 10**9, "tx", "sBTC"))
+    await settled(new, Phase.ALIVE)
+    before = await node.runtimes()
+
+    await old._reconcile()
+
+    assert [info.runtime_id for info in await node.runtimes()] == [before[0].runtime_id]
+    await new.close()
+    await old.close()
