@@ -32,13 +32,13 @@ def simulated(seed: int, steps: int) -> dict[str, Any]:
     return ran("simulator", "--seed", str(seed), "--steps", str(steps), "--json")
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(2))
 def test_a_new_seed_runs_clean(number: int) -> None:
-    report = simulated(secrets.randbelow(10**9), 1_500)
+    report = simulated(secrets.randbelow(10**9), 1_000)
 
     assert report["violations"] == [], f"just simulate --seed {report['seed']} --steps {report['steps']}"
-    assert report["steps"] == 1_500
-    assert report["entries"] > 50
+    assert report["steps"] == 1_000
+    assert report["entries"] > 30
 
 
 def test_the_same_seed_is_the_same_run() -> None:
@@ -52,6 +52,7 @@ REGRESSIONS = {
     "charged past a node's restart": (5, 3_000),
     "an outage whose end could not be written": (20, 3_000),
     "two copies of one wallet": (32, 1_500),
+    "an old host that ended what a new one owned": (710_000, 6_000),
 }
 
 
