@@ -7,7 +7,7 @@ from actors.wallet import commands as c
 from actors.wallet.advance import charge_proven
 from actors.wallet.decide_payments import go_on
 from actors.wallet.lots import Lot, terms_of, with_lot, without
-from actors.wallet.metering import cost_usat
+from actors.wallet.metering import MS_PER_SECOND, cost_usat
 from actors.wallet.state import Payout, Phase
 from actors.wallet.turn import Turn
 
@@ -18,16 +18,22 @@ DOUBTFUL_FAULTS = frozenset({"protocol_broken"})
 """Ends that are the node's fault unless somebody inside worked at it: given back in part, so that it never pays."""
 
 
-def credit_fault(turn: Turn, fault: str | None) -> None:
-    """A runtime is over by this fault: give back its last time. It leaves the state in this turn, so this happens once."""
+def credit_fault(turn: Turn, fault: str | None, ended_ms: int | None) -> None:
+    """A runtime is over by this fault: give back its last time, and all that was charged past its end. It leaves the state
+    in this turn, so this happens once. `ended_ms`: the last moment that the node says it lived, under the runtime's boot.
+    """
     runtime = turn.state.runtime
     assert runtime is not None
+    past_usat = 0
+    if ended_ms is not None and ended_ms < runtime.metered_through_ms:
+        # Somebody ended it behind the wallet's back, and heartbeats went on to prove that the node was up.
+        past_usat = -(-turn.state.burn_usat_per_second * (runtime.metered_through_ms - ended_ms) // MS_PER_SECOND)
     due = min(runtime.charged_usat, cost_usat(turn.state.burn_usat_per_second, turn.policy.credit_back_seconds))
     if fault in DOUBTFUL_FAULTS:
         due = min(due, runtime.charged_usat * turn.policy.credit_back_percent // 100)
     elif fault not in NODE_FAULTS:
-        return
-    _credit_back(turn, due, fault or "")
+        due = 0
+    _credit_back(turn, min(runtime.charged_usat, due + past_usat), fault or "charged_past_its_end")
 
 
 def credit_failed_start(turn: Turn) -> None:

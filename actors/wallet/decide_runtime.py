@@ -94,7 +94,8 @@ def _finish_stop(turn: Turn, command: c.Stopped | None) -> None:
     stop, runtime = turn.state.stop, turn.state.runtime
     assert stop is not None
     assert runtime is not None
-    credit_fault(turn, stop.fault)
+    is_same_boot = command is not None and command.known and command.boot_id == runtime.boot_id
+    credit_fault(turn, stop.fault, command.stopped_at_ms if command is not None and is_same_boot else None)
     turn.set(phase=Phase.REAPED, reason=stop.reason, runtime=None, stop=None, grace=None, is_held=False)
     lean = turn.state.credit_start
     if lean is not None and all(p.payment_id != lean.payment_id for p in turn.state.pending):

@@ -33,8 +33,9 @@ def of(db: sqlite3.Connection, address: str) -> list[PayoutReport]:
 
 
 def unfinished(db: sqlite3.Connection) -> list[PayoutReport]:
-    """All that are not over, oldest first."""
-    query = f"{_SELECT} WHERE state NOT IN ('confirmed', 'failed') ORDER BY created_at_ms, payout_id LIMIT {LISTED_MAX}"
+    """All that are not over: first what limits do not hold back, so that no crowd of those that wait hides it; oldest first."""
+    order = "state = 'queued', created_at_ms, payout_id"
+    query = f"{_SELECT} WHERE state NOT IN ('confirmed', 'failed') ORDER BY {order} LIMIT {LISTED_MAX}"
     return [from_row(row) for row in db.execute(query)]
 
 

@@ -83,6 +83,22 @@ def test_what_a_sandbox_does_to_itself_is_not_given_back(reason: str) -> None:
     assert "credit_back" not in world.events
 
 
+def test_what_was_charged_past_the_end_of_a_runtime_is_given_back() -> None:
+    """Ended by somebody else while heartbeats went on: the wallet learns of it when it asks for the stop itself."""
+    world = World().alive(500)
+    world.pass_ms(10_000)
+    (runtime_id,) = world.node.running
+    del world.node.running[runtime_id]
+    world.node.ended[runtime_id] = world.now_ms
+    world.pass_ms(75_500)
+    world.ask(c.Reap())
+    assert world.state.accounts.burnt == 85_500 * RATE // 1000
+    world.run_effects()
+    assert world.state.accounts.burnt == 10 * RATE
+    assert world.state.accounts.bucket == 490 * RATE
+    assert [entry.reference for entry in world.entries if entry.kind == "credit_back"] == [runtime_id]
+
+
 def test_breaking_the_protocol_from_inside_never_pays() -> None:
     world = World().alive(500)
     for _ in range(3):
