@@ -5,7 +5,8 @@ reversal removes a row; what was reversed stays readable in `outbox`.
 """
 
 import sqlite3
-from collections.abc import Callable
+
+from relay_client.migration import Migration, migrate_by
 
 _FIRST = """
 CREATE TABLE payments (
@@ -127,16 +128,9 @@ def _index_followed(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX payments_followed ON payments (origin, nonce) WHERE watching = 1")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _limit_grants, _index_followed)
+MIGRATIONS: tuple[Migration, ...] = (_create, _limit_grants, _index_followed)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the file up to date, each migration in its own transaction; refuses a file of a newer version."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
-        raise RuntimeError(f"this file is of a newer version ({version}) than this program ({len(MIGRATIONS)})")
-    for number in range(version, len(MIGRATIONS)):
-        connection.execute("BEGIN IMMEDIATE")
-        MIGRATIONS[number](connection)
-        connection.execute(f"PRAGMA user_version = {number + 1}")
-        connection.execute("COMMIT")
+    """Bring the file up to date; refuses one of a newer version."""
+    migrate_by(connection, MIGRATIONS)
