@@ -7,7 +7,7 @@ import contextvars
 import hashlib
 import itertools
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +18,19 @@ from actors.system import ActorSystem
 from actors.wallet.state import Policy
 from operations.errors import SatboxError
 from relay_client.preflight import chain_preflight
-from relay_client.relay import Relay, RelayStatus, SettleOrder, SettleOutcome, Unknown
+from relay_client.relay import Relay
 from relay_client.settlements import Settlements
 from relay_client.settlements.policy import Policy as SettlementPolicy
-from relay_client.sink import Credit, Observation, Outage, Reversal
-from sandboxes.protocol import Beat, NodeUnavailable, Runtime, RuntimeLost, StartRequest, Stopped, StopRequest
-from sandboxes.simulated import SimulatedNode
 from simulator.auditor import Auditor
 from simulator.chain import SimulatedChain
 from simulator.disk import Disk, DiskStore
+from simulator.lines import NodeLine, Payers, RelayLine, RepeatingSink
+from simulator.machine import Machine
 from simulator.network import LostError, Network, Process
 from simulator.relay import SimulatedRelay
 from simulator.virtual_loop import HereExecutor, Incarnation
 
 WALL_MS = 1_800_000_000_000
-SLOTS = {"nano": 4000, "small": 2000, "medium": 500}
 
 SETTLEMENT_POLICY = SettlementPolicy(
     watch_ms=1_500_000, unknown_give_up_ms=600_000, dropped_give_up_ms=600_000, held_expiry_ms=300_000,
@@ -56,117 +54,6 @@ class Times:
     def monotonic_ms(self) -> int:
         """Durations."""
         return int(asyncio.get_running_loop().time() * 1000)
-
-
-class Machine(SimulatedNode):
-    """The simulated node, with the auditor looking at what really runs."""
-
-    def __init__(self, clock_ms: Callable[[], int], auditor: Auditor) -> None:
-        super().__init__(clock_ms, slots=SLOTS)
-        self._auditor = auditor
-        self.ears: dict[str, asyncio.Queue[Beat | RuntimeLost | None]] = {}
-        self.proven_ms = clock_ms()
-        auditor.proven_ms = lambda: self.proven_ms
-        auditor.used = self.used
-
-    async def start(self, request: StartRequest) -> Runtime:
-        """See `SandboxNode.start`."""
-        runtime = await super().start(request)
-        self._auditor.started(runtime.runtime_id, request.address, runtime.boot_id, runtime.healthy_at_ms)
-        return runtime
-
-    async def stop(self, request: StopRequest) -> Stopped:
-        """See `SandboxNode.stop`."""
-        stopped = await super().stop(request)
-        if stopped.stopped_at_ms is not None:
-            self._auditor.ended(request.runtime_id, stopped.stopped_at_ms)
-            self.proven_ms = max(self.proven_ms, stopped.stopped_at_ms)
-        return stopped
-
-    def lose(self, runtime_id: str, reason: str = "exited", lost_at_ms: int | None = None) -> None:
-        """See `SimulatedNode.lose`."""
-        super().lose(runtime_id, reason, lost_at_ms)
-        lost = self._entries[runtime_id].lost
-        assert lost is not None
-        self._auditor.ended(runtime_id, lost.lost_at_ms)
-
-    async def pause(self, runtime_id: str, paused: bool) -> Any:
-        """See `SandboxNode.pause`: its answer proves the moment it names."""
-        told = await super().pause(runtime_id, paused)
-        self._auditor.seen(runtime_id, told.at_ms)
-        return told
-
-    def _beat(self) -> Beat:
-        beat = super()._beat()
-        self.proven_ms = beat.at_ms
-        return beat
-
-    def _publish(self, event: Beat | RuntimeLost) -> None:
-        for ear in self.ears.values():
-            ear.put_nowait(event)
-
-    def losses(self) -> list[RuntimeLost]:
-        """Those not yet stopped."""
-        return [entry.lost for entry in self._entries.values() if entry.lost is not None]
-
-
-class NodeLine:
-    """A host's way to the machine: everything through the network."""
-
-    def __init__(self, network: Network, place: Process, machine: Machine, host: str) -> None:
-        self._network = network
-        self._place = place
-        self._machine = machine
-        self._host = host
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._machine, name)
-        repeatable = name in ("start", "stop", "forget", "release")
-
-        async def call(*values: Any) -> Any:
-            try:
-                return await self._network.call(self._place, lambda: method(*values), repeatable=repeatable)
-            except LostError as error:
-                raise NodeUnavailable("no answer") from error
-
-        return call
-
-    async def watch(self) -> AsyncIterator[Beat | RuntimeLost]:
-        """Beats as they come, unless the line is cut."""
-        ear: asyncio.Queue[Beat | RuntimeLost | None] = asyncio.Queue()
-        if not self._place.is_up or frozenset((self._host, "node")) in self._network.cuts:
-            raise NodeUnavailable("no answer")
-        self._machine.ears[self._host] = ear
-        for lost in self._machine.losses():
-            yield lost
-        yield await self.beat()
-        while (event := await ear.get()) is not None:
-            if frozenset((self._host, "node")) in self._network.cuts:
-                raise NodeUnavailable("cut off")
-            yield event
-        raise NodeUnavailable("the stream ended")
-
-
-class RelayLine:
-    """The settlements' way to the relay."""
-
-    def __init__(self, network: Network, place: Process, relay: SimulatedRelay) -> None:
-        self._network, self._place, self._relay = network, place, relay
-
-    async def settle(self, order: SettleOrder) -> SettleOutcome:
-        """See `Relay.settle`: the relay goes on when we die."""
-        try:
-            return await self._network.call(self._place, lambda: self._relay.settle(order), timeout_seconds=60.0)
-        except LostError:
-            return Unknown("no answer", reached=False)
-
-    async def settle_status(self, txid: str) -> RelayStatus:
-        """See `Relay.settle_status`."""
-        return await self._relay.settle_status(txid)
-
-    async def health(self) -> bool:
-        """See `Relay.health`."""
-        return await self._relay.health()
 
 
 class Service:
@@ -280,10 +167,10 @@ class Service:
                 store,
                 relay,
                 self.chain,
-                _Repeating(self, sink),
+                RepeatingSink(self.network, self.rng, sink),
                 self.times,
                 policy=SETTLEMENT_POLICY,
-                preflight=chain_preflight(_Payers(self.chain)),
+                preflight=chain_preflight(Payers(self.chain)),
                 rng=self.rng,
             )
             self.settlements = made
@@ -390,43 +277,3 @@ class Service:
         for ear in ears.values():
             ear.put_nowait(None)
         self.kill(self.node, self.rng.uniform(0.2, 15.0))
-
-
-class _Repeating:
-    """The sink, reached at least once: a message may arrive twice."""
-
-    def __init__(self, service: Service, sink: WalletSink) -> None:
-        self._service, self._sink = service, sink
-
-    async def observe(self, observation: Observation) -> None:
-        """See `CreditSink`."""
-        await self._twice(lambda: self._sink.observe(observation))
-
-    async def credit(self, credit: Credit) -> None:
-        """See `CreditSink`."""
-        await self._twice(lambda: self._sink.credit(credit))
-
-    async def reverse(self, reversal: Reversal) -> None:
-        """See `CreditSink`."""
-        await self._twice(lambda: self._sink.reverse(reversal))
-
-    async def payments_unavailable(self, outage: Outage) -> None:
-        """See `CreditSink`."""
-        await self._sink.payments_unavailable(outage)
-
-    async def _twice(self, work: Callable[[], Any]) -> None:
-        await work()
-        if self._service.rng.random() < self._service.network.weather.double:
-            await work()
-
-
-class _Payers:
-    """What the preflight asks of a chain."""
-
-    def __init__(self, chain: SimulatedChain) -> None:
-        self.account = chain.account
-        self.nonces = chain.nonces_of
-
-    async def token_balance(self, address: str, asset_id: str) -> int:
-        """Everybody is rich."""
-        return 10**12
