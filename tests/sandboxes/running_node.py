@@ -1,6 +1,7 @@
 """A real node process for tests: started, killed, started again, and looked at from the host afterwards."""
 
 import asyncio
+import fcntl
 import json
 import os
 import shutil
@@ -15,8 +16,24 @@ from sandboxes.node.volumes import held_images
 
 HAS_REAL_NODE = os.geteuid() == 0 and shutil.which("bwrap") is not None
 HAS_GVISOR = HAS_REAL_NODE and shutil.which("runsc") is not None
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-UID_BASE = 0x3000_0000 + _WORKER * 0x0100_0000
+UID_BLOCKS = 32
+"""How many test processes may run nodes at the same time on one machine, each with users of its own."""
+
+
+def _own_block() -> int:
+    """A block of user ids that no other test process of this machine has; held until this process ends."""
+    for number in range(UID_BLOCKS):
+        lock = os.open(Path(tempfile.gettempdir()) / f"satbox-test-uids-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+        else:
+            return number
+    raise RuntimeError("too many test processes run nodes on this machine")
+
+
+UID_BASE = 0x3000_0000 + _own_block() * 0x0100_0000
 SETTINGS = {"slots": {"nano": 3, "small": 2, "medium": 1}, "slot_uid_base": UID_BASE, "pool": {}}
 
 

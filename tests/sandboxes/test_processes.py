@@ -222,8 +222,8 @@ async def test_control_c_interrupts_and_end_of_input_ends(box: Box) -> None:
 
 async def test_a_resize_is_heard(box: Box) -> None:
     source = (
-        "import os,signal\nsignal.signal(signal.SIGWINCH, lambda *_: print(os.get_terminal_size(), flush=True))\n"
-        "print('set', flush=True)\nwhile True: signal.pause()"
+        "import os,signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})\n"
+        "print('set', flush=True)\nwhile signal.sigwait({signal.SIGWINCH}): print(os.get_terminal_size(), flush=True)"
     )
     process = await box.client.processes.start(box.runtime_id, ["python3", "-c", source], terminal={})
     await box.client.processes.wait(box.runtime_id, process["process_id"], until="text", text="set")
