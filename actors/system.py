@@ -105,7 +105,7 @@ class ActorSystem:
 
 def _accepted(view: View) -> View:
     if view.refusal is not None:
-        raise SatboxError(view.refusal.code, details=view.refusal.details)
+        raise SatboxError(view.refusal.code, details=view.refusal.details, retry_after=view.refusal.retry_after)
     return view
 
 

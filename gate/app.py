@@ -11,11 +11,21 @@ from gate.handlers import HANDLERS
 from gate.metrics import Metrics
 from gate.ports import Services
 from gate.proxy import add_proxy_routes
-from gate.routing import CROWD, EXPOSED_HEADERS, METRICS, PEERS, QUOTE_PEERS, SERVICES, error_response, route
+from gate.routing import (
+    CROWD,
+    EXPOSED_HEADERS,
+    LINK_PEERS,
+    METRICS,
+    PEERS,
+    QUOTE_PEERS,
+    SERVICES,
+    error_response,
+    route,
+)
 from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
 
-ALLOWED_HEADERS = "authorization, content-type, payment-signature, x-payment-token-type"
+ALLOWED_HEADERS = "authorization, content-type, payment-signature, x-payment-token-type, x-satbox-wake-link"
 
 
 def create_app(services: Services) -> web.Application:
@@ -29,6 +39,8 @@ def create_app(services: Services) -> web.Application:
         services.settings.open_requests_per_second > 0
     )  # behind a proxy all are one peer, and neither is counted
     app[QUOTE_PEERS] = Peers(services.settings.quotes_per_second if is_counted else 0, services.settings.quotes_burst)
+    guesses = services.settings.link_guesses_per_second if is_counted else 0
+    app[LINK_PEERS] = Peers(guesses, services.settings.link_guesses_burst)
     missing = set(REGISTRY) ^ set(HANDLERS)
     if missing:
         raise RuntimeError(f"operations without a handler, or the reverse: {sorted(missing)}")

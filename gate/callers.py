@@ -8,8 +8,9 @@ from aiohttp import web
 from actors.view import View
 from gate.genesis import Pass
 from gate.ports import Services
+from gate.wake_links import LINK_HEADER, LinkHolder, held
 from operations.errors import SatboxError
-from operations.registry import Auth, Operation
+from operations.registry import ANY_LINK, Auth, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +19,28 @@ class Caller:
 
     gate_pass: Pass | None
     is_operator: bool = False
+    link: LinkHolder | None = None
 
     @property
     def name(self) -> str:
         """Who it is, for the record: the address of a pass, or `operator`."""
+        if self.link is not None:
+            return self.link.link_id
         return self.gate_pass.address if self.gate_pass is not None else "operator" if self.is_operator else "anybody"
 
+    @property
+    def known_address(self) -> str | None:
+        """The wallet of the pass or the link, if there is one."""
+        if self.link is not None:
+            return self.link.address
+        return None if self.gate_pass is None else self.gate_pass.address
+
     def address(self, named: str | None) -> str:
-        """The wallet meant: the one named, or the pass's own."""
+        """The wallet meant: the one named, or the pass's own. A link means its own, whatever is named."""
+        if self.link is not None:
+            if named not in (None, self.link.address):
+                raise SatboxError("wake_link_invalid")
+            return self.link.address
         if named is not None:
             return named
         if self.gate_pass is None:
@@ -33,16 +48,37 @@ class Caller:
         return self.gate_pass.address
 
     def owned(self, named: str | None) -> str:
-        """The wallet meant, which must be the caller's own."""
+        """The wallet meant, which must be the caller's own; a link is as good where the operation takes one."""
         address = self.address(named)
+        if self.link is not None:
+            return address
         if not self.is_operator and (self.gate_pass is None or self.gate_pass.address != address):
             raise SatboxError("not_owner")
         return address
 
 
+def link_token(operation: Operation, request: web.Request) -> str | None:
+    """The wake link a request carries in place of a pass, where the operation takes one."""
+    return None if operation.link_scope is None else request.headers.get(LINK_HEADER)
+
+
+async def by_link(services: Services, operation: Operation, token: str) -> Caller:
+    """The holder of a link. Raises wake_link_invalid; whether it covers the operation is `check_scope`'s to say."""
+    return Caller(None, link=await held(services, token))
+
+
+def check_scope(operation: Operation, holder: LinkHolder) -> None:
+    """Refuse a link that was not given out for this."""
+    if operation.link_scope != ANY_LINK and operation.link_scope not in holder.scopes:
+        details = {"scope": operation.link_scope, "has": list(holder.scopes)}
+        raise SatboxError("wake_link_scope_missing", details=details)
+
+
 async def authenticate(services: Services, operation: Operation, request: web.Request) -> Caller:
     """Check what the operation asks for; a pass's revocation is judged by a snapshot at most a second old."""
     if operation.auth is Auth.NONE:
+        if operation.link_scope is not None:
+            raise SatboxError("wake_link_invalid", "This operation needs a wake link.", hint=f"Send {LINK_HEADER}.")
         return Caller(None)
     token = bearer(request)
     if hmac.compare_digest(token.encode(), services.settings.operator_token.encode()):

@@ -57,6 +57,13 @@ class Peers:
         self._burst = float(burst)
         self._left: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
+    def give_back(self, remote: str | None) -> None:
+        """Count the last request no more: it was none of those that are counted."""
+        peer = peer_of(remote)
+        if peer in self._left:
+            left, at_ms = self._left[peer]
+            self._left[peer] = (min(self._burst, left + 1), at_ms)
+
     def take(self, remote: str | None, now_ms: int) -> None:
         """Count one request; rate_limited, with when to come again, once the peer's bucket is empty."""
         if not self._per_ms:

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from gate.wake_links import LINK_HEADER
 from operations.catalogue import REGISTRY
 from operations.errors import ERRORS
 from operations.registry import Auth, Body, Operation
@@ -28,7 +29,15 @@ def openapi() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"pass": {"type": "http", "scheme": "bearer", "description": "a gate pass"}},
+            "securitySchemes": {
+                "pass": {"type": "http", "scheme": "bearer", "description": "a gate pass"},
+                "wake-link": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": LINK_HEADER,
+                    "description": "a wake link's token",
+                },
+            },
         },
     }
 
@@ -57,8 +66,11 @@ def _described(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         "parameters": list(_parameters(operation)),
         "responses": dict(_responses(operation, schemas)),
     }
-    if operation.auth is not Auth.NONE:
-        described["security"] = [{"pass": []}]
+    security: list[dict[str, list[str]]] = [{"pass": []}] if operation.auth is not Auth.NONE else []
+    if operation.link_scope is not None:
+        security.append({"wake-link": []})
+    if security:
+        described["security"] = security
     if operation.body is Body.UPLOAD:
         described["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
     elif operation.method in ("POST", "PUT") and operation.input.model_fields:

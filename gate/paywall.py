@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from actors.view import View, iso
-from actors.wallet.commands import Prepare
+from actors.wallet.commands import Prepare, TopUpByLink, TopUpOff
 from actors.wallet.metering import MS_PER_SECOND, cost_usat
 from actors.wallet.state import Phase, Plan
 from gate.callers import Caller
@@ -38,6 +38,7 @@ from relay_client.models import (
 )
 from relay_client.offers import chosen_asset
 from relay_client.settlements import PaymentReport, Presentation
+from relay_client.settlements.journal import payment_id_of
 from relay_client.sink import Purpose
 from relay_client.states import PaymentState
 from relay_client.verify import VerifiedPayment, verify_payment
@@ -80,17 +81,24 @@ async def buy(services: Services, request: web.Request, caller: Caller, purchase
         if short is not None:
             raise short
         # New bytes: room first, then money. Bytes seen before replay their answer whatever room there is.
-        before = await services.system.prepare(
-            purchase.address, Prepare(purchase.purpose, purchase.plan, purchase.price.rate_usat_per_second)
-        )
+        top_up = await _counted(services, caller, purchase, payment)
+        try:
+            before = await services.system.prepare(
+                purchase.address, Prepare(purchase.purpose, purchase.plan, purchase.price.rate_usat_per_second)
+            )
+        except SatboxError:
+            await _count_no_more(services, purchase.address, top_up)
+            raise
         try:
             report = await _presented(services, presentation)
         except SatboxError as error:
             if error.funds_moved is False:  # in doubt it may yet start
                 await _give_room_back(services, purchase.address)
+                await _count_no_more(services, purchase.address, top_up)
             raise
         if report.state in FAILED_STATES:
             await _give_room_back(services, purchase.address)
+            await _count_no_more(services, purchase.address, top_up)
     if report.state in FAILED_STATES:
         raise _refused(services, report)
     try:
@@ -104,6 +112,23 @@ async def _give_room_back(services: Services, address: str) -> None:
     """A payment that came to nothing keeps no slot from those who pay; a node that does not answer frees it by itself."""
     with contextlib.suppress(SandboxError):
         await services.node.release(address)
+
+
+async def _counted(services: Services, caller: Caller, purchase: Purchase, payment: VerifiedPayment) -> str | None:
+    """A payment through a wake link counts before it is presented, so that many at once stay within the link's cap together.
+    Should we end before it is presented, it counts for a day at most. The payment's id, when there is a link.
+    """
+    if caller.link is None:
+        return None
+    payment_id = payment_id_of(payment.identity)
+    await services.system.ask(purchase.address, TopUpByLink(caller.link.token_hash, payment_id, payment.usat))
+    return payment_id
+
+
+async def _count_no_more(services: Services, address: str, payment_id: str | None) -> None:
+    if payment_id is not None:
+        with contextlib.suppress(SatboxError):
+            await services.system.ask(address, TopUpOff(payment_id))
 
 
 async def _recalled(services: Services, presentation: Presentation) -> PaymentReport | None:

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel
 
-from gate.callers import Caller, authenticate
+from gate.callers import Caller, authenticate, by_link, check_scope, link_token
 from gate.crowd import Crowd, Peers
 from gate.inputs import read_input
 from gate.metrics import Metrics
@@ -29,6 +29,8 @@ CROWD: web.AppKey[Crowd] = web.AppKey("crowd", Crowd)
 PEERS: web.AppKey[Peers] = web.AppKey("peers", Peers)
 QUOTE_PEERS: web.AppKey[Peers] = web.AppKey("quote_peers", Peers)
 """Who asks for quotes: each is signed and kept, so they are fewer."""
+LINK_PEERS: web.AppKey[Peers] = web.AppKey("link_peers", Peers)
+"""Who sends wake links that are none."""
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 
 Handler = Callable[[Services, web.Request, Caller, Any], Awaitable[BaseModel | web.StreamResponse]]
@@ -56,9 +58,27 @@ def error_response(error: SatboxError, request_id: str) -> web.Response:
 
 
 def _crowd(request: web.Request, operation: Operation, caller: Caller) -> AbstractContextManager[None]:
-    if caller.gate_pass is None or operation.name == "sandbox.status":
+    if operation.name == "sandbox.status":
+        return nullcontext()
+    if caller.link is not None:  # a link's holder takes none of its owner's room
+        return request.app[CROWD].entered(caller.link.link_id)
+    if caller.gate_pass is None:
         return nullcontext()
     return request.app[CROWD].entered(caller.gate_pass.address)
+
+
+async def _caller(services: Services, operation: Operation, request: web.Request) -> Caller:
+    """Who calls: by pass, or by a wake link in its place. A link counts as a guess until it is known to be good."""
+    token = link_token(operation, request)
+    if token is None:
+        return await authenticate(services, operation, request)
+    guesses = request.app[LINK_PEERS]
+    guesses.take(request.remote, services.clock.monotonic_ms())
+    caller = await by_link(services, operation, token)
+    guesses.give_back(request.remote)
+    assert caller.link is not None
+    check_scope(operation, caller.link)
+    return caller
 
 
 def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -71,11 +91,11 @@ def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awa
         began = time.perf_counter()
         code = "ok"
         try:
-            if operation.auth is Auth.NONE:
+            if operation.auth is Auth.NONE or link_token(operation, request) is not None:
                 request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
                 if operation.name == "sandbox.quote":
                     request.app[QUOTE_PEERS].take(request.remote, services.clock.monotonic_ms())
-            caller = await authenticate(services, operation, request)
+            caller = await _caller(services, operation, request)
             with _crowd(request, operation, caller):
                 data = await read_input(operation, request, services.settings)
                 answer = await handler(services, request, caller, data)

@@ -54,4 +54,7 @@ class GateSettings:
     quotes_per_second: float = 1.0
     quotes_burst: int = 100
     """Quotes one peer may ask for, besides its open requests: each is signed and kept."""
+    link_guesses_per_second: float = 0.2
+    link_guesses_burst: int = 20
+    """Wake links that are none which one peer may send; good ones are not counted."""
     body_seconds_max: float = 30.0

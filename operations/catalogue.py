@@ -3,7 +3,7 @@
 from operations import models as m
 from operations.budget import BUDGET
 from operations.checkpoints import CHECKPOINTS
-from operations.codes import IDENTITY, PATHS, PAYMENT, RUNNING
+from operations.codes import IDENTITY, LINKED, PATHS, PAYMENT, RUNNING
 from operations.contexts import CONTEXTS
 from operations.disputes import DISPUTES
 from operations.folders import FOLDERS
@@ -13,11 +13,12 @@ from operations.ledger import LEDGER
 from operations.oracle import ORACLE
 from operations.processes import PROCESSES
 from operations.refunds import REFUNDS
-from operations.registry import Auth, Body, Operation, Registry
+from operations.registry import ANY_LINK, Auth, Body, Operation, Registry
 from operations.secrets import SECRETS
 from operations.snapshots import SNAPSHOTS
 from operations.usage import USAGE
 from operations.verification import VERIFICATION
+from operations.wake_links import WAKE_LINKS
 
 REGISTRY = Registry(
     (
@@ -51,7 +52,7 @@ REGISTRY = Registry(
             "sandbox.extend", "POST", "/sandbox/extend",
             "Pay more time for your sandbox, or for somebody else's as a gift; wakes a reaped one.",
             m.ExtendInput, m.Paid, Auth.PASS, ("extend",), "satbox_extend", paid=True,
-            errors=(*IDENTITY, *PAYMENT, "wallet_not_found"),
+            errors=(*IDENTITY, *PAYMENT, *LINKED, "wallet_not_found"), link_scope="topup",
         ),
         Operation(
             "payment.status", "GET", "/payment-status/{payment_id}",
@@ -63,7 +64,7 @@ REGISTRY = Registry(
             "sandbox.status", "GET", "/sandbox/status",
             "See the sandbox's state, balance and how long it lasts.",
             m.StatusInput, m.SandboxStatus, Auth.PASS, ("status",), "satbox_status",
-            errors=(*IDENTITY, "wallet_not_found"), positional=("address",),
+            errors=(*IDENTITY, "wallet_not_found", "wake_link_invalid"), positional=("address",), link_scope=ANY_LINK,
         ),
         Operation(
             "sandbox.exec", "POST", "/sandbox/exec",
@@ -116,8 +117,9 @@ REGISTRY = Registry(
             "sandbox.wake", "POST", "/sandbox/wake",
             "Start a reaped sandbox on the credit that is left.",
             m.WakeInput, m.SandboxStatus, Auth.OWNER, ("wake",), "satbox_wake", scope="owner",
-            errors=(*IDENTITY, "wallet_not_found", "credit_insufficient", "no_capacity", "start_failed"),
-            positional=("address",),
+            errors=(*IDENTITY, *LINKED, "not_owner", "wallet_not_found", "credit_insufficient", "no_capacity",
+                    "start_failed", "handle_invalid", "handle_not_found", "handle_ambiguous", "registry_unavailable"),
+            positional=("address",), link_scope="wake",
         ),
         Operation(
             "sandbox.reap", "POST", "/sandbox/reap",
@@ -168,6 +170,7 @@ REGISTRY = Registry(
         *CHECKPOINTS,
         *DISPUTES,
         *HANDLES,
+        *WAKE_LINKS,
         *REFUNDS,
         *VERIFICATION,
         Operation(

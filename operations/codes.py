@@ -1,6 +1,7 @@
 """Error codes that many operations share, by what an operation does."""
 
 IDENTITY = ("pass_missing", "pass_invalid", "pass_expired", "pass_revoked", "scope_missing")
+LINKED = ("wake_link_invalid", "wake_link_scope_missing", "wake_link_cap_reached")
 RUNNING = (
     *IDENTITY,
     "not_owner",

@@ -78,6 +78,13 @@ ERRORS: Mapping[str, ErrorKind] = _kinds(
     _E("handle_not_found", 404, "No registered agent has this handle.", "Check the spelling at https://aibtc.com/agents."),
     _E("handle_ambiguous", 409, "Several agents have this display name.", "Use one of the addresses listed in the details."),
     _E("registry_unavailable", 503, "The agent registry did not answer.", "Retry shortly.", retryable=True),
+    _E("wake_link_invalid", 401, "This wake link opens nothing here: it is unknown, revoked, expired or another wallet's.",
+       "Ask the agent for a new link."),
+    _E("wake_link_scope_missing", 403, "The wake link does not cover this.", "Ask the agent for a link with the scope that the details name."),
+    _E("wake_link_cap_reached", 429, "The wake link has done all it may today.",
+       "It goes on at midnight UTC.", retryable=True),
+    _E("wake_link_not_found", 404, "The wallet has no such wake link.", "GET /sandbox/wake-links lists them."),
+    _E("wake_links_full", 409, "There are as many wake links as a wallet keeps.", "Revoke one first."),
     # payment: refused before anything was broadcast
     _E("payment_required", 402, "This operation must be paid.", "Pay one entry of `accepts` and repeat the request."),
     _E("payment_malformed", 400, "The payment-signature header cannot be decoded.",

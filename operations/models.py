@@ -249,9 +249,12 @@ class ReapInput(Target):
 
 
 class WakeInput(Target):
-    """Start the sandbox again on the credit that is left."""
+    """Start the sandbox again on the credit that is left. Whom is said by address or by handle, not by both."""
 
     size_class: SizeClass | None = Field(None, description="start it at another size; default: as it was")
+    handle: str | None = Field(
+        None, min_length=1, max_length=100, description="whom, by display name, agent id, BNS name or address"
+    )
 
 
 class ExecInput(Target):

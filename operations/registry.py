@@ -22,6 +22,10 @@ class Auth(StrEnum):
     OPERATOR = "operator"
 
 
+ANY_LINK = "any"
+"""The scope of operations that every good wake link opens."""
+
+
 class Body(StrEnum):
     """What crosses the wire besides JSON."""
 
@@ -50,6 +54,8 @@ class Operation:
     paid: bool = False
     body: Body = Body.JSON
     scope: str | None = None
+    link_scope: str | None = None
+    """What a wake link must allow to be taken in place of a pass; None: none is."""
     errors: tuple[str, ...] = ()
     positional: tuple[str, ...] = field(default=())
 

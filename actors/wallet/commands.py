@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from actors.wallet.links import WakeLink
 from actors.wallet.meters import Budget, Reading
 from actors.wallet.state import Plan, RuntimeRef, WalletState
 
@@ -136,6 +137,43 @@ class Wake(Command):
 
     size_class: str | None = None
     rate_usat_per_second: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddLink(Command):
+    """Give a wake link out."""
+
+    link: WakeLink
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeLink(Command):
+    """Void a wake link."""
+
+    link_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WakeByLink(Command):
+    """Start again as planned, on the credit that is left, for the holder of a link."""
+
+    token_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class TopUpByLink(Command):
+    """A payment through a link is about to be presented: may it be?"""
+
+    token_hash: str
+    payment_id: str
+    usat: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopUpOff(Command):
+    """A payment through a link came to nothing before anybody else could tell."""
+
+    payment_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,6 +442,8 @@ class Refusal:
 
     code: str
     details: dict[str, Any] = field(default_factory=dict)
+    retry_after: int | None = None
+    """Seconds, when a refusal is for a time."""
 
 
 @dataclass(frozen=True, slots=True)

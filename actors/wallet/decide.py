@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from actors.wallet import commands as c
 from actors.wallet import (
     decide_disputes,
+    decide_links,
     decide_meters,
     decide_pause,
     decide_payments,
@@ -149,6 +150,7 @@ _HANDLERS: dict[type[c.Command], c.Handler] = {
     **decide_runtime.HANDLERS,
     **decide_pause.HANDLERS,
     **decide_ports.HANDLERS,
+    **decide_links.HANDLERS,
     **decide_disputes.HANDLERS,
     **decide_meters.HANDLERS,
     **decide_refunds.HANDLERS,

@@ -1,6 +1,6 @@
 """How a wallet takes payments: seen in the mempool, credited, failed, reversed."""
 
-from actors.wallet import bucket
+from actors.wallet import bucket, links
 from actors.wallet import commands as c
 from actors.wallet.advance import (
     begin_start,
@@ -25,7 +25,7 @@ def _observe(turn: Turn, command: c.Observe) -> c.Refusal | None:
     known = {p.payment_id: p for p in turn.state.pending}
     if command.state in TERMINAL_FAILURES:
         pending = known.pop(command.payment_id, None)
-        turn.set(pending=tuple(known.values()))
+        turn.set(pending=tuple(known.values()), links=links.failed(turn.state.links, command.payment_id))
         if pending is not None:
             turn.tell("payment_failed", payment_id=command.payment_id, reason=command.terminal_reason)
         _grant_failed(turn, command)
@@ -37,7 +37,7 @@ def _observe(turn: Turn, command: c.Observe) -> c.Refusal | None:
     turn.set(pending=tuple(known.values()))
     if before is None or before.state != command.state:
         turn.tell("payment", payment_id=command.payment_id, status=command.state, expected_usat=command.expected_usat)
-    wakes = (before is None or before.wakes) and _may_wake(turn, command.payer)
+    wakes = (before is None or before.wakes) and _may_wake(turn, command.payer, command.payment_id)
     if command.state == IN_MEMPOOL and wakes and turn.state.phase in (Phase.NONE, Phase.REAPED):
         _start_on_credit(turn, command)
     return None
@@ -72,9 +72,12 @@ def _seen(turn: Turn, command: c.Observe, before: Pending | None) -> Pending:
     )
 
 
-def _may_wake(turn: Turn, payer: str) -> bool:
-    """A stranger's gift does not wake what its owner put to sleep: it would burn the owner's credit. It is kept."""
-    return turn.state.reason != REAPED_BY_OWNER or payer == turn.state.address
+def _may_wake(turn: Turn, payer: str, payment_id: str) -> bool:
+    """A stranger's gift does not wake what its owner put to sleep: it would burn the owner's credit. It is kept. One that
+    came through a wake link does: the owner gave that out.
+    """
+    state = turn.state
+    return state.reason != REAPED_BY_OWNER or payer == state.address or links.has_consent(state.links, payment_id)
 
 
 def _start_on_credit(turn: Turn, command: c.Observe) -> None:
@@ -136,8 +139,11 @@ def _deposit(turn: Turn, command: c.Deposit) -> c.Refusal | None:
     lot = Lot(command.payment_id, command.payer, command.asset, command.atomic, command.usat, command.usat)
     turn.set(lots=with_lot(turn.state.lots, lot, turn.policy.lots_max))
     wakes = all(p.wakes for p in turn.state.pending if p.payment_id == command.payment_id)
-    wakes = wakes and _may_wake(turn, command.payer)
-    turn.set(pending=tuple(p for p in turn.state.pending if p.payment_id != command.payment_id))
+    wakes = wakes and _may_wake(turn, command.payer, command.payment_id)
+    turn.set(
+        pending=tuple(p for p in turn.state.pending if p.payment_id != command.payment_id),
+        links=links.credited(turn.state.links, command.payment_id, command.usat, turn.at.wall_ms),
+    )
     lean = turn.state.credit_start
     if lean is not None and lean.payment_id == command.payment_id:
         turn.set(credit_start=None)

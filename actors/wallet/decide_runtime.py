@@ -4,12 +4,21 @@ from dataclasses import replace
 from typing import Any
 
 from actors.wallet import commands as c
-from actors.wallet.advance import begin_start, begin_stop, charge_proven, charge_through, covers_wake, enter_grace
+from actors.wallet.advance import (
+    begin_start,
+    begin_stop,
+    charge_proven,
+    charge_through,
+    covers_wake,
+    enter_grace,
+    lacks_usat,
+)
 from actors.wallet.budget import hour_from
 from actors.wallet.decide_meters import bill_readings
 from actors.wallet.decide_pause import paused_rate
 from actors.wallet.decide_payments import write_off_credit_start
 from actors.wallet.decide_refunds import credit_failed_start, credit_fault
+from actors.wallet.links import without_wakes
 from actors.wallet.state import After, Phase
 from actors.wallet.turn import Turn
 
@@ -145,7 +154,9 @@ def _restore(turn: Turn, command: c.Restore) -> c.Refusal | None:
 
 
 def _destroy(turn: Turn) -> None:
-    turn.set(snapshot_digest=None, exposed=(), forgets=True, lifetime=turn.state.lifetime + 1, reason="destroyed")
+    turn.set(
+        snapshot_digest=None, exposed=(), links=(), forgets=True, lifetime=turn.state.lifetime + 1, reason="destroyed"
+    )
     turn.tell("destroyed", lifetime=turn.state.lifetime - 1)
     turn.do(c.ForgetSnapshots())
 
@@ -161,31 +172,43 @@ def _wake(turn: Turn, command: c.Wake) -> c.Refusal | None:
         return c.Refusal("wallet_not_found")
     if state.phase in (Phase.STARTING, Phase.ALIVE, Phase.GRACE):
         return None
-    if state.phase is Phase.STOPPING:
-        return c.Refusal("sandbox_starting", {"state": "stopping"})
-    if command.size_class is not None and command.rate_usat_per_second is not None:
+    if (
+        state.phase is not Phase.STOPPING
+        and command.size_class is not None
+        and command.rate_usat_per_second is not None
+    ):
         turn.set(
             plan=replace(state.plan, size_class=command.size_class), rate_usat_per_second=command.rate_usat_per_second
         )
-    if not covers_wake(turn):
-        return c.Refusal("credit_insufficient", _shortfall(turn))
+    refusal = wake_refusal(turn)
+    if refusal is None:
+        wake_up(turn)
+    return refusal
+
+
+def wake_refusal(turn: Turn) -> c.Refusal | None:
+    """Why what does not run cannot be woken now."""
+    if turn.state.phase is Phase.STOPPING:
+        return c.Refusal("sandbox_starting", {"state": "stopping"})
+    return None if covers_wake(turn) else c.Refusal("credit_insufficient", _shortfall(turn))
+
+
+def wake_up(turn: Turn) -> None:
+    """Start it again on the credit that is left."""
     turn.set(crashes=0)
     begin_start(turn, "woken")
-    return None
 
 
 def _shortfall(turn: Turn) -> dict[str, Any]:
-    state = turn.state
-    least = state.rate_usat_per_second * turn.policy.wake_minimum_seconds
-    missing = max(1, least) + state.accounts.debt_usat - state.accounts.bucket
-    return {"missing_sats": -(-missing // 1_000_000), "owed_usat": state.accounts.debt_usat}
+    missing = lacks_usat(turn.state, turn.policy)
+    return {"missing_sats": -(-missing // 1_000_000), "owed_usat": turn.state.accounts.debt_usat}
 
 
 def _reap(turn: Turn, command: c.Reap) -> c.Refusal | None:
     phase = turn.state.phase
     after = After.DESTROY if command.destroy else After.REAP
     # Who says stop means it: money sent before is credited when it confirms, but starts nothing.
-    turn.set(pending=tuple(replace(p, wakes=False) for p in turn.state.pending))
+    turn.set(pending=tuple(replace(p, wakes=False) for p in turn.state.pending), links=without_wakes(turn.state.links))
     if phase in (Phase.ALIVE, Phase.GRACE, Phase.STARTING):
         charge_proven(turn)
         begin_stop(turn, command.reason, after)

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from actors.wallet.bucket import Accounts
 from actors.wallet.journal import GENESIS
+from actors.wallet.links import Links
 from actors.wallet.lots import Lot
 from actors.wallet.meters import DEFAULT_RATES, Budget, Hour, Metered
 
@@ -220,6 +221,7 @@ class WalletState:
     pending: tuple[Pending, ...] = ()
     losses: tuple[Loss, ...] = ()
     exposed: tuple[Exposure, ...] = ()
+    links: Links = ()
     disputes: tuple[Dispute, ...] = ()
     put_right_usat: int = 0
     """What verdicts gave back of what use cost."""

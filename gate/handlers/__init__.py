@@ -23,6 +23,7 @@ from gate.handlers import (
     snapshots,
     stacks,
     usage,
+    wake_links,
 )
 from gate.handlers.priced import priced
 from gate.routing import Handler
@@ -46,6 +47,7 @@ HANDLERS: dict[str, Handler] = {
     **checkpoints.HANDLERS,
     **disputes.HANDLERS,
     **handles.HANDLERS,
+    **wake_links.HANDLERS,
     **refunds.HANDLERS,
     **service.HANDLERS,
     **{name: priced(name, handler) for name, handler in stacks.HANDLERS.items()},

@@ -9,6 +9,7 @@ from gate.offers import price_of
 from gate.paywall import Purchase, buy, payment_status
 from gate.ports import Services
 from gate.routing import Handler
+from gate.wake_links import check_cap
 from operations import models as m
 from operations.errors import SatboxError
 from relay_client.offers import USAT_PER_SAT
@@ -42,14 +43,16 @@ async def create(services: Services, request: web.Request, caller: Caller, data:
 
 
 async def extend(services: Services, request: web.Request, caller: Caller, data: m.ExtendInput) -> web.StreamResponse:
-    """More time for one's own wallet, or a gift to another."""
+    """More time for one's own wallet, a gift to another, or what a link's holder pays."""
     address = caller.address(data.address)
     view = await services.views.get(address)
     if not view.state.is_planned:
         raise SatboxError("wallet_not_found")
-    if caller.gate_pass is not None and caller.gate_pass.address != address:
+    if caller.link is not None or (caller.gate_pass is not None and caller.gate_pass.address != address):
         _leave_room_for_the_owner(services, view)
     price = price_of(data, view.state.rate_usat_per_second, services.settings.default_sats)
+    if caller.link is not None and "payment-signature" not in request.headers:
+        check_cap(services, caller.link, view, price.usat)
     body = data.model_dump(mode="json") | {"address": address}
     return await buy(services, request, caller, Purchase("extend", address, price, body))
 

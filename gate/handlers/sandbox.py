@@ -8,10 +8,11 @@ from aiohttp.client_exceptions import ClientConnectionResetError
 
 from actors.requests import EventsPage
 from actors.view import View, iso, status
-from actors.wallet.commands import Pause, Reap, SetRate, Wake
+from actors.wallet.commands import Command, Pause, Reap, SetRate, Wake, WakeByLink
 from actors.wallet.decide_pause import is_unsettled
 from actors.wallet.state import Phase
 from gate.callers import Caller
+from gate.handlers.handles import meant
 from gate.ports import Services
 from gate.routing import METRICS, REQUEST_ID, Handler
 from operations import models as m
@@ -49,13 +50,24 @@ STOPPING = frozenset({Phase.STOPPING})
 
 async def wake(services: Services, request: web.Request, caller: Caller, data: m.WakeInput) -> m.SandboxStatus:
     """Start again on the credit that is left; answers once it is up, or has failed to come up."""
-    address = caller.owned(data.address)
-    rate = None if data.size_class is None else services.settings.rates_usat_per_second[data.size_class]
-    view = await services.system.ask(address, Wake(data.size_class, rate))
+    if data.address is not None and data.handle is not None:
+        raise SatboxError("invalid_request", details={"handle": "give address or handle, not both"})
+    named = data.address if data.handle is None else await meant(services, data.handle, caller.known_address)
+    address = caller.owned(named)
+    view = await services.system.ask(address, _wake_command(services, caller, data))
     view = await until_settled(services, address, view, STARTING)
     if view.state.phase is Phase.REAPED and view.state.reason == "start_failed":
         raise SatboxError("start_failed")
     return shown(services, view)
+
+
+def _wake_command(services: Services, caller: Caller, data: m.WakeInput) -> Command:
+    if caller.link is not None:
+        if data.size_class is not None:
+            raise SatboxError("invalid_request", details={"size_class": "a wake link starts it as it was"})
+        return WakeByLink(caller.link.token_hash)
+    rate = None if data.size_class is None else services.settings.rates_usat_per_second[data.size_class]
+    return Wake(data.size_class, rate)
 
 
 async def reap(services: Services, request: web.Request, caller: Caller, data: m.ReapInput) -> m.SandboxStatus:

@@ -16,6 +16,8 @@ HINTS = {
     "body_too_large": "Send less at once.",
     "headers_too_large": "Use shorter arguments.",
     "rate_limited": "Wait a moment and run it again.",
+    "wake_link_not_found": "satbox wake-link list shows them.",
+    "wake_links_full": "Revoke one first: satbox wake-link revoke.",
     "sandbox_paused": "Run satbox unpause.",
     "budget_reached": "Raise it with satbox budget, or wait for its next hour.",
     "pause_unavailable": "Go on using it, or satbox reap to stop paying.",

@@ -33,6 +33,7 @@ GROUPS = {
     "secrets": "keep secrets that can't be read back",
     "snapshots": "keep the workspace as it was",
     "processes": "run things in the background",
+    "wake-link": "links that wake your sandbox, to give out",
     "stacks": "read transactions, check signatures (no gate needed)",
 }
 

@@ -21,6 +21,7 @@ from operations import secrets as x
 from operations import snapshots as s
 from operations import usage as u
 from operations import verification as v
+from operations import wake_links as w
 from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload
 
 
@@ -124,7 +125,7 @@ class Operations(Calls):
         payment_signature_invalid, payment_sender_mismatch, payment_to_self, payment_post_conditions_abort,
         payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_insufficient_funds, payment_refused,
         payment_failed, quote_expired, quote_invalid, asset_not_offered, payer_on_hold, no_capacity, node_unavailable,
-        wallet_not_found.
+        wake_link_invalid, wake_link_scope_missing, wake_link_cap_reached, wallet_not_found.
         """
         return await self._pay(
             "sandbox.extend", PaymentTerms(max_sats, asset, sponsored), sats=sats, seconds=seconds, address=address
@@ -140,7 +141,8 @@ class Operations(Calls):
     async def sandbox_status(self, *, address: str | None = None, fresh: bool = False) -> m.SandboxStatus:
         """See the sandbox's state, balance and how long it lasts.
 
-        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found,
+        wake_link_invalid.
         """
         return await self._call("sandbox.status", m.SandboxStatus, address=address, fresh=fresh)
 
@@ -242,14 +244,19 @@ class Operations(Calls):
         return await self._call("files.move", m.Done, path=path, to=to, address=address)
 
     async def sandbox_wake(
-        self, *, address: str | None = None, size_class: Literal["nano", "small", "medium"] | None = None
+        self,
+        *,
+        address: str | None = None,
+        size_class: Literal["nano", "small", "medium"] | None = None,
+        handle: str | None = None,
     ) -> m.SandboxStatus:
         """Start a reaped sandbox on the credit that is left.
 
-        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found,
-        credit_insufficient, no_capacity, start_failed.
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wake_link_invalid,
+        wake_link_scope_missing, wake_link_cap_reached, not_owner, wallet_not_found, credit_insufficient, no_capacity,
+        start_failed, handle_invalid, handle_not_found, handle_ambiguous, registry_unavailable.
         """
-        return await self._call("sandbox.wake", m.SandboxStatus, address=address, size_class=size_class)
+        return await self._call("sandbox.wake", m.SandboxStatus, address=address, size_class=size_class, handle=handle)
 
     async def sandbox_reap(self, *, address: str | None = None, destroy: bool = False) -> m.SandboxStatus:
         """Stop the sandbox and stop paying; the workspace and the credit are kept.
@@ -799,6 +806,54 @@ class Operations(Calls):
         """
         return await self._call("agents.resolve", h.AgentView, handle=handle)
 
+    async def wake_links_create(
+        self,
+        *,
+        address: str | None = None,
+        scopes: list[Literal["wake", "topup"]] | None = None,
+        wakes_per_day: int = 10,
+        sats_per_day: int | None = None,
+        expires_seconds: int = 2592000,
+        label: str = "",
+    ) -> w.NewWakeLink:
+        """Make a link whose holder may wake your sandbox, or pay for it, without keys.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        wake_links_full.
+        """
+        return await self._call(
+            "wake_links.create",
+            w.NewWakeLink,
+            address=address,
+            scopes=scopes,
+            wakes_per_day=wakes_per_day,
+            sats_per_day=sats_per_day,
+            expires_seconds=expires_seconds,
+            label=label,
+        )
+
+    async def wake_links_list(self, *, address: str | None = None) -> w.WakeLinks:
+        """List your wake links and what was made of them today.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found.
+        """
+        return await self._call("wake_links.list", w.WakeLinks, address=address)
+
+    async def wake_links_revoke(self, link_id: str, *, address: str | None = None) -> w.WakeLinkView:
+        """Void a wake link.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        wake_link_not_found.
+        """
+        return await self._call("wake_links.revoke", w.WakeLinkView, link_id=link_id, address=address)
+
+    async def wake_links_info(self) -> w.WakeLinkInfo:
+        """See what a wake link may do now, without using it.
+
+        Errors: wake_link_invalid.
+        """
+        return await self._call("wake_links.info", w.WakeLinkInfo)
+
     async def sandbox_reclaim(
         self,
         *,
@@ -1059,7 +1114,7 @@ class SyncOperations(SyncCalls[Operations]):
         payment_signature_invalid, payment_sender_mismatch, payment_to_self, payment_post_conditions_abort,
         payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_insufficient_funds, payment_refused,
         payment_failed, quote_expired, quote_invalid, asset_not_offered, payer_on_hold, no_capacity, node_unavailable,
-        wallet_not_found.
+        wake_link_invalid, wake_link_scope_missing, wake_link_cap_reached, wallet_not_found.
         """
         return self._run(
             self._client.sandbox_extend(
@@ -1077,7 +1132,8 @@ class SyncOperations(SyncCalls[Operations]):
     def sandbox_status(self, *, address: str | None = None, fresh: bool = False) -> m.SandboxStatus:
         """See the sandbox's state, balance and how long it lasts.
 
-        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found.
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found,
+        wake_link_invalid.
         """
         return self._run(self._client.sandbox_status(address=address, fresh=fresh))
 
@@ -1179,14 +1235,19 @@ class SyncOperations(SyncCalls[Operations]):
         return self._run(self._client.files_move(path, to, address=address))
 
     def sandbox_wake(
-        self, *, address: str | None = None, size_class: Literal["nano", "small", "medium"] | None = None
+        self,
+        *,
+        address: str | None = None,
+        size_class: Literal["nano", "small", "medium"] | None = None,
+        handle: str | None = None,
     ) -> m.SandboxStatus:
         """Start a reaped sandbox on the credit that is left.
 
-        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found,
-        credit_insufficient, no_capacity, start_failed.
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wake_link_invalid,
+        wake_link_scope_missing, wake_link_cap_reached, not_owner, wallet_not_found, credit_insufficient, no_capacity,
+        start_failed, handle_invalid, handle_not_found, handle_ambiguous, registry_unavailable.
         """
-        return self._run(self._client.sandbox_wake(address=address, size_class=size_class))
+        return self._run(self._client.sandbox_wake(address=address, size_class=size_class, handle=handle))
 
     def sandbox_reap(self, *, address: str | None = None, destroy: bool = False) -> m.SandboxStatus:
         """Stop the sandbox and stop paying; the workspace and the credit are kept.
@@ -1721,6 +1782,54 @@ class SyncOperations(SyncCalls[Operations]):
         Errors: handle_invalid, handle_not_found, handle_ambiguous, registry_unavailable.
         """
         return self._run(self._client.agents_resolve(handle))
+
+    def wake_links_create(
+        self,
+        *,
+        address: str | None = None,
+        scopes: list[Literal["wake", "topup"]] | None = None,
+        wakes_per_day: int = 10,
+        sats_per_day: int | None = None,
+        expires_seconds: int = 2592000,
+        label: str = "",
+    ) -> w.NewWakeLink:
+        """Make a link whose holder may wake your sandbox, or pay for it, without keys.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        wake_links_full.
+        """
+        return self._run(
+            self._client.wake_links_create(
+                address=address,
+                scopes=scopes,
+                wakes_per_day=wakes_per_day,
+                sats_per_day=sats_per_day,
+                expires_seconds=expires_seconds,
+                label=label,
+            )
+        )
+
+    def wake_links_list(self, *, address: str | None = None) -> w.WakeLinks:
+        """List your wake links and what was made of them today.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found.
+        """
+        return self._run(self._client.wake_links_list(address=address))
+
+    def wake_links_revoke(self, link_id: str, *, address: str | None = None) -> w.WakeLinkView:
+        """Void a wake link.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        wake_link_not_found.
+        """
+        return self._run(self._client.wake_links_revoke(link_id, address=address))
+
+    def wake_links_info(self) -> w.WakeLinkInfo:
+        """See what a wake link may do now, without using it.
+
+        Errors: wake_link_invalid.
+        """
+        return self._run(self._client.wake_links_info())
 
     def sandbox_reclaim(
         self,

@@ -36,6 +36,7 @@ _ALIASES = {
     "operations.snapshots": "s",
     "operations.usage": "u",
     "operations.verification": "v",
+    "operations.wake_links": "w",
 }
 _BY_HAND = (Body.EVENTS, Body.SOCKET)
 """What goes on for a while has a method of its own in `streams`."""

@@ -5,11 +5,13 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from operations.errors import SatboxError
 from operations.registry import Body
 from satbox.client import Client
 from satbox.mcp_server.budget import Budget
-from satbox.mcp_server.tools import READ_BYTES_DEFAULT, ToolSpec
+from satbox.mcp_server.tools import READ_BYTES_DEFAULT, WAKE_LINK, ToolSpec
 
 TEXT_CHARS_MAX = 20_000
 ITEMS_MAX = 100
@@ -27,6 +29,8 @@ async def call_tool(client: Client, budget: Budget, tool: ToolSpec, arguments: M
     if operation.name == "gate.challenge" and client.agent is not None:
         pair = client.agent.addresses(client.settings.network)
         values = {"btc_address": pair.btc, "stx_address": pair.stx, **values}
+    if operation.name == WAKE_LINK:
+        return await _wake_link(client, values)
     if operation.paid:
         return await _pay(client, budget, tool, values)
     if operation.body is Body.UPLOAD:
@@ -68,6 +72,24 @@ async def _pay(client: Client, budget: Budget, tool: ToolSpec, values: dict[str,
     document: dict[str, Any] = paid.model_dump(mode="json", exclude_none=True)
     document["session_budget"] = {"spent_sats": budget.spent_sats, "left_sats": budget.left_sats}
     return document
+
+
+async def _wake_link(client: Client, values: dict[str, Any]) -> dict[str, Any]:
+    action, link_id = values.pop("action", "create"), values.pop("link_id", None)
+    if (action == "revoke") != (link_id is not None):
+        raise SatboxError("invalid_request", "To revoke a link, name its link_id; otherwise leave that out.")
+    address = values.get("address")
+    result: BaseModel
+    match action:
+        case "create":
+            result = await client.wake_links_create(**values)
+        case "list":
+            result = await client.wake_links_list(address=address)
+        case "revoke":
+            result = await client.wake_links_revoke(link_id, address=address)
+        case _:
+            raise SatboxError("invalid_request", "action is one of create, list, revoke.")
+    return result.model_dump(mode="json", exclude_none=True)
 
 
 async def _write(client: Client, tool: ToolSpec, values: dict[str, Any]) -> dict[str, Any]:

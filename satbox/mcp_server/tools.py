@@ -8,6 +8,7 @@ from operations.catalogue import REGISTRY
 from operations.registry import Body, Operation
 
 READ_BYTES_DEFAULT = 20_000
+WAKE_LINK = "wake_links.create"
 _OWN_PAIR = "default: this server's own agent"
 
 _PAYING = {
@@ -26,6 +27,14 @@ _READING = {
     "offset_bytes": {"type": "integer", "minimum": 0, "default": 0, "description": "where to begin"},
     "limit_bytes": {"type": "integer", "minimum": 1, "maximum": 200_000, "default": READ_BYTES_DEFAULT},
 }
+_LINKS = {
+    "action": {
+        "enum": ["create", "list", "revoke"], "default": "create",
+        "description": "list and revoke look after links made before; revoke takes a link_id",
+    },
+    "link_id": {"type": "string", "description": "the link to revoke, wl_..."},
+}  # fmt: skip
+"""An agent that can make a link must be able to take it back: three operations that one tool holds together."""
 _HIDDEN = {"sandbox.exec": ("stream",), "sandbox.events": ("follow",)}
 """Fields that make a stream of an answer: a tool gives one result."""
 _OPTIONAL = {
@@ -70,6 +79,8 @@ def _schema(operation: Operation) -> dict[str, Any]:
         extra = _WRITING
     elif operation.body is Body.DOWNLOAD:
         extra = _READING
+    elif operation.name == WAKE_LINK:
+        extra = _LINKS
     schema["properties"] |= deepcopy(extra)
     if operation.name == "sandbox.exec":
         schema["properties"]["stdin"]["description"] = "text for the command's standard input"
@@ -85,6 +96,11 @@ def _description(operation: Operation) -> str:
         text += (
             " Pays by itself, at most `max_sats`, once: when the answer says `ambiguous`, call again with the same"
             " arguments and the same payment is repeated."
+        )
+    if operation.name == WAKE_LINK:
+        text += (
+            " Give its url to your owner: one click wakes you when your sandbox was reaped. Whoever has it can use it; it can"
+            " be revoked."
         )
     if operation.name == "gate.prove":
         text = "Prove this server's own keys at the gate (other tools do it by themselves when needed)."

@@ -161,7 +161,7 @@ def test_help_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     for parser in _parsers():
         assert max(len(line) for line in parser.format_help().splitlines()) <= 80, parser.prog
-    verbs = [line for line in build().format_help().splitlines() if re.match(r" {4}[a-z]+ {2,}", line)]
+    verbs = [line for line in build().format_help().splitlines() if re.match(r" {4}[a-z-]+ {2,}", line)]
     assert len(verbs) == len(LOCAL) + len({*LOCAL_GROUPS, *(command.words[0] for command in COMMANDS)})
     assert set(SUMMARIES) == {command.operation for command in COMMANDS}
 

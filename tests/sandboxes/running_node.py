@@ -23,7 +23,9 @@ UID_BLOCKS = 32
 def _own_block() -> int:
     """A block of user ids that no other test process of this machine has; held until this process ends."""
     for number in range(UID_BLOCKS):
-        lock = os.open(Path(tempfile.gettempdir()) / f"satbox-test-uids-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        lock = os.open(
+            Path(tempfile.gettempdir()) / f"satbox-test-uids-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        )
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,0 +1,118 @@
+"""Wake links: a way for people without a key pair to wake an agent's sandbox, or to pay for it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from operations.codes import IDENTITY
+from operations.models import SATS_MAX, Nothing, Output, Target
+from operations.registry import ANY_LINK, Auth, Operation
+
+LinkScope = Literal["wake", "topup"]
+EXPIRES_SECONDS = 30 * 86_400
+EXPIRES_SECONDS_MAX = 365 * 86_400
+LinkId = Annotated[str, Field(pattern=r"^wl_[0-9a-f]{12}$", description="the link's id, wl_...")]
+
+
+class WakeLinkInput(Target):
+    """A link to give out. Its holder may do what the scopes say: `wake` with the credit that is left, `topup` by paying."""
+
+    scopes: list[LinkScope] = Field(
+        default_factory=lambda: list[LinkScope](("wake",)), min_length=1, max_length=2,
+        description="wake: with the credit that is left; topup: pay for this wallet; default: wake",
+    )  # fmt: skip
+    wakes_per_day: int = Field(10, ge=1, le=1000, description="how often it may start the sandbox in a day (UTC)")
+    sats_per_day: int | None = Field(
+        None, ge=1, le=SATS_MAX, description="how many sats may be paid through it in a day (UTC); default: any"
+    )
+    expires_seconds: int = Field(EXPIRES_SECONDS, ge=60, le=EXPIRES_SECONDS_MAX, description="how long it is good for")
+    label: str = Field("", max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$", description="a note, such as who has it")
+
+
+class WakeLinkTarget(Target):
+    """One link."""
+
+    link_id: LinkId
+
+
+class WakeLinkView(Output):
+    """A link as its owner sees it; the token was told once, when it was made."""
+
+    link_id: str
+    label: str
+    state: Literal["good", "expired", "revoked"]
+    scopes: list[LinkScope]
+    wakes_per_day: int
+    wakes_left_today: int
+    sats_per_day: int | None = None
+    sats_left_today: int | None = None
+    created_at: str
+    expires_at: str
+    last_used_at: str | None = None
+
+
+class NewWakeLink(WakeLinkView):
+    """A link just made. `url` is for people; machines send `token` as X-Satbox-Wake-Link. Neither is told again."""
+
+    token: str
+    url: str
+
+
+class WakeLinks(Output):
+    """Every link that is still kept, the oldest first."""
+
+    items: list[WakeLinkView]
+
+
+class WakeLinkInfo(Output):
+    """What a link may do now. `wakes_now`: a wake would start it with the credit that is left; else `missing_sats` are.
+
+    `sats_left_today` None is no limit. Counts begin anew at `resets_at`.
+    """
+
+    address: str
+    link_id: str
+    label: str
+    scopes: list[LinkScope]
+    wakes_per_day: int
+    wakes_left_today: int
+    sats_per_day: int | None = None
+    sats_left_today: int | None = None
+    expires_at: str
+    resets_at: str
+    state: Literal["none", "starting", "alive", "grace", "reaped"]
+    wakes_now: bool
+    missing_sats: int
+
+
+_ONE = "/sandbox/wake-links/{link_id}"
+
+WAKE_LINKS = (
+    Operation(
+        "wake_links.create", "POST", "/sandbox/wake-links",
+        "Make a link whose holder may wake your sandbox, or pay for it, without keys.",
+        WakeLinkInput, NewWakeLink, Auth.OWNER, ("wake-link", "create"), "satbox_wake_link",
+        scope="owner", errors=(*IDENTITY, "not_owner", "wallet_not_found", "wake_links_full"),
+    ),
+    Operation(
+        "wake_links.list", "GET", "/sandbox/wake-links",
+        "List your wake links and what was made of them today.",
+        Target, WakeLinks, Auth.OWNER, ("wake-link", "list"), None,
+        no_tool_because="satbox_wake_link lists and revokes too", scope="owner",
+        errors=(*IDENTITY, "not_owner", "wallet_not_found"),
+    ),
+    Operation(
+        "wake_links.revoke", "DELETE", _ONE,
+        "Void a wake link.",
+        WakeLinkTarget, WakeLinkView, Auth.OWNER, ("wake-link", "revoke"), None,
+        no_tool_because="satbox_wake_link lists and revokes too", scope="owner",
+        errors=(*IDENTITY, "not_owner", "wallet_not_found", "wake_link_not_found"), positional=("link_id",),
+    ),
+    Operation(
+        "wake_links.info", "GET", "/sandbox/wake-links/info",
+        "See what a wake link may do now, without using it.",
+        Nothing, WakeLinkInfo, Auth.NONE, ("wake-link", "info"), None,
+        no_tool_because="for whoever holds a link; agents have keys",
+        errors=("wake_link_invalid",), link_scope=ANY_LINK,
+    ),
+)  # fmt: skip
