@@ -15,7 +15,7 @@ up *options:
     @satbox up "$@"
 
 # the whole test suite
-test *options: node-packages sandbox-packages
+test *options: node-packages sandbox-packages browser-packages
     pytest -n 2 --dist loadfile "$@"
 
 # style and import directions
@@ -50,6 +50,15 @@ node-packages:
 # what the tests of the second driver and of images need
 sandbox-packages:
     @tests/sandboxes/install
+
+# the browser that tests of pages drive
+browser-packages:
+    @tests/pages/install
+
+# bundle what pages take from npm into gate/pages/assets (--check compares with what is committed)
+assets *options:
+    cd web && { cmp -s package-lock.json node_modules/.installed-lock || { npm ci --silent --install-links && cp package-lock.json node_modules/.installed-lock; }; }
+    cd web && node build.mjs "$@"
 
 # build a boot image into SATBOX_HOME (python, node, agent)
 image name *options: sandbox-packages

@@ -9,6 +9,7 @@ from gate.crowd import Crowd, Peers
 from gate.discovery import add_discovery_routes
 from gate.handlers import HANDLERS
 from gate.metrics import Metrics
+from gate.pages import add_page_routes
 from gate.ports import Services
 from gate.proxy import add_proxy_routes
 from gate.routing import (
@@ -49,6 +50,7 @@ def create_app(services: Services) -> web.Application:
     payment = REGISTRY["payment.status"]
     app.router.add_get("/payment/{payment_id}", route(payment, HANDLERS["payment.status"]))  # the relay's own path
     add_discovery_routes(app)
+    add_page_routes(app)
     add_proxy_routes(app)
     return app
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -102,6 +102,8 @@ class Services:
     checkpoints: CheckpointLog | None = None
     disputes: DisputeIndex | None = None
     payouts: PayoutsPort | None = None
+    next_nonce: Callable[[str], Awaitable[int]] | None = None
+    """The nonce of an address's next transaction, pending ones counted; raises ChainUnavailable."""
     statement_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Statement files written at the same time; whoever comes later waits."""
     statements_under_way: Counter[str] = field(default_factory=Counter)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from oracle import (
     public_bases,
     quote_reader,
 )
+from relay_client.chain import StacksApi
 from relay_client.payouts import KeyFile, PayoutPolicy
 from relay_client.settlements import Policy as SettlementPolicy
 from sandboxes.client import NodeClient
@@ -193,6 +194,7 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
             views=Views(system, clock, settings.snapshot_ms_max),
             settlements=settlements,
             payouts=settlements,
+            next_nonce=_next_nonce(StacksApi(deployment.settings.upstreams.stacks_api, session)),
             oracle=oracle,
             node=node,
             registry=AgentRegistry(deployment.settings.upstreams.registry, session, time.monotonic),
@@ -209,6 +211,13 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
             read_quote=quote_reader(key.public_key(), network=settings.network.caip2, pay_to=settings.pay_to),
             secrets=Secrets(store, node),
         )
+
+
+def _next_nonce(chain: StacksApi) -> Callable[[str], Awaitable[int]]:
+    async def ask(address: str) -> int:
+        return (await chain.nonces(address)).possible_next
+
+    return ask
 
 
 async def _quote_desk(

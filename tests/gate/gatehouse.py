@@ -392,6 +392,10 @@ async def gatehouse(folder: Path, **changes: Any) -> AsyncIterator[House]:
             follower.latest, key, book, DeskSettings(NETWORK.caip2, str(PAY_TO)), now_ms=clock.now_ms,
             new_id=lambda: f"quo_{secrets.token_hex(8)}",
         )  # fmt: skip
+
+        async def next_nonce(address: str) -> int:
+            return (await chain.nonces(address)).possible_next
+
         settings = GateSettings(
             deployment=DEPLOYMENT, network=NETWORK, pay_to=str(PAY_TO), public_url="http://gate.test",
             operator_token=OPERATOR_TOKEN, policy=POLICY, start_wait_seconds=3.0,
@@ -403,7 +407,7 @@ async def gatehouse(folder: Path, **changes: Any) -> AsyncIterator[House]:
             handles=HandleResolver(f"{base}/aibtc", session, lambda: clock.monotonic_ms() / 1000),
             challenger=Challenger(key, deployment=DEPLOYMENT, network=NETWORK, wall_seconds=clock.now),
             passes=PassIssuer(key, deployment=DEPLOYMENT, wall_seconds=clock.now), receipts=ReceiptSigner(key),
-            payouts=queues[0],
+            payouts=queues[0], next_nonce=next_nonce,
             disputes=DisputeIndex(folder / "disputes.sqlite"),
             checkpoints=checkpoint_log(folder, ReceiptSigner(key), deployment=DEPLOYMENT, network=NETWORK.caip2),
             operator_key=key, room=Room(node, clock),  # type: ignore[arg-type]

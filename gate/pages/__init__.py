@@ -1,0 +1,5 @@
+"""Pages for people: rendered here, made live by small modules, served under a policy that lets nothing else in."""
+
+from gate.pages.routes import add_page_routes
+
+__all__ = ["add_page_routes"]

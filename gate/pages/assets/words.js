@@ -1,0 +1,46 @@
+// Amounts and times as people read them: what gate/pages/words.py says, in a browser. Micro-sats fit a number: 2^53 usat is
+// ninety bitcoins.
+const UNITS = { sBTC: 1, STX: 1e6, USDCx: 1e6 };
+const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+
+export function sats(usat, decimals = 2) {
+  const scale = 10 ** decimals;
+  const cut = Math.trunc((usat / 1e6) * scale + Number.EPSILON) / scale;
+  return cut.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}
+
+export function whole(number) {
+  return grouped.format(number);
+}
+
+export function coins(symbol, units) {
+  if (symbol === "sBTC") return `${whole(units)} ${units === 1 ? "sat" : "sats"}`;
+  return `${(units / UNITS[symbol]).toLocaleString("en-US", { maximumFractionDigits: 6 })} ${symbol}`;
+}
+
+export function duration(seconds) {
+  let left = Math.max(0, Math.floor(seconds));
+  const parts = [];
+  for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]]) {
+    const count = Math.floor(left / size);
+    left %= size;
+    if (count || (unit === "s" && !parts.length)) parts.push(`${whole(count)} ${unit}`);
+    if (parts.length === 2) break;
+  }
+  return parts.join(" ");
+}
+
+export function ago(iso) {
+  const seconds = Math.max(0, Date.now() - Date.parse(iso)) / 1000;
+  for (const [size, unit] of [[86400, "day"], [3600, "hour"], [60, "minute"]]) {
+    const count = Math.floor(seconds / size);
+    if (count) return `${whole(count)} ${unit}${count > 1 ? "s" : ""} ago`;
+  }
+  return "just now";
+}
+
+export function short(text, edge = 6) {
+  return text.length <= 2 * edge + 4 ? text : `${text.slice(0, edge)}…${text.slice(-edge)}`;
+}
+
+export const STATES = { none: "No sandbox", starting: "Starting", alive: "Alive", grace: "Grace", reaped: "Asleep" };

@@ -1,0 +1,137 @@
+"""Where pages are, and the small feeds that only they read.
+
+Feeds are no operations: they tell what pages show in the shape they need it, and may change with them. Each request counts
+for its peer like any other that asks for no pass.
+"""
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from gate.handles import Found
+from gate.pages.assets import Assets, add_asset_routes
+from gate.pages.layout import Page, page_response
+from gate.pages.markup import el
+from gate.pages.pricing import coin_prices
+from gate.pages.wake import WakeView, trouble_page, wake_page
+from gate.pages.wallets import last_event_ms, public_wallet
+from gate.ports import Services
+from gate.routing import PEERS, SERVICES, error_response, json_response
+from operations.errors import SatboxError
+from relay_client.chain import ChainUnavailable
+from stacks import Address, AddressError, Network
+
+ASSETS: web.AppKey[Assets] = web.AppKey("assets", Assets)
+ADDRESS = re.compile(r"S[0-9A-Z]{27,41}")
+Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Payer(BaseModel):
+    """Whose transaction comes next: the nonce a browser's wallet is to sign with."""
+
+    address: str
+    nonce: int
+
+
+def add_page_routes(app: web.Application) -> None:
+    """Every page, every feed, every asset."""
+    app[ASSETS] = Assets()
+    add_asset_routes(app, app[ASSETS])
+    app.router.add_get("/wake/{handle}", page_route(wake))
+    app.router.add_get("/pages/wallets/{address}", feed_route(wallet))
+    app.router.add_get("/pages/payers/{address}", feed_route(payer))
+
+
+def page_route(render: Callable[[Services, web.Request], Awaitable[Page]]) -> Serve:
+    """A page. What goes wrong is a page too."""
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        services = request.app[SERVICES]
+        try:
+            request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
+            page = await render(services, request)
+        except SatboxError as error:
+            body = (el("h1", "Not now"), el("p", error.message), el("p", error.hint, class_="hint"))
+            page = Page("Not now", body, status=error.kind.status)
+        return page_response(request.app[ASSETS], page)
+
+    return serve
+
+
+def feed_route(read: Callable[[Services, web.Request], Awaitable[BaseModel]]) -> Serve:
+    """JSON for a page. An error has the envelope that every operation's has."""
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        services = request.app[SERVICES]
+        try:
+            request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
+            return json_response(await read(services, request), headers={"Cache-Control": "no-store"})
+        except SatboxError as error:
+            return error_response(error, f"req_{secrets.token_hex(8)}")
+
+    return serve
+
+
+def address_of(services: Services, text: str) -> str:
+    """An address of this network, in either network's letters. Raises not_found."""
+    network = Network.MAINNET if services.settings.network is Network.MAINNET else Network.TESTNET
+    try:
+        return str(Address.parse(text).to_network(network))
+    except AddressError as error:
+        raise SatboxError("not_found") from error
+
+
+async def wake(services: Services, request: web.Request) -> Page:
+    """The page of whoever the handle names."""
+    handle = request.match_info["handle"]
+    try:
+        found = await _found(services, handle)
+        address = address_of(services, handle if found is None else found.stx_address)
+    except SatboxError as error:
+        return trouble_page(handle, error)
+    view = await services.views.get(address)
+    return wake_page(
+        WakeView(
+            handle,
+            public_wallet(services, view),
+            found,
+            coin_prices(services),
+            await last_event_ms(services, view),
+            services.clock.wall_ms(),
+            services.settings,
+        )
+    )
+
+
+async def _found(services: Services, handle: str) -> Found | None:
+    """The agent; None for the address of a wallet that is here though the registry knows nothing of it just now."""
+    try:
+        if services.handles is None:
+            raise SatboxError("registry_unavailable")
+        return await services.handles.find(handle)
+    except SatboxError as error:
+        if error.code not in ("registry_unavailable", "handle_not_found") or not ADDRESS.fullmatch(handle):
+            raise
+        view = await services.views.get(address_of(services, handle))
+        if not view.state.exists:
+            raise
+        return None
+
+
+async def wallet(services: Services, request: web.Request) -> BaseModel:
+    """A wallet as pages poll it."""
+    return public_wallet(services, await services.views.get(address_of(services, request.match_info["address"])))
+
+
+async def payer(services: Services, request: web.Request) -> Payer:
+    """The next nonce of whoever is about to pay: browsers may ask nobody but this gate, so it asks the chain for them."""
+    address = address_of(services, request.match_info["address"])
+    if services.next_nonce is None:
+        raise SatboxError("timeout", "This gate asks no chain.", retry_after=60)
+    try:
+        return Payer(address=address, nonce=await services.next_nonce(address))
+    except ChainUnavailable as error:
+        raise SatboxError("timeout", "The chain does not say which transaction is next.", retry_after=2) from error
