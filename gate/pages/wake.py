@@ -109,7 +109,7 @@ def _vitals(view: WakeView) -> Html:
             _figure(
                 "Runway",
                 el("span", runway(wallet), id="runway"),
-                "at its usual rate" if wallet.state == "reaped" else None,
+                "at its usual rate",
             ),
             _figure("Burns", el("span", words.sats(wallet.plan_rate_usat_per_second * 3_600)), "sats an hour"),
             _figure("Last seen", el("span", _last_seen(view), id="seen"), None),
@@ -169,7 +169,8 @@ def _wake(view: WakeView) -> Html:
         ),
         el(
             "noscript",
-            el("p", "This page reads without scripts; the button needs them. From a terminal:", class_="note"),
+            el("p", "This page reads without scripts; the button needs them. From a terminal:"),
+            _command(wallet),
         ),
         el("ol", id="steps", class_="steps", hidden=True, aria_live="polite"),
         el("div", id="trouble", class_="trouble", role="alert", hidden=True),

@@ -112,6 +112,49 @@ async def test_the_owners_pass_wakes_it_with_the_credit_it_has(owner: Owner, vis
     assert (await owner.books())["payments"] == 1
 
 
+async def test_a_wake_link_wakes_with_one_click(owner: Owner, visitor: Visitor) -> None:
+    await put_to_sleep(owner)
+    link = await owner.client.wake_links_create(scopes=["wake"], wakes_per_day=1)
+    async with visitor() as visit:
+        await visit.open(link.url.removeprefix(owner.service.gate_url))
+        await visit.until(READY)
+        assert await visit.text("#go") == "Wake it"
+        await visit.shot("wake-link")
+        await visit.page.click("#go")
+        await visit.until(done("alive"))
+
+    assert (await owner.status()).state == "alive"
+
+
+async def test_a_wake_link_that_pays_wakes_what_its_owner_put_to_sleep(
+    service: RunningService, owner: Owner, visitor: Visitor
+) -> None:
+    await put_to_sleep(owner)
+    link = await owner.client.wake_links_create(scopes=["topup"])
+    payer = await service.agent()
+    wallet = BrowserWallet(payer.agent)
+    async with visitor() as visit:
+        await wallet.join(visit)
+        await visit.open(link.url.removeprefix(service.gate_url))
+        await visit.until(READY)
+        await visit.page.click("#go")
+        await visit.until(f"{done('alive')} && {done('confirm')}")
+    await payer.client.close()
+
+    assert "signMessage" not in wallet.asked  # a link asks nobody who they are
+    assert (await owner.books())["payments"] == 2
+
+
+async def test_a_link_that_was_revoked_says_so(owner: Owner, visitor: Visitor) -> None:
+    await put_to_sleep(owner)
+    link = await owner.client.wake_links_create(scopes=["wake"])
+    await owner.client.wake_links_revoke(link_id=link.link_id)
+    async with visitor() as visit:
+        await visit.open(link.url.removeprefix(owner.service.gate_url))
+        await visit.until("!document.getElementById('trouble').hidden")
+        assert "This wake link is not good any more" in await visit.text("#trouble")
+
+
 async def test_a_slow_payment_is_shown_and_survives_a_reload(
     service: RunningService, owner: Owner, visitor: Visitor
 ) -> None:
