@@ -24,6 +24,7 @@ from sandboxes.node.cgroups import open_cgroups, sweep
 from sandboxes.node.doctor import Doctor, RequirementMissing
 from sandboxes.node.driver import DriverError
 from sandboxes.node.egress import Egress
+from sandboxes.node.fork_storms import ForkStorms
 from sandboxes.node.gvisor import GVisorDriver
 from sandboxes.node.machine import Machine
 from sandboxes.node.port_server import PortServer, ports_path
@@ -84,7 +85,8 @@ async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
     prepared = _prepare(settings, state)
     driver = DRIVERS[settings.driver](state, settings.private_root, prepared, seccomp, settings.start_seconds_max)
     egress = Egress(settings.egress, settings.size_classes)
-    machine = Machine(settings, state, driver, cgroups, prepared, SlotTable(state / "slots.sqlite"), egress)
+    slots, storms = SlotTable(state / "slots.sqlite"), ForkStorms(cgroups, settings.fork_storm_seconds)
+    machine = Machine(settings, state, driver, cgroups, prepared, slots, egress, storms)
     service = SandboxService(machine, boottime_ms, boot_id())
     await driver.open()
     await service.open()

@@ -216,7 +216,7 @@ class BubblewrapDriver:
         return {
             "nofile": limits.open_files,
             "core": 0,
-            "nproc": limits.processes,
+            "nproc": launch.processes_rlimit,
             "memlock": min(limits.memory_bytes // 8, 64 << 20),
             "msgqueue": 1 << 20,
             "sigpending": 4 * limits.processes,

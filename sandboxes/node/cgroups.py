@@ -37,6 +37,14 @@ class Cgroups(Protocol):
         """That one counter of `usage`, which every command asks for twice."""
         ...
 
+    def refusals_file(self, name: str) -> Path | None:
+        """Where the kernel counts processes that the group was refused; None where it does not."""
+        ...
+
+    def weigh(self, name: str, weight: int) -> None:
+        """Give the group another weight against its neighbours (100 is usual)."""
+        ...
+
     def freeze(self, name: str, frozen: bool) -> None:
         """Ask the kernel to stop running the group's processes, or to run them again."""
         ...
@@ -79,6 +87,13 @@ class NoCgroups:
     def oom_kills(self, name: str) -> int:
         """Nothing is known."""
         return 0
+
+    def refusals_file(self, name: str) -> Path | None:
+        """Nothing is counted."""
+        return None
+
+    def weigh(self, name: str, weight: int) -> None:
+        """There is nothing to weigh."""
 
     def freeze(self, name: str, frozen: bool) -> None:
         """Nothing can be frozen."""

@@ -69,6 +69,16 @@ class CgroupsV1:
     def _file(self, controller: str, name: str, file: str) -> Path:
         return self._folders.get(controller, Path("/nonexistent")) / name / file
 
+    def refusals_file(self, name: str) -> Path | None:
+        """See `Cgroups.refusals_file`."""
+        return self._file("pids", name, "pids.events") if "pids" in self.controllers else None
+
+    def weigh(self, name: str, weight: int) -> None:
+        """See `Cgroups.weigh`."""
+        if "cpu" in self._folders:
+            self._file("cpu", name, "cpu.shares").write_text(str(max(2, weight * 1024 // 100)))
+        self._weigh(self._weights.add(name, weight))
+
     def freeze(self, name: str, frozen: bool) -> None:
         """See `Cgroups.freeze`."""
         self._file("freezer", name, "freezer.state").write_text("FROZEN" if frozen else "THAWED")

@@ -60,6 +60,16 @@ class CgroupsV2:
         """See `Cgroups.oom_kills`."""
         return read_field(self._parent / name / "memory.events", "oom_kill") or 0
 
+    def refusals_file(self, name: str) -> Path | None:
+        """See `Cgroups.refusals_file`."""
+        return self._parent / name / "pids.events" if "pids" in self.controllers else None
+
+    def weigh(self, name: str, weight: int) -> None:
+        """See `Cgroups.weigh`."""
+        if "cpu" in self.controllers:
+            (self._parent / name / "cpu.weight").write_text(str(weight))
+        self._weigh(self._weights.add(name, weight))
+
     def freeze(self, name: str, frozen: bool) -> None:
         """See `Cgroups.freeze`."""
         (self._parent / name / "cgroup.freeze").write_text(str(int(frozen)))

@@ -37,6 +37,7 @@ class Launch:
     listen: Callable[
         [socket.socket], Awaitable[socket.socket | None]
     ]  # asks the supervisor for its listener, while it boots
+    processes_rlimit: int
 
 
 @dataclass(slots=True)

@@ -45,6 +45,8 @@ class Live:
         self.broken = False
         self.commands = 0
         self._machine = machine
+        self._group = machine.group(row.slot)
+        machine.storms.watch(self._group, machine.settings.size_classes[row.size_class].cpu_weight, self._is_busy)
         self._meters = RuntimeMeters(
             machine.settings.size_classes[row.size_class].memory_bytes, clock_ms(), self.usage()
         )
@@ -58,6 +60,7 @@ class Live:
 
     async def close(self) -> None:
         """The runtime is over: nothing is restarted, whoever waits for a process wakes, the supervisor is hung up on."""
+        self._machine.storms.forget(self._group)
         if self._image_start is not None:
             await self._image_start.close()
         await self.contexts.close()
@@ -65,6 +68,9 @@ class Live:
         await self.files.close()
         self._machine.egress.detach(self.row.runtime_id)
         self.supervisor.close()
+
+    def _is_busy(self) -> bool:
+        return self.commands > 0 or self.processes.running > 0
 
     @property
     def passes_files(self) -> bool:
@@ -92,7 +98,7 @@ class Live:
 
     def usage(self) -> dict[str, object]:
         """What the host saw this runtime use until now. `disk_bytes` is what its volume takes of the host's disk."""
-        seen = self._machine.cgroups.usage(self._machine.group(self.row.slot))
+        seen = self._machine.cgroups.usage(self._group)
         passed = self._machine.egress.usage(self.row.runtime_id)
         return {
             "cpu_us": seen.cpu_us,

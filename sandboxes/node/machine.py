@@ -14,6 +14,7 @@ from images import PreparedImage
 from sandboxes.node.cgroups import Cgroups
 from sandboxes.node.driver import Driver, DriverError, Place
 from sandboxes.node.egress import Egress
+from sandboxes.node.fork_storms import ForkStorms
 from sandboxes.node.passed_files import THREADS
 from sandboxes.node.settings import UIDS_PER_SLOT, NodeSettings
 from sandboxes.node.slots import SlotTable
@@ -35,6 +36,7 @@ class Machine:
     images: dict[str, PreparedImage]
     slots: SlotTable
     egress: Egress
+    storms: ForkStorms
     file_threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "files"))
 
     def why_no_image(self, name: str) -> str:

@@ -174,10 +174,14 @@ class Processes:
     def __iter__(self) -> Iterator[Process]:
         return iter(list(self._known.values()))
 
+    @property
+    def running(self) -> int:
+        """How many run or are being started."""
+        return sum(process.ended is None for process in self._known.values()) + self._starting
+
     async def start(self, spec: CommandSpec) -> Process:
         """Start a process. Raises NoCapacity when too many run; ended ones make room, the oldest first."""
-        running = sum(process.ended is None for process in self._known.values()) + self._starting
-        if running >= PROCESSES_MAX:
+        if self.running >= PROCESSES_MAX:
             raise NoCapacity(f"a sandbox runs up to {PROCESSES_MAX} background processes", retry_after_seconds=1.0)
         self._starting += 1
         try:

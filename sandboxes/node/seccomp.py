@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import socket
 import tomllib
 from pathlib import Path
@@ -17,6 +18,10 @@ _NAMESPACE_FLAGS = 0x7E02_0000
 # Families a program without privileges has a use for. VSOCK reaches the hypervisor; ALG, PACKET and the rest are only
 # kernel surface.
 _FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
+# Resource limits may be asked for and lowered, but for the one of processes: below it the kernel refuses a process so early
+# that nearly all of the work is on nobody's account (`fork_storms`). The kernel looks at the lower half of the number only.
+_RESOURCES = 16  # RLIM_NLIMITS
+_LOWER_HALF = 0xFFFF_FFFF
 _PERSONALITIES = (0x0, 0x0008, 0x20000, 0x20008, 0xFFFFFFFF)
 
 
@@ -47,6 +52,16 @@ def compile_filter() -> bytes:
     _rule(pyseccomp, program, refuse, "socket", pyseccomp.Arg(0, pyseccomp.GT, int(socket.AF_NETLINK)))
     for value in _PERSONALITIES:
         _rule(pyseccomp, program, pyseccomp.ALLOW, "personality", pyseccomp.Arg(0, pyseccomp.EQ, value))
+    for number in range(_RESOURCES):
+        for name, position in (("setrlimit", 0), ("prlimit64", 1)):
+            which = pyseccomp.Arg(position, pyseccomp.MASKED_EQ, _LOWER_HALF, number)
+            if number != resource.RLIMIT_NPROC:
+                _rule(pyseccomp, program, pyseccomp.ALLOW, name, which)
+            elif name == "setrlimit":
+                _rule(pyseccomp, program, refuse, name, which)
+            else:
+                _rule(pyseccomp, program, pyseccomp.ALLOW, name, which, pyseccomp.Arg(2, pyseccomp.EQ, 0))
+                _rule(pyseccomp, program, refuse, name, which, pyseccomp.Arg(2, pyseccomp.GT, 0))
     descriptor = os.memfd_create("seccomp")
     with os.fdopen(descriptor, "w+b") as file:
         program.export_bpf(file)

@@ -91,6 +91,7 @@ class SandboxService:
         self._proof.beat()
         self._spawn(self._proof.beat_for_ever())
         self._spawn(self._sample_for_ever())
+        self._spawn(self._machine.storms.look_for_ever())
         self._pool.open()
 
     async def _settle(self, row: Row, last: LastBeat | None) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from sandboxes.egress import EgressSettings
+from sandboxes.node.fork_storms import PENALTY_SECONDS
 from sandboxes.size_classes import SIZE_CLASSES, SizeClass
 
 UIDS_PER_SLOT = 65_536
@@ -51,6 +52,9 @@ class NodeSettings(BaseModel):
     free_disk_bytes_min: int = Field(default=1 << 30, ge=0, description="nothing starts with less disk free than this")
     stopped_rows_max: int = Field(default=100_000, ge=1)
     commands_per_runtime_max: int = Field(default=128, ge=1)
+    fork_storm_seconds: float = Field(
+        default=PENALTY_SECONDS, gt=0, description="how long a sandbox weighs little after it kept asking for processes"
+    )
     output_bytes_max: int = Field(default=16 << 20, ge=1024)
     file_bytes_max: int = Field(default=4 << 30, ge=1024)
     watchers_max: int = Field(default=64, ge=1)

@@ -285,6 +285,16 @@ async def test_dangerous_system_calls_are_refused(box: Box) -> None:
     assert {name: code for name, code in answers.items() if int(code) not in (EPERM, ENOSYS)} == {}
 
 
+async def test_the_limit_of_processes_can_be_read_and_not_lowered(box: Box) -> None:
+    none, upper_half = "b'\\0' * 16", "(1 << 32)"  # the kernel looks at the lower half of the number
+
+    assert await errno_of(box, f"call(302, 0, 6, {none}, 0)") == EPERM  # prlimit64, RLIMIT_NPROC
+    assert await errno_of(box, f"call(302, 0, {upper_half} + 6, {none}, 0)") == EPERM
+    assert await errno_of(box, f"call(160, 6, {none})") == EPERM  # setrlimit
+    assert await errno_of(box, f"call(302, 0, 6, 0, {none})") == 0
+    assert await errno_of(box, f"call(302, 0, 4, {none}, 0)") == 0  # RLIMIT_CORE
+
+
 async def test_device_nodes_can_not_be_made(box: Box) -> None:
     assert (await box.run("mknod d c 1 1"))["exit_code"] != 0
     assert (await box.run("mknod d b 254 0"))["exit_code"] != 0
