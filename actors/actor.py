@@ -21,10 +21,13 @@ from actors.wallet.commands import (
     BurnNonce,
     Command,
     Deposit,
+    Earn,
     Effect,
     Look,
     Observe,
     OpenDispute,
+    PayOrder,
+    PromiseOrder,
     Reclaim,
     Reverse,
     Spend,
@@ -191,9 +194,8 @@ class WalletActor:
                 log.exception("refused to break an invariant of %s", self.address)
                 results.append(error)
                 continue
-            mark = _mark(command)
-            if mark is not None and not made.is_duplicate and made.refusal is None:
-                marks.append(mark)
+            if not made.is_duplicate and made.refusal is None:
+                marks += _marks(command)
             state = made.state
             results.append(made)
         decisions = [made for made in results if isinstance(made, Decision)]
@@ -213,9 +215,14 @@ class WalletActor:
     def _decide(
         self, state: WalletState, command: Command, proof: Proof | None, marks: list[Mark] | tuple[()]
     ) -> Decision:
-        is_duplicate = any(mark in marks or self._store.has_seen(mark.kind, mark.id) for mark in _barring(command))
+        def has_seen(mark: Mark) -> bool:
+            is_new = any((one.kind, one.id) == (mark.kind, mark.id) for one in marks)
+            return is_new or self._store.has_seen(mark.kind, mark.id)
+
+        is_duplicate = any(map(has_seen, _barring(command)))
+        conflict = next((code for mark, code in _conflicting(command) if has_seen(mark)), None)
         at = Instant(self._around.clock.wall_ms(), proof or self._proof(state), self._around.new_runtime_id())
-        return decide(state, command, at, self._around.policy, is_duplicate=is_duplicate)
+        return decide(state, command, at, self._around.policy, is_duplicate=is_duplicate, conflict=conflict)
 
     def _proof(self, state: WalletState) -> Proof | None:
         return self._around.proof(None if state.runtime is None else state.runtime.runtime_id)
@@ -265,32 +272,73 @@ class WalletActor:
         self._around.died(self, error)
 
 
-def _mark(command: Command) -> Mark | None:
+def _marks(command: Command) -> tuple[Mark, ...]:
     """What makes a command happen at most once."""
     match command:
+        case PayOrder() | PromiseOrder():
+            return _order_mark(command), _attempt_mark(command)
         case Deposit(payment_id=payment_id):
-            return Mark("deposit", payment_id)
+            return (Mark("deposit", payment_id),)
         case Reverse(payment_id=payment_id):
-            return Mark("reversal", payment_id)
+            return (Mark("reversal", payment_id),)
         case BurnNonce(nonce=nonce, expires_ms=expires_ms):
-            return Mark("nonce", nonce, expires_ms)
+            return (Mark("nonce", nonce, expires_ms),)
         case OpenDispute(dispute_id=dispute_id):
-            return Mark("dispute", dispute_id)
+            return (Mark("dispute", dispute_id),)
+        case Earn(order_id=order_id):
+            return (Mark("earning", order_id),)
         case Reclaim(reclaim_id=reclaim_id):
-            return Mark("reclaim", reclaim_id)
+            return (Mark("reclaim", reclaim_id),)
         case Spend(reference=reference, expires_ms=expires_ms):
-            return Mark("spend", reference, expires_ms)
+            return (Mark("spend", reference, expires_ms),)
         case Observe(payment_id=payment_id, state=state) if state in TERMINAL_FAILURES:
-            return Mark("ended", payment_id)
+            return (Mark("ended", payment_id),)
         case _:
-            return None
+            return ()
+
+
+def _order_mark(command: PayOrder | PromiseOrder) -> Mark:
+    return Mark("order", command.order_id, _kept_until_ms(command))
+
+
+def _attempt_mark(command: PayOrder | PromiseOrder) -> Mark:
+    return Mark("attempt", command.attempt_id, _kept_until_ms(command))
+
+
+ORDER_KEPT_MS = 600_000
+"""How long after its expiry an order is remembered: longer than any command about it can be on its way."""
+
+
+def _kept_until_ms(command: PayOrder | PromiseOrder) -> int | None:
+    if isinstance(command, PromiseOrder) or command.expires_ms is None:
+        return None
+    return command.expires_ms + ORDER_KEPT_MS
 
 
 def _barring(command: Command) -> tuple[Mark, ...]:
     """The marks that make a command a repetition. A sight of a payment that has ended or was credited comes too late:
     taken seriously it would start a sandbox on money that is spent or will not come.
     """
-    if isinstance(command, Observe):
-        return Mark("ended", command.payment_id), Mark("deposit", command.payment_id)
-    mark = _mark(command)
-    return () if mark is None else (mark,)
+    match command:
+        case Observe(payment_id=payment_id):
+            return Mark("ended", payment_id), Mark("deposit", payment_id)
+        case PayOrder() | PromiseOrder():
+            return (_attempt_mark(command),)
+        case _:
+            return _marks(command)
+
+
+def _conflicting(command: Command) -> tuple[tuple[Mark, str], ...]:
+    """The marks that forbid a command which is no repetition, and the code it is refused with."""
+    match command:
+        case PayOrder():
+            return ((_order_mark(command), "order_used"),)
+        case PromiseOrder(payment_id=payment_id):
+            # What is credited already fulfils no promise any more: it is paid at once instead.
+            return (
+                (_order_mark(command), "order_used"),
+                (Mark("deposit", payment_id), "order_settled"),
+                (Mark("ended", payment_id), "payment_failed"),
+            )
+        case _:
+            return ()

@@ -26,6 +26,7 @@ class WalletSink:
                 observation.granted_usat,
                 max(0, self._clock.wall_ms() - observation.seen_at_ms),
                 observation.terminal_reason,
+                observation.wakes,
             ),
         )
 
@@ -33,7 +34,15 @@ class WalletSink:
         """Money in."""
         await self._system.ask(
             credit.address,
-            Deposit(credit.payment_id, credit.payer, credit.usat, credit.txid, credit.asset, credit.atomic_amount),
+            Deposit(
+                credit.payment_id,
+                credit.payer,
+                credit.usat,
+                credit.txid,
+                credit.asset,
+                credit.atomic_amount,
+                credit.wakes,
+            ),
         )
 
     async def reverse(self, reversal: Reversal) -> None:

@@ -32,12 +32,22 @@ RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 USED_UP = frozenset({"runtime_lost", "runtime_stopped"})
 """Refusals that say nothing about a new runtime id."""
 
+DELIVERED_AT_ONCE = 256
+
 LossSink = Callable[[str, str, int], Awaitable[None]]
 """Tells settlements of a start on credit that was never paid: payment id, payer, usat."""
 
 
 PayoutSink = Callable[[str, Payout], Awaitable[None]]
 """Hands a payout of this wallet to the queue; returns once it is durable there. The same payout again is no other one."""
+
+
+EarningSink = Callable[[str, c.Earn], Awaitable[None]]
+"""Tells the wallet of an address what it has earned; returns once it is durable there."""
+
+
+async def _no_wallets(address: str, earning: c.Earn) -> None:
+    raise RuntimeError("this host was given no way to other wallets")
 
 
 async def _no_queue(address: str, payout: Payout) -> None:
@@ -48,8 +58,14 @@ class Effects:
     """What a host does on behalf of its wallets."""
 
     def __init__(
-        self, node: SandboxNode, tell_loss: LossSink, pre_stop_seconds: float, send_payout: PayoutSink | None = None
+        self,
+        node: SandboxNode,
+        tell_loss: LossSink,
+        pre_stop_seconds: float,
+        send_payout: PayoutSink | None = None,
+        tell_earning: EarningSink | None = None,
     ) -> None:
+        self._tell_earning = tell_earning or _no_wallets
         self._node = node
         self._send_payout = send_payout or _no_queue
         self._tell_loss = tell_loss
@@ -92,9 +108,27 @@ class Effects:
                     if payout.payout_id == effect.payout_id and not payout.is_told:
                         await self._send_payout(actor.address, payout)
                         await actor.ask(c.PayoutTold(payout.payout_id))
+            case c.DeliverOrders():
+                await self._deliver_orders(actor)
             case c.ForgetSnapshots():
                 await self._node.forget(actor.address)
                 await actor.ask(c.Forgotten())
+
+    async def _deliver_orders(self, actor: WalletActor) -> None:
+        """All there are now, together: what comes meanwhile is told with the next."""
+        orders = actor.state.transit[:DELIVERED_AT_ONCE]
+        if not orders:
+            return
+        told = await asyncio.gather(
+            *(self._tell_earning(o.payee, c.Earn(o.order_id, actor.address, o.usat)) for o in orders),
+            return_exceptions=True,
+        )
+        done = tuple(o.order_id for o, error in zip(orders, told, strict=True) if error is None)
+        if done:
+            await actor.ask(c.OrdersDelivered(done))
+        for error in told:
+            if error is not None:
+                raise error  # the rest is owed still
 
     async def _start_sandbox(self, actor: WalletActor, effect: c.StartSandbox) -> None:
         runtime_ref = actor.state.runtime

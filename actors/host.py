@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from actors.actor import Surroundings, WalletActor
 from actors.clock import Clock
-from actors.effects import Effects, LossSink, PayoutSink
+from actors.effects import EarningSink, Effects, LossSink, PayoutSink
 from actors.errors import FencedError
 from actors.liveness import Liveness
 from actors.meter_reader import MeterReader
@@ -79,6 +79,7 @@ class WalletHost:
         tell_loss: LossSink,
         *,
         send_payout: PayoutSink | None = None,
+        tell_earning: EarningSink | None = None,
         executor: Executor | None = None,
         open_store: Callable[[Path, str], WalletStore] = WalletStore,
     ) -> None:
@@ -95,7 +96,7 @@ class WalletHost:
         self._looked_ms = 0
         self.link = NodeLink(node, clock, on_lost=self._on_lost, on_connect=self._reconcile, on_beat=self._due.set)
         self.meter_reader = MeterReader(node, lambda: list(self._actors.values()), settings.meter_seconds)
-        self._effects = Effects(node, tell_loss, settings.pre_stop_seconds, send_payout)
+        self._effects = Effects(node, tell_loss, settings.pre_stop_seconds, send_payout, tell_earning or self._tell_own)
         self._liveness = Liveness(settings.wallets / f".{settings.name}.alive")
         self._gap: tuple[int, int] | None = None
         self._around = Surroundings(
@@ -191,6 +192,10 @@ class WalletHost:
             raise SatboxError("wallet_not_found")
         store = (await self._actor(address)).store
         return await asyncio.get_running_loop().run_in_executor(self._executor, query, store)
+
+    async def _tell_own(self, address: str, earning: c.Earn) -> None:
+        """The only host there is tells its own wallets."""
+        await self.ask(address, earning)
 
     def statistics(self) -> dict[str, int]:
         """Counts for metrics."""
@@ -398,7 +403,7 @@ def creates(command: c.Command) -> bool:
     match command:
         case c.Prepare(purpose=purpose):
             return purpose == "create"
-        case c.Observe() | c.Deposit() | c.Reverse() | c.BurnNonce() | c.RevokePasses():
+        case c.Observe() | c.Deposit() | c.Reverse() | c.BurnNonce() | c.RevokePasses() | c.Earn() | c.PromiseOrder():
             return True
         case _:
             return False
@@ -412,4 +417,9 @@ def _raise_file_limit() -> None:
 
 def owes(state: WalletState) -> bool:
     """Whether something is still to be done for a wallet without a runtime."""
-    return bool(state.losses) or state.forgets or any(not payout.is_told for payout in state.payouts)
+    return (
+        bool(state.losses)
+        or state.forgets
+        or bool(state.transit)
+        or any(not payout.is_told for payout in state.payouts)
+    )

@@ -19,6 +19,8 @@ from actors.placement import HostMap
 from actors.ray_call import packed, unpacked
 from actors.ray_settlements import RaySettlements
 from actors.requests import Request, Response, serve
+from actors.system import ActorSystem
+from actors.wallet.commands import Earn
 from actors.wallet.state import Policy
 from operations.errors import SatboxError
 from sandboxes.client import NodeClient
@@ -49,6 +51,7 @@ class HostProcess:
         self._name = name
         self._spec = spec
         self._settlements = RaySettlements(spec.settlements)
+        self._wallets: ActorSystem | None = None
         self._starting: asyncio.Task[WalletHost] | None = None
         self._leaving: asyncio.Task[None] | None = None
         self._calls = 0
@@ -125,11 +128,20 @@ class HostProcess:
             lambda: f"rt_{secrets.token_hex(12)}",
             self._tell_loss,
             send_payout=self._settlements.payout_submit,
+            tell_earning=self._tell_earning,
         )
         await host.start()
         if spec.placement.placement == "dedicated":
             self._leaving = asyncio.ensure_future(self._leave_when_idle(host))
         return host
+
+    async def _tell_earning(self, address: str, earning: Earn) -> None:
+        if self._wallets is None:
+            # Only now: the way to other hosts is built on this module.
+            from actors.ray_system import RayTransport
+
+            self._wallets = ActorSystem(RayTransport(self._spec))
+        await self._wallets.ask(address, earning)
 
     async def _tell_loss(self, payment_id: str, payer: str, usat: int) -> None:
         await self._settlements.record_loss(payment_id, payer, usat)

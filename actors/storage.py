@@ -39,6 +39,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TRIGGER journal_is_append_only BEFORE UPDATE ON journal BEGIN SELECT RAISE(ABORT, 'append-only'); END;
     CREATE TRIGGER journal_keeps_all BEFORE DELETE ON journal BEGIN SELECT RAISE(ABORT, 'append-only'); END;
     """,
+    "CREATE INDEX seen_until ON seen (expires_ms) WHERE expires_ms IS NOT NULL;",
 )
 
 EVENTS_KEPT = 10_000

@@ -10,7 +10,7 @@ from actors.wallet.lifecycle import grace_cap_ms, grace_deadline_ms, holding
 from actors.wallet.metering import MS_PER_SECOND, charge
 from actors.wallet.meters import Budget
 from actors.wallet.state import Phase, Policy, Proof, RuntimeRef, WalletState
-from operations.models import BudgetStatus, Grace, PendingPayment, SandboxStatus
+from operations.models import BudgetStatus, Earnings, Grace, PendingPayment, SandboxStatus
 
 USAT_PER_SAT = 1_000_000
 
@@ -69,6 +69,7 @@ def status(view: View, policy: Policy, wall_ms: int) -> SandboxStatus:
         owed_usat=debt,
         deposited_usat=-state.accounts.deposits,
         charged_usat=burnt,
+        earnings=_earnings(state),
         seconds_left=seconds_left,
         exhausts_at=exhausts_at,
         burn_usat_per_hour={} if ahead is None else dict(ahead.usat_per_hour),
@@ -85,6 +86,17 @@ def status(view: View, policy: Policy, wall_ms: int) -> SandboxStatus:
         version=state.version,
         chain_head=state.head,
         as_of=iso(wall_ms),
+    )
+
+
+def _earnings(state: WalletState) -> Earnings:
+    accounts = state.accounts
+    return Earnings(
+        earned_usat=-accounts.earnings,
+        fees_usat=accounts.call_fees,
+        spent_usat=accounts.spent + accounts.in_transit,
+        reserved_usat=accounts.reserved,
+        routes=len(state.routes),
     )
 
 

@@ -63,6 +63,8 @@ class Purchase:
     price: Price
     body: dict[str, Any]
     plan: Plan | None = None
+    wakes: bool = True
+    """False: it fills the bucket and starts nothing."""
 
 
 async def buy(services: Services, request: web.Request, caller: Caller, purchase: Purchase) -> web.StreamResponse:
@@ -73,24 +75,22 @@ async def buy(services: Services, request: web.Request, caller: Caller, purchase
             raise SatboxError("payment_v1_unsupported")
         return await _offer(services, request, purchase)
     payload = decode_payment_header(header)
-    payment, short = await asyncio.to_thread(_verify, services, purchase, payload)
+    payment, short = await asyncio.to_thread(verified, services, purchase.price.usat, payload)
     presentation = _presentation(services, request, caller, purchase, payload, payment)
     before: View | None = None
-    report = await _recalled(services, presentation)
+    report = await recalled(services, presentation)
     if report is None:
         if short is not None:
             raise short
         # New bytes: room first, then money. Bytes seen before replay their answer whatever room there is.
         top_up = await _counted(services, caller, purchase, payment)
         try:
-            before = await services.system.prepare(
-                purchase.address, Prepare(purchase.purpose, purchase.plan, purchase.price.rate_usat_per_second)
-            )
+            before = await _prepared(services, purchase)
         except SatboxError:
             await _count_no_more(services, purchase.address, top_up)
             raise
         try:
-            report = await _presented(services, presentation)
+            report = await presented(services, presentation)
         except SatboxError as error:
             if error.funds_moved is False:  # in doubt it may yet start
                 await _give_room_back(services, purchase.address)
@@ -100,12 +100,19 @@ async def buy(services: Services, request: web.Request, caller: Caller, purchase
             await _give_room_back(services, purchase.address)
             await _count_no_more(services, purchase.address, top_up)
     if report.state in FAILED_STATES:
-        raise _refused(services, report)
+        raise refused(services, report)
     try:
         view = await _settled(services, purchase.address, before, report)
     except SatboxError as error:
         raise _unanswered(services, report, error) from error
     return _answer(services, request, report, view)
+
+
+async def _prepared(services: Services, purchase: Purchase) -> View:
+    if not purchase.wakes:
+        return await services.views.get(purchase.address, fresh=True)
+    prepare = Prepare(purchase.purpose, purchase.plan, purchase.price.rate_usat_per_second)
+    return await services.system.prepare(purchase.address, prepare)
 
 
 async def _give_room_back(services: Services, address: str) -> None:
@@ -131,7 +138,7 @@ async def _count_no_more(services: Services, address: str, payment_id: str | Non
             await services.system.ask(address, TopUpOff(payment_id))
 
 
-async def _recalled(services: Services, presentation: Presentation) -> PaymentReport | None:
+async def recalled(services: Services, presentation: Presentation) -> PaymentReport | None:
     """What became of these bytes before. When settlements are silent nobody knows, so nobody says that nothing moved."""
     try:
         return await services.settlements.recall(presentation)
@@ -139,7 +146,8 @@ async def _recalled(services: Services, presentation: Presentation) -> PaymentRe
         raise _in_doubt(error) from error
 
 
-async def _presented(services: Services, presentation: Presentation) -> PaymentReport:
+async def presented(services: Services, presentation: Presentation) -> PaymentReport:
+    """Settle a payment; when settlements are silent, the error says that its outcome is unknown."""
     try:
         return await services.settlements.present(presentation)
     except SatboxError as error:
@@ -176,7 +184,7 @@ def _unanswered(services: Services, report: PaymentReport, error: SatboxError) -
 async def _offer(services: Services, request: web.Request, purchase: Purchase) -> web.StreamResponse:
     """402: header and body carry the same document, so that every known client finds it."""
     view = await services.views.get(purchase.address)
-    if view.state.phase in RESTING:
+    if purchase.wakes and view.state.phase in RESTING:
         await services.room.check(purchase.plan.size_class if purchase.plan else view.state.plan.size_class)
     only = chosen_asset(
         services.settings.network, request.query.get("tokenType"), request.headers.get("X-PAYMENT-TOKEN-TYPE")
@@ -195,13 +203,17 @@ async def _offer(services: Services, request: web.Request, purchase: Purchase) -
 
 def _required(services: Services, request: web.Request, purchase: Purchase, made: Offers) -> PaymentRequired:
     reason = f"Pay to {purchase.purpose} the sandbox of {purchase.address}."
+    description = f"{purchase.price.seconds} seconds of a satbox sandbox"
+    if not purchase.wakes:
+        reason = f"Pay into the bucket of {purchase.address}."
+        description = f"{purchase.price.usat // 1_000_000} sats in a satbox bucket"
     if made.not_offered:
         reason += " Not offered now: " + "; ".join(f"{asset}: {why}" for asset, why in made.not_offered.items())
     return PaymentRequired(
         error=reason,
         resource=ResourceInfo(
             url=f"{services.settings.public_url}{request.path}",
-            description=f"{purchase.price.seconds} seconds of a satbox sandbox",
+            description=description,
             mimeType="application/json",
         ),
         accepts=[offer.requirements(rate_usat_per_second=purchase.price.rate_usat_per_second) for offer in made.offers],
@@ -217,8 +229,8 @@ def withheld_extension(made: Offers) -> dict[str, Any]:
     return {WITHHELD: {"info": info}}
 
 
-def _verify(
-    services: Services, purchase: Purchase, payload: PaymentPayload
+def verified(
+    services: Services, required_usat: int, payload: PaymentPayload
 ) -> tuple[VerifiedPayment, SatboxError | None]:
     """The payment, and whether it is too little at today's price: that counts for new payments only, since rates change
     between a payment and its repetition.
@@ -233,7 +245,7 @@ def _verify(
         read_quote=services.read_quote,
     )
     try:
-        return verify(required_usat=purchase.price.usat), None
+        return verify(required_usat=required_usat), None
     except SatboxError as error:
         if error.code != "payment_amount_insufficient":
             raise
@@ -263,12 +275,14 @@ def _presentation(
         body_hash=canonical_hash(described),
         holder=caller.gate_pass.address if caller.gate_pass else None,
         identifier=payload.identifier,
-        credit_before_confirmation=services.settings.start_on_mempool and not wants_confirmed,
+        credit_before_confirmation=purchase.wakes and services.settings.start_on_mempool and not wants_confirmed,
         grant_max_usat=cost_usat(purchase.price.rate_usat_per_second, cap_seconds),
+        wakes=purchase.wakes,
     )
 
 
-def _refused(services: Services, report: PaymentReport) -> SatboxError:
+def refused(services: Services, report: PaymentReport) -> SatboxError:
+    """A payment that came to nothing, as the error it is answered with."""
     status = payment_status(services, report)
     return SatboxError(
         report.code or "payment_failed",
@@ -374,6 +388,7 @@ def _answer(services: Services, request: web.Request, report: PaymentReport, vie
         message=_message(report, view),
     )
     headers = {"payment-response": encode_header(result), "x-request-id": request[REQUEST_ID]}
+    is_up = is_up or (view.state.phase is Phase.NONE and report.state is PaymentState.CONFIRMED)
     return json_response(paid, 201 if is_up else 202, headers)
 
 

@@ -46,6 +46,14 @@ class GateSettings:
     """How long after it something may be disputed; how long an answer and a verdict may take from the opening on."""
     payout_fees: dict[str, int] = field(default_factory=lambda: {"sBTC": 5, "STX": 5_000})
     """What sending a deposit back costs, in units of its asset (sats, micro-STX); others are not sent back."""
+    call_mempool_sats_max: int = 1_000
+    """The most a call may cost that is answered before its payment on chain has confirmed, whatever its route says."""
+    call_wait_seconds: float = 10.0
+    """How long a call waits for a confirmation before its caller is told to come again."""
+    wake_wait_seconds: float = 30.0
+    """How long a call waits for a sandbox to come up and for its port to answer."""
+    wake_offer_seconds: int = 3_600
+    """How much time the offer to wake a sandbox without credit is for."""
     json_bytes_max: int = 4 << 20
     streams_max: int = 1000
     requests_per_wallet_max: int = 64

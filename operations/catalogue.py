@@ -14,6 +14,7 @@ from operations.oracle import ORACLE
 from operations.processes import PROCESSES
 from operations.refunds import REFUNDS
 from operations.registry import ANY_LINK, Auth, Body, Operation, Registry
+from operations.routes import ROUTES
 from operations.secrets import SECRETS
 from operations.snapshots import SNAPSHOTS
 from operations.usage import USAGE
@@ -167,6 +168,7 @@ REGISTRY = Registry(
         *SECRETS,
         *USAGE,
         *BUDGET,
+        *ROUTES,
         *CHECKPOINTS,
         *DISPUTES,
         *HANDLES,

@@ -121,6 +121,17 @@ ERRORS: Mapping[str, ErrorKind] = _kinds(
     _E("asset_not_offered", 422, "This asset is not offered now.", "Pay in sBTC, or see `details` for why."),
     _E("payer_on_hold", 403, "An earlier start on credit was never paid.",
        "Pay with `settle=confirmed`, or make the earlier loss good by any confirmed deposit."),
+    # calls to what runs inside, paid by outsiders
+    _E("order_invalid", 422, "This order is not for this call.", "Sign the order that the 402 describes."),
+    _E("order_too_small", 422, "The order allows less than the call costs.", "Sign one for `details.sats`."),
+    _E("order_expired", 409, "The order's time is over, or too far ahead.", "Sign a new one for at most five minutes."),
+    _E("order_used", 409, "This order has paid for a call already.", "Sign a new order for a new call."),
+    _E("order_settled", 409, "The payment is credited already.", "Repeat the request with the same payment."),
+    _E("order_limit", 409, "Too much is owed on unconfirmed payments.", "Wait for confirmations, or pay from your bucket."),
+    _E("path_ambiguous", 400, "The path could be read in two ways.", "Send it without dot segments, `//` or encoded slashes."),
+    _E("routes_limit", 400, "Too many routes.", "Fewer, wider patterns; `details.routes_max` is the limit."),
+    _E("traffic_wakes_limit", 429, "Callers have woken this sandbox as often as its owner allows.", "Try again in an hour.",
+       retryable=True),
     # payment: after it was presented
     _E("payment_refused", 422, "The relay refused this payment.", "`details.reason` says why; sign a new one."),
     _E("payment_failed", 422, "The payment failed on chain.", "Nothing was credited; sign a new one."),

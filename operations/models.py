@@ -199,6 +199,20 @@ class BudgetStatus(Output):
     held: bool = False
 
 
+class Earnings(Output):
+    """What calls between wallets came to, in micro-sats."""
+
+    earned_usat: int
+    """All that callers paid for this wallet's routes."""
+    fees_usat: int
+    """The operator's share of it."""
+    spent_usat: int
+    """What this wallet paid for others' routes."""
+    reserved_usat: int
+    """Set aside for calls under way; what is not needed goes back to the balance."""
+    routes: int
+
+
 class SandboxStatus(Output):
     """A wallet and its sandbox at one moment."""
 
@@ -222,6 +236,7 @@ class SandboxStatus(Output):
     meter_rates: dict[str, int] = Field(default_factory=dict)
     """Micro-sats per unit, by meter, as agreed when the sandbox was started; what is not named is free."""
     budget: BudgetStatus | None = None
+    earnings: Earnings | None = None
     grace: Grace | None = None
     pending_payments: list[PendingPayment] = Field(default_factory=list)
     snapshot_digest: str | None = None

@@ -60,7 +60,7 @@ class ResourceInfo(_Written):
 class PaymentRequirements(_Written):
     """One way to pay: `amount` in atomic units of `asset`, which is a contract principal or `STX`."""
 
-    scheme: Literal["exact"] = "exact"
+    scheme: Literal["exact", "satbox-bucket"] = "exact"
     network: str
     amount: Digits
     asset: str
@@ -207,8 +207,10 @@ def _decode_json(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def decode_payment_header(text: str) -> PaymentPayload:
-    """The payment in a `payment-signature` header; raises payment_malformed or payment_version_unsupported."""
+def decode_payment_json(text: str) -> dict[str, Any]:
+    """The document in a `payment-signature` header, whatever its scheme; raises payment_malformed or
+    payment_version_unsupported.
+    """
     if len(text) > HEADER_CHARS_MAX:
         raise _malformed(f"longer than {HEADER_CHARS_MAX} characters")
     value = _decode_json(_decode_base64(text))
@@ -217,6 +219,12 @@ def decode_payment_header(text: str) -> PaymentPayload:
         raise SatboxError(
             "payment_version_unsupported", details={"x402Version": version if abs(version) < 2**31 else 0}
         )
+    return value
+
+
+def decode_payment_header(text: str) -> PaymentPayload:
+    """The payment in a `payment-signature` header; raises payment_malformed or payment_version_unsupported."""
+    value = decode_payment_json(text)
     try:
         return PaymentPayload.model_validate(value)
     except ValidationError as error:

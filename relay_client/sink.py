@@ -23,6 +23,8 @@ class Observation:
     granted_usat: int
     seen_at_ms: int
     terminal_reason: str | None
+    wakes: bool = True
+    """Whether the wallet's sandbox may start on it; a payment for something else only fills the bucket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Credit:
     txid: str
     block_height: int
     confirmed_at_ms: int
+    wakes: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,11 @@
 Every entry's postings sum to zero. `bucket` is what the wallet can spend, `owed` is negative while grace seconds are
 unpaid, `burnt` is what uptime and priced answers cost, `deposits` is the outside world money came from (so it is negative),
 `write_offs` is what satbox lost, `credits` what it put right (both negative), `held` what is on its way back to whoever paid
-it, `paid_out` what got there, `payout_fees` what that cost. The sum over all accounts is zero at all times, which says in
-words: money in + put right + written off = burnt + bucket - debt + held + paid out + payout fees.
+it, `paid_out` what got there, `payout_fees` what that cost. Calls to other wallets are paid from what is `reserved`, are
+`in_transit` until the other side has them, and `spent` then; `earnings` is what others' calls brought in (negative, like
+`deposits`), of which `call_fees` went to the operator. The sum over all accounts is zero at all times, which says in words:
+money in + earned + put right + written off = burnt + bucket - debt + held + paid out + payout fees + reserved + in transit +
+spent + call fees.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -23,6 +26,11 @@ class Accounts:
     held: int = 0
     paid_out: int = 0
     payout_fees: int = 0
+    reserved: int = 0
+    in_transit: int = 0
+    spent: int = 0
+    earnings: int = 0
+    call_fees: int = 0
 
     @property
     def debt_usat(self) -> int:
@@ -68,6 +76,11 @@ def check(accounts: Accounts) -> None:
         or accounts.held < 0
         or accounts.paid_out < 0
         or accounts.payout_fees < 0
+        or accounts.reserved < 0
+        or accounts.in_transit < 0
+        or accounts.spent < 0
+        or accounts.earnings > 0
+        or accounts.call_fees < 0
     ):
         raise BrokenInvariantError(f"an account has the wrong sign: {accounts}")
 
@@ -144,3 +157,36 @@ def payout_return(usat: int, payout_id: str) -> Posting:
     """What was set aside can't be sent and is spendable again."""
     assert usat > 0
     return Posting("payout_return", (("held", -usat), ("bucket", usat)), payout_id)
+
+
+def reserve(usat: int, gate_id: str) -> Posting:
+    """Money is set aside for calls that a gate takes."""
+    assert usat > 0
+    return Posting("reserve", (("bucket", -usat), ("reserved", usat)), gate_id)
+
+
+def unreserve(usat: int, gate_id: str) -> Posting:
+    """What was set aside for calls was not needed."""
+    assert usat > 0
+    return Posting("unreserve", (("reserved", -usat), ("bucket", usat)), gate_id)
+
+
+def order(usat: int, reserved_usat: int, order_id: str, payee: str) -> Posting:
+    """A call is paid: from what is reserved for it, the rest from the bucket. The payee's side is still to come."""
+    assert 0 <= reserved_usat <= usat
+    assert usat > 0
+    amounts = (("reserved", -reserved_usat), ("bucket", reserved_usat - usat), ("in_transit", usat))
+    return Posting("order", amounts, f"{order_id}:{payee}")
+
+
+def order_done(usat: int, order_id: str, payee: str) -> Posting:
+    """The payee has it."""
+    assert usat > 0
+    return Posting("order_done", (("in_transit", -usat), ("spent", usat)), f"{order_id}:{payee}")
+
+
+def earning(usat: int, fee_usat: int, order_id: str, payer: str) -> Posting:
+    """Another wallet paid for a call; the operator's share is taken off."""
+    assert 0 <= fee_usat < usat
+    amounts = (("earnings", -usat), ("bucket", usat - fee_usat), ("call_fees", fee_usat))
+    return Posting("earning", amounts, f"{order_id}:{payer}")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from actors.wallet.calls import Route
 from actors.wallet.links import WakeLink
 from actors.wallet.meters import Budget, Reading
 from actors.wallet.state import Plan, RuntimeRef, WalletState
@@ -51,6 +52,8 @@ class Observe(Command):
     granted_usat: int
     age_ms: int
     terminal_reason: str | None = None
+    wakes: bool = True
+    """Whether it may start a sandbox; what only fills the bucket does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Deposit(Command):
     asset: str
     atomic: int = 0
     """Units of the asset it came in; 0: not known, so it can't be sent back."""
+    wakes: bool = True
     wants_proof = True
 
 
@@ -137,6 +141,8 @@ class Wake(Command):
 
     size_class: str | None = None
     rate_usat_per_second: int | None = None
+    traffic_per_hour: int | None = None
+    """Set when callers wake it: how often an hour they may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +364,72 @@ class PayoutEnded(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class SetRoutes(Command):
+    """What strangers may reach from here on, in the order in which it is tried."""
+
+    routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve(Command):
+    """Bring what is set aside for calls at a gate up to `usat`, or as far as the bucket goes but not under `least_usat`."""
+
+    gate_id: str
+    usat: int
+    least_usat: int
+    until_wall_ms: int
+    wants_proof = True
+
+
+@dataclass(frozen=True, slots=True)
+class Unreserve(Command):
+    """A gate needs what was set aside for it no more."""
+
+    gate_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayOrder(Command):
+    """Pay another wallet for a call, once by `order_id`. `attempt_id` tells a repetition of this command from another use of
+    the same order: that one is refused. `expires_ms`: when the order is void (None: it leans on a payment, and never is).
+    """
+
+    order_id: str
+    attempt_id: str
+    gate_id: str
+    payee: str
+    usat: int
+    expires_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseOrder(Command):
+    """Pay another wallet as soon as a payment of this one's is credited. Once, like `PayOrder`."""
+
+    order_id: str
+    attempt_id: str
+    payment_id: str
+    payee: str
+    usat: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersDelivered(Command):
+    """The payees have these orders."""
+
+    order_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Earn(Command):
+    """Another wallet has paid for a call, exactly once by `order_id`."""
+
+    order_id: str
+    payer: str
+    usat: int
+
+
+@dataclass(frozen=True, slots=True)
 class RevokePasses(Command):
     """Void all gate passes issued so far."""
 
@@ -410,7 +482,12 @@ class ForgetSnapshots:
     """Have the node delete what a destroyed lifetime left behind."""
 
 
-Effect = StartSandbox | StopSandbox | SetPaused | TellLoss | SendPayout | ForgetSnapshots
+@dataclass(frozen=True, slots=True)
+class DeliverOrders:
+    """Tell the payees of all orders in transit."""
+
+
+Effect = StartSandbox | StopSandbox | SetPaused | TellLoss | SendPayout | ForgetSnapshots | DeliverOrders
 
 
 @dataclass(frozen=True, slots=True)

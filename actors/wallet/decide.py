@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from actors.wallet import commands as c
 from actors.wallet import (
+    decide_calls,
     decide_disputes,
     decide_links,
     decide_meters,
@@ -42,12 +43,23 @@ class Decision:
 
 
 def decide(
-    state: WalletState, command: c.Command, at: Instant, policy: Policy, *, is_duplicate: bool = False
+    state: WalletState,
+    command: c.Command,
+    at: Instant,
+    policy: Policy,
+    *,
+    is_duplicate: bool = False,
+    conflict: str | None = None,
 ) -> Decision:
-    """Decide one command. `is_duplicate`: the store has seen this payment or nonce before."""
+    """Decide one command. `is_duplicate`: the store has seen this payment or nonce before. `conflict`: the code of what
+    was seen before that forbids it.
+    """
     turn = Turn(state, at, policy)
     advance(turn)
-    refusal = None if is_duplicate else _HANDLERS[type(command)](turn, command)
+    decide_calls.lapse(turn)
+    refusal = None
+    if not is_duplicate:
+        refusal = c.Refusal(conflict) if conflict is not None else _HANDLERS[type(command)](turn, command)
     if is_duplicate and isinstance(command, c.BurnNonce):
         refusal = c.Refusal("challenge_replayed")
     moved = turn.state != state
@@ -69,6 +81,8 @@ def resume(state: WalletState) -> tuple[c.Effect, ...]:
     """The effects a crash may have cut off, read from the committed state."""
     effects: list[c.Effect] = [c.TellLoss(loss.payment_id, loss.payer, loss.usat) for loss in state.losses]
     effects += [c.SendPayout(payout.payout_id) for payout in state.payouts if not payout.is_told]
+    if state.transit:
+        effects.append(c.DeliverOrders())
     if state.forgets:
         effects.append(c.ForgetSnapshots())
     if state.phase is Phase.STARTING and state.runtime is not None:
@@ -154,6 +168,7 @@ _HANDLERS: dict[type[c.Command], c.Handler] = {
     **decide_disputes.HANDLERS,
     **decide_meters.HANDLERS,
     **decide_refunds.HANDLERS,
+    **decide_calls.HANDLERS,
     c.Look: _look,
     c.Tick: _look,
     c.BurnNonce: _look,

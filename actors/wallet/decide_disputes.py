@@ -10,7 +10,7 @@ from dataclasses import replace
 from actors.wallet import bucket
 from actors.wallet import commands as c
 from actors.wallet.advance import charge_proven
-from actors.wallet.decide_payments import go_on
+from actors.wallet.going_on import go_on
 from actors.wallet.state import Dispute, Phase
 from actors.wallet.turn import Turn
 

@@ -10,6 +10,8 @@ from actors.wallet.advance import (
     credit_covers_wake,
     enter_grace,
 )
+from actors.wallet.decide_calls import break_promises, fulfil
+from actors.wallet.going_on import go_on
 from actors.wallet.lifecycle import IN_MEMPOOL
 from actors.wallet.lots import Lot, with_lot, without
 from actors.wallet.state import After, CreditStart, Loss, Pending, Phase
@@ -28,6 +30,7 @@ def _observe(turn: Turn, command: c.Observe) -> c.Refusal | None:
         turn.set(pending=tuple(known.values()), links=links.failed(turn.state.links, command.payment_id))
         if pending is not None:
             turn.tell("payment_failed", payment_id=command.payment_id, reason=command.terminal_reason)
+        break_promises(turn, command.payment_id)
         _grant_failed(turn, command)
         return None
     before = known.get(command.payment_id)
@@ -37,7 +40,7 @@ def _observe(turn: Turn, command: c.Observe) -> c.Refusal | None:
     turn.set(pending=tuple(known.values()))
     if before is None or before.state != command.state:
         turn.tell("payment", payment_id=command.payment_id, status=command.state, expected_usat=command.expected_usat)
-    wakes = (before is None or before.wakes) and _may_wake(turn, command.payer, command.payment_id)
+    wakes = known[command.payment_id].wakes and _may_wake(turn, command.payer, command.payment_id)
     if command.state == IN_MEMPOOL and wakes and turn.state.phase in (Phase.NONE, Phase.REAPED):
         _start_on_credit(turn, command)
     return None
@@ -68,7 +71,7 @@ def _seen(turn: Turn, command: c.Observe, before: Pending | None) -> Pending:
         command.granted_usat,
         boot_id,
         seen_ms,
-        before.wakes if before else True,
+        command.wakes and (before is None or before.wakes),
     )
 
 
@@ -138,8 +141,9 @@ def _deposit(turn: Turn, command: c.Deposit) -> c.Refusal | None:
     turn.post(bucket.deposit(command.usat, command.payment_id))
     lot = Lot(command.payment_id, command.payer, command.asset, command.atomic, command.usat, command.usat)
     turn.set(lots=with_lot(turn.state.lots, lot, turn.policy.lots_max))
+    fulfil(turn, command.payment_id)
     wakes = all(p.wakes for p in turn.state.pending if p.payment_id == command.payment_id)
-    wakes = wakes and _may_wake(turn, command.payer, command.payment_id)
+    wakes = wakes and command.wakes and _may_wake(turn, command.payer, command.payment_id)
     turn.set(
         pending=tuple(p for p in turn.state.pending if p.payment_id != command.payment_id),
         links=links.credited(turn.state.links, command.payment_id, command.usat, turn.at.wall_ms),
@@ -152,23 +156,6 @@ def _deposit(turn: Turn, command: c.Deposit) -> c.Refusal | None:
     if wakes and turn.state.phase in (Phase.NONE, Phase.REAPED) and covers_wake(turn):
         begin_start(turn, "paid")
     return None
-
-
-def go_on(turn: Turn) -> None:
-    """Money is in the bucket: what is owed comes first, the rest ends grace."""
-    _settle_arrears(turn)
-    if turn.state.accounts.bucket > 0:
-        turn.set(runway_told=0)
-        if turn.state.phase is Phase.GRACE:
-            turn.set(phase=Phase.ALIVE, grace=None, credit_start=None, reason="paid")
-            turn.tell("alive", balance_usat=turn.state.accounts.bucket)
-
-
-def _settle_arrears(turn: Turn) -> None:
-    accounts = turn.state.accounts
-    payable = min(accounts.debt_usat, accounts.bucket)
-    if payable > 0:
-        turn.post(bucket.arrears(payable))
 
 
 def _reverse(turn: Turn, command: c.Reverse) -> c.Refusal | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from actors.wallet import bucket
 from actors.wallet import commands as c
 from actors.wallet.advance import charge_proven
-from actors.wallet.decide_payments import go_on
+from actors.wallet.going_on import go_on
 from actors.wallet.lots import Lot, terms_of, with_lot, without
 from actors.wallet.metering import MS_PER_SECOND, cost_usat
 from actors.wallet.state import Payout, Phase

@@ -14,6 +14,7 @@ from actors.wallet.advance import (
     lacks_usat,
 )
 from actors.wallet.budget import hour_from
+from actors.wallet.calls import counted_wake
 from actors.wallet.decide_meters import bill_readings
 from actors.wallet.decide_pause import paused_rate
 from actors.wallet.decide_payments import write_off_credit_start
@@ -21,6 +22,9 @@ from actors.wallet.decide_refunds import credit_failed_start, credit_fault
 from actors.wallet.links import without_wakes
 from actors.wallet.state import After, Phase
 from actors.wallet.turn import Turn
+
+DESTROYED = "destroyed"
+BUDGET_REACHED = "budget_reached"
 
 
 def _is_current(turn: Turn, runtime_id: str) -> bool:
@@ -129,7 +133,7 @@ def _finish_stop(turn: Turn, command: c.Stopped | None) -> None:
             return
         if crashes > turn.policy.crash_loop_max:
             turn.set(crashes=0, reason="crash_loop")
-    elif stop.reason not in ("requested", "payment_failed", "budget_reached") and covers_wake(turn):
+    elif stop.reason not in ("requested", "payment_failed", BUDGET_REACHED) and covers_wake(turn):
         begin_start(turn, "paid")  # money arrived while the sandbox was being stopped
         return
     turn.tell("reaped", reason=turn.state.reason, snapshot_digest=turn.state.snapshot_digest)
@@ -155,7 +159,7 @@ def _restore(turn: Turn, command: c.Restore) -> c.Refusal | None:
 
 def _destroy(turn: Turn) -> None:
     turn.set(
-        snapshot_digest=None, exposed=(), links=(), forgets=True, lifetime=turn.state.lifetime + 1, reason="destroyed"
+        snapshot_digest=None, exposed=(), links=(), forgets=True, lifetime=turn.state.lifetime + 1, reason=DESTROYED
     )
     turn.tell("destroyed", lifetime=turn.state.lifetime - 1)
     turn.do(c.ForgetSnapshots())
@@ -180,10 +184,23 @@ def _wake(turn: Turn, command: c.Wake) -> c.Refusal | None:
         turn.set(
             plan=replace(state.plan, size_class=command.size_class), rate_usat_per_second=command.rate_usat_per_second
         )
-    refusal = wake_refusal(turn)
+    refusal = wake_refusal(turn) or _traffic_refusal(turn, command.traffic_per_hour)
     if refusal is None:
         wake_up(turn)
     return refusal
+
+
+def _traffic_refusal(turn: Turn, per_hour: int | None) -> c.Refusal | None:
+    """Why callers may not wake it now; counts the wake when they may. None for whoever is no caller."""
+    if per_hour is None:
+        return None
+    if turn.state.reason in (BUDGET_REACHED, DESTROYED):  # the owner who let traffic wake it did not mean these
+        return c.Refusal("sandbox_reaped", {"reason": turn.state.reason})
+    hour = counted_wake(turn.state.traffic_wakes, turn.at.wall_ms, per_hour)
+    if hour is None:
+        return c.Refusal("traffic_wakes_limit", {"wakes_per_hour": per_hour})
+    turn.set(traffic_wakes=hour)
+    return None
 
 
 def wake_refusal(turn: Turn) -> c.Refusal | None:

@@ -22,6 +22,11 @@ SHAPES: Mapping[str, Mapping[str, int]] = {
     "payout_hold": {"bucket": -1, "held": 1},
     "payout": {"held": -1, "paid_out": 1, "payout_fees": 1},
     "payout_return": {"held": -1, "bucket": 1},
+    "reserve": {"bucket": -1, "reserved": 1},
+    "unreserve": {"reserved": -1, "bucket": 1},
+    "order": {"reserved": -1, "bucket": -1, "in_transit": 1},
+    "order_done": {"in_transit": -1, "spent": 1},
+    "earning": {"earnings": -1, "bucket": 1, "call_fees": 1},
 }
 """By kind: the accounts it moves and which way; where there are more than two, some may stay as they are."""
 

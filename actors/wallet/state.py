@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from actors.wallet.bucket import Accounts
+from actors.wallet.calls import Allowance, Promise, Route, Transit, WakeHour
 from actors.wallet.journal import GENESIS
 from actors.wallet.links import Links
 from actors.wallet.lots import Lot
@@ -50,6 +51,14 @@ class Policy:
     """The same where a sandbox could bring the fault about by itself: no more than this share of its charge."""
     lots_max: int = 32
     payouts_max: int = 16
+    routes_max: int = 32
+    call_fee_bps: int = 200
+    """The operator's share of what calls earn, in hundredths of a percent."""
+    allowances_max: int = 8
+    transit_max: int = 1_024
+    promises_max: int = 16
+    promised_usat_max: int = 10_000_000_000
+    """The most that one payer's unconfirmed payments may owe for calls that were answered."""
     paused_rate_percent: int = 25
     """What a frozen sandbox pays: it keeps its memory and its slot, but burns no CPU."""
     meter_rates: tuple[tuple[str, int], ...] = DEFAULT_RATES
@@ -227,6 +236,11 @@ class WalletState:
     """What verdicts gave back of what use cost."""
     lots: tuple[Lot, ...] = ()
     payouts: tuple[Payout, ...] = ()
+    routes: tuple[Route, ...] = ()
+    allowances: tuple[Allowance, ...] = ()
+    transit: tuple[Transit, ...] = ()
+    promises: tuple[Promise, ...] = ()
+    traffic_wakes: WakeHour | None = None
     wants_pause: bool = False
     """Whether the owner wants it frozen; the node is asked until it is as wanted."""
     paused_rate_usat_per_second: int = 0
@@ -258,4 +272,4 @@ class WalletState:
     @property
     def exists(self) -> bool:
         """Whether this wallet was ever created or paid."""
-        return self.phase is not Phase.NONE or self.is_planned or self.seq > 0
+        return self.phase is not Phase.NONE or self.is_planned or self.seq > 0 or bool(self.pending)

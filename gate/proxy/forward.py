@@ -1,12 +1,13 @@
 """One request to a server inside and its answer back: bytes as they come, headers that are ours never from outside."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import aiohttp
 from aiohttp import WSMsgType, web
 from multidict import CIMultiDict
 
+from gate.calls.matching import OVERRIDES
 from gate.port_tokens import TOKEN_HEADER
 from gate.proxy.connector import Unreachable, inner_url
 from gate.settings import GateSettings
@@ -15,7 +16,10 @@ from operations.errors import SatboxError
 MESSAGE_BYTES_MAX = 1 << 20
 SEND_SECONDS_MAX = 60.0
 IDLE_SECONDS_MAX = 300.0
-CHUNK_BYTES = 1 << 16
+FIRST_BYTE_SECONDS_MAX = 1.0
+Settle = Callable[[int], Awaitable[Mapping[str, str]]]
+"""Takes the status of an answer that is there; returns headers for the caller."""
+
 HOP_BY_HOP = frozenset(
     ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
      "transfer-encoding", "upgrade")
@@ -32,7 +36,9 @@ OURS = frozenset(("payment-signature", "x-payment", "x-payment-token-type", TOKE
 """Words between a caller and the gate."""
 
 
-def inward(request: web.Request, address: str, *, keeps_authorization: bool) -> CIMultiDict[str]:
+def inward(
+    request: web.Request, address: str, *, keeps_authorization: bool, payer: str | None = None
+) -> CIMultiDict[str]:
     """The caller's headers as the server inside sees them. `X-Satbox-*` and `X-Forwarded-*` are set here, never passed on."""
     dropped = {word.strip().lower() for word in request.headers.get("Connection", "").split(",")}
     headers: CIMultiDict[str] = CIMultiDict()
@@ -41,7 +47,7 @@ def inward(request: web.Request, address: str, *, keeps_authorization: bool) -> 
         is_spoken_for = lower in HOP_BY_HOP or lower in OURS or lower in dropped or lower in ("host", "forwarded")
         if is_spoken_for or lower.startswith(("x-forwarded-", "x-satbox-")):
             continue
-        if lower == "authorization" and not keeps_authorization:
+        if (lower == "authorization" and not keeps_authorization) or lower in OVERRIDES:
             continue
         headers.add(name, value)
     headers["Host"] = request.headers.get("Host", "")
@@ -50,6 +56,8 @@ def inward(request: web.Request, address: str, *, keeps_authorization: bool) -> 
     headers["X-Forwarded-Host"] = request.headers.get("Host", "")
     headers["X-Forwarded-Prefix"] = prefix_of(request)
     headers["X-Satbox-Address"] = address
+    if payer is not None:
+        headers["X-Satbox-Payer"] = payer
     return headers
 
 
@@ -98,14 +106,22 @@ class Forwarder:
         self._settings = settings
 
     async def forward(
-        self, request: web.Request, runtime_id: str, port: int, target: str, headers: CIMultiDict[str], request_id: str
+        self,
+        request: web.Request,
+        runtime_id: str,
+        port: int,
+        target: str,
+        headers: CIMultiDict[str],
+        request_id: str,
+        settle: Settle | None = None,
     ) -> web.StreamResponse:
         """The answer of the server inside, streamed. Raises port_closed, gateway_timeout, and the like before it began;
-        one that breaks off later closes the caller's connection before its end.
+        one that breaks off later closes the caller's connection before its end. `settle` is asked once it is certain that
+        there is an answer, before the caller has a byte of it; the headers that it returns go along.
         """
         url = inner_url(runtime_id, port, target)
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._websocket(request, str(url), headers)
+            return await self._websocket(request, str(url), headers, settle)
         data = _body(request, self._settings) if request.can_read_body else None
         timeout = aiohttp.ClientTimeout(total=None, sock_read=IDLE_SECONDS_MAX)
         try:
@@ -122,11 +138,16 @@ class Forwarder:
             if not 200 <= answer.status <= 599:
                 answer.close()  # what comes behind it is no answer of this connection any more
                 raise SatboxError("bad_gateway", details={"status": answer.status})
-            response = web.StreamResponse(
-                status=answer.status, reason=answer.reason, headers=outward(answer, request_id, prefix_of(request))
-            )
+            told = outward(answer, request_id, prefix_of(request))
+            first = b""
+            if settle is not None:
+                first = await _first_bytes(answer)
+                told.update(await settle(answer.status))
+            response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=told)
             await response.prepare(request)
             try:
+                if first:
+                    await response.write(first)
                 async for chunk in answer.content.iter_any():
                     await response.write(chunk)
             except (aiohttp.ClientError, TimeoutError):
@@ -134,7 +155,9 @@ class Forwarder:
                     request.transport.close()
             return response
 
-    async def _websocket(self, request: web.Request, url: str, headers: CIMultiDict[str]) -> web.StreamResponse:
+    async def _websocket(
+        self, request: web.Request, url: str, headers: CIMultiDict[str], settle: Settle | None
+    ) -> web.StreamResponse:
         for name in list(headers):
             if name.lower().startswith("sec-websocket-"):
                 del headers[name]
@@ -160,7 +183,13 @@ class Forwarder:
         outer = web.WebSocketResponse(
             max_msg_size=MESSAGE_BYTES_MAX, protocols=chosen, autoping=False, autoclose=False, compress=False
         )
-        await outer.prepare(request)
+        try:
+            if settle is not None:
+                outer.headers.update(await settle(101))
+            await outer.prepare(request)
+        except BaseException:
+            await inner.close()
+            raise
         pumps = [asyncio.ensure_future(_pump(outer, inner)), asyncio.ensure_future(_pump(inner, outer))]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -171,6 +200,17 @@ class Forwarder:
             await inner.close()
             await outer.close()
         return outer
+
+
+async def _first_bytes(answer: aiohttp.ClientResponse) -> bytes:
+    """The beginning of a body, or nothing when it has none or takes its time. Raises bad_gateway when it breaks off at once."""
+    try:
+        async with asyncio.timeout(FIRST_BYTE_SECONDS_MAX):
+            return await answer.content.readany()
+    except TimeoutError:
+        return b""  # a stream that has begun and says nothing yet
+    except aiohttp.ClientError as error:
+        raise SatboxError("bad_gateway", details={"reason": type(error).__name__}) from error
 
 
 Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse

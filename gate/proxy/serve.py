@@ -8,11 +8,14 @@ import aiohttp
 import structlog
 from aiohttp import web
 
+from actors.view import View
+from gate.calls.desk import Desk
+from gate.calls.guest import Guest
 from gate.crowd import Crowd
 from gate.handlers.reach import Reach
 from gate.port_tokens import without_token
 from gate.ports import Services
-from gate.proxy.access import admit, is_pass
+from gate.proxy.access import Access, access, is_pass
 from gate.proxy.connector import PortConnector
 from gate.proxy.counting import RequestCounter
 from gate.proxy.forward import Forwarder, inward
@@ -23,6 +26,7 @@ PATH = "/sandbox/proxy/{address:S[0-9A-Z]{27,41}}/{port:[1-9][0-9]{0,4}}"
 REQUESTS_PER_WALLET_MAX = 64
 COUNTER: web.AppKey[RequestCounter] = web.AppKey("request_counter", RequestCounter)
 FORWARDER: web.AppKey[Forwarder] = web.AppKey("forwarder", Forwarder)
+DESK: web.AppKey[Desk] = web.AppKey("desk", Desk)
 PROXY_CROWD: web.AppKey[Crowd] = web.AppKey("proxy_crowd", Crowd)
 log = structlog.get_logger()
 
@@ -43,10 +47,17 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
     )  # fmt: skip
     app[FORWARDER] = Forwarder(session, services.settings)
     counter = app[COUNTER] = RequestCounter(services, f"gate_{secrets.token_hex(8)}")
-    telling = asyncio.create_task(counter.run(), name="request counts")
+    desk = app[DESK] = Desk(services)
+    tasks = [
+        asyncio.create_task(counter.run(), name="request counts"),
+        asyncio.create_task(desk.till.run(), name="till"),
+    ]
     yield
-    telling.cancel()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     await counter.tell()
+    await desk.till.sweep(everything=True)
     await session.close()
 
 
@@ -76,18 +87,44 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
     if port > 65_535:
         raise SatboxError("not_found")
     view = await services.views.get(address)
-    by_token = await admit(services, request, view, port)
-    request.app[COUNTER].admit(view)
+    caller = await access(services, request, view, port)
+    target = _target(request)
     with request.app[PROXY_CROWD].entered(address):
-        async with Reach(services, address) as runtime_id:
-            # With a token, Authorization is between caller and server; a pass is for the gate alone, wherever it was sent.
-            keeps = by_token and not is_pass(services, request)
-            headers = inward(request, address, keeps_authorization=keeps)
-            answer = await request.app[FORWARDER].forward(
-                request, runtime_id, port, _target(request), headers, request_id
-            )
-            request.app[COUNTER].served(view, runtime_id)
-            return answer
+        if caller.may_pass:
+            return await _forward(services, request, view, port, target, request_id, caller, None)
+        desk = request.app[DESK]
+        guest = await desk.admit(request, view, port, target, caller.address, request_id)
+        if isinstance(guest, web.StreamResponse):
+            return guest
+        try:
+            view = await desk.wakers.up(view, guest.call.route)
+            return await _forward(services, request, view, port, target, request_id, caller, guest)
+        finally:
+            guest.release()
+
+
+async def _forward(
+    services: Services,
+    request: web.Request,
+    view: View,
+    port: int,
+    target: str,
+    request_id: str,
+    caller: Access,
+    guest: Guest | None,
+) -> web.StreamResponse:
+    address = view.state.address
+    request.app[COUNTER].admit(view)
+    async with Reach(services, address) as runtime_id:
+        # With a token, or for a guest, Authorization is between caller and server; a pass is for the gate alone.
+        keeps = not caller.is_owner and not is_pass(services, request)
+        payer = None if guest is None else guest.payer
+        headers = inward(request, address, keeps_authorization=keeps, payer=payer)
+        settle = None if guest is None or guest.settle_payment is None else guest.settle
+        forwarder = request.app[FORWARDER]
+        answer = await forwarder.forward(request, runtime_id, port, target, headers, request_id, settle)
+        request.app[COUNTER].served(view, runtime_id)
+        return answer
 
 
 def _target(request: web.Request) -> str:

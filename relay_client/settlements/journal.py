@@ -135,7 +135,7 @@ def open_attempt(db: sqlite3.Connection, shown: Presentation, policy: Policy, no
         terminal_reason=None, code=None, detail=None, txid=verified.txid, expected_usat=verified.usat,
         grantable_usat=shown.grantable_usat, granted_usat=0, credited_usat=0, reversed_usat=0,
         reversals=0, attempts=0, rounds=0, created_at_ms=now_ms, updated_at_ms=now_ms, mempool_at_ms=None, seen_at_ms=now_ms,
-        block_height=None, confirmed_at_ms=None, vanished_at_ms=None, watching=1,
+        block_height=None, confirmed_at_ms=None, vanished_at_ms=None, watching=1, wakes=int(shown.wakes),
     )  # fmt: skip
     db.execute(_INSERT, tuple(getattr(payment, name) for name in COLUMNS))
     _log(db, payment.payment_id, (PaymentState.QUEUED,), Observation.PRESENTED, now_ms)
@@ -314,8 +314,9 @@ def confirm(db: sqlite3.Connection, payment_id: str, tx: ChainTransaction, now_m
     payment = _save(db, payment, **changes)
     _make_good(db, payment, usat)
     credit = Credit(
-        payment.credit_id, payment.address, payment.origin, usat, payment.asset, amount, tx.txid, height, now_ms
-    )
+        payment.credit_id, payment.address, payment.origin, usat, payment.asset, amount, tx.txid, height, now_ms,
+        bool(payment.wakes),
+    )  # fmt: skip
     post(db, payment_id, credit, now_ms)  # before the observation: what holds the sandbox up is replaced, then released
     post(db, payment_id, payment.observation(), now_ms)
     return payment

@@ -22,6 +22,7 @@ class Presentation:
     `address` is the beneficiary, `holder` whose pass presented it. `identifier` and `body_hash` are the client's payment
     identifier and the hash of all it came with. `credit_before_confirmation` is False under `settle=confirmed`;
     `grant_max_usat` is what the beneficiary could use of it at most before grace ends for good (None: no such limit).
+    `wakes`: its sandbox may start on it.
     """
 
     payment: VerifiedPayment
@@ -32,6 +33,7 @@ class Presentation:
     identifier: str | None = None
     credit_before_confirmation: bool = True
     grant_max_usat: int | None = None
+    wakes: bool = True
 
     @property
     def grantable_usat(self) -> int:
@@ -118,6 +120,7 @@ class Payment:
     confirmed_at_ms: int | None
     vanished_at_ms: int | None
     watching: int
+    wakes: int
 
     @property
     def credit_id(self) -> str:
@@ -141,6 +144,7 @@ class Payment:
             self.granted_usat,
             self.seen_at_ms if seen_at_ms is None else seen_at_ms,
             self.terminal_reason.value if self.terminal_reason else None,
+            bool(self.wakes),
         )
 
 

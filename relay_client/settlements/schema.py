@@ -128,7 +128,12 @@ def _index_followed(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX payments_followed ON payments (origin, nonce) WHERE watching = 1")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _limit_grants, _index_followed)
+def _say_what_wakes(connection: sqlite3.Connection) -> None:
+    """Money may come in for something else than a sandbox."""
+    connection.execute("ALTER TABLE payments ADD COLUMN wakes INTEGER NOT NULL DEFAULT 1")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _limit_grants, _index_followed, _say_what_wakes)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

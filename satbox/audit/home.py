@@ -5,6 +5,7 @@ What is proven, to the micro-sat:
 - every deposit in a wallet has exactly one confirmed settlement, and the reverse;
 - money in = money burnt + balances + in transit + held for payouts + paid out + payout fees - debts - write-offs - put right,
   over all wallets and accounts; every payout was set aside by its wallet, and ends there as it does in the queue;
+- every call that one wallet earned was paid by another, once, and what was delivered was earned;
 - every charge is for a span, every span costs what its time and rate say, and lies in uptime its node has proven;
 - every chain is whole, and goes through every head that a checkpoint holds; checkpoints are whole and signed.
 
@@ -19,6 +20,7 @@ from typing import Any
 
 from actors.books.looking import ChangedMeanwhileError
 from actors.wallet.commands import SpanRecord
+from satbox.audit.call_books import CallBooks, match_calls
 from satbox.audit.checkpoint_books import CheckpointBooks, audit_checkpoints, check_held
 from satbox.audit.findings import Findings
 from satbox.audit.payout_books import match_payouts, read_payouts
@@ -67,6 +69,7 @@ class HomeAudit:
         self._suspects: list[tuple[str, str, SpanRecord]] = []
         self._credited: dict[str, tuple[str, int]] = {}
         self._reversed: dict[str, tuple[str, int]] = {}
+        self._calls = CallBooks()
         self._paid_out: dict[str, tuple[str, str, int]] = {}
 
     def run(self) -> dict[str, Any]:
@@ -84,6 +87,7 @@ class HomeAudit:
         match_payouts(
             self._paid_out, payouts, read_payouts(self.home / "payouts.sqlite", Findings()), unread, self.found
         )
+        match_calls(self.home, self._calls, unread, self.found)
         for address in self._checkpoints.heads.keys() - self._known - unread:
             self.found.add(f"wallet {address}", "checkpoint", "was checkpointed and is gone")
         self._uptime(read_uptime(self.home / "node", Findings()))
@@ -129,6 +133,8 @@ class HomeAudit:
         if books.is_read:
             self._checkpoints.compare(books, where, self.found)
         self.sums.add(books)
+        if books.calls is not None:
+            self._calls.add(path.stem, books.calls)
         for payout_id, (state, usat) in books.payouts.items():
             self._paid_out[payout_id] = (path.stem, state, usat)
         for kind, usat in books.unproven_usat.items():

@@ -16,6 +16,7 @@ from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import GENESIS, Entry
 from actors.wallet.state import WalletState
 from satbox.audit.bindings import Bindings
+from satbox.audit.call_books import CallReplay
 from satbox.audit.disputes import Verdicts
 from satbox.audit.files import check_pages, readable, snapshot
 from satbox.audit.findings import Findings
@@ -40,6 +41,7 @@ class WalletBooks:
     span_heads: dict[int, str] = field(default_factory=dict)
     unproven_usat: dict[str, int] = field(default_factory=dict)
     write_offs: list[tuple[int, str]] = field(default_factory=list)
+    calls: CallReplay | None = None
     is_read: bool = False
 
 
@@ -99,7 +101,8 @@ def _is_within(part: object, whole: object) -> bool:
 
 def _journal(db: sqlite3.Connection, books: WalletBooks, asked: Asked, tell: Tell, found: Findings) -> JournalReplay:
     journal, verdicts, bindings = JournalReplay(books.address, tell), Verdicts(tell), Bindings(tell)
-    refunds = RefundReplay(tell)
+    refunds, calls = RefundReplay(tell), CallReplay(tell)
+    books.calls = calls
     books.payouts = refunds.payouts
     for entry in pages.every_entry(db):
         journal.take(entry)
@@ -107,6 +110,7 @@ def _journal(db: sqlite3.Connection, books: WalletBooks, asked: Asked, tell: Tel
         verdicts.take(entry)
         bindings.take(entry)
         refunds.take(entry)
+        calls.take(entry)
         if entry.seq in asked.entries:
             books.heads[entry.seq] = entry.hash
         found.looked_at("journal entries")

@@ -1777,6 +1777,53 @@ COMMANDS: tuple[Command, ...] = (
         arguments=(),
     ),
     Command(
+        "routes.set",
+        ("routes", "set"),
+        "Say what strangers may reach inside your sandbox, and at which price a call.",
+        method="routes_set",
+        body="json",
+        is_paid=False,
+        is_operators=False,
+        arguments=(
+            Argument(
+                "address",
+                "text",
+                "the wallet's Stacks address; default: your own",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+            Argument("routes", "pairs", "the routes, in order", is_required=False, is_positional=False, choices=()),
+        ),
+    ),
+    Command(
+        "routes.list",
+        ("routes", "list"),
+        "See what a wallet offers to callers, and at which price.",
+        method="routes_list",
+        body="json",
+        is_paid=False,
+        is_operators=False,
+        arguments=(
+            Argument(
+                "address", "text", "the wallet's Stacks address", is_required=True, is_positional=True, choices=()
+            ),
+        ),
+    ),
+    Command(
+        "bucket.deposit",
+        ("deposit",),
+        "Put money into a bucket, to pay for calls from it; answers 402 with offers until it is paid.",
+        method="bucket_deposit",
+        body="json",
+        is_paid=True,
+        is_operators=False,
+        arguments=(
+            Argument("address", "text", "whose bucket", is_required=True, is_positional=False, choices=()),
+            Argument("sats", "integer", "how much, in sats", is_required=True, is_positional=False, choices=()),
+        ),
+    ),
+    Command(
         "checkpoints.list",
         ("checkpoints", "list"),
         "Read the signed checkpoints over the heads of all wallets.",

@@ -38,6 +38,7 @@ OPEN_OPERATIONS = frozenset(
         "checkpoints.list",
         "sandbox.meters",
         "agents.resolve",
+        "routes.list",
     }
 )
 

@@ -48,6 +48,8 @@ VERBS = {
     "sandbox.reap": "status:reap",
     "sandbox.reclaim": "refunding:reclaim",
     "payoutkey": "refunding:payout_key",
+    "routes.set": "calling:set_route",
+    "call": "calling:call",
     "files.read": "copying:read",
     "files.write": "copying:write",
     "files.pack": "archives:pack",

@@ -33,6 +33,7 @@ GROUPS = {
     "secrets": "keep secrets that can't be read back",
     "snapshots": "keep the workspace as it was",
     "processes": "run things in the background",
+    "routes": "sell calls to what runs inside",
     "wake-link": "links that wake your sandbox, to give out",
     "stacks": "read transactions, check signatures (no gate needed)",
 }
@@ -136,7 +137,7 @@ HIDDEN = frozenset(
     {
         ("sandbox.exec", "argv"), ("sandbox.exec", "shell"), ("sandbox.exec", "stdin"), ("sandbox.exec", "stream"),
         ("processes.start", "argv"), ("processes.start", "shell"), ("processes.write", "data"),
-        ("contexts.run", "stream"),
+        ("contexts.run", "stream"), ("routes.set", "routes"),
         ("gate.prove", "challenge"), ("gate.prove", "btc_signature"), ("gate.prove", "stx_signature"),
         ("gate.challenge", "btc_address"), ("gate.challenge", "stx_address"),
         ("stacks.verify_sip018", "network"), ("stacks.verify_message", "network"),  # a common option has that name
@@ -205,6 +206,47 @@ def _reclaim(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="sign what is shown with both keys, and do it")
 
 
+def _route(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("port", type=int, help="the port that a server inside listens on")
+    parser.add_argument("path", help="the path, exactly; or with * at its end, all that begin so (quote it)")
+    parser.add_argument("--sats", type=int, default=0, help="what one call costs (default: 0, free)")
+    parser.add_argument(
+        "--method", action="append", metavar="METHOD", help="GET, POST, ...; may be given several times"
+    )
+    parser.add_argument(
+        "--callers",
+        choices=("anyone", "genesis", "list", "holders"),
+        default="anyone",
+        help="who may (default: anyone)",
+    )
+    parser.add_argument("--caller", action="append", metavar="ADDRESS", help="with --callers list: one who may")
+    parser.add_argument("--rate-per-minute", type=int, default=600, help="calls a minute by one caller (default: 600)")
+    parser.add_argument(
+        "--deliver-on", choices=("mempool", "confirmed"), default="mempool", help="for payments on chain"
+    )
+    parser.add_argument("--wakes", action="store_true", help="a call starts the sandbox when it sleeps and has credit")
+    parser.add_argument("--wakes-per-hour", type=int, default=6, help="how often calls may do so (default: 6)")
+    parser.add_argument("--remove", action="store_true", help="take this route away")
+
+
+def _call(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("url", help="what is called: a URL with /sandbox/proxy/, or that path alone")
+    parser.add_argument("--method", default=None, help="default: GET, or POST with data")
+    parser.add_argument("--data", metavar="TEXT", help="a body; @FILE reads one, - reads standard input")
+    parser.add_argument(
+        "--header", action="append", type=_header, metavar="NAME: VALUE", help="may be given several times"
+    )
+    parser.add_argument("--max-sats", type=int, default=100, help="the most to pay for it (default: 100)")
+    parser.add_argument("--raw", action="store_true", help="the answer's body on stdout, nothing else")
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not name.strip() or not colon:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not NAME: VALUE")
+    return name.strip(), value.strip()
+
+
 EXTRA: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "sandbox.exec": _exec,
     "processes.start": _start,
@@ -216,6 +258,7 @@ EXTRA: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "sandbox.reap": _reap,
     "sandbox.reclaim": _reclaim,
     "sandbox.meter": _meter,
+    "routes.set": _route,
     "files.read": _read,
     "files.write": _write,
     "files.unpack": _write,
@@ -300,6 +343,7 @@ LOCAL: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "faucet": ("get coins from the devnet", _faucet),
     "resume": ("send open payments again, unchanged", _nothing),
     "shell": ("open a terminal in the sandbox", _shell),
+    "call": ("call what another agent sells, paid from your bucket", _call),
     "cp": ("copy files and directories; box:PATH is in the sandbox", _cp),
     "doctor": ("check this machine and the service", _nothing),
     "payoutkey": ("make the key that pays money back", _payout_key),

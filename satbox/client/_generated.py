@@ -17,6 +17,7 @@ from operations import models as m
 from operations import oracle as o
 from operations import processes as p
 from operations import refunds as r
+from operations import routes as rt
 from operations import secrets as x
 from operations import snapshots as s
 from operations import usage as u
@@ -735,6 +736,38 @@ class Operations(Calls):
     async def sandbox_meters(self) -> bu.Meters:
         """See what is metered, in which unit, at which rate."""
         return await self._call("sandbox.meters", bu.Meters)
+
+    async def routes_set(self, *, address: str | None = None, routes: list[rt.RouteInput] | None = None) -> rt.Routes:
+        """Say what strangers may reach inside your sandbox, and at which price a call.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        routes_limit.
+        """
+        return await self._call("routes.set", rt.Routes, address=address, routes=routes)
+
+    async def routes_list(self, address: str) -> rt.Routes:
+        """See what a wallet offers to callers, and at which price.
+
+        Errors: wallet_not_found.
+        """
+        return await self._call("routes.list", rt.Routes, address=address)
+
+    async def bucket_deposit(
+        self, *, address: str, sats: int, max_sats: int | None = None, asset: str | None = None, sponsored: bool = False
+    ) -> m.Paid:
+        """Put money into a bucket, to pay for calls from it; answers 402 with offers until it is paid.
+
+        Pays within `max_sats` (default: the client's), once: after a lost answer the same signed bytes are repeated.
+
+        Errors: payment_required, payment_malformed, payment_version_unsupported, payment_v1_unsupported,
+        payment_identifier_invalid, payment_identifier_conflict, payment_target_conflict, payment_wrong_network,
+        payment_multisig_unsupported, payment_payload_unsupported, payment_wrong_asset, payment_wrong_recipient,
+        payment_amount_insufficient, payment_signature_invalid, payment_sender_mismatch, payment_to_self,
+        payment_post_conditions_abort, payment_fee_too_low, payment_nonce_stale, payment_nonce_gap,
+        payment_insufficient_funds, payment_refused, payment_failed, quote_expired, quote_invalid, asset_not_offered,
+        payer_on_hold, no_capacity, node_unavailable.
+        """
+        return await self._pay("bucket.deposit", PaymentTerms(max_sats, asset, sponsored), address=address, sats=sats)
 
     async def checkpoints_list(self, *, after: int = 0, limit: int = 50, last: bool = False) -> cp.Checkpoints:
         """Read the signed checkpoints over the heads of all wallets."""
@@ -1712,6 +1745,40 @@ class SyncOperations(SyncCalls[Operations]):
     def sandbox_meters(self) -> bu.Meters:
         """See what is metered, in which unit, at which rate."""
         return self._run(self._client.sandbox_meters())
+
+    def routes_set(self, *, address: str | None = None, routes: list[rt.RouteInput] | None = None) -> rt.Routes:
+        """Say what strangers may reach inside your sandbox, and at which price a call.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        routes_limit.
+        """
+        return self._run(self._client.routes_set(address=address, routes=routes))
+
+    def routes_list(self, address: str) -> rt.Routes:
+        """See what a wallet offers to callers, and at which price.
+
+        Errors: wallet_not_found.
+        """
+        return self._run(self._client.routes_list(address))
+
+    def bucket_deposit(
+        self, *, address: str, sats: int, max_sats: int | None = None, asset: str | None = None, sponsored: bool = False
+    ) -> m.Paid:
+        """Put money into a bucket, to pay for calls from it; answers 402 with offers until it is paid.
+
+        Pays within `max_sats` (default: the client's), once: after a lost answer the same signed bytes are repeated.
+
+        Errors: payment_required, payment_malformed, payment_version_unsupported, payment_v1_unsupported,
+        payment_identifier_invalid, payment_identifier_conflict, payment_target_conflict, payment_wrong_network,
+        payment_multisig_unsupported, payment_payload_unsupported, payment_wrong_asset, payment_wrong_recipient,
+        payment_amount_insufficient, payment_signature_invalid, payment_sender_mismatch, payment_to_self,
+        payment_post_conditions_abort, payment_fee_too_low, payment_nonce_stale, payment_nonce_gap,
+        payment_insufficient_funds, payment_refused, payment_failed, quote_expired, quote_invalid, asset_not_offered,
+        payer_on_hold, no_capacity, node_unavailable.
+        """
+        return self._run(
+            self._client.bucket_deposit(address=address, sats=sats, max_sats=max_sats, asset=asset, sponsored=sponsored)
+        )
 
     def checkpoints_list(self, *, after: int = 0, limit: int = 50, last: bool = False) -> cp.Checkpoints:
         """Read the signed checkpoints over the heads of all wallets."""

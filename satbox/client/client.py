@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import aiohttp
+
 from operations import folders as f
 from operations import models as m
 from operations import refunds as r
@@ -24,6 +26,7 @@ from satbox.client.answers import Answer, error_of, model_of
 from satbox.client.attached import Attached
 from satbox.client.caller import Caller
 from satbox.client.calls import Output, PaymentTerms, Upload
+from satbox.client.paid_calls import CallAnswer, call
 from satbox.client.passes import PassCache
 from satbox.client.purchase import Announce, Purchases, Surroundings
 from satbox.client.requests import request_for
@@ -135,6 +138,28 @@ class Client(Operations):
         """A pass, proven once however many requests want one."""
         async with self._proving:
             return self._passes.get() or await self.prove()
+
+    # Calls of what others sell
+
+    def now_seconds(self) -> float:
+        """Wall time, as this client was given it."""
+        return self._now()
+
+    async def session(self) -> aiohttp.ClientSession:
+        """The HTTP session."""
+        return await self._transport.session()
+
+    async def call(
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        max_sats: int = 100,
+    ) -> CallAnswer:
+        """Call what another agent sells, paid from this agent's own bucket with one signature (`satbox.client.paid_calls`)."""
+        return await call(self, url, method=method, headers=headers, data=data, max_sats=max_sats)
 
     # Calls, for the generated methods
 

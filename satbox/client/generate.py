@@ -32,6 +32,7 @@ _ALIASES = {
     "operations.oracle": "o",
     "operations.processes": "p",
     "operations.refunds": "r",
+    "operations.routes": "rt",
     "operations.secrets": "x",
     "operations.snapshots": "s",
     "operations.usage": "u",
@@ -58,6 +59,8 @@ def annotation(kind: Any) -> str:
         return annotation(arguments[0])
     if origin is not None:
         return f"{origin.__name__}[{', '.join(annotation(a) for a in arguments)}]"
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return f"{_ALIASES[kind.__module__]}.{kind.__name__}"
     return str(kind.__name__)
 
 

@@ -28,6 +28,8 @@ def arguments(function: Any, usat: int, other: int) -> dict[str, Any]:
             given[name] = usat
         elif name == "fee_usat":
             given[name] = other % usat
+        elif name == "reserved_usat":
+            given[name] = min(other, usat)
         else:
             given[name] = other if name.endswith("_usat") else "reference"
     return given

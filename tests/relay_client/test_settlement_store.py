@@ -175,6 +175,7 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(db):
     no = opened(db, sbtc_payment(nonce=1), credit_before_confirmation=False)
     for index in ("payments_granted_holder", "payments_followed"):
         db.execute(f"DROP INDEX {index}")
+    db.execute("ALTER TABLE payments DROP COLUMN wakes")
     db.execute("UPDATE payments SET grantable_usat = min(1, grantable_usat)")
     db.execute("ALTER TABLE payments RENAME COLUMN grantable_usat TO grantable")
     db.execute("PRAGMA user_version = 1")

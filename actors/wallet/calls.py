@@ -1,0 +1,82 @@
+"""What wallets remember of paid calls: the routes an owner sells, and money on its way from one wallet to another.
+
+A payer's side of a call is `bucket -> reserved -> in_transit -> spent`, the payee's is `earnings -> bucket`. Money in transit
+is named in the payer's state until the payee has said that it is there, so a crash on either side loses and doubles nothing.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Callers = Literal["anyone", "genesis", "list", "holders"]
+"""Who may call: anybody; whoever proves a Genesis pair; the addresses on the route's list; holders of the wallet's own passes
+and port tokens.
+"""
+
+DeliverOn = Literal["mempool", "confirmed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What an owner lets strangers reach: requests to `port` with one of `methods` (none: any) whose path fits `path`.
+
+    `path` is literal, or ends in `*` for all that begins so. `sats` is the price of a call (0: free); `rate_per_minute` limits
+    each caller; `wakes` starts a reaped sandbox on its credit, at most `wakes_per_hour` times.
+    """
+
+    port: int
+    path: str
+    methods: tuple[str, ...] = ()
+    sats: int = 0
+    callers: Callers = "anyone"
+    addresses: tuple[str, ...] = ()
+    rate_per_minute: int = 600
+    deliver_on: DeliverOn = "mempool"
+    wakes: bool = False
+    wakes_per_hour: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Money set aside for the orders that one gate takes, so that no order waits for its hold; goes back when unused."""
+
+    gate_id: str
+    usat: int
+    until_wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transit:
+    """An order that is paid and has not been heard of from the payee's side yet."""
+
+    order_id: str
+    payee: str
+    usat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """An order that is paid as soon as the payment it leans on is credited, and never if that fails."""
+
+    order_id: str
+    payment_id: str
+    payee: str
+    usat: int
+
+
+@dataclass(frozen=True, slots=True)
+class WakeHour:
+    """How often traffic woke the sandbox in one hour of wall time."""
+
+    hour: int
+    count: int
+
+
+HOUR_MS = 3_600_000
+
+
+def counted_wake(before: WakeHour | None, wall_ms: int, most: int) -> WakeHour | None:
+    """The hour with one more wake in it; None when it has had its share."""
+    hour = wall_ms // HOUR_MS
+    if before is None or before.hour != hour:
+        return WakeHour(hour, 1) if most > 0 else None
+    return replace(before, count=before.count + 1) if before.count < most else None

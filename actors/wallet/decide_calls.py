@@ -1,0 +1,169 @@
+"""How wallets pay one another for calls (`design/calls.md`): set aside, paid into transit, delivered, earned."""
+
+from dataclasses import replace
+
+from actors.wallet import bucket
+from actors.wallet import commands as c
+from actors.wallet.advance import charge_proven
+from actors.wallet.calls import Allowance, Promise, Transit
+from actors.wallet.going_on import go_on
+from actors.wallet.state import Phase
+from actors.wallet.turn import Turn
+
+BPS = 10_000
+
+
+def lapse(turn: Turn) -> None:
+    """Give back what was set aside for a gate that did not come back for it."""
+    for allowance in turn.state.allowances:
+        if allowance.until_wall_ms <= turn.at.wall_ms:
+            _give_back(turn, allowance)
+
+
+def _give_back(turn: Turn, allowance: Allowance) -> None:
+    turn.set(allowances=tuple(one for one in turn.state.allowances if one is not allowance))
+    if allowance.usat:
+        turn.post(bucket.unreserve(allowance.usat, allowance.gate_id))
+        go_on(turn)
+
+
+def _set_routes(turn: Turn, command: c.SetRoutes) -> c.Refusal | None:
+    if not turn.state.is_planned:
+        return c.Refusal("wallet_not_found")
+    if len(command.routes) > turn.policy.routes_max:
+        return c.Refusal("routes_limit", {"routes_max": turn.policy.routes_max})
+    if command.routes != turn.state.routes:
+        turn.set(routes=command.routes)
+        turn.tell("routes", count=len(command.routes))
+    return None
+
+
+def _allowance(turn: Turn, gate_id: str) -> Allowance | None:
+    return next((one for one in turn.state.allowances if one.gate_id == gate_id), None)
+
+
+def _put(turn: Turn, allowance: Allowance) -> None:
+    others = tuple(one for one in turn.state.allowances if one.gate_id != allowance.gate_id)
+    turn.set(allowances=(*others, allowance))
+
+
+def _reserve(turn: Turn, command: c.Reserve) -> c.Refusal | None:
+    """Never on credit, never from what time up to now has used already."""
+    found = _allowance(turn, command.gate_id)
+    if found is None and len(turn.state.allowances) >= turn.policy.allowances_max:
+        return c.Refusal("overloaded", {"allowances": len(turn.state.allowances)})
+    has = found.usat if found is not None else 0
+    if command.usat > has:
+        charge_proven(turn)
+        has_more = 0 if turn.state.accounts.owed else min(command.usat - has, turn.state.accounts.bucket)
+        if has + has_more < command.least_usat:
+            return _too_little(turn, command.least_usat - has)
+        if has_more:
+            turn.post(bucket.reserve(has_more, command.gate_id))
+        has += has_more
+    _put(turn, Allowance(command.gate_id, has, command.until_wall_ms))
+    return None
+
+
+def _too_little(turn: Turn, usat: int) -> c.Refusal:
+    missing = usat - turn.state.accounts.bucket + turn.state.accounts.debt_usat
+    return c.Refusal("credit_insufficient", {"missing_sats": -(-missing // 1_000_000)})
+
+
+def _unreserve(turn: Turn, command: c.Unreserve) -> c.Refusal | None:
+    found = _allowance(turn, command.gate_id)
+    if found is not None:
+        _give_back(turn, found)
+    return None
+
+
+def _pay_order(turn: Turn, command: c.PayOrder) -> c.Refusal | None:
+    """From the gate's allowance, and what it lacks from the bucket."""
+    if command.expires_ms is not None and command.expires_ms <= turn.at.wall_ms:
+        return c.Refusal("order_expired")
+    refusal = _check_order(turn, command.payee, command.usat)
+    if refusal is not None:
+        return refusal
+    found = _allowance(turn, command.gate_id)
+    reserved = 0 if found is None else min(found.usat, command.usat)
+    if reserved < command.usat:
+        charge_proven(turn)
+        if turn.state.accounts.owed or turn.state.accounts.bucket < command.usat - reserved:
+            return _too_little(turn, command.usat - reserved)
+    if found is not None:
+        _put(turn, replace(found, usat=found.usat - reserved))
+    _send(turn, command.order_id, command.payee, command.usat, reserved)
+    return None
+
+
+def _check_order(turn: Turn, payee: str, usat: int) -> c.Refusal | None:
+    if payee == turn.state.address or usat <= 0:
+        return c.Refusal("order_invalid", {"reason": "payer and payee are one" if usat > 0 else "pays nothing"})
+    if len(turn.state.transit) >= turn.policy.transit_max:
+        return c.Refusal("overloaded", {"orders_in_transit": len(turn.state.transit)})
+    return None
+
+
+def _send(turn: Turn, order_id: str, payee: str, usat: int, reserved_usat: int) -> None:
+    turn.post(bucket.order(usat, reserved_usat, order_id, payee))
+    turn.set(transit=(*turn.state.transit, Transit(order_id, payee, usat)))
+    turn.do(c.DeliverOrders())
+
+
+def _promise_order(turn: Turn, command: c.PromiseOrder) -> c.Refusal | None:
+    refusal = _check_order(turn, command.payee, command.usat)
+    if refusal is not None:
+        return refusal
+    promised = sum(one.usat for one in turn.state.promises) + command.usat
+    if len(turn.state.promises) >= turn.policy.promises_max or promised > turn.policy.promised_usat_max:
+        return c.Refusal("order_limit", {"promised_sats": promised // 1_000_000})
+    promise = Promise(command.order_id, command.payment_id, command.payee, command.usat)
+    turn.set(promises=(*turn.state.promises, promise))
+    return None
+
+
+def fulfil(turn: Turn, payment_id: str) -> None:
+    """The payment is credited: pay what was promised on it, before anything else is paid from it."""
+    for promise in [one for one in turn.state.promises if one.payment_id == payment_id]:
+        turn.set(promises=tuple(one for one in turn.state.promises if one is not promise))
+        if turn.state.accounts.bucket >= promise.usat:
+            _send(turn, promise.order_id, promise.payee, promise.usat, 0)
+        else:
+            turn.tell("promise_broken", order_id=promise.order_id, usat=promise.usat, reason="credited_too_little")
+
+
+def break_promises(turn: Turn, payment_id: str) -> None:
+    """The payment will not come, and neither will what was promised on it."""
+    for promise in [one for one in turn.state.promises if one.payment_id == payment_id]:
+        turn.set(promises=tuple(one for one in turn.state.promises if one is not promise))
+        turn.tell("promise_broken", order_id=promise.order_id, usat=promise.usat, reason="payment_failed")
+
+
+def _orders_delivered(turn: Turn, command: c.OrdersDelivered) -> c.Refusal | None:
+    """Once each: an order that is delivered leaves the state."""
+    delivered = set(command.order_ids)
+    for one in turn.state.transit:
+        if one.order_id in delivered:
+            turn.post(bucket.order_done(one.usat, one.order_id, one.payee))
+    turn.set(transit=tuple(one for one in turn.state.transit if one.order_id not in delivered))
+    return None
+
+
+def _earn(turn: Turn, command: c.Earn) -> c.Refusal | None:
+    if turn.state.phase is Phase.GRACE:
+        charge_proven(turn)
+    fee_usat = command.usat * turn.policy.call_fee_bps // BPS
+    turn.post(bucket.earning(command.usat, fee_usat, command.order_id, command.payer))
+    go_on(turn)
+    return None
+
+
+HANDLERS: dict[type[c.Command], c.Handler] = {
+    c.SetRoutes: _set_routes,
+    c.Reserve: _reserve,
+    c.Unreserve: _unreserve,
+    c.PayOrder: _pay_order,
+    c.PromiseOrder: _promise_order,
+    c.OrdersDelivered: _orders_delivered,
+    c.Earn: _earn,
+}

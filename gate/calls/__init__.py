@@ -1,0 +1,1 @@
+"""What strangers may reach inside a sandbox, and how they pay for it call by call (`design/calls.md`)."""

@@ -1,0 +1,203 @@
+"""Where strangers are let in to a port: by its owner's routes, paid or free, and where what they pay is set aside.
+
+The order is what keeps money safe: a path that could be read in two ways goes nowhere; a signature is checked before any wallet
+is asked; money is set aside before the server inside hears of the call; it is paid when that server has answered, before the
+caller has a byte of the answer; and a call that fails costs nothing.
+"""
+
+import asyncio
+import itertools
+import secrets
+
+from aiohttp import web
+
+from actors.view import View
+from actors.wallet.calls import Route
+from gate.callers import Caller
+from gate.calls.guest import Call, Guest, by_order, by_payment
+from gate.calls.matching import route_for
+from gate.calls.offering import PURPOSE, WAKE, offer_call, offer_wake, wake_price
+from gate.calls.rates import CallRates
+from gate.calls.till import Held, Till
+from gate.calls.waking import ASLEEP, Wakers
+from gate.crowd import peer_of
+from gate.paywall import FAILED_STATES, Purchase, buy, payment_status, presented, recalled, refused, verified
+from gate.ports import Services
+from gate.routing import REQUEST_ID, json_response
+from operations.errors import SatboxError
+from relay_client.models import PaymentPayload, canonical_hash, decode_payment_header
+from relay_client.orders import SignedOrder, read_order, verify_order
+from relay_client.settlements import PaymentReport, Presentation
+from relay_client.states import PaymentState
+from relay_client.verify import VerifiedPayment
+
+CONFIRM_PAUSE_SECONDS = 0.25
+USED_FOR_MS = 600_000
+
+
+class Desk:
+    """One gate's."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._gate_id = f"gate_{secrets.token_hex(6)}"
+        self._attempts = itertools.count(1)
+        self._rates = CallRates()
+        self.till = Till(services.system, services.clock, self._gate_id)
+        self.wakers = Wakers(services)
+
+    async def admit(
+        self, request: web.Request, view: View, port: int, target: str, caller: str | None, request_id: str
+    ) -> Guest | web.StreamResponse:
+        """The guest, or the answer that ends it here: a 402, or a payment that is still under way. `caller`: the address of
+        the pass that the request carries. Raises not_found for whoever may not: a wallet that is not there looks the same.
+        """
+        request[REQUEST_ID] = request_id
+        found = route_for(view.state.routes, port, request.method, target)
+        if found is None:
+            raise SatboxError("not_found")
+        number = view.state.routes.index(found)
+        call = Call(view.state.address, port, request.method, f"{request.method} {_path(request)}", found, number)
+        header = request.headers.get("payment-signature")
+        if header is None and "X-PAYMENT" in request.headers:
+            raise SatboxError("payment_v1_unsupported")
+        if found.callers == "holders" or (found.callers == "genesis" and caller is None):
+            raise SatboxError("not_found")
+        if not found.sats:
+            _check_listed(found, caller)
+            self._limit(call, caller or peer_of(request.remote))
+            answer = await self._asleep(request, view, header, request_id)
+            return answer if answer is not None else Guest(call, caller)
+        if header is None:
+            self._limit(call, caller or peer_of(request.remote))
+            answer = await self._asleep(request, view, None, request_id)
+            return answer if answer is not None else await offer_call(self._services, request, call, request_id)
+        order = read_order(header)
+        if order is not None:
+            return await self._by_order(call, order)
+        payload = decode_payment_header(header)
+        if payload.accepted_extra.get(PURPOSE) == WAKE:
+            return await self._pay_wake(request, view)
+        return await self._by_payment(request, call, payload, request_id)
+
+    def _limit(self, call: Call, who: str) -> None:
+        key = (call.payee, call.route_number, who)
+        self._rates.take(key, call.route.rate_per_minute, self._services.clock.monotonic_ms())
+
+    # Asleep
+
+    async def _asleep(
+        self, request: web.Request, view: View, header: str | None, request_id: str
+    ) -> web.StreamResponse | None:
+        """What a call to a sandbox that sleeps without credit is answered, when its route would wake it."""
+        state = view.state
+        found = route_for(state.routes, int(request.match_info["port"]), request.method, _inner(request))
+        if state.phase not in ASLEEP or not state.is_planned or found is None or not found.wakes:
+            return None
+        price = wake_price(self._services, state.rate_usat_per_second, state.accounts.debt_usat)
+        least = state.rate_usat_per_second * self._services.settings.policy.wake_minimum_seconds
+        if not state.accounts.owed and state.accounts.bucket >= max(1, least):
+            return None
+        if header is not None:
+            return await self._pay_wake(request, view)
+        return await offer_wake(self._services, request, state.address, price, request_id)
+
+    async def _pay_wake(self, request: web.Request, view: View) -> web.StreamResponse:
+        state = view.state
+        price = wake_price(self._services, state.rate_usat_per_second, state.accounts.debt_usat)
+        return await buy(self._services, request, Caller(None), Purchase("extend", state.address, price, {WAKE: True}))
+
+    # Paid
+
+    async def _by_order(self, call: Call, signed: SignedOrder) -> Guest:
+        services = self._services
+        settings = services.settings
+        order_id = verify_order(
+            signed, network=settings.network, deployment=settings.deployment, payee=call.payee,
+            resource=call.resource, sats=call.route.sats, wall_ms=services.clock.wall_ms(),
+        )  # fmt: skip
+        payer = signed.order.payer
+        _check_listed(call.route, payer)
+        self._limit(call, payer)
+        held = Held(order_id, payer, call.payee, call.usat, signed.order.expires_at * 1000)
+        await self.till.hold(held)
+        return by_order(services, self.till, call, held)
+
+    async def _by_payment(
+        self, request: web.Request, call: Call, payload: PaymentPayload, request_id: str
+    ) -> Guest | web.StreamResponse:
+        services = self._services
+        payment, short = await asyncio.to_thread(verified, services, call.usat, payload)
+        payer = payment.origin
+        _check_listed(call.route, payer)
+        if payer == call.payee:
+            raise SatboxError("order_invalid", details={"reason": "payer and payee are one"}, funds_moved=False)
+        self._limit(call, payer)
+        presentation = _presentation(call, payload, payment)
+        report = await recalled(services, presentation)
+        if report is None:
+            if short is not None:
+                raise short
+            report = await presented(services, presentation)
+        if report.state in FAILED_STATES:
+            raise refused(services, report)
+        report = await self._ready(call, report)
+        if report.state in FAILED_STATES:
+            raise refused(services, report)
+        if not self._may_answer(call, report):
+            headers = {"Retry-After": "3", "x-request-id": request_id}
+            return json_response(payment_status(services, report), 202, headers)
+        order_id = f"call_{report.payment_id}"
+        self.till.take(order_id, services.clock.wall_ms() + USED_FOR_MS)
+        return by_payment(services, self.till, call, report, f"{self._gate_id}.p{next(self._attempts)}")
+
+    def _may_answer(self, call: Call, report: PaymentReport) -> bool:
+        if report.state is PaymentState.CONFIRMED:
+            return True
+        is_small = call.route.sats <= self._services.settings.call_mempool_sats_max
+        return report.state is PaymentState.MEMPOOL and call.route.deliver_on == "mempool" and is_small
+
+    async def _ready(self, call: Call, report: PaymentReport) -> PaymentReport:
+        """The payment once it may be answered for, or when the wait is over."""
+        services = self._services
+        give_up_ms = services.clock.monotonic_ms() + int(services.settings.call_wait_seconds * 1000)
+        while not self._may_answer(call, report) and report.state not in FAILED_STATES:
+            if services.clock.monotonic_ms() >= give_up_ms:
+                break
+            await asyncio.sleep(CONFIRM_PAUSE_SECONDS)
+            report = await services.settlements.report(report.payment_id) or report
+        return report
+
+
+def _check_listed(route: Route, who: str | None) -> None:
+    if route.callers == "list" and who not in route.addresses:
+        raise SatboxError("not_found")
+
+
+def _presentation(call: Call, payload: PaymentPayload, payment: VerifiedPayment) -> Presentation:
+    """The money goes into the payer's own bucket, whatever becomes of the call; it starts nothing there."""
+    described = {"resource": call.resource, "transaction": payment.identity}
+    return Presentation(
+        payment=payment,
+        address=payment.origin,
+        purpose="extend",
+        body_hash=canonical_hash(described),
+        holder=payment.origin,
+        identifier=payload.identifier,
+        credit_before_confirmation=False,
+        wakes=False,
+    )
+
+
+def _path(request: web.Request) -> str:
+    """The path as it came, without its query: what an order names."""
+    raw = request.raw_path
+    if not raw.startswith("/"):
+        raw = "/" + raw.partition("://")[2].partition("/")[2]
+    return raw.partition("?")[0]
+
+
+def _inner(request: web.Request) -> str:
+    """The path behind the port."""
+    rest = _path(request).split("/", 5)
+    return "/" + (rest[5] if len(rest) > 5 else "")

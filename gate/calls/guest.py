@@ -1,0 +1,139 @@
+"""One call by a stranger: who it is, which route it falls under, and how its payment ends with the call.
+
+`Guest` is what the proxy carries through a call: it settles when the server inside has answered, and releases when it has not.
+"""
+
+import base64
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import rfc8785
+
+from actors.view import View, iso
+from actors.wallet.calls import Route
+from actors.wallet.commands import PayOrder, PromiseOrder
+from gate.calls.till import UNPAID, Held, Till
+from gate.ports import Services
+from operations.errors import SatboxError
+from operations.models import Receipt
+from relay_client.models import SettleResult, encode_header
+from relay_client.settlements import PaymentReport
+
+RECEIPT_HEADER = "X-Satbox-Receipt"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is called: the resource as orders name it, and the wallet that it belongs to."""
+
+    payee: str
+    port: int
+    method: str
+    resource: str
+    route: Route
+    route_number: int
+
+    @property
+    def usat(self) -> int:
+        """Its price."""
+        return self.route.sats * 1_000_000
+
+
+@dataclass(slots=True)
+class Guest:
+    """A caller who was let in. `payer` is proven by a signature when there is one."""
+
+    call: Call
+    payer: str | None = None
+    settle_payment: Callable[[int], Awaitable[Mapping[str, str]]] | None = None
+    release_payment: Callable[[], None] | None = None
+    is_settled: bool = field(default=False, init=False)
+
+    async def settle(self, status: int) -> Mapping[str, str]:
+        """The server inside has answered with `status`: pay, or do not; headers for the caller. What raises here reaches
+        the caller in place of the answer.
+        """
+        if self.settle_payment is None:
+            return {}
+        if status >= 500:
+            self.release()
+            return {}
+        self.is_settled = True
+        return await self.settle_payment(status)
+
+    def release(self) -> None:
+        """The call has failed: nobody pays for it."""
+        if not self.is_settled and self.release_payment is not None:
+            self.is_settled = True
+            self.release_payment()
+
+
+def by_order(services: Services, till: Till, call: Call, held: Held) -> Guest:
+    """A guest who pays from a bucket."""
+
+    async def settle(status: int) -> Mapping[str, str]:
+        view = await till.pay(held)
+        return _paid_headers(services, call, held.payer, held.order_id, view, status)
+
+    return Guest(call, held.payer, settle, lambda: till.release(held))
+
+
+def by_payment(services: Services, till: Till, call: Call, report: PaymentReport, attempt_id: str) -> Guest:
+    """A guest who paid on chain, into their own bucket; the call is paid from there, now or when it confirms."""
+    order_id = f"call_{report.payment_id}"
+
+    async def settle(status: int) -> Mapping[str, str]:
+        payer = report.payer
+        try:
+            promise = PromiseOrder(order_id, attempt_id, report.payment_id, call.payee, call.usat)
+            view = await services.system.ask(payer, promise)
+        except SatboxError as error:
+            if error.code in UNPAID:
+                till.forget(order_id)
+            if error.code != "order_settled":
+                raise
+            command = PayOrder(order_id, attempt_id, "", call.payee, call.usat)
+            view = await services.system.ask(payer, command)
+        return _paid_headers(services, call, payer, order_id, view, status, report)
+
+    return Guest(call, report.payer, settle, lambda: till.forget(order_id))
+
+
+def _paid_headers(
+    services: Services,
+    call: Call,
+    payer: str,
+    order_id: str,
+    view: View,
+    status: int,
+    report: PaymentReport | None = None,
+) -> dict[str, str]:
+    network = services.settings.network.caip2
+    statement: dict[str, Any] = {
+        "kind": "call",
+        "deployment": services.settings.deployment,
+        "network": network,
+        "order_id": order_id,
+        "payer": payer,
+        "payee": call.payee,
+        "usat": str(call.usat),
+        "resource": call.resource,
+        "answered": status,
+        "payment_id": None if report is None else report.payment_id,
+        "payment_status": "settled" if report is None else report.state.value,
+        "journal_head": view.state.head,
+        "journal_seq": view.state.seq,
+        "issued_at": iso(services.clock.wall_ms()),
+    }
+    transaction = order_id if report is None else report.txid or ""
+    result = SettleResult(success=True, payer=payer, transaction=transaction, network=network)
+    return {
+        "payment-response": encode_header(result),
+        RECEIPT_HEADER: _encoded(services.receipts.sign(statement)),
+    }
+
+
+def _encoded(receipt: Receipt) -> str:
+    """A receipt as a header's text: base64url of its canonical JSON; `satbox verify receipt` takes it as it is."""
+    return base64.urlsafe_b64encode(rfc8785.dumps(receipt.model_dump())).decode()

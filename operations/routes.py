@@ -1,0 +1,104 @@
+"""What an owner lets strangers reach inside the sandbox, and at which price."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from operations.codes import IDENTITY, PAYMENT
+from operations.models import SATS_MAX, Input, Output, Paid, StacksAddress, Target
+from operations.registry import Auth, Operation
+
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+class RouteInput(Input):
+    """Requests that fit this are let in. Routes are tried in order; the first that fits decides."""
+
+    port: int = Field(ge=1, le=65_535, description="the port that a server inside listens on")
+    path: str = Field(
+        pattern=r"^/[!-)+-:<-\[\]-~]*\*?$", max_length=256,
+        description="the path, exactly; or with * at its end, all that begin so",
+    )  # fmt: skip
+    methods: list[Method] = Field(default_factory=list, max_length=7, description="the methods; default: any")
+    sats: int = Field(0, ge=0, le=SATS_MAX, description="what one call costs; 0 is free")
+    callers: Literal["anyone", "genesis", "list", "holders"] = Field(
+        "anyone",
+        description="who may: anyone, whoever holds a gate pass of any Genesis pair, the addresses listed, or holders of "
+        "your own passes and port tokens",
+    )
+    addresses: list[StacksAddress] = Field(default_factory=list, max_length=64, description="for callers=list")
+    rate_per_minute: int = Field(600, ge=1, le=1_000_000, description="calls a minute that one caller may make")
+    deliver_on: Literal["mempool", "confirmed"] = Field(
+        "mempool",
+        description="when a call paid on chain is answered: once its payment is sent, or once it is confirmed",
+    )
+    wakes: bool = Field(False, description="a call starts the sandbox when it sleeps and has credit")
+    wakes_per_hour: int = Field(6, ge=1, le=3_600, description="how often calls may start it in an hour")
+
+
+class RoutesInput(Target):
+    """All routes; what was there before is replaced. With none, strangers reach nothing."""
+
+    routes: list[RouteInput] = Field(default_factory=list, max_length=64, description="the routes, in order")
+
+
+class RoutesOf(Input):
+    """Whose routes."""
+
+    address: StacksAddress = Field(description="the wallet's Stacks address")
+
+
+class RouteShown(Output):
+    """A route as anybody may see it."""
+
+    port: int
+    path: str
+    methods: list[str]
+    sats: int
+    callers: str
+    rate_per_minute: int
+    deliver_on: str
+    wakes: bool
+    wakes_per_hour: int
+    url: str
+    """Where it is called; a `*` stands for the rest."""
+
+
+class Routes(Output):
+    """A wallet's routes, in the order in which they are tried. The operator keeps `fee_percent` of what they earn."""
+
+    address: str
+    fee_percent: float
+    items: list[RouteShown]
+
+
+class DepositInput(Input):
+    """Money for a bucket; no sandbox is started by it."""
+
+    address: StacksAddress = Field(description="whose bucket")
+    sats: Annotated[int, Field(ge=1, le=SATS_MAX, description="how much, in sats")]
+
+
+ROUTES = (
+    Operation(
+        "routes.set", "PUT", "/sandbox/routes",
+        "Say what strangers may reach inside your sandbox, and at which price a call.",
+        RoutesInput, Routes, Auth.OWNER, ("routes", "set"), None, scope="owner",
+        no_tool_because="what is sold to whom is its owner's word; an agent sets it by the client or the command line",
+        errors=(*IDENTITY, "not_owner", "wallet_not_found", "routes_limit"),
+    ),
+    Operation(
+        "routes.list", "GET", "/sandbox/routes",
+        "See what a wallet offers to callers, and at which price.",
+        RoutesOf, Routes, Auth.NONE, ("routes", "list"), None, positional=("address",),
+        no_tool_because="a 402 names the price of a call",
+        errors=("wallet_not_found",),
+    ),
+    Operation(
+        "bucket.deposit", "POST", "/bucket/deposit",
+        "Put money into a bucket, to pay for calls from it; answers 402 with offers until it is paid.",
+        DepositInput, Paid, Auth.NONE, ("deposit",), None, paid=True,
+        no_tool_because="create and extend put money into one's own bucket",
+        errors=PAYMENT,
+    ),
+)  # fmt: skip
