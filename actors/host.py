@@ -21,6 +21,7 @@ from actors.errors import FencedError
 from actors.liveness import Liveness
 from actors.meter_reader import MeterReader
 from actors.node_link import NodeLink
+from actors.overview import ROWS_MAX, AtRest, HostOverview, wallet_row
 from actors.placement import wallet_path
 from actors.storage import WalletStore, read_state
 from actors.timers import Timers
@@ -39,6 +40,7 @@ from sandboxes.protocol import (
 
 log = logging.getLogger(__name__)
 
+OVERVIEW_AT_ONCE = 100
 CLOSING_AT_ONCE = 256
 FENCED_REOPEN_SECONDS = 20.0
 """Long enough that two hosts of one wallet do not fence each other in turns."""
@@ -94,6 +96,8 @@ class WalletHost:
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closing = False
         self._looked_ms = 0
+        self._at_rest = AtRest(settings.wallets, settings.owns, clock.monotonic_ms)
+        self._overview = asyncio.Lock()
         self.link = NodeLink(node, clock, on_lost=self._on_lost, on_connect=self._reconcile, on_beat=self._due.set)
         self.meter_reader = MeterReader(node, lambda: list(self._actors.values()), settings.meter_seconds)
         self._effects = Effects(node, tell_loss, settings.pre_stop_seconds, send_payout, tell_earning or self._tell_own)
@@ -203,6 +207,22 @@ class WalletHost:
         for actor in self._actors.values():
             phases[actor.state.phase.value] = phases.get(actor.state.phase.value, 0) + 1
         return {"resident": len(self._actors), "armed": len(self._timers), **phases}
+
+    async def overview(self) -> HostOverview:
+        """Every wallet in a few numbers; one look at a time."""
+        async with self._overview:
+            proof = self.link.proof()
+            actors = [actor for actor in self._actors.values() if actor.state.exists][:ROWS_MAX]
+            rows = []
+            for count, actor in enumerate(actors):
+                rows.append(wallet_row(actor.state, proof))
+                if count % OVERVIEW_AT_ONCE == OVERVIEW_AT_ONCE - 1:
+                    await asyncio.sleep(0)  # commands in between
+            resident = frozenset(self._actors)
+            asleep, unread = await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._at_rest.rows, resident
+            )
+            return HostOverview((*rows, *asleep), unread)
 
     # Activation
 

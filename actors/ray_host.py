@@ -89,6 +89,11 @@ class HostProcess:
         """Counts for metrics."""
         return (await self._host()).statistics()
 
+    async def overview(self) -> bytes:
+        """Every wallet in a few numbers."""
+        with self._busy():
+            return packed(await (await self._host()).overview())
+
     async def close(self) -> None:
         """Post what is due and let go of the files."""
         if self._starting is not None:

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import logging
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,10 @@ class SettlementsProcess:
         """A payment by its id."""
         return await self._started().report(payment_id)
 
+    async def states(self) -> dict[str, int]:
+        """Payments by state."""
+        return await self._started().states()
+
     async def record_loss(self, payment_id: str, usat: int) -> None:
         """A start on credit that was never paid."""
         await self._started().record_loss(payment_id, usat)
@@ -224,6 +229,13 @@ class RaySettlements:
             if report is not None:
                 return report
         return None
+
+    async def states(self) -> dict[str, int]:
+        """Payments by state, all shards together."""
+        together: Counter[str] = Counter()
+        for told in await asyncio.gather(*(self._actors.call(name, "states") for name in self.names())):
+            together.update(told)
+        return dict(together)
 
     async def record_loss(self, payment_id: str, payer: str, usat: int) -> None:
         """Tell the payer's shard of a start on credit that was never paid."""

@@ -14,6 +14,7 @@ from ray.exceptions import RayActorError
 
 from actors.clock import SystemClock
 from actors.errors import ActorError
+from actors.overview import HostOverview
 from actors.placement import HostMap, wallet_path
 from actors.ray_call import NamedActors, packed, start_actor, unpacked
 from actors.ray_host import CONCURRENCY_MAX, HostProcess, HostSpec
@@ -122,6 +123,12 @@ class RayTransport:
         names = self._running()
         counts = await asyncio.gather(*(self._actors.call(name, "statistics") for name in names))
         return dict(zip(names, counts, strict=True))
+
+    async def overview(self) -> dict[str, HostOverview]:
+        """Every wallet in a few numbers, by host; with one process a wallet, of those that run."""
+        names = self._running()
+        told = await asyncio.gather(*(self._actors.call(name, "overview") for name in names))
+        return {name: unpacked(page) for name, page in zip(names, told, strict=True)}
 
     def _running(self) -> list[str]:
         return self.placement.names() or [n for n in ray.util.list_named_actors() if n.startswith("wallet-")]

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar, overload
 from actors.actor import QueueFullError
 from actors.books.pages import Range
 from actors.host import WalletHost
+from actors.overview import HostOverview
 from actors.requests import (
     Ask,
     DisputesPage,
@@ -49,6 +50,10 @@ class Transport(Protocol):
 
     async def statistics(self) -> dict[str, dict[str, int]]:
         """Counts by host."""
+        ...
+
+    async def overview(self) -> dict[str, HostOverview]:
+        """Every wallet in a few numbers, by host."""
         ...
 
 
@@ -102,6 +107,10 @@ class ActorSystem:
         """Counts by host."""
         return await self._transport.statistics()
 
+    async def overview(self) -> dict[str, HostOverview]:
+        """Every wallet in a few numbers, by host. For those who watch over the service: a look at each wallet."""
+        return await self._transport.overview()
+
 
 def _accepted(view: View) -> View:
     if view.refusal is not None:
@@ -148,3 +157,7 @@ class LocalTransport:
         """Counts of the one host."""
         await asyncio.sleep(0)
         return {"local": self.host.statistics()}
+
+    async def overview(self) -> dict[str, HostOverview]:
+        """The one host's wallets."""
+        return {"local": await self.host.overview()}

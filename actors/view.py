@@ -52,8 +52,8 @@ def status(view: View, policy: Policy, wall_ms: int) -> SandboxStatus:
     """The wallet's status at `wall_ms`, worked out from a snapshot taken earlier."""
     state = view.state
     now_ms = None if view.proof is None else view.proof.now_ms + (wall_ms - view.wall_ms)
-    bucket, debt, burnt = _balances_at(state, now_ms)
-    ahead = None if _running(state) is None or now_ms is None else forecast(state, now_ms)
+    bucket, debt, burnt = balances_at(state, now_ms)
+    ahead = None if running(state) is None or now_ms is None else forecast(state, now_ms)
     seconds_left, exhausts_at = _runway(state, ahead, now_ms, wall_ms)
     return SandboxStatus.model_construct(
         address=state.address,
@@ -100,16 +100,17 @@ def _earnings(state: WalletState) -> Earnings:
     )
 
 
-def _running(state: WalletState) -> RuntimeRef | None:
+def running(state: WalletState) -> RuntimeRef | None:
+    """The runtime that is up, and so burns."""
     if state.phase in (Phase.ALIVE, Phase.GRACE) and state.runtime is not None and state.runtime.is_healthy:
         return state.runtime
     return None
 
 
-def _balances_at(state: WalletState, now_ms: int | None) -> tuple[int, int, int]:
+def balances_at(state: WalletState, now_ms: int | None) -> tuple[int, int, int]:
     """Bucket, debt and burnt as they will read when the span up to now is posted."""
     bucket, debt, burnt = state.accounts.bucket, state.accounts.debt_usat, state.accounts.burnt
-    runtime = _running(state)
+    runtime = running(state)
     if runtime is None or now_ms is None or now_ms <= runtime.metered_through_ms:
         return bucket, debt, burnt
     due, _ = charge(state.burn_usat_per_second, now_ms - runtime.metered_through_ms, state.remainder)

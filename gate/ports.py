@@ -37,6 +37,10 @@ class SettlementsPort(Protocol):
         """A payment by its id."""
         ...
 
+    async def states(self) -> dict[str, int]:
+        """Payments by state, and `outbox`: what wallets have yet to be told."""
+        ...
+
     async def recall(self, presentation: Presentation) -> PaymentReport | None:
         """What `present` would answer for bytes presented before; None for new ones. Raises conflicts."""
         ...

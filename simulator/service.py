@@ -13,6 +13,7 @@ from typing import Any
 
 from actors.credit_sink import WalletSink
 from actors.host import HostSettings, WalletHost
+from actors.overview import HostOverview
 from actors.requests import Request, Response, serve
 from actors.system import ActorSystem
 from actors.wallet.state import Policy
@@ -205,6 +206,10 @@ class Service:
 
     async def statistics(self) -> dict[str, dict[str, int]]:
         """See `Transport.statistics`."""
+        return {}
+
+    async def overview(self) -> dict[str, HostOverview]:
+        """See `Transport.overview`."""
         return {}
 
     # Death

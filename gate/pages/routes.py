@@ -7,19 +7,24 @@ for its peer like any other that asks for no pass.
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from urllib.parse import quote
 
 from aiohttp import web
 from pydantic import BaseModel
 
 from gate.handles import Found
+from gate.handles.words import HANDLE_CHARS_MAX
 from gate.pages.assets import Assets, add_asset_routes
+from gate.pages.dashboard import OVERVIEW, dashboard_page, stream
+from gate.pages.front import FrontView, front_page
 from gate.pages.layout import Page, page_response
 from gate.pages.markup import el
+from gate.pages.overview import Overview
 from gate.pages.pricing import coin_prices
 from gate.pages.wake import WakeView, trouble_page, wake_page
 from gate.pages.wallets import last_event_ms, public_wallet
 from gate.ports import Services
-from gate.routing import PEERS, SERVICES, error_response, json_response
+from gate.routing import METRICS, PEERS, SERVICES, error_response, json_response
 from operations.errors import SatboxError
 from relay_client.chain import ChainUnavailable
 from stacks import Address, AddressError, Network
@@ -36,11 +41,27 @@ class Payer(BaseModel):
     nonce: int
 
 
+class Counters(BaseModel):
+    """The front page's numbers."""
+
+    alive: int
+    wallets: int
+    burn_usat_per_second: int
+    burnt_usat: int
+    at: str
+
+
 def add_page_routes(app: web.Application) -> None:
     """Every page, every feed, every asset."""
     app[ASSETS] = Assets()
     add_asset_routes(app, app[ASSETS])
+    app[OVERVIEW] = Overview(app[SERVICES], app[METRICS])
+    app.router.add_get("/", front)
+    app.router.add_get("/wake", to_wake)
     app.router.add_get("/wake/{handle}", page_route(wake))
+    app.router.add_get("/dashboard", page_route(dashboard))
+    app.router.add_get("/pages/overview", stream)
+    app.router.add_get("/pages/counters", feed_route(counters))
     app.router.add_get("/pages/wallets/{address}", feed_route(wallet))
     app.router.add_get("/pages/payers/{address}", feed_route(payer))
 
@@ -82,6 +103,36 @@ def address_of(services: Services, text: str) -> str:
         return str(Address.parse(text).to_network(network))
     except AddressError as error:
         raise SatboxError("not_found") from error
+
+
+async def front(request: web.Request) -> web.StreamResponse:
+    """`/` for people; machines have nothing here, as ever."""
+    if "text/html" not in request.headers.get("Accept", ""):
+        raise web.HTTPNotFound
+    return await page_route(_front)(request)
+
+
+async def _front(services: Services, request: web.Request) -> Page:
+    totals = (await request.app[OVERVIEW].sight()).totals()
+    return front_page(FrontView(services.settings, totals, coin_prices(services)))
+
+
+async def dashboard(services: Services, request: web.Request) -> Page:
+    """The operator's page; nothing is in it before the token is."""
+    return dashboard_page()
+
+
+async def to_wake(request: web.Request) -> web.StreamResponse:
+    """From the front page's form, which works without scripts, to the page of whoever was meant."""
+    handle = request.query.get("handle", "").strip()[:HANDLE_CHARS_MAX]
+    return web.Response(status=303, headers={"Location": f"/wake/{quote(handle, safe='')}" if handle else "/"})
+
+
+async def counters(services: Services, request: web.Request) -> Counters:
+    """The front page's numbers, at most a second old whoever asks."""
+    totals = (await request.app[OVERVIEW].sight()).totals()
+    states = totals["states"]
+    return Counters(alive=states.get("alive", 0) + states.get("grace", 0), **totals)
 
 
 async def wake(services: Services, request: web.Request) -> Page:

@@ -32,6 +32,10 @@ IDENTIFIERS_MAX = 16
 """Names one payment may go by; its repetitions under still others are answered and not remembered."""
 
 
+COUNTED_MAX = 5_000
+"""Payments that a count by state looks at."""
+
+
 def payment_id_of(identity: str) -> str:
     """The id of a payment: a function of its origin-signed bytes, so that nothing can give it two."""
     return f"pay_{identity[:32]}"
@@ -52,6 +56,14 @@ def history(db: sqlite3.Connection, payment_id: str) -> list[tuple[str, str, int
     """(state, observation, at_ms) of every move, oldest first."""
     query = "SELECT state, observation, at_ms FROM moves WHERE payment_id = ? ORDER BY seq"
     return list(db.execute(query, (payment_id,)))
+
+
+def count_states(db: sqlite3.Connection) -> dict[str, int]:
+    """The newest payments by state, and what waits in the outbox: bounded, since everything else waits behind a read."""
+    newest = "SELECT state FROM payments ORDER BY rowid DESC LIMIT ?"
+    counts = dict(db.execute(f"SELECT state, count(*) FROM ({newest}) GROUP BY state", (COUNTED_MAX,)))  # noqa: S608
+    (waiting,) = db.execute("SELECT count(*) FROM outbox WHERE acknowledged_at_ms IS NULL").fetchone()
+    return {**counts, "outbox": waiting}
 
 
 def recall(db: sqlite3.Connection, shown: Presentation) -> Payment | None:

@@ -114,6 +114,10 @@ class Settlements:
         payment = await self._store.run(lambda db: journal.load(db, payment_id))
         return None if payment is None else report_of(payment)
 
+    async def states(self) -> dict[str, int]:
+        """How many payments are in each state, and how many messages wallets have yet to take (`outbox`)."""
+        return await self._store.run(journal.count_states)
+
     async def find(self, identity: str) -> PaymentReport | None:
         """A payment by sha256 of its origin-signed bytes, whoever asks and for whatever purpose."""
         report = await self.report(journal.payment_id_of(identity))

@@ -335,7 +335,7 @@ class LocalPayouts:
 
 
 @contextlib.asynccontextmanager
-async def gatehouse(folder: Path, **changes: Any) -> AsyncIterator[House]:
+async def gatehouse(folder: Path, slots: dict[str, int] | None = None, **changes: Any) -> AsyncIterator[House]:
     """Build it, run it, take it down. `changes` replace fields of the gate's settings."""
     clock, key = OffsetClock(), Ed25519PrivateKey.generate()
     async with contextlib.AsyncExitStack() as stack:
@@ -346,7 +346,7 @@ async def gatehouse(folder: Path, **changes: Any) -> AsyncIterator[House]:
         store = Store(folder / "settlements.sqlite")
         stack.callback(store.close)
         chain = StacksApi(f"{base}/stacks", session, read_timeout_seconds=1, broadcast_timeout_seconds=1)
-        node = SimulatedNode(clock.monotonic_ms, slots=SLOTS)
+        node = SimulatedNode(clock.monotonic_ms, slots=slots or SLOTS)
 
         losses: list[Settlements] = []
         queues: list[LocalPayouts] = []

@@ -14,7 +14,11 @@ from gate.pages.markup import Html, el
 
 WEB = Path(__file__).parents[2] / "web"
 BUDGET_BYTES = 60_000
-PAGES = {"wake": ("style.css", "wake.js")}
+PAGES = {
+    "wake": ("style.css", "wake.js"),
+    "front": ("style.css", "front.css", "front.js"),
+    "dashboard": ("style.css", "dashboard.css", "dashboard.js"),
+}
 
 
 def test_the_committed_bundles_are_the_ones_that_were_built_from_these_sources() -> None:
