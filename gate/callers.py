@@ -8,9 +8,10 @@ from aiohttp import web
 from actors.view import View
 from gate.genesis import Pass
 from gate.ports import Services
-from gate.wake_links import LINK_HEADER, LinkHolder, held
+from gate.wake_links import LinkHolder, held
 from operations.errors import SatboxError
 from operations.registry import ANY_LINK, Auth, Operation
+from operations.wake_links import LINK_HEADER
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,13 @@ class Caller:
         if self.link is not None:
             return self.link.address
         return None if self.gate_pass is None else self.gate_pass.address
+
+    @property
+    def presenter(self) -> str | None:
+        """Who answers for a payment that fails: the pass's wallet; for links all of a wallet's together, so that a new link is
+        no new start. Not the wallet itself: its owner still pays in a name without losses.
+        """
+        return f"{self.link.address}.wake-links" if self.link is not None else self.known_address
 
     def address(self, named: str | None) -> str:
         """The wallet meant: the one named, or the pass's own. A link means its own, whatever is named."""

@@ -7,10 +7,10 @@ from typing import Any
 
 from aiohttp import web
 
-from gate.wake_links import LINK_HEADER
 from operations.catalogue import REGISTRY
 from operations.errors import ERRORS
 from operations.registry import Auth, Body, Operation
+from operations.wake_links import LINK_HEADER
 
 
 def openapi() -> dict[str, Any]:

@@ -273,7 +273,7 @@ def _presentation(
         address=purchase.address,
         purpose=purchase.purpose,
         body_hash=canonical_hash(described),
-        holder=caller.gate_pass.address if caller.gate_pass else None,
+        holder=caller.presenter,
         identifier=payload.identifier,
         credit_before_confirmation=purchase.wakes and services.settings.start_on_mempool and not wants_confirmed,
         grant_max_usat=cost_usat(purchase.price.rate_usat_per_second, cap_seconds),

@@ -6,7 +6,6 @@ path or a query.
 """
 
 import hashlib
-import re
 import secrets
 from dataclasses import dataclass
 
@@ -20,9 +19,6 @@ from gate.ports import Services
 from operations import wake_links as w
 from operations.errors import SatboxError
 from relay_client.offers import USAT_PER_SAT
-
-LINK_HEADER = "X-Satbox-Wake-Link"
-_TOKEN = re.compile(r"swl_(S[0-9A-Z]{27,41})_[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +50,9 @@ async def held(services: Services, token: str) -> LinkHolder:
     """Whose link a token is of. Raises wake_link_invalid, the same whatever is wrong. What a snapshot does not know is asked
     for once more: a link is good from the moment its owner has it, at any gate.
     """
-    read = _TOKEN.fullmatch(token)
-    if read is None:
+    address, digest = w.address_in(token), token_hash(token)
+    if address is None:
         raise SatboxError(INVALID)
-    address, digest = read.group(1), token_hash(token)
     for fresh in (False, True):
         view = await services.views.get(address, fresh=fresh)
         link = link_in(view, digest, services.clock.wall_ms())

@@ -1,5 +1,6 @@
 """Wake links: a way for people without a key pair to wake an agent's sandbox, or to pay for it."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -8,10 +9,18 @@ from operations.codes import IDENTITY
 from operations.models import SATS_MAX, Nothing, Output, Target
 from operations.registry import ANY_LINK, Auth, Operation
 
+LINK_HEADER = "X-Satbox-Wake-Link"
+_TOKEN = re.compile(r"swl_(S[0-9A-Z]{27,41})_[A-Za-z0-9_-]{43}", re.ASCII)
 LinkScope = Literal["wake", "topup"]
 EXPIRES_SECONDS = 30 * 86_400
 EXPIRES_SECONDS_MAX = 365 * 86_400
 LinkId = Annotated[str, Field(pattern=r"^wl_[0-9a-f]{12}$", description="the link's id, wl_...")]
+
+
+def address_in(token: str) -> str | None:
+    """The wallet that a link's token names; None when it is none."""
+    read = _TOKEN.fullmatch(token)
+    return None if read is None else read.group(1)
 
 
 class WakeLinkInput(Target):

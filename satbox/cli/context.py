@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from satbox.agent.keystore import Agent
     from satbox.client import Client
     from satbox.client.purchase import Announce
+    from satbox.client.wake_links import HeldLink
+    from stacks import Network
 
 GATE_PORT, DEVNET_PORT = 4020, 4021
 _PORT = "A port is a number from 0 to 65535."
@@ -127,22 +129,26 @@ class Context:
             return None
 
     def client(
-        self, *, with_agent: bool = True, as_operator: bool = False, announce: "Announce | None" = None
+        self,
+        *,
+        with_agent: bool = True,
+        as_operator: bool = False,
+        announce: "Announce | None" = None,
+        link: "HeldLink | None" = None,
     ) -> "Client":
-        """A client for this gate. Without the agent only open operations work. `announce` is told what will be paid."""
+        """A client for this gate. Without the agent only open operations work, and what `link` opens: a link goes to the gate
+        that it names, unless another is named. `announce` is told what will be paid.
+        """
         from operations.errors import SatboxError
         from satbox.client import Client, ClientSettings
         from satbox.client.settings import is_loopback
         from stacks import Network
 
         gc.enable()
+        network = self.client_network()
+        gate = self._given("gate") or (link and link.gate) or self.gate
         try:
-            network = Network(self.network)
-        except ValueError as error:
-            hint = "SATBOX_NETWORK, or network in satbox.toml, is testnet or mainnet."
-            raise SatboxError("invalid_request", f"There is no network {self.network[:40]!r}.", hint=hint) from error
-        try:
-            settings = ClientSettings(self.gate, network)
+            settings = ClientSettings(gate, network)
         except ValueError as error:
             hint = "Name it with --gate or SATBOX_GATE, as in http://127.0.0.1:4020."
             raise SatboxError("invalid_request", f"{error}.", hint=hint) from error
@@ -150,10 +156,21 @@ class Context:
         if stacks_api is None and network is Network.TESTNET and is_loopback(settings.gate_url.host or ""):
             stacks_api = f"{self.devnet}/stacks"
         settings = ClientSettings(
-            self.gate,
+            gate,
             network,
             stacks_api=stacks_api,
             deployment=self._given("deployment"),
             operator_token=self.operator_token() if as_operator else None,
         )
-        return Client(settings, agent=self.load_agent() if with_agent else None, announce=announce)
+        return Client(settings, agent=self.load_agent() if with_agent else None, announce=announce, wake_link=link)
+
+    def client_network(self) -> "Network":
+        """The network, checked."""
+        from operations.errors import SatboxError
+        from stacks import Network
+
+        try:
+            return Network(self.network)
+        except ValueError as error:
+            hint = "SATBOX_NETWORK, or network in satbox.toml, is testnet or mainnet."
+            raise SatboxError("invalid_request", f"There is no network {self.network[:40]!r}.", hint=hint) from error

@@ -39,6 +39,7 @@ OPEN_OPERATIONS = frozenset(
         "sandbox.meters",
         "agents.resolve",
         "routes.list",
+        "wake_links.info",
     }
 )
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from operations import models as m
     from satbox.agent.paying import ChosenOffer
     from satbox.client import Client
+    from satbox.client.wake_links import HeldLink
 
 CONFIRM_SECONDS = 15.0
 """How long a person at a terminal is kept waiting for a confirmation that nobody asked to wait for."""
@@ -25,10 +26,19 @@ def offer_text(offer: "ChosenOffer", *, is_default: bool) -> str:
     return f"{words} (the service's default; --sats names another)" if is_default else words
 
 
-async def buy(context: Context) -> int:
-    """Create or extend: pay, and see it confirmed: with --wait for as long as it takes, for people for a few seconds."""
+async def buy(
+    context: Context,
+    *,
+    method: str | None = None,
+    values: dict[str, Any] | None = None,
+    link: "HeldLink | None" = None,
+) -> int:
+    """Create or extend: pay, and see it confirmed: with --wait for as long as it takes, for people for a few seconds.
+
+    `method` and `values` stand in for the verb's own, `link` for a pass.
+    """
     given = context.arguments
-    values = values_of(context)
+    values = values_of(context) if values is None else values
     # Whoever names the sats has agreed to them.
     max_sats = given.max_sats if given.max_sats is not None else values.get("sats")
     is_default = not values.keys() & {"sats", "seconds"}
@@ -39,8 +49,8 @@ async def buy(context: Context) -> int:
                 shown.line(offer_text(offer, is_default=is_default))
             shown.words("settling the payment")
 
-        async with context.client(announce=announce) as client:
-            paid = await getattr(client, given.command.method)(
+        async with context.client(announce=announce, link=link) as client:
+            paid = await getattr(client, method or given.command.method)(
                 **values, max_sats=max_sats, asset=given.asset, sponsored=given.sponsored
             )
             if paid.status != "confirmed" and (given.wait or (context.is_live and not context.as_json)):

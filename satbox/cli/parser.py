@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from satbox.cli._commands import COMMANDS
+from satbox.cli.durations import seconds_of
 from satbox.cli.errors import UsageError
 from satbox.cli.table import Argument, Command
 from satbox.cli.wording import DEFAULTS, HELP, LOCAL_TEXTS, SUMMARIES
@@ -123,14 +124,18 @@ def _operation(parser: argparse.ArgumentParser, command: Command) -> None:
             parser.set_defaults(**{argument.name: DEFAULTS[key]})
         _add(parser, spoken)
     if command.is_paid:
-        parser.add_argument("--max-sats", type=int, help="the most to pay (default: what --sats says, else 1000)")
-        parser.add_argument("--asset", choices=("sBTC", "STX", "USDCx"), help="what to pay with (default: first offer)")
-        parser.add_argument("--sponsored", action="store_true", help="let the relay pay the fee")
-        parser.add_argument("--wait", action="store_true", help="wait until the payment is confirmed (up to 10 min)")
+        _paying(parser)
     extra = EXTRA.get(command.operation)
     if extra is not None:
         extra(parser)
     parser.set_defaults(command=command, verb=command.operation)
+
+
+def _paying(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--max-sats", type=int, help="the most to pay (default: what --sats says, else 1000)")
+    parser.add_argument("--asset", choices=("sBTC", "STX", "USDCx"), help="what to pay with (default: first offer)")
+    parser.add_argument("--sponsored", action="store_true", help="let the relay pay the fee")
+    parser.add_argument("--wait", action="store_true", help="wait until the payment is confirmed (up to 10 min)")
 
 
 HIDDEN = frozenset(
@@ -138,6 +143,7 @@ HIDDEN = frozenset(
         ("sandbox.exec", "argv"), ("sandbox.exec", "shell"), ("sandbox.exec", "stdin"), ("sandbox.exec", "stream"),
         ("processes.start", "argv"), ("processes.start", "shell"), ("processes.write", "data"),
         ("contexts.run", "stream"), ("routes.set", "routes"),
+        ("sandbox.wake", "handle"), ("wake_links.create", "scopes"), ("wake_links.create", "expires_seconds"),
         ("gate.prove", "challenge"), ("gate.prove", "btc_signature"), ("gate.prove", "stx_signature"),
         ("gate.challenge", "btc_address"), ("gate.challenge", "stx_address"),
         ("stacks.verify_sip018", "network"), ("stacks.verify_message", "network"),  # a common option has that name
@@ -202,6 +208,26 @@ def _reap(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="confirms --destroy")
 
 
+def _wake(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--link", metavar="LINK", help="a wake link, as URL or token; - reads it from standard input")
+    parser.add_argument(
+        "--pay", type=seconds_of, metavar="TIME", help="pay for so much time (1h, 2d), also as a gift; that wakes it"
+    )
+    _paying(parser)
+
+
+def _new_link(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scope", default="wake", metavar="WHAT", help="wake (with the credit left), topup (pay), or both: wake,topup"
+    )
+    parser.add_argument("--expires", type=seconds_of, metavar="TIME", help="how long it is good for (default: 30d)")
+    parser.add_argument("--svg", metavar="FILE", help="also write its QR code as a picture")
+
+
+def _link_info(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("link", metavar="LINK", help="a wake link, as URL or token; - reads it from standard input")
+
+
 def _reclaim(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="sign what is shown with both keys, and do it")
 
@@ -256,6 +282,9 @@ EXTRA: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "gate.challenge": _challenge,
     "sandbox.status": _status,
     "sandbox.reap": _reap,
+    "sandbox.wake": _wake,
+    "wake_links.create": _new_link,
+    "wake_links.info": _link_info,
     "sandbox.reclaim": _reclaim,
     "sandbox.meter": _meter,
     "routes.set": _route,

@@ -212,6 +212,25 @@ def _processes(document: dict[str, Any]) -> dict[str, Any]:
     return {"items": [_process(process) for process in document["items"]]}
 
 
+def _wake_links(document: dict[str, Any]) -> dict[str, Any]:
+    return {"items": [_wake_link(item) for item in document["items"]]}
+
+
+def _wake_link(link: dict[str, Any]) -> dict[str, Any]:
+    day, sats = link["wakes_per_day"], link["sats_per_day"]
+    may_wake, may_pay = "wake" in link["scopes"], "topup" in link["scopes"]
+    paid = "any" if sats is None else f"{sats - link['sats_left_today']:,}/{sats:,}"
+    return {
+        "link_id": link["link_id"],
+        "label": link["label"][:16] or None,
+        "state": link["state"],
+        "wakes_today": f"{day - link['wakes_left_today']}/{day}" if may_wake else None,
+        "sats_today": paid if may_pay else None,
+        "until": date_of(link["expires_at"]),
+        "last_used": (time_text(link["last_used_at"]) or "")[:16] or None,
+    }
+
+
 def _snapshots(document: dict[str, Any]) -> dict[str, Any]:
     items = [
         {
@@ -240,6 +259,8 @@ _FORMS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "processes.wait": _process,
     "processes.list": _processes,
     "snapshots.list": _snapshots,
+    "wake_links.list": _wake_links,
+    "wake_links.revoke": _wake_link,
     "sandbox.quote": _quote,
     "oracle.prices": _prices,
     "oracle.sources": _sources,

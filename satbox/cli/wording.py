@@ -20,7 +20,7 @@ SUMMARIES = {
     "files.stat": "see what a path is",
     "files.mkdir": "make a directory and its parents",
     "files.move": "move or rename a file",
-    "sandbox.wake": "start a reaped sandbox on the credit that is left",
+    "sandbox.wake": "wake it with the credit left, or by a wake link",
     "wake_links.create": "make a link that wakes you, to give out",
     "wake_links.list": "list your wake links",
     "wake_links.revoke": "void a wake link",
@@ -102,6 +102,7 @@ HELP = {
     ("sandbox.events", "after"): "only what is numbered above this (the first column)",
     ("sandbox.events", "follow"): "show all, then go on with what happens next, until Ctrl-C",
     ("sandbox.ledger", "after"): "only what is numbered above this (the first column)",
+    ("sandbox.wake", "address"): "whom: a handle, an address, or a wake link's URL; default: your own",
     ("files.list", "path"): "a folder; relative ones are below /workspace, which is the default",
 }
 

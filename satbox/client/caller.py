@@ -9,6 +9,7 @@ import aiohttp
 from operations import models as m
 from operations.errors import SatboxError
 from operations.registry import Auth
+from operations.wake_links import LINK_HEADER
 from satbox.client.answers import Answer, error_of, has_error
 from satbox.client.calls import Upload
 from satbox.client.passes import PassCache
@@ -30,11 +31,13 @@ class Caller:
         transport: Transport,
         passes: PassCache,
         prove: Callable[[], Awaitable[m.GatePass]] | None,
+        wake_link: str | None = None,
     ) -> None:
         self._settings = settings
         self._transport = transport
         self._passes = passes
         self._prove = prove
+        self._wake_link = wake_link
 
     async def _token(self, request: Request, *, is_asked: bool = False) -> str | None:
         if not request.needs_pass and not is_asked:
@@ -53,6 +56,8 @@ class Caller:
         return is_ours and self._prove is not None
 
     async def _headers(self, request: Request, extra: Mapping[str, str], *, is_asked: bool = False) -> dict[str, str]:
+        if self._wake_link is not None and request.operation.link_scope is not None:
+            return {**extra, LINK_HEADER: self._wake_link}
         token = await self._token(request, is_asked=is_asked)
         return {**extra} if token is None else {**extra, "Authorization": f"Bearer {token}"}
 

@@ -33,6 +33,7 @@ from satbox.client.requests import request_for
 from satbox.client.settings import DEFAULT_GATE, ClientSettings
 from satbox.client.streams import ExecEvent, LogEvent, Streams
 from satbox.client.transport import Transport
+from satbox.client.wake_links import HeldLink, read_link
 
 POLL_SECONDS = 0.5
 POLL_SECONDS_MIN = 0.05
@@ -45,6 +46,8 @@ class Client(Operations):
 
     Everything that goes wrong is a SatboxError; branch on its `code`. Besides the gate's codes there are `unreachable`,
     `max_sats_exceeded` and `ambiguous` (a payment was sent and nobody said what became of it: repeat the call, or `resume`).
+
+    `wake_link` (the URL or its token) stands in place of a pass where links are taken: wake, extend and status of its wallet.
     """
 
     def __init__(
@@ -52,10 +55,13 @@ class Client(Operations):
         gate: str | ClientSettings = DEFAULT_GATE,
         *,
         agent: Agent | None = None,
+        wake_link: str | HeldLink | None = None,
         now_seconds: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         announce: Announce | None = None,
     ) -> None:
+        if isinstance(wake_link, str):
+            wake_link = read_link(wake_link)
         self.settings = gate if isinstance(gate, ClientSettings) else ClientSettings(gate=gate)
         self.agent = agent
         self._now = now_seconds
@@ -69,7 +75,13 @@ class Client(Operations):
         )
         self._passes = passes
         self._proving = asyncio.Lock()
-        self._caller = Caller(self.settings, self._transport, passes, None if agent is None else self._renewed)
+        self._caller = Caller(
+            self.settings,
+            self._transport,
+            passes,
+            None if agent is None else self._renewed,
+            None if wake_link is None else wake_link.token,
+        )
         self._streams = Streams(self._caller, self.settings.timeouts, sleep)
         journal: Journal = MemoryJournal() if folder is None else FileJournal(folder)
         self._purchases = Purchases(

@@ -18,6 +18,7 @@ from satbox.client.calls import Result
 from satbox.client.client import Client
 from satbox.client.settings import DEFAULT_GATE, ClientSettings
 from satbox.client.streams import ExecEvent, LogEvent
+from satbox.client.wake_links import HeldLink
 
 Item = TypeVar("Item")
 
@@ -25,16 +26,22 @@ Item = TypeVar("Item")
 class SyncClient(SyncOperations):
     """`Client` for code without an event loop. Use it as a context manager, or call `close`."""
 
-    def __init__(self, gate: str | ClientSettings = DEFAULT_GATE, *, agent: Agent | None = None) -> None:
+    def __init__(
+        self,
+        gate: str | ClientSettings = DEFAULT_GATE,
+        *,
+        agent: Agent | None = None,
+        wake_link: str | HeldLink | None = None,
+    ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="satbox client", daemon=True)
         self._thread.start()
-        self._async = self._run(self._made(gate, agent))
+        self._async = self._run(self._made(gate, agent, wake_link))
         self._client = self._async
 
     @staticmethod
-    async def _made(gate: str | ClientSettings, agent: Agent | None) -> Client:
-        return Client(gate, agent=agent)
+    async def _made(gate: str | ClientSettings, agent: Agent | None, wake_link: str | HeldLink | None) -> Client:
+        return Client(gate, agent=agent, wake_link=wake_link)
 
     def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
         if self._loop.is_closed():

@@ -7,9 +7,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from actors.storage import broken_links
 from actors.wallet import commands as c
 from actors.wallet.bucket import check
+from actors.wallet.links import SCOPES, WakeLink
 from actors.wallet.meters import Budget, Reading
 from actors.wallet.state import Phase
 from tests.actors.harness import ADDRESS, World
+
+STRANGER = "ST2CY5V39NHDPWSXMW9QDT3HC3GD6Q6XX4CFRK9AG"
 
 
 class WalletMachine(RuleBasedStateMachine):
@@ -98,6 +101,29 @@ class WalletMachine(RuleBasedStateMachine):
         self.world.ask(c.Wake())
         self.world.run_effects()
 
+    @rule(revoke=st.booleans())
+    def link(self, revoke: bool) -> None:
+        now_ms, known = self.world.instant().wall_ms, {each.link_id for each in self.world.state.links}
+        if revoke or "wl_1" in known:
+            self.world.ask(c.RevokeLink("wl_1"))
+        elif not known:
+            made = WakeLink("wl_1", "hash", "", SCOPES, 2, 10**9, now_ms, now_ms + 10**9)
+            self.world.ask(c.AddLink(made))
+
+    @rule()
+    def wake_by_link(self) -> None:
+        self.world.ask(c.WakeByLink("hash"))
+        self.world.run_effects()
+
+    @rule(sats=st.integers(1, 800), credited=st.booleans())
+    def pay_by_link(self, sats: int, credited: bool) -> None:
+        self.payments += 1
+        payment_id = f"pay_{self.payments}"
+        if self.world.ask(c.TopUpByLink("hash", payment_id, sats * 1_000_000)).refusal is None:
+            self.world.see(payment_id, "mempool", sats, payer=STRANGER)
+            if credited:
+                self._credit(payment_id, sats)
+
     @rule(sats=st.integers(1, 50))
     def ask_for_a_priced_answer(self, sats: int) -> None:
         self.payments += 1
@@ -179,6 +205,13 @@ class WalletMachine(RuleBasedStateMachine):
     def the_chain_holds(self) -> None:
         assert list(broken_links(ADDRESS, iter(self.world.entries))) == []
         assert self.world.state.head == (self.world.entries[-1].hash if self.world.entries else "0" * 64)
+
+    @invariant()
+    def links_stay_within_their_caps(self) -> None:
+        for link in self.world.state.links:
+            under_way = sum(each.usat for each in link.under_way if each.day == link.day)
+            assert link.wakes <= 2
+            assert under_way <= 10**9
 
     @invariant()
     def nothing_runs_unowned(self) -> None:

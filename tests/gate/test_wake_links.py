@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from actors.wallet.state import Phase
-from gate.wake_links import LINK_HEADER
 from operations.catalogue import REGISTRY
+from operations.wake_links import LINK_HEADER
 from satbox.agent.keystore import agent_of
 from tests.gate.gatehouse import OPERATOR_TOKEN, Answer, House, Who, gatehouse, header_of
 
@@ -267,6 +267,27 @@ async def test_a_payment_that_fails_or_is_repeated_counts_as_it_should(house: Ho
 
     assert (again.status, again.body["paymentId"]) == (201, first.body["paymentId"])
     assert (await info(house, link)).body["sats_left_today"] == 0
+
+
+async def test_a_free_ride_through_a_link_bars_the_next_through_any_link_and_not_the_owner(house: House) -> None:
+    who = await house.agent()
+    await house.created(who, 1)
+    await house.advance(142.0)
+    await reap(house, who)
+    for number in range(2):
+        link, payer = await made(house, who, scopes=["topup"]), await house.agent()
+        await house.fault("abort", count=1, address=payer.address)
+        answer = await paid(house, link, payer, 900)
+        started = answer.body["sandbox"]["state"] in ("alive", "grace")
+        assert started == (number == 0), "a fresh payer and a fresh link are no fresh start"
+        await house.advance(5.0)
+        assert (await house.settled(answer.body["paymentId"])).state == "failed"
+        await house.until(lambda: house.state(who).phase is Phase.REAPED and not house.state(who).losses)
+        await house.until(lambda: all(each.under_way == () for each in house.state(who).links))
+    assert await house.settlements.open_loss(f"{who.address}.wake-links") > 0
+    assert await house.settlements.open_loss(who.address) == 0
+    own = await house.pay("/sandbox/extend", who, house.sbtc(who, 500), {"sats": 500})
+    assert own.status == 201, "the owner starts on credit as before"
 
 
 async def test_guessing_is_slow_and_good_links_are_not_counted(tmp_path: Path) -> None:
