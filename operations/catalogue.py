@@ -119,7 +119,8 @@ REGISTRY = Registry(
             "Start a reaped sandbox on the credit that is left.",
             m.WakeInput, m.SandboxStatus, Auth.OWNER, ("wake",), "satbox_wake", scope="owner",
             errors=(*IDENTITY, *LINKED, "not_owner", "wallet_not_found", "credit_insufficient", "no_capacity",
-                    "start_failed", "handle_invalid", "handle_not_found", "handle_ambiguous", "registry_unavailable"),
+                    "start_failed", "budget_reached", "handle_invalid", "handle_not_found",
+                    "handle_ambiguous", "registry_unavailable"),
             positional=("address",), link_scope="wake",
         ),
         Operation(

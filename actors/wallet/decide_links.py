@@ -6,15 +6,14 @@ links end with their lifetime. A wake of what is up already starts nothing and c
 
 from dataclasses import replace
 
+from actors.wallet import budget, links
 from actors.wallet import commands as c
-from actors.wallet import links
-from actors.wallet.decide_runtime import wake_refusal, wake_up
+from actors.wallet.decide_runtime import BUDGET_REACHED, DESTROYED, wake_refusal, wake_up
 from actors.wallet.links import WakeLink
 from actors.wallet.state import After, Phase, WalletState
 from actors.wallet.turn import Turn
 
 INVALID = "wake_link_invalid"
-DESTROYED = "destroyed"
 
 
 def is_destroyed(state: WalletState) -> bool:
@@ -59,7 +58,7 @@ def _wake(turn: Turn, command: c.WakeByLink) -> c.Refusal | None:
         return link
     if turn.state.phase in (Phase.STARTING, Phase.ALIVE, Phase.GRACE):
         return None
-    refusal = wake_refusal(turn)
+    refusal = wake_refusal(turn) or _budget_refusal(turn)
     if refusal is not None:
         return refusal
     if link.wakes >= link.wakes_per_day:
@@ -67,6 +66,18 @@ def _wake(turn: Turn, command: c.WakeByLink) -> c.Refusal | None:
     wake_up(turn)
     _use(turn, replace(link, wakes=link.wakes + 1), links.WAKE)
     return None
+
+
+def _budget_refusal(turn: Turn) -> c.Refusal | None:
+    """A link is no way around what its owner allows for the hour."""
+    state, proof = turn.state, turn.at.proof
+    if state.reason != BUDGET_REACHED or state.hour is None or proof is None:
+        return None
+    hour = budget.hour_from(state.budget, state.hour, proof.boot_id, proof.now_ms)
+    if hour is None or all(budget.spent_usat(hour, name) < cap for name, cap in state.budget.caps):
+        return None
+    left_ms = hour.began_ms + budget.HOUR_MS - proof.now_ms
+    return c.Refusal(BUDGET_REACHED, {"state": "reaped"}, retry_after=-(-left_ms // 1000))
 
 
 def _top_up(turn: Turn, command: c.TopUpByLink) -> c.Refusal | None:

@@ -255,7 +255,7 @@ class Operations(Calls):
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wake_link_invalid,
         wake_link_scope_missing, wake_link_cap_reached, not_owner, wallet_not_found, credit_insufficient, no_capacity,
-        start_failed, handle_invalid, handle_not_found, handle_ambiguous, registry_unavailable.
+        start_failed, budget_reached, handle_invalid, handle_not_found, handle_ambiguous, registry_unavailable.
         """
         return await self._call("sandbox.wake", m.SandboxStatus, address=address, size_class=size_class, handle=handle)
 
@@ -1278,7 +1278,7 @@ class SyncOperations(SyncCalls[Operations]):
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wake_link_invalid,
         wake_link_scope_missing, wake_link_cap_reached, not_owner, wallet_not_found, credit_insufficient, no_capacity,
-        start_failed, handle_invalid, handle_not_found, handle_ambiguous, registry_unavailable.
+        start_failed, budget_reached, handle_invalid, handle_not_found, handle_ambiguous, registry_unavailable.
         """
         return self._run(self._client.sandbox_wake(address=address, size_class=size_class, handle=handle))
 

@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from actors.wallet import commands as c
 from actors.wallet import links
 from actors.wallet.links import DAY_MS, WakeLink
+from actors.wallet.meters import Budget
 from actors.wallet.state import Phase
 from tests.actors.harness import World
 
@@ -148,6 +149,25 @@ def test_without_credit_the_answer_says_what_is_missing_and_counts_nothing() -> 
     assert refusal is not None
     assert (refusal.code, refusal.details["missing_sats"]) == ("credit_insufficient", 55)
     assert world.state.links[0].wakes == 0
+
+
+def test_a_link_is_no_way_around_the_budget_of_the_hour(world: World) -> None:
+    given_out(world)
+    world.ask(c.SetBudget(Budget((("clock", 1_000_000),))))
+    for _ in range(4):
+        world.pass_ms(900_000)
+        world.tick()
+        world.run_effects()
+        if world.state.phase is Phase.REAPED:
+            break
+    assert (world.state.phase, world.state.reason) == (Phase.REAPED, "budget_reached")
+    refusal = world.ask(c.WakeByLink("one")).refusal
+    assert refusal is not None
+    assert refusal.code == "budget_reached"
+    assert refusal.retry_after is not None
+    world.pass_ms(refusal.retry_after * 1000)
+
+    assert wake(world) is None
 
 
 def test_a_stop_under_way_is_waited_for(world: World) -> None:
