@@ -40,6 +40,7 @@ CONTROL_SECONDS_MAX = 180.0
 WATCH_SILENCE_SECONDS_MAX = 10.0
 LINE_BYTES_MAX = 4 << 20
 CHUNK_BYTES = 1 << 18
+_PIECE_BYTES = 1 << 16  # a body up to this is sent with its head
 
 
 class NodeClient:
@@ -80,7 +81,7 @@ class NodeClient:
     async def call(self, method: str, path: str, *, seconds: float | None = None, **options: Any) -> bytes:
         """One request with its whole answer. Raises the domain error of an error answer, NodeUnavailable otherwise."""
         limit = aiohttp.ClientTimeout(total=self._control_seconds_max if seconds is None else seconds)
-        if isinstance(options.get("data"), bytes):
+        if isinstance(options.get("data"), bytes) and len(options["data"]) > _PIECE_BYTES:
             options["data"] = io.BytesIO(options["data"])  # sent in pieces: a large body does not hold up the loop
         try:
             async with self._open().request(method, f"http://node{path}", timeout=limit, **options) as response:

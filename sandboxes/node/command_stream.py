@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sandboxes.node.connection import Connection, ProtocolBroken, fields, integer
+from sandboxes.node.connection import Connection, FrameSource, ProtocolBroken, fields, integer
 from sandboxes.supervisor import frames
 
 _INPUT_BYTES = 1 << 16
@@ -48,22 +48,22 @@ class Exit:
     start_error: str = ""
 
 
-class CommandStream:
-    """A running command, seen from the node: its output, its input, its end."""
+class CommandOutput:
+    """A running command, seen from the node: its output and its end."""
 
-    def __init__(self, connection: Connection, spec: CommandSpec) -> None:
-        self._connection = connection
+    def __init__(self, source: FrameSource, spec: CommandSpec) -> None:
+        self._source = source
         self._spec = spec
 
     async def started(self) -> int:
         """Wait until it runs; its process id inside."""
-        return integer(await self._connection.expect(frames.STARTED), "pid")
+        return integer(await self._source.expect(frames.STARTED), "pid")
 
     async def output(self) -> AsyncIterator[Output | Exit]:
         """Output as it comes, then exactly one Exit. A supervisor that sends more than was asked for breaks the protocol."""
         budgets = {frames.STDOUT: self._spec.limit_bytes, frames.STDERR: self._spec.limit_bytes}
         while True:
-            kind, payload = await self._connection.frame()
+            kind, payload = await self._source.frame()
             if kind in budgets:
                 budgets[kind] -= len(payload)
                 if budgets[kind] < 0:
@@ -74,6 +74,18 @@ class CommandStream:
                 return
             else:
                 raise ProtocolBroken()
+
+    def close(self) -> None:
+        """Hang up; what still runs of it is killed."""
+        self._source.close()
+
+
+class CommandStream(CommandOutput):
+    """A running command that something is still said to: its input, signals, its terminal's size."""
+
+    def __init__(self, connection: Connection, spec: CommandSpec) -> None:
+        super().__init__(connection, spec)
+        self._connection = connection
 
     async def write(self, data: bytes) -> None:
         """Send input, at the pace the command takes it."""
@@ -101,10 +113,6 @@ class CommandStream:
     def kill(self) -> None:
         """SIGKILL the command and all it started; its end is still reported."""
         self._connection.send(frames.KILL)
-
-    def close(self) -> None:
-        """Hang up; what still runs of it is killed."""
-        self._connection.close()
 
 
 def _exit(content: Mapping[str, bytes]) -> Exit:

@@ -7,8 +7,8 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 
-from sandboxes.node.command_stream import CommandSpec, CommandStream, Exit, Output
-from sandboxes.node.connection import Connection, ProtocolBroken, integer
+from sandboxes.node.command_stream import CommandOutput, CommandSpec, CommandStream, Exit, Output
+from sandboxes.node.connection import AnswerSocket, Connection, ProtocolBroken, integer
 from sandboxes.node.passed_files import first_header
 from sandboxes.node.passed_sockets import request_relay, request_socket
 from sandboxes.protocol import NodeUnavailable, RuntimeGone
@@ -23,6 +23,21 @@ async def _stream(ours: socket.socket, unsent: bytes) -> Connection:
     if unsent:
         writer.write(unsent)
     return Connection(reader, writer)
+
+
+def _command(spec: CommandSpec) -> frames.Fields:
+    content: frames.Fields = [
+        ("op", b"exec"),
+        ("cwd", spec.cwd.encode()),
+        ("timeout_ms", str(int(spec.timeout_seconds * 1000)).encode()),
+        ("limit_bytes", str(spec.limit_bytes).encode()),
+        ("stdin", b"1" if spec.stdin is not None or spec.interactive else b"0"),
+        *(("arg", argument.encode("utf-8", "surrogateescape")) for argument in spec.arguments),
+        *(("env", f"{name}={value}".encode()) for name, value in spec.environment.items()),
+    ]
+    if spec.terminal is not None:
+        content.append(("terminal", b"%dx%d" % spec.terminal))
+    return content
 
 
 class SupervisorClient:
@@ -85,30 +100,23 @@ class SupervisorClient:
 
     async def open_command(self, spec: CommandSpec) -> CommandStream:
         """Start a command; closing the stream kills it. Raises GuestRefused, RuntimeGone, NodeUnavailable."""
-        content: frames.Fields = [
-            ("op", b"exec"),
-            ("cwd", spec.cwd.encode()),
-            ("timeout_ms", str(int(spec.timeout_seconds * 1000)).encode()),
-            ("limit_bytes", str(spec.limit_bytes).encode()),
-            ("stdin", b"1" if spec.stdin is not None or spec.interactive else b"0"),
-            *(("arg", argument.encode("utf-8", "surrogateescape")) for argument in spec.arguments),
-            *(("env", f"{name}={value}".encode()) for name, value in spec.environment.items()),
-        ]
-        if spec.terminal is not None:
-            content.append(("terminal", b"%dx%d" % spec.terminal))
-        return CommandStream(await self.request(content), spec)
+        return CommandStream(await self.request(_command(spec)), spec)
 
     async def execute(self, spec: CommandSpec) -> AsyncIterator[Output | Exit]:
         """Run a command: its output as it comes, then exactly one Exit. Closing the iterator kills the command.
         Raises NodeUnavailable (`stream_broken`) when the end is not known.
         """
-        stream = await self.open_command(spec)
         feeding: asyncio.Task[None] | None = None
+        stream: CommandOutput
+        if spec.stdin is None:
+            stream = CommandOutput(AnswerSocket(*self._begin(_command(spec))), spec)
+        else:
+            stream = talking = await self.open_command(spec)
         try:
             async with asyncio.timeout(spec.timeout_seconds + _GRACE_SECONDS if spec.timeout_seconds else None):
                 await stream.started()
                 if spec.stdin is not None:
-                    feeding = asyncio.ensure_future(stream.feed(spec.stdin))
+                    feeding = asyncio.ensure_future(talking.feed(spec.stdin))
                 async for item in stream.output():
                     yield item
         except TimeoutError as error:

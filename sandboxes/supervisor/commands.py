@@ -67,10 +67,11 @@ class Command:
         out_r, out_w = os.pipe()
         err_r, err_w = os.pipe()
         report_r, report_w = os.pipe()
-        in_r, in_w = os.pipe() if self.request.has_stdin else (os.open("/dev/null", os.O_RDONLY), -1)
+        in_r, in_w = os.pipe() if self.request.has_stdin else (self.loop.null_fd, -1)
         pid = start(self.request, self.tag, in_r, out_w, err_w, report_w, report_r)
         for fd in (in_r, out_w, err_w, report_w):
-            os.close(fd)
+            if fd != self.loop.null_fd:
+                os.close(fd)
         self.stdin_fd = in_w
         for fd in (out_r, err_r, report_r, in_w):
             if fd >= 0:

@@ -64,8 +64,12 @@ def start(
 
 
 def _score(value: bytes) -> None:
-    with open("/proc/self/oom_score_adj", "wb", buffering=0) as score:
-        score.write(value)
+    # Opened anew each time: under gVisor a tenant could open what lies open here.
+    fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, value)
+    finally:
+        os.close(fd)
 
 
 def refusal(report: bytes, request: CommandRequest) -> tuple[bytes, int] | None:

@@ -40,6 +40,7 @@ class Loop:
         self._handlers: dict[int, Callable[[int], object]] = {}
         self.children: dict[int, Child] = {}
         self.on_reaped: list[Callable[[], None]] = []
+        self.null_fd = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)  # what commands without input read
         wake_r, wake_w = os.pipe()
         os.set_blocking(wake_r, False)
         os.set_blocking(wake_w, False)

@@ -73,9 +73,9 @@ class Pending:
         self.supervisor = supervisor
         self.connection = connection
         self.buffer = bytearray()
+        self._is_watched = False
         connection.setblocking(False)
-        supervisor.loop.watch(connection.fileno(), supervisor.loop.READ, self._on_data)
-        self._on_data(0)
+        self._on_data(0)  # as a rule all of it is there
 
     def _on_data(self, _events: int) -> None:
         try:
@@ -87,6 +87,9 @@ class Pending:
                     return
                 self.buffer += data
         except BlockingIOError:
+            if not self._is_watched:
+                self._is_watched = True
+                self.supervisor.loop.watch(self.connection.fileno(), self.supervisor.loop.READ, self._on_data)
             return
         except (OSError, frames.FrameError):
             self._drop()
