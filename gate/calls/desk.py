@@ -100,6 +100,8 @@ class Desk:
             return None
         if header is not None:
             return await self._pay_wake(request, view)
+        if any(pending.wakes for pending in state.pending):
+            raise SatboxError("sandbox_starting", retry_after=2)  # one payment is on its way: nobody is to pay a second
         return await offer_wake(self._services, request, state.address, price, request_id)
 
     async def _pay_wake(self, request: web.Request, view: View) -> web.StreamResponse:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 
 from actors.view import View
 from actors.wallet.calls import Route
@@ -16,6 +17,7 @@ ASLEEP = frozenset({Phase.REAPED, Phase.NONE})
 COMING_UP = frozenset({Phase.STARTING, Phase.STOPPING})
 PORT_PAUSE_SECONDS = (0.02, 0.05, 0.1, 0.25)
 CONNECT_SECONDS = 2.0
+ANSWERED_MAX = 10_000
 
 
 class Wakers:
@@ -24,13 +26,14 @@ class Wakers:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._starting: dict[tuple[str, int], asyncio.Task[View]] = {}
+        self._answered: OrderedDict[tuple[str, int], None] = OrderedDict()
 
     async def up(self, view: View, route: Route) -> View:
         """The wallet with its sandbox up and the route's port answering. Raises sandbox_reaped, credit_insufficient,
         traffic_wakes_limit, sandbox_starting.
         """
         address, phase = view.state.address, view.state.phase
-        if phase in (Phase.ALIVE, Phase.GRACE):
+        if phase in (Phase.ALIVE, Phase.GRACE) and not (route.wakes and self._is_fresh(view, route.port)):
             return view
         if phase in ASLEEP and (not route.wakes or view.state.reason == DESTROYED):
             raise SatboxError("sandbox_reaped", details={"reason": view.state.reason})
@@ -40,6 +43,13 @@ class Wakers:
             task = self._starting[key] = asyncio.create_task(self._start(address, route), name=f"wake {address}")
             task.add_done_callback(lambda done: self._done(key, done))
         return await asyncio.shield(task)  # whoever started it may leave; the others wait on
+
+    def _is_fresh(self, view: View, port: int) -> bool:
+        """Whether it may have come up so lately that its server does not listen yet."""
+        runtime, proof = view.state.runtime, view.proof
+        if runtime is None or proof is None or (runtime.runtime_id, port) in self._answered:
+            return False
+        return proof.now_ms - runtime.healthy_at_ms < self._services.settings.wake_wait_seconds * 1000
 
     def _done(self, key: tuple[str, int], task: "asyncio.Task[View]") -> None:
         self._starting.pop(key, None)
@@ -78,6 +88,9 @@ class Wakers:
             with contextlib.suppress(SandboxError):
                 peer = await self._services.node.processes.connect(runtime_id, port, seconds=CONNECT_SECONDS)
                 peer.close()
+                self._answered[runtime_id, port] = None
+                if len(self._answered) > ANSWERED_MAX:
+                    self._answered.popitem(last=False)
                 return
             await asyncio.sleep(PORT_PAUSE_SECONDS[min(tries, len(PORT_PAUSE_SECONDS) - 1)])
             tries += 1

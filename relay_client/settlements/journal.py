@@ -341,9 +341,12 @@ def still_there(db: sqlite3.Connection, payment_id: str, height: int, *, is_fina
 
 
 def vanished(db: sqlite3.Connection, payment_id: str, now_ms: int) -> Payment:
-    """A recheck did not find the credited transaction; remembers since when."""
+    """A recheck did not find the credited transaction; remembers since when. A moment that is still to come was noted by a
+    clock that has been set back since: waiting for it could take for ever.
+    """
     payment = _get(db, payment_id)
-    return payment if payment.vanished_at_ms is not None else _save(db, payment, vanished_at_ms=now_ms)
+    since_ms = payment.vanished_at_ms
+    return payment if since_ms is not None and since_ms <= now_ms else _save(db, payment, vanished_at_ms=now_ms)
 
 
 def _credit_may_fall(db: sqlite3.Connection, payment: Payment) -> bool:

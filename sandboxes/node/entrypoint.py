@@ -40,6 +40,10 @@ class RestartPlan:
         return min(entrypoint.backoff_seconds_max, doubled)
 
 
+FROM_WORKSPACE = Entrypoint(argv=("/bin/sh", "-c", "[ -x .satbox/start ] || exit 0; exec .satbox/start"))
+"""What an owner wants to run again when the sandbox comes back: an executable in the workspace. A new workspace has none."""
+
+
 class ImageStart:
     """The entrypoint and the readiness of one runtime's image. `close` ends the restarts, not the process."""
 

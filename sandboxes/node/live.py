@@ -12,7 +12,7 @@ from sandboxes.egress.guest import HeaderSecret
 from sandboxes.node.connection import GuestRefused
 from sandboxes.node.contexts import Contexts
 from sandboxes.node.driver import Running
-from sandboxes.node.entrypoint import ImageStart
+from sandboxes.node.entrypoint import FROM_WORKSPACE, ImageStart
 from sandboxes.node.machine import Machine
 from sandboxes.node.metering import RuntimeMeters
 from sandboxes.node.passed_files import PassedFiles
@@ -52,8 +52,10 @@ class Live:
         )
         self._image_start: ImageStart | None = None
 
-    async def begin(self, definition: ImageDefinition) -> None:
-        """Start what the image starts by itself. Raises StartFailed."""
+    async def begin(self, definition: ImageDefinition, *, is_restored: bool = False) -> None:
+        """Start what the image starts by itself, or what its owner left in the workspace. Raises StartFailed."""
+        if is_restored and definition.entrypoint is None:
+            definition = definition.model_copy(update={"entrypoint": FROM_WORKSPACE})
         if definition.starts_something:
             self._image_start = ImageStart(definition, self.processes, self.supervisor, self.environment)
             await self._image_start.begin()

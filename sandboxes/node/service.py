@@ -246,7 +246,7 @@ class SandboxService:
                 elif running is None:
                     running = await self._boots.boot(slot, request.size_class, request.image)
                 live = self._make_live(row, running, request)
-                await live.begin(definition)
+                await live.begin(definition, is_restored=request.snapshot_digest is not None)
                 # An empty sandbox is nobody's until this row, and after it nobody else's.
                 live.row = row = _changed(row, state="running", healthy_at_ms=self._clock_ms())
                 await self._slots.put(row)
