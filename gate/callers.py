@@ -108,10 +108,25 @@ def check_epoch(gate_pass: Pass, view: View) -> None:
 
 def bearer(request: web.Request) -> str:
     """The token a request carries. Raises pass_missing, pass_invalid."""
-    header = request.headers.get("Authorization", "")
+    header = request.headers.get("Authorization", "") or _of_socket(request)
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise SatboxError("pass_missing")
     if not token.isascii():
         raise SatboxError("pass_invalid")
     return token.strip()
+
+
+SOCKET_PROTOCOL = "satbox"
+"""What a browser's websocket speaks; beside it comes `pass.TOKEN`, since browsers let pages set no header on a websocket."""
+
+
+def _of_socket(request: web.Request) -> str:
+    """The pass among the protocols that a websocket offers (RFC 6455, 4.1), as a header would carry it."""
+    if request.headers.get("Upgrade", "").lower() != "websocket":
+        return ""
+    for offered in request.headers.get("Sec-WebSocket-Protocol", "").split(","):
+        kind, _, token = offered.strip().partition(".")
+        if kind == "pass":
+            return f"Bearer {token}"
+    return ""

@@ -19,6 +19,7 @@ from operations.secrets import SECRETS
 from operations.snapshots import SNAPSHOTS
 from operations.usage import USAGE
 from operations.verification import VERIFICATION
+from operations.visibility import VISIBILITY
 from operations.wake_links import WAKE_LINKS
 
 REGISTRY = Registry(
@@ -176,6 +177,7 @@ REGISTRY = Registry(
         *WAKE_LINKS,
         *REFUNDS,
         *VERIFICATION,
+        *VISIBILITY,
         Operation(
             "service.health", "GET", "/health",
             "See whether the service and its parts work.",

@@ -136,6 +136,13 @@ class SetBudget(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class SetVisibility(Command):
+    """Whether everybody may see the wallet's page."""
+
+    is_public: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Wake(Command):
     """Start again on the credit that is left."""
 

@@ -1,4 +1,4 @@
-"""Which ports of the sandbox strangers may reach, by tokens that the owner gives out."""
+"""What strangers may reach, by tokens that the owner gives out, and whether they may see the wallet's page."""
 
 from actors.wallet import commands as c
 from actors.wallet.state import Exposure
@@ -26,4 +26,17 @@ def _unexpose(turn: Turn, command: c.Unexpose) -> c.Refusal | None:
     return None
 
 
-HANDLERS: dict[type[c.Command], c.Handler] = {c.Expose: _expose, c.Unexpose: _unexpose}
+def _set_visibility(turn: Turn, command: c.SetVisibility) -> c.Refusal | None:
+    if not turn.state.exists:
+        return c.Refusal("wallet_not_found")
+    if turn.state.is_public != command.is_public:
+        turn.set(is_public=command.is_public)
+        turn.tell("visibility", public=command.is_public)
+    return None
+
+
+HANDLERS: dict[type[c.Command], c.Handler] = {
+    c.Expose: _expose,
+    c.Unexpose: _unexpose,
+    c.SetVisibility: _set_visibility,
+}

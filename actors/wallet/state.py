@@ -257,6 +257,8 @@ class WalletState:
     crashes: int = 0
     runway_told: int = 0
     pass_epoch: int = 0
+    is_public: bool = False
+    """Whether everybody may see its page; never what is inside."""
     version: int = 0
     seq: int = 0
     event_seq: int = 0

@@ -24,6 +24,7 @@ from gate.handlers import (
     snapshots,
     stacks,
     usage,
+    visibility,
     wake_links,
 )
 from gate.handlers.priced import priced
@@ -51,6 +52,7 @@ HANDLERS: dict[str, Handler] = {
     **wake_links.HANDLERS,
     **refunds.HANDLERS,
     **routes.HANDLERS,
+    **visibility.HANDLERS,
     **service.HANDLERS,
     **{name: priced(name, handler) for name, handler in stacks.HANDLERS.items()},
     **{name: priced(name, handler) for name, handler in hashing.HANDLERS.items()},

@@ -12,7 +12,7 @@ from aiohttp import WSMsgType, web
 
 from actors.view import iso
 from actors.wallet.commands import Expose, Unexpose
-from gate.callers import Caller
+from gate.callers import SOCKET_PROTOCOL, Caller
 from gate.handlers.reach import Reach
 from gate.handlers.streams import event_stream
 from gate.port_tokens import TOKEN_QUERY, token_hash
@@ -127,7 +127,9 @@ async def attach(services: Services, request: web.Request, caller: Caller, data:
         if request.headers.get("Upgrade", "").lower() != "websocket":
             raise SatboxError("invalid_request", "This is a websocket.", hint="Use satbox processes attach, or logs.")
         inner = await services.node.processes.attach(runtime_id, data.process_id, after=data.after)
-    outer = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX, heartbeat=HEARTBEAT_SECONDS, compress=False)
+    outer = web.WebSocketResponse(
+        max_msg_size=MESSAGE_BYTES_MAX, heartbeat=HEARTBEAT_SECONDS, compress=False, protocols=(SOCKET_PROTOCOL,)
+    )
     await outer.prepare(request)
     pumps = [asyncio.ensure_future(_pump(outer, inner)), asyncio.ensure_future(_pump(inner, outer))]
     try:

@@ -4,6 +4,7 @@ Feeds are no operations: they tell what pages show in the shape they need it, an
 for its peer like any other that asks for no pass.
 """
 
+import contextlib
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 
 from gate.handles import Found
 from gate.handles.words import HANDLE_CHARS_MAX
+from gate.pages.agent import agent_news, agent_page, name_of
 from gate.pages.assets import Assets, add_asset_routes
 from gate.pages.dashboard import OVERVIEW, dashboard_page, stream
 from gate.pages.front import FrontView, front_page
@@ -59,6 +61,8 @@ def add_page_routes(app: web.Application) -> None:
     app.router.add_get("/", front)
     app.router.add_get("/wake", to_wake)
     app.router.add_get("/wake/{handle}", page_route(wake))
+    app.router.add_get("/agent/{address}", page_route(agent))
+    app.router.add_get("/pages/agents/{address}", feed_route(news_of_agent))
     app.router.add_get("/dashboard", page_route(dashboard))
     app.router.add_get("/pages/overview", stream)
     app.router.add_get("/pages/counters", feed_route(counters))
@@ -120,6 +124,23 @@ async def _front(services: Services, request: web.Request) -> Page:
 async def dashboard(services: Services, request: web.Request) -> Page:
     """The operator's page; nothing is in it before the token is."""
     return dashboard_page()
+
+
+async def agent(services: Services, request: web.Request) -> Page:
+    """An agent's page, with what everybody may see of it."""
+    address = address_of(services, request.match_info["address"])
+    view = await services.views.get(address)
+    display_name = None
+    if services.handles is not None:
+        with contextlib.suppress(SatboxError):
+            display_name = (await services.handles.find(address)).display_name
+    wallet = public_wallet(services, view) if view.state.is_public else None
+    return agent_page(address, name_of(address, display_name), wallet)
+
+
+async def news_of_agent(services: Services, request: web.Request) -> BaseModel:
+    """What an agent's page shows, to whoever may see it."""
+    return await agent_news(services, request, address_of(services, request.match_info["address"]))
 
 
 async def to_wake(request: web.Request) -> web.StreamResponse:

@@ -11,6 +11,7 @@ from gate.pages import words
 from gate.pages.layout import Page
 from gate.pages.markup import Child, Html, el
 from gate.pages.pricing import CoinPrice, sats_for
+from gate.pages.vitals import vitals
 from gate.pages.wallets import PublicWallet
 from gate.settings import GateSettings
 from operations.errors import SatboxError
@@ -43,7 +44,7 @@ class WakeView:
 
 def wake_page(view: WakeView) -> Page:
     """The page of one agent."""
-    body: list[Child] = [_who(view), _vitals(view)]
+    body: list[Child] = [_who(view), vitals(view.wallet, _last_seen(view))]
     body.append(_never(view) if view.wallet.state == "none" else _wake(view))
     tokens = {coin.asset.wire: _asset_name(coin) for coin in view.prices}
     network = "mainnet" if view.settings.network is Network.MAINNET else "testnet"
@@ -89,52 +90,6 @@ def _who(view: WakeView) -> Html:
         stale,
         class_="who",
     )
-
-
-def _vitals(view: WakeView) -> Html:
-    wallet = view.wallet
-    return el(
-        "section",
-        el(
-            "div",
-            el("span", class_="dot", data_state=wallet.state, id="dot"),
-            el("strong", words.STATES[wallet.state], id="state"),
-            el("span", wallet.sentence, id="sentence", class_="muted"),
-            class_="state",
-            role="status",
-        ),
-        el(
-            "dl",
-            _figure("Balance", el("span", words.sats(wallet.balance_usat), id="balance"), "sats"),
-            _figure(
-                "Runway",
-                el("span", runway(wallet), id="runway"),
-                "at its usual rate",
-            ),
-            _figure("Burns", el("span", words.sats(wallet.plan_rate_usat_per_second * 3_600)), "sats an hour"),
-            _figure("Last seen", el("span", _last_seen(view), id="seen"), None),
-            class_="figures",
-        ),
-        _owed(wallet),
-        class_="card",
-        aria_label="State",
-    )
-
-
-def _figure(label: str, value: Html, unit: str | None) -> Html:
-    return el("div", el("dt", label), el("dd", value, unit and el("small", unit)))
-
-
-def runway(wallet: PublicWallet) -> str:
-    """How long the credit lasts, in words."""
-    if wallet.grace_seconds_left is not None and not wallet.is_held_by_payment:
-        return words.duration(wallet.grace_seconds_left)
-    return "—" if wallet.seconds_left is None else words.duration(wallet.seconds_left)
-
-
-def _owed(wallet: PublicWallet) -> Html:
-    text = f"It owes {words.sats(wallet.owed_usat)} sats for its last minutes; they come first out of the next payment."
-    return el("p", text, class_="hint", id="owed", hidden=wallet.owed_usat == 0)
 
 
 def _last_seen(view: WakeView) -> str:

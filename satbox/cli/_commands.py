@@ -2409,6 +2409,33 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "sandbox.visibility",
+        ("visibility",),
+        "Say whether everybody may see your agent's page; terminal, files, logs and ledger stay yours.",
+        method="sandbox_visibility",
+        body="json",
+        is_paid=False,
+        is_operators=False,
+        arguments=(
+            Argument(
+                "address",
+                "text",
+                "the wallet's Stacks address; default: your own",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+            Argument(
+                "public",
+                "flag",
+                "true: everybody may see status, burn chart, earnings and routes; false: only you",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+        ),
+    ),
+    Command(
         "service.health",
         ("health",),
         "See whether the service and its parts work.",

@@ -45,6 +45,7 @@ SUMMARIES = {
     "operator.answer": "answer a dispute",
     "operator.uphold": "decide for the owner, and put it right",
     "operator.deny": "decide against the owner",
+    "sandbox.visibility": "say whether everybody may see your agent's page",
     "sandbox.budget": "say what your sandbox may cost an hour",
     "routes.set": "say what strangers may reach inside, and at which price",
     "routes.list": "what a wallet offers to callers, and at which price",

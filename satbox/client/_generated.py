@@ -22,6 +22,7 @@ from operations import secrets as x
 from operations import snapshots as s
 from operations import usage as u
 from operations import verification as v
+from operations import visibility as vi
 from operations import wake_links as w
 from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload
 
@@ -1037,6 +1038,13 @@ class Operations(Calls):
         """
         return await self._call("hashing.digest", v.HashReport, algorithm=algorithm, data=data, encoding=encoding)
 
+    async def sandbox_visibility(self, *, address: str | None = None, public: bool | None = None) -> vi.Visibility:
+        """Say whether everybody may see your agent's page; terminal, files, logs and ledger stay yours.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found.
+        """
+        return await self._call("sandbox.visibility", vi.Visibility, address=address, public=public)
+
     async def service_health(self) -> m.Health:
         """See whether the service and its parts work."""
         return await self._call("service.health", m.Health)
@@ -2034,6 +2042,13 @@ class SyncOperations(SyncCalls[Operations]):
         scope_missing, wallet_not_found, credit_insufficient.
         """
         return self._run(self._client.hashing_digest(algorithm, data, encoding=encoding))
+
+    def sandbox_visibility(self, *, address: str | None = None, public: bool | None = None) -> vi.Visibility:
+        """Say whether everybody may see your agent's page; terminal, files, logs and ledger stay yours.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found.
+        """
+        return self._run(self._client.sandbox_visibility(address=address, public=public))
 
     def service_health(self) -> m.Health:
         """See whether the service and its parts work."""

@@ -22,6 +22,7 @@ _WIDTH = 118
 _ALIASES = {
     "operations.models": "m",
     "operations.budget": "bu",
+    "operations.visibility": "vi",
     "operations.checkpoints": "cp",
     "operations.contexts": "k",
     "operations.disputes": "d",

@@ -18,6 +18,7 @@ PAGES = {
     "wake": ("style.css", "wake.js"),
     "front": ("style.css", "front.css", "front.js"),
     "dashboard": ("style.css", "dashboard.css", "dashboard.js"),
+    "agent": ("style.css", "dashboard.css", "xterm.css", "agent.css", "agent.js"),
 }
 
 

@@ -1,0 +1,28 @@
+"""Whether an agent's page is for everybody."""
+
+from aiohttp import web
+
+from actors.wallet.commands import SetVisibility
+from gate.callers import Caller
+from gate.ports import Services
+from gate.routing import Handler
+from operations import visibility as v
+from operations.errors import SatboxError
+
+
+async def set_visibility(
+    services: Services, request: web.Request, caller: Caller, data: v.VisibilityInput
+) -> v.Visibility:
+    """In force here when this answers, at other gates within a second."""
+    address = caller.owned(data.address)
+    if data.public is None:
+        view = await services.views.get(address, fresh=True)
+        if not view.state.exists:
+            raise SatboxError("wallet_not_found")
+    else:
+        view = services.views.put(await services.system.ask(address, SetVisibility(data.public)))
+    url = f"{services.settings.public_url}/agent/{address}"
+    return v.Visibility(address=address, public=view.state.is_public, url=url)
+
+
+HANDLERS: dict[str, Handler] = {"sandbox.visibility": set_visibility}

@@ -1,0 +1,122 @@
+// An agent's page: what everybody may see, and with the owner's pass what only the owner may.
+import { drawBalance } from "./chart.js";
+import { $, make, say, whileSeen } from "./dom.js";
+import { ask, bearer, Refused } from "./gate.js";
+import { forget, read, write } from "./keep.js";
+import { ago, duration, sats, STATES, whole } from "./words.js";
+
+const { address, public: isPublic } = $("main").dataset;
+const PASS = "satbox.pass";
+const OPERATOR = "satbox.operator";
+const LOOK_MS = 3_000;
+
+let news = null;
+let lookedAt = 0;
+let desk = null;
+
+const token = () => read(sessionStorage, PASS)?.token ?? read(sessionStorage, OPERATOR);
+
+async function look() {
+  const pass = token();
+  const headers = pass ? bearer(pass) : {};
+  const { value } = await ask("GET", `/pages/agents/${address}`, { headers, deadline: 8_000 });
+  news = value;
+  lookedAt = performance.now();
+  draw();
+}
+
+function draw() {
+  const { wallet } = news;
+  $("inside").hidden = false;
+  $("entry").hidden = news.is_owner || news.is_operator;
+  say($("state"), wallet.is_paused ? "Frozen" : STATES[wallet.state]);
+  say($("sentence"), wallet.sentence);
+  $("dot").dataset.state = wallet.state;
+  $("owed").hidden = !wallet.owed_usat;
+  say($("owed"), `It owes ${sats(wallet.owed_usat)} sats; they come first out of the next payment.`);
+  say($("burns"), sats(wallet.plan_rate_usat_per_second * 3600));
+  const last = news.points.at(-1);
+  say($("seen"), wallet.state === "alive" ? "now" : last ? ago(new Date(last[0]).toISOString()) : "never");
+  drawBalance($("chart"), $("chart-says"), news.points, [Date.now(), wallet.balance_usat, "now"]);
+  drawEarnings();
+  if (news.is_owner && !desk) openDesk();
+}
+
+function tick() {
+  if (!news) return;
+  const { wallet } = news;
+  const passed = (performance.now() - lookedAt) / 1000;
+  say($("balance"), sats(Math.max(0, wallet.balance_usat - wallet.rate_usat_per_second * passed)));
+  const running = wallet.rate_usat_per_second ? passed : 0;
+  say($("runway"), wallet.seconds_left === null ? "—" : duration(wallet.seconds_left - running));
+}
+
+function figure(label, value, unit) {
+  return make("div", {}, make("dt", {}, label), make("dd", {}, make("span", {}, value), make("small", {}, unit)));
+}
+
+let routesOf = null;
+
+async function drawEarnings() {
+  const { earnings } = news;
+  $("sold").hidden = !earnings || (!earnings.earned_usat && !earnings.spent_usat && !earnings.routes);
+  if ($("sold").hidden) return;
+  $("earnings").replaceChildren(
+    figure("Earned", sats(earnings.earned_usat), "sats"),
+    figure("Operator's share", sats(earnings.fees_usat), "sats"),
+    figure("Paid to others", sats(earnings.spent_usat), "sats"),
+    figure("Routes", whole(earnings.routes), "offered"),
+  );
+  if (routesOf === earnings.routes) return;
+  routesOf = earnings.routes;
+  const { value } = await ask("GET", `/sandbox/routes?address=${address}`);
+  const rows = value.items.map((route) =>
+    make("tr", {}, make("td", {}, route.methods.join(", ") || "any"), make("td", { class: "mono" }, `:${route.port}${route.path}`),
+      make("td", { class: "number" }, route.sats ? `${whole(route.sats)} sats` : "free"), make("td", {}, route.callers)));
+  $("routes").replaceChildren(make("table", { class: "list-table" }, make("tbody", {}, ...rows)));
+}
+
+async function openDesk() {
+  $("desk").hidden = false;
+  desk = await import("./desk.js");
+  desk.open(address, () => read(sessionStorage, PASS).token, () => news, look);
+}
+
+async function refresh() {
+  try {
+    await look();
+    $("refused").hidden = true;
+  } catch (error) {
+    if (!(error instanceof Refused)) return;
+    if (error.status === 401) {
+      forget(sessionStorage, PASS);
+      say($("refused"), `${error.message} ${error.hint ?? ""}`);
+      $("refused").hidden = false;
+    } else if (token() && error.status === 404) {
+      say($("refused"), "This pass is not its owner's, or there is no such wallet here.");
+      $("refused").hidden = false;
+    }
+    if (isPublic === "no") {
+      $("inside").hidden = true;
+      $("entry").hidden = false;
+    }
+  }
+}
+
+$("entry").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = $("pass").value.trim().replace(/^bearer\s+/i, "");
+  $("pass").value = "";
+  write(sessionStorage, PASS, { token: text, address, scope: "owner" });
+  refresh();
+});
+
+let asked = -Infinity;
+whileSeen(250, () => {
+  tick();
+  const mayLook = isPublic === "yes" || news !== null || asked === -Infinity;
+  if (mayLook && performance.now() - asked > LOOK_MS) {
+    asked = performance.now();
+    refresh();
+  }
+});

@@ -1,0 +1,34 @@
+"""Whether an agent's page is for everybody."""
+
+from pydantic import Field
+
+from operations.codes import IDENTITY
+from operations.models import Output, Target
+from operations.registry import Auth, Operation
+
+
+class VisibilityInput(Target):
+    """With nothing said, nothing is changed: see it in the answer."""
+
+    public: bool | None = Field(
+        None, description="true: everybody may see status, burn chart, earnings and routes; false: only you"
+    )
+
+
+class Visibility(Output):
+    """Who may see the page at `url`. A terminal, files, logs, events and the ledger are never public."""
+
+    address: str
+    public: bool
+    url: str
+
+
+VISIBILITY = (
+    Operation(
+        "sandbox.visibility", "POST", "/sandbox/visibility",
+        "Say whether everybody may see your agent's page; terminal, files, logs and ledger stay yours.",
+        VisibilityInput, Visibility, Auth.OWNER, ("visibility",), None, scope="owner",
+        no_tool_because="a setting of a page for people",
+        errors=(*IDENTITY, "not_owner", "wallet_not_found"),
+    ),
+)  # fmt: skip
