@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
 from satbox.cli.generic import values_of
-from satbox.cli.output import note, show
-from satbox.cli.people import time_text
+from satbox.cli.output import document_of, note, show
+from satbox.cli.people import for_people, link_may, time_text
 
 if TYPE_CHECKING:
     from satbox.client.wake_links import HeldLink
@@ -64,15 +64,10 @@ def _write_svg(path: Path, url: str) -> None:
 
 
 def _made(document: dict[str, Any]) -> dict[str, Any]:
-    sats = "any sats" if document["sats_per_day"] is None else f"{document['sats_per_day']:,} sats"
-    may = {
-        "wake": f"wake it with the credit left, {document['wakes_per_day']} times a day",
-        "topup": f"pay for it, {sats} a day",
-    }
     return {
         "link_id": document["link_id"],
         "label": document["label"] or None,
-        "its_holder_may": "; ".join(may[scope] for scope in document["scopes"]),
+        "its_holder_may": link_may(document),
         "until": time_text(document["expires_at"]),
     }
 
@@ -81,7 +76,8 @@ async def info(context: Context) -> int:
     """What a link may do, by the link itself; no keys needed."""
     link = link_of(context, context.arguments.link)
     async with context.client(with_agent=False, link=link) as client:
-        show(context, await client.wake_links_info())
+        found = document_of(await client.wake_links_info())
+        show(context, found if context.as_json else for_people("wake_links.info", found))
     return 0
 
 

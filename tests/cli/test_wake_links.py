@@ -91,8 +91,9 @@ class Gate:
         return web.json_response({**LINK, "scopes": self.made[-1]["scopes"], "token": TOKEN, "url": url})
 
     async def listing(self, request: web.Request) -> web.StreamResponse:
+        used = {"label": "x" * 60, "last_used_at": "2026-01-01T21:18:00.000Z", "wakes_per_day": 1000}
         topup = LINK | {"scopes": ["wake", "topup"], "sats_per_day": 5000, "sats_left_today": 3800, "label": ""}
-        return web.json_response({"items": [LINK, topup]})
+        return web.json_response({"items": [LINK | used, topup, topup | {"state": "revoked"}, LINK]})
 
     def running(self) -> Any:
         return self.fake.running(
@@ -190,7 +191,7 @@ async def test_for_machines_it_is_one_document(home: Path) -> None:
         listed = await satbox("wake-link", "list", home=home, gate=fake.url)
     assert made.document["token"] == TOKEN
     assert TOKEN not in made.stderr
-    assert len(listed.document["items"]) == 2
+    assert len(listed.document["items"]) == 4
 
 
 async def test_links_are_listed_for_people(home: Path) -> None:
@@ -199,6 +200,8 @@ async def test_links_are_listed_for_people(home: Path) -> None:
     assert code == 0
     assert "3/10" in shown
     assert "1,200/5,000" in shown
+    assert len(shown.splitlines()) == 6, "no cell is broken over lines"
+    assert "revoked" in shown
     assert max(map(len, shown.splitlines())) <= 80
 
 
@@ -298,6 +301,15 @@ async def test_pay_pays_for_the_one_who_was_named(home: Path, by: str) -> None:
 async def test_a_link_given_twice_is_a_mistake(tmp_path: Path) -> None:
     ended = await satbox("wake", TOKEN, "--link", TOKEN, home=tmp_path, gate="http://127.0.0.1:9")
     assert (ended.code, ended.error["code"]) == (2, "invalid_request")
+
+
+async def test_what_a_link_may_do_is_said_for_people(tmp_path: Path) -> None:
+    async with Gate(scopes=("wake", "topup")).running() as fake:
+        url = f"{fake.url}/wake/{OTHER}#{TOKEN}"
+        code, shown = await satbox_on_terminal("wake-link", "info", url, home=tmp_path, gate=fake.url)
+    assert code == 0
+    assert "wake it with the credit left, 10 times a day" in shown
+    assert SECRET not in shown
 
 
 # From Python
