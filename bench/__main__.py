@@ -1,6 +1,6 @@
 """`just bench`: run every measurement, print a table, or one JSON array with --json.
 
-`--quick` takes fewer samples; `--only sandbox,gvisor,wallets,service,malformed_headers` picks parts.
+`--quick` takes fewer samples; `--only sandbox,gvisor,wallets,service,malformed_headers,waking` picks parts.
 Figures and machine also go to stderr as they come.
 """
 
@@ -75,6 +75,20 @@ async def _malformed_headers(quick: bool) -> list[Figure]:
     try:
         prepare(load_keys(home).ray_token_path)
         from bench.malformed_headers import figures  # imports Ray
+
+        return await figures(home, quick=quick)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
+
+
+async def _waking(quick: bool) -> list[Figure]:
+    from satbox.keys import load_keys
+    from satbox.ray_cluster import prepare
+
+    home = Path(tempfile.mkdtemp(prefix="sbbench-"))
+    try:
+        prepare(load_keys(home).ray_token_path)
+        from bench.waking import figures  # imports Ray
 
         return await figures(home, quick=quick)
     finally:
@@ -167,7 +181,7 @@ running dry each minute. The `_in_process` figures leave Ray out."""
 
 PARTS = {
     "sandbox": _sandbox, "gvisor": _gvisor, "wallets": _wallets, "service": _service,
-    "malformed_headers": _malformed_headers,
+    "malformed_headers": _malformed_headers, "waking": _waking,
 }  # fmt: skip
 
 

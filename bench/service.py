@@ -28,7 +28,8 @@ from satbox.service import Service, running
 SAT = 1_000_000
 
 
-async def _client(service: Service, control: DevnetControl, name: str) -> Client:
+async def funded_client(service: Service, control: DevnetControl, name: str) -> Client:
+    """A fresh Genesis agent with coins and a pass."""
     agent = await asyncio.to_thread(new_agent, name)
     await control.register(agent, 2)
     await control.fund(agent, stx=100, sats=100_000)
@@ -65,7 +66,7 @@ async def create_and_exec(service: Service, session: aiohttp.ClientSession, n: i
         if client is not None:
             await client.sandbox_reap()
             await client.close()
-        client = await _client(service, control, f"bench-{k}")
+        client = await funded_client(service, control, f"bench-{k}")
         took, after = await _create_to_output(client)
         if k:  # the first one warms the service up
             whole.append(took)

@@ -177,6 +177,42 @@ async def test_large_files_and_outputs_are_cut_with_a_way_to_the_rest(home: Path
         assert "cut" in output["note"]
 
 
+async def test_one_tool_makes_lists_and_revokes_wake_links(home: Path) -> None:
+    asked: list[tuple[str, Any]] = []
+    link = {
+        "link_id": "wl_0123456789ab", "label": "", "state": "good", "scopes": ["wake"], "wakes_per_day": 10,
+        "wakes_left_today": 10, "created_at": "2026-01-01T00:00:00Z", "expires_at": "2026-02-01T00:00:00Z",
+    }  # fmt: skip
+
+    async def create(request: web.Request) -> web.StreamResponse:
+        asked.append(("create", await request.json()))
+        return web.json_response({**link, "token": "swl_token", "url": "http://gate/wake/x#swl_token"})
+
+    async def listing(request: web.Request) -> web.StreamResponse:
+        asked.append(("list", None))
+        return web.json_response({"items": [link]})
+
+    async def revoke(request: web.Request) -> web.StreamResponse:
+        asked.append(("revoke", request.match_info["id"]))
+        return web.json_response({**link, "state": "revoked"})
+
+    made = "/sandbox/wake-links"
+    routes = (("POST", made, create), ("GET", made, listing), ("DELETE", made + "/{id}", revoke))
+    async with FakeGate(wall_seconds=time.time).running(*routes) as gate, session(gate, home) as client:
+        _, new = await told(client, "satbox_wake_link", scopes=["wake", "topup"], label="Anna")
+        _, kept = await told(client, "satbox_wake_link", action="list")
+        _, gone = await told(client, "satbox_wake_link", action="revoke", link_id="wl_0123456789ab")
+        for wrong in ({"action": "revoke"}, {"link_id": "wl_0123456789ab"}, {"action": "list", "link_id": "wl_1"},
+                      {"action": "destroy"}, {"scopes": ["owner"]}):  # fmt: skip
+            is_error, body = await told(client, "satbox_wake_link", **wrong)
+            assert (is_error, body["error"]["code"]) == (True, "invalid_request")
+    assert new["url"].endswith("#swl_token")
+    assert (len(kept["items"]), gone["state"]) == (1, "revoked")
+    assert [what for what, _ in asked] == ["create", "list", "revoke"]
+    assert asked[0][1]["scopes"] == ["wake", "topup"]
+    assert asked[2][1] == "wl_0123456789ab"
+
+
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 600)), max_size=20), st.integers(0, 2000))
 def test_a_budget_is_never_overspent(payments: list[tuple[int, int]], session_sats: int) -> None:
     budget = Budget(session_sats)
