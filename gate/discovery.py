@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from gate.port_tokens import TOKEN_HEADER, TOKEN_QUERY
 from operations.catalogue import REGISTRY
 from operations.errors import ERRORS
 from operations.registry import Auth, Body, Operation
@@ -19,6 +20,7 @@ def openapi() -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for operation in REGISTRY.values():
         paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation, schemas)
+    paths |= _proxied()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -42,6 +44,54 @@ def openapi() -> dict[str, Any]:
     }
 
 
+PROXY_PATH = "/sandbox/proxy/{address}/{port}/{path}"
+_ANY_BYTES: dict[str, Any] = {"content": {"*/*": {}}}
+
+
+def _proxied() -> dict[str, Any]:
+    """Servers inside sandboxes: no operation, since what is asked and answered is theirs."""
+    text = {"type": "string"}
+    parameters = [
+        {"name": "address", "in": "path", "required": True, "schema": text, "description": "the wallet's address"},
+        {"name": "port", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1, "maximum": 65_535}},
+        {
+            "name": "path", "in": "path", "required": True, "schema": text, "allowReserved": True,
+            "description": "passed on as it came, slashes and query included",
+        },
+        {
+            "name": TOKEN_QUERY, "in": "query", "schema": text,
+            "description": "what the owner's ports.expose gave out; taken off before the request is passed on",
+        },
+        {"name": TOKEN_HEADER, "in": "header", "schema": text, "description": "the same token, as a header"},
+    ]  # fmt: skip
+    codes = (
+        "not_found",
+        "payment_required",
+        "sandbox_reaped",
+        "sandbox_paused",
+        "port_closed",
+        "bad_gateway",
+        "gateway_timeout",
+    )
+    errors: dict[str, list[str]] = {}
+    for code in codes:
+        errors.setdefault(str(ERRORS[code].status), []).append(code)
+    answers = {status: {"description": "the server's own answer", **_ANY_BYTES} for status in ("2XX", "default")}
+    answers |= {status: {"description": ", ".join(of_status)} for status, of_status in sorted(errors.items())}
+    described: dict[str, Any] = {}
+    for method in ("get", "head", "post", "put", "patch", "delete"):
+        described[method] = {
+            "operationId": f"proxy_{method}",
+            "summary": "Reach a server inside a sandbox: by its owner's pass, by a port's token, or at an owner's price.",
+            "parameters": parameters,
+            "responses": answers,
+            "security": [{}, {"pass": []}],
+        }
+        if method in ("post", "put", "patch"):
+            described[method]["requestBody"] = _ANY_BYTES
+    return {PROXY_PATH: described}
+
+
 def _schema(model: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     schema: dict[str, Any] = model.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(schema.pop("$defs", {}))
@@ -57,6 +107,9 @@ def _parameters(operation: Operation) -> Iterator[dict[str, Any]]:
         if where == "path" or in_query:
             required = field.is_required() or where == "path"
             yield {"name": name, "in": where, "required": required, "schema": properties[name]}
+    if operation.takes_ranges:
+        words = "one range of bytes (RFC 9110, 14.2), such as bytes=0-1023; answered with 206"
+        yield {"name": "Range", "in": "header", "required": False, "schema": {"type": "string"}, "description": words}
 
 
 def _described(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +139,9 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> Iterator[tuple[
         content = {"application/json": {"schema": _schema(operation.output, schemas)}}
         for success in ("201", "202") if operation.paid else ("200",):
             yield success, {"description": "ok", "content": content}
+    if operation.takes_ranges:
+        headers = {"Content-Range": {"schema": {"type": "string"}, "description": "which bytes, and of how many"}}
+        yield "206", {"description": "the range that was asked for", "headers": headers}
     by_status: dict[int, list[str]] = {}
     for code in operation.errors:
         by_status.setdefault(ERRORS[code].status, []).append(code)

@@ -77,7 +77,7 @@ REGISTRY = Registry(
             "files.read", "GET", "/sandbox/files",
             "Read a file.",
             m.PathInput, None, Auth.OWNER, ("files", "read"), "satbox_read_file",
-            body=Body.DOWNLOAD, scope="files", errors=PATHS, positional=("path",),
+            body=Body.DOWNLOAD, scope="files", errors=(*PATHS, "range_invalid"), positional=("path",), takes_ranges=True,
         ),
         Operation(
             "files.write", "PUT", "/sandbox/files",

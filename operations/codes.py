@@ -9,6 +9,7 @@ RUNNING = (
     "sandbox_starting",
     "sandbox_reaped",
     "sandbox_paused",
+    "budget_reached",
     "runtime_gone",
     "node_unavailable",
 )

@@ -139,7 +139,7 @@ ERRORS: Mapping[str, ErrorKind] = _kinds(
     # sandbox
     _E("no_capacity", 503, "There is no room for another sandbox now.", "Nothing was paid; retry later.", retryable=True),
     _E("wallet_not_found", 404, "This wallet has nothing here.", "POST /sandbox/create first."),
-    _E("already_exists", 409, "This wallet already has a sandbox.", "Use /sandbox/extend to pay more time."),
+    _E("already_exists", 409, "This wallet already has a sandbox.", "Use /sandbox/extend to pay more time. For another image or size class: /sandbox/reap, which keeps the workspace, then create."),
     _E("sandbox_starting", 409, "The sandbox is still starting.", "Retry in a moment.", retryable=True),
     _E("sandbox_reaped", 410, "The sandbox was reaped; its workspace is kept.",
        "POST /sandbox/extend with a payment, or /sandbox/wake with credit left."),

@@ -58,6 +58,8 @@ class Operation:
     """What a wake link must allow to be taken in place of a pass; None: none is."""
     errors: tuple[str, ...] = ()
     positional: tuple[str, ...] = field(default=())
+    takes_ranges: bool = False
+    """Whether a part may be asked for (RFC 9110, 14), and is answered with 206."""
 
     def __post_init__(self) -> None:
         unknown = [code for code in self.errors if code not in ERRORS]

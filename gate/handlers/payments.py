@@ -32,7 +32,9 @@ async def create(services: Services, request: web.Request, caller: Caller, data:
         if view.state.phase not in (Phase.NONE, Phase.REAPED):
             raise SatboxError("already_exists", details={"state": view.state.phase.value})
     if data.image not in settings.images:
-        raise SatboxError("invalid_request", details={"image": f"one of {', '.join(sorted(settings.images))}"})
+        known = ", ".join(sorted(settings.images))
+        missing = f"one of {known}; on the service's machine: satbox images build {data.image}, then satbox up anew"
+        raise SatboxError("invalid_request", details={"image": missing})
     try:
         check_environment(data.environment)
     except SandboxError as error:

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 from actors.view import View
+from actors.wallet.budget import spent_usat
 from actors.wallet.state import Phase, WalletState
 from gate.ports import Services
 from operations.errors import SatboxError
@@ -47,6 +48,8 @@ def runtime_of(view: View, *, paused_too: bool = False) -> str:
         raise SatboxError("wallet_not_found")
     match state.phase:
         case Phase.ALIVE | Phase.GRACE if state.runtime is not None and state.runtime.is_paused and not paused_too:
+            if state.is_held:
+                raise SatboxError("budget_reached", details=spent(state))
             raise SatboxError("sandbox_paused")
         case Phase.ALIVE | Phase.GRACE if state.runtime is not None:
             return state.runtime.runtime_id
@@ -54,6 +57,15 @@ def runtime_of(view: View, *, paused_too: bool = False) -> str:
             raise SatboxError("sandbox_starting", retry_after=1)
         case _:
             raise SatboxError("sandbox_reaped", details={"reason": state.reason, "owed_usat": state.accounts.debt_usat})
+
+
+def spent(state: WalletState) -> dict[str, object]:
+    """What a budget allows and what of it is spent in this hour, in micro-sats, by meter (`total`: all together)."""
+    hour = state.hour
+    return {
+        "caps_usat_per_hour": dict(state.budget.caps),
+        "spent_usat": {name: 0 if hour is None else spent_usat(hour, name) for name, _cap in state.budget.caps},
+    }
 
 
 class Reach:

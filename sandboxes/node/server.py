@@ -43,6 +43,7 @@ class SnapshotName(BaseModel):
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$")
 
 
+CLIENT_LEFT = 499
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -56,8 +57,8 @@ async def errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
     except SandboxError as error:
         headers = {"Retry-After": str(int(error.retry_after_seconds) + 1)} if isinstance(error, NoCapacity) else {}
         answer = web.json_response(error_body(error), status=error.status, headers=headers)
-    except ConnectionResetError:
-        raise  # whoever asked has left
+    except ConnectionResetError:  # whoever asked has left: nothing went wrong here, and nobody reads the answer
+        answer = web.Response(status=CLIENT_LEFT)
     except (DriverError, SpawnerGone, OSError) as error:
         structlog.get_logger().exception("node.request_failed", path=request.path)
         broken = NodeUnavailable(f"{type(error).__name__}: {error}"[:500])

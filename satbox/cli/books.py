@@ -6,8 +6,26 @@ from pathlib import Path
 from satbox.agent.local_paths import local_path
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
-from satbox.cli.generic import values_of
+from satbox.cli.generic import call, values_of
 from satbox.cli.output import show
+
+RECEIPT_BYTES_MAX = 65_536
+
+
+async def dispute(context: Context) -> int:
+    """Object to a charge; a receipt is given as JSON, or as the file that holds it (`@receipt.json`, or its path)."""
+    given = context.arguments
+    if given.receipt is not None and not given.receipt.lstrip().startswith("{"):
+        given.receipt = _receipt(Path(given.receipt.removeprefix("@")))
+    return await call(context)
+
+
+def _receipt(path: Path) -> str:
+    with local_path(path):
+        data = path.read_bytes()
+    if len(data) > RECEIPT_BYTES_MAX:
+        raise UsageError(f"{path} is no receipt: it is over {RECEIPT_BYTES_MAX} bytes")
+    return data.decode("utf-8", "replace")
 
 
 async def statement(context: Context) -> int:

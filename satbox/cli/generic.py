@@ -44,6 +44,25 @@ OPEN_OPERATIONS = frozenset(
 )
 
 
+EMPTY = {
+    "snapshots.list": ": satbox snapshots create NAME keeps the workspace as it is",
+    "processes.list": ": satbox processes start COMMAND runs one",
+    "ports.list": ": satbox ports expose PORT gives out a link",
+    "contexts.list": ": satbox contexts create opens one (image: python)",
+    "secrets.list": ": satbox secrets set NAME keeps one",
+    "wake_links.list": ": satbox wake-link create makes one",
+    "disputes.list": ": satbox disputes open --seq N objects to a charge",
+    "routes.list": ": satbox routes set PORT PATH --sats N sells calls",
+    "checkpoints.list": " yet: they are made every hour",
+}
+"""What to do about a list with nothing in it."""
+
+
+def _is_empty(document: Any) -> bool:
+    """Whether an answer is a list of things, and there are none."""
+    return isinstance(document, dict) and any(document.get(name) == [] for name in ("items", "entries", "ports"))
+
+
 async def call(context: Context) -> int:
     """One call of one operation."""
     command: Command = context.arguments.command
@@ -60,6 +79,8 @@ async def call(context: Context) -> int:
     else:
         document = document_of(result)
         show(context, for_people(command.operation, document))
+        if _is_empty(document):
+            print(f"none{EMPTY.get(command.operation, '')}")
         if getattr(context.arguments, "verbose", False):
             for span in document["spans"]:
                 print(f"{span['seq']}: {span['arithmetic']}")

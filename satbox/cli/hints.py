@@ -19,7 +19,8 @@ HINTS = {
     "wake_link_not_found": "satbox wake-link list shows them.",
     "wake_links_full": "Revoke one first: satbox wake-link revoke.",
     "sandbox_paused": "Run satbox unpause.",
-    "budget_reached": "Raise it with satbox budget, or wait for its next hour.",
+    "budget_reached": "Raise it: satbox budget --max-sats-per-hour N (satbox budget alone shows it, --remove lifts it);"
+    " the next hour lets it run on by itself.",
     "pause_unavailable": "Go on using it, or satbox reap to stop paying.",
     "process_not_found": "satbox processes list shows them.",
     "snapshot_not_found": "satbox snapshots list shows them.",
@@ -75,7 +76,8 @@ HINTS = {
     "payment_not_found": "Check the id: satbox create and satbox extend print it, and it begins with pay_.",
     "no_capacity": "Nothing was paid; try again later, or a smaller --size-class.",
     "wallet_not_found": "Run satbox create first.",
-    "already_exists": "Run satbox extend to pay more time.",
+    "already_exists": "Run satbox extend to pay more time. For another image or size: satbox reap (the workspace is kept; with"
+    " --destroy it is not), then satbox create --image NAME.",
     "sandbox_starting": "Run it again in a moment; satbox status shows where it is.",
     "sandbox_reaped": "Run satbox wake if there is credit left, else satbox extend.",
     "runtime_gone": "See satbox status; satbox wake starts it again.",

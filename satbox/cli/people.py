@@ -9,6 +9,8 @@ from satbox.cli.errors import REASONS
 from satbox.cli.output import duration_text, sats_text
 
 ID_CHARS_MAX = 14
+DIGEST_CHARS = 12
+"""Of a snapshot's digest: enough to tell ten of them apart, and taken by the verbs that want one."""
 COMMAND_CHARS_MAX = 60
 LABEL_CHARS_MAX = 10
 CONFIRMING = "confirming: runs on the receipt until the payment confirms"
@@ -61,13 +63,27 @@ def _times(rows: list[dict[str, Any]], name: str) -> Callable[[dict[str, Any]], 
     return lambda row: f"{date_of(row[name])[5:]} {time_text(row[name], with_date=False)}"
 
 
+def _budget_text(budget: dict[str, Any]) -> str:
+    """Of each cap, what is spent in this hour; the whole counts all meters."""
+    spent = budget["spent_usat"]
+    parts = []
+    for name, cap in budget["caps_usat_per_hour"].items():
+        used = sum(spent.values()) if name == "total" else spent.get(name, 0)
+        parts.append(f"{'' if name == 'total' else name + ' '}{sats_text(used)} of {sats_text(cap)} sats")
+    return ", ".join(parts)
+
+
 def _sandbox(document: dict[str, Any]) -> dict[str, Any]:
     grace = document["grace"]
     shown = {
         name: document[name]
         for name in ("address", "state", "reason", "runtime_id", "size_class", "image", "rate_usat_per_second")
     }
-    if document.get("paused"):
+    budget = document.get("budget") or {}
+    if budget.get("held"):
+        shown["state"] = f"{document['state']}, paused: the hour's budget is used up"
+        shown["budget"] = f"{_budget_text(budget)} (satbox budget --max-sats-per-hour N raises it)"
+    elif document.get("paused"):
         shown["state"] = f"{document['state']}, paused (satbox unpause lets it run on)"
     if document["state"] == "reaped":
         shown["reason"] = REASONS.get(str(document["reason"]), document["reason"])
@@ -79,7 +95,7 @@ def _sandbox(document: dict[str, Any]) -> dict[str, Any]:
         shown |= {"seconds_left": document["seconds_left"], "exhausts_at": time_text(document["exhausts_at"])}
     else:
         shown |= {"grace_left": duration_text(grace["seconds_left"]), "grace_until": time_text(grace["deadline_at"])}
-    shown["snapshot_digest"] = short_id(document["snapshot_digest"])
+    shown["snapshot_digest"] = (document["snapshot_digest"] or "")[:DIGEST_CHARS] or None
     shown["pending_payments"] = [
         {**payment, "paymentId": short_id(payment["paymentId"])} for payment in document["pending_payments"]
     ]
@@ -263,7 +279,7 @@ def _snapshots(document: dict[str, Any]) -> dict[str, Any]:
             "size_bytes": item["size_bytes"],
             "created_at": time_text(item["created_at"]),
             "current": "yes" if item["current"] else None,
-            "digest": item["digest"],
+            "digest": item["digest"][:DIGEST_CHARS],
         }
         for item in document["items"]
     ]

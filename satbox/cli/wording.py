@@ -104,6 +104,9 @@ HELP = {
     ("sandbox.events", "follow"): "show all, then go on with what happens next, until Ctrl-C",
     ("sandbox.ledger", "after"): "only what is numbered above this (the first column)",
     ("sandbox.wake", "address"): "whom: a handle, an address, or a wake link's URL; default: your own",
+    ("snapshots.restore", "digest"): "its name, or its digest, whole or the first letters",
+    ("snapshots.delete", "digest"): "its name, or its digest, whole or the first letters",
+    ("disputes.open", "receipt"): "a receipt: a file (a path, or @FILE), or its JSON",
     ("files.list", "path"): "a folder; relative ones are below /workspace, which is the default",
 }
 

@@ -165,7 +165,7 @@ class Operations(Calls):
         """Run a command in your sandbox.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable.
         """
         return await self._call(
             "sandbox.exec",
@@ -186,8 +186,8 @@ class Operations(Calls):
         """Read a file.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden, range_invalid.
         """
         return await self._download("files.read", path=path, address=address)
 
@@ -195,8 +195,8 @@ class Operations(Calls):
         """Write a file.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden, disk_full, body_too_large.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden, disk_full, body_too_large.
         """
         return await self._upload("files.write", m.Done, data, path=path, address=address)
 
@@ -204,8 +204,8 @@ class Operations(Calls):
         """Delete a file or a directory with all in it.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden.
         """
         return await self._call("files.delete", m.Done, path=path, address=address)
 
@@ -213,8 +213,8 @@ class Operations(Calls):
         """List a directory.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden.
         """
         return await self._call("files.list", m.FileList, path=path, address=address)
 
@@ -222,8 +222,8 @@ class Operations(Calls):
         """See what a path is.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden.
         """
         return await self._call("files.stat", m.FileInfo, path=path, address=address)
 
@@ -231,8 +231,8 @@ class Operations(Calls):
         """Make a directory and its parents.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden.
         """
         return await self._call("files.mkdir", m.Done, path=path, address=address)
 
@@ -240,8 +240,8 @@ class Operations(Calls):
         """Move or rename a file.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden, path_exists.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden, path_exists.
         """
         return await self._call("files.move", m.Done, path=path, to=to, address=address)
 
@@ -271,7 +271,8 @@ class Operations(Calls):
         """Freeze the sandbox: it keeps its memory, burns no CPU and pays a lower rate.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, pause_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        pause_unavailable.
         """
         return await self._call("sandbox.pause", m.SandboxStatus, address=address)
 
@@ -279,8 +280,8 @@ class Operations(Calls):
         """Let a paused sandbox run on.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, pause_unavailable,
-        budget_reached.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        pause_unavailable, budget_reached.
         """
         return await self._call("sandbox.resume", m.SandboxStatus, address=address)
 
@@ -354,8 +355,8 @@ class Operations(Calls):
         """Get a folder as an archive.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden.
         """
         return await self._download("files.pack", path=path, address=address, format=format)
 
@@ -365,8 +366,8 @@ class Operations(Calls):
         """Unpack an archive into a folder: all of it, or nothing.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden, disk_full, body_too_large, archive_invalid.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden, disk_full, body_too_large, archive_invalid.
         """
         return await self._upload("files.unpack", f.Unpacked, data, path=path, address=address, format=format)
 
@@ -386,7 +387,7 @@ class Operations(Calls):
         """Start a process in the background; it goes on when the request has ended.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, overloaded.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable, overloaded.
         """
         return await self._call(
             "processes.start",
@@ -406,7 +407,7 @@ class Operations(Calls):
         """List background processes, running and ended.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable.
         """
         return await self._call("processes.list", p.ProcessList, address=address)
 
@@ -414,7 +415,8 @@ class Operations(Calls):
         """See a background process and how it ended.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        process_not_found.
         """
         return await self._call("processes.get", p.ProcessView, process_id=process_id, address=address)
 
@@ -422,7 +424,8 @@ class Operations(Calls):
         """End a process and all it started, and forget its log.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        process_not_found.
         """
         return await self._call("processes.kill", p.ProcessView, process_id=process_id, address=address)
 
@@ -430,8 +433,8 @@ class Operations(Calls):
         """Signal a process.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found,
-        process_ended.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        process_not_found, process_ended.
         """
         return await self._call("processes.signal", p.Told, process_id=process_id, address=address, signal=signal)
 
@@ -441,8 +444,8 @@ class Operations(Calls):
         """Send a process input.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found,
-        process_ended.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        process_not_found, process_ended.
         """
         return await self._call("processes.write", p.Told, process_id=process_id, address=address, data=data, end=end)
 
@@ -450,8 +453,8 @@ class Operations(Calls):
         """Tell a process's terminal its size.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found,
-        process_ended.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        process_not_found, process_ended.
         """
         return await self._call(
             "processes.resize", p.Told, process_id=process_id, address=address, rows=rows, columns=columns
@@ -471,7 +474,8 @@ class Operations(Calls):
         """Wait for a process's end, for text it writes, or for a port it opens.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        process_not_found.
         """
         return await self._call(
             "processes.wait",
@@ -497,7 +501,8 @@ class Operations(Calls):
         """Read what a process wrote, from a cursor on.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        process_not_found.
         """
         return await self._call(
             "processes.logs",
@@ -513,7 +518,7 @@ class Operations(Calls):
         """List the TCP ports that somebody listens on inside.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable.
         """
         return await self._call("ports.list", p.Ports, address=address)
 
@@ -538,8 +543,8 @@ class Operations(Calls):
         """Start a Python that keeps its variables between runs (image: python).
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_unavailable,
-        overloaded.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        context_unavailable, overloaded.
         """
         return await self._call("contexts.create", k.Context, address=address, cwd=cwd, env=env)
 
@@ -547,7 +552,7 @@ class Operations(Calls):
         """List code contexts.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable.
         """
         return await self._call("contexts.list", k.ContextList, address=address)
 
@@ -563,8 +568,8 @@ class Operations(Calls):
         """Run Python in a context: output, values, pictures, exceptions.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_not_found,
-        context_died, context_busy.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        context_not_found, context_died, context_busy.
         """
         return await self._call(
             "contexts.run",
@@ -580,8 +585,8 @@ class Operations(Calls):
         """Interrupt what runs in a context, as ctrl-C would.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_not_found,
-        context_died.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        context_not_found, context_died.
         """
         return await self._call("contexts.interrupt", m.Done, context_id=context_id, address=address)
 
@@ -589,8 +594,8 @@ class Operations(Calls):
         """End a context; its variables are gone.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_not_found,
-        context_died.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        context_not_found, context_died.
         """
         return await self._call("contexts.delete", m.Done, context_id=context_id, address=address)
 
@@ -598,8 +603,8 @@ class Operations(Calls):
         """Keep the workspace as it is now, under a name; everything stands still meanwhile.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, snapshot_failed,
-        snapshots_full, pause_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        snapshot_failed, snapshots_full, pause_unavailable.
         """
         return await self._call("snapshots.create", s.Snapshot, name=name, address=address)
 
@@ -641,8 +646,8 @@ class Operations(Calls):
         """Clone a git repository into the workspace, through the egress proxy. Hooks do not run, submodules are left out.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, git_unavailable,
-        clone_failed, secret_not_found, path_exists, timeout.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        git_unavailable, clone_failed, secret_not_found, path_exists, timeout.
         """
         return await self._call(
             "git.clone",
@@ -705,7 +710,7 @@ class Operations(Calls):
         """See what your sandbox uses, now and over the last hour: CPU, memory, disk, egress.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable.
         """
         return await self._call("sandbox.usage", u.Usage, address=address, seconds=seconds)
 
@@ -1195,7 +1200,7 @@ class SyncOperations(SyncCalls[Operations]):
         """Run a command in your sandbox.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable.
         """
         return self._run(
             self._client.sandbox_exec(
@@ -1216,8 +1221,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Read a file.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden, range_invalid.
         """
         return self._run(self._client.files_read(path, address=address))
 
@@ -1225,8 +1230,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Write a file.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden, disk_full, body_too_large.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden, disk_full, body_too_large.
         """
         return self._run(self._client.files_write(path, data, address=address))
 
@@ -1234,8 +1239,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Delete a file or a directory with all in it.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden.
         """
         return self._run(self._client.files_delete(path, address=address))
 
@@ -1243,8 +1248,8 @@ class SyncOperations(SyncCalls[Operations]):
         """List a directory.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden.
         """
         return self._run(self._client.files_list(path, address=address))
 
@@ -1252,8 +1257,8 @@ class SyncOperations(SyncCalls[Operations]):
         """See what a path is.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden.
         """
         return self._run(self._client.files_stat(path, address=address))
 
@@ -1261,8 +1266,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Make a directory and its parents.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden.
         """
         return self._run(self._client.files_mkdir(path, address=address))
 
@@ -1270,8 +1275,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Move or rename a file.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden, path_exists.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden, path_exists.
         """
         return self._run(self._client.files_move(path, to, address=address))
 
@@ -1301,7 +1306,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Freeze the sandbox: it keeps its memory, burns no CPU and pays a lower rate.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, pause_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        pause_unavailable.
         """
         return self._run(self._client.sandbox_pause(address=address))
 
@@ -1309,8 +1315,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Let a paused sandbox run on.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, pause_unavailable,
-        budget_reached.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        pause_unavailable, budget_reached.
         """
         return self._run(self._client.sandbox_resume(address=address))
 
@@ -1382,8 +1388,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Get a folder as an archive.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden.
         """
         return self._run(self._client.files_pack(path, address=address, format=format))
 
@@ -1393,8 +1399,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Unpack an archive into a folder: all of it, or nothing.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, path_invalid,
-        path_not_found, path_forbidden, disk_full, body_too_large, archive_invalid.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        path_invalid, path_not_found, path_forbidden, disk_full, body_too_large, archive_invalid.
         """
         return self._run(self._client.files_unpack(path, data, address=address, format=format))
 
@@ -1414,7 +1420,7 @@ class SyncOperations(SyncCalls[Operations]):
         """Start a process in the background; it goes on when the request has ended.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, overloaded.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable, overloaded.
         """
         return self._run(
             self._client.processes_start(
@@ -1434,7 +1440,7 @@ class SyncOperations(SyncCalls[Operations]):
         """List background processes, running and ended.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable.
         """
         return self._run(self._client.processes_list(address=address))
 
@@ -1442,7 +1448,8 @@ class SyncOperations(SyncCalls[Operations]):
         """See a background process and how it ended.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        process_not_found.
         """
         return self._run(self._client.processes_get(process_id, address=address))
 
@@ -1450,7 +1457,8 @@ class SyncOperations(SyncCalls[Operations]):
         """End a process and all it started, and forget its log.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        process_not_found.
         """
         return self._run(self._client.processes_kill(process_id, address=address))
 
@@ -1458,8 +1466,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Signal a process.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found,
-        process_ended.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        process_not_found, process_ended.
         """
         return self._run(self._client.processes_signal(process_id, address=address, signal=signal))
 
@@ -1469,8 +1477,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Send a process input.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found,
-        process_ended.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        process_not_found, process_ended.
         """
         return self._run(self._client.processes_write(process_id, address=address, data=data, end=end))
 
@@ -1478,8 +1486,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Tell a process's terminal its size.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found,
-        process_ended.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        process_not_found, process_ended.
         """
         return self._run(self._client.processes_resize(process_id, address=address, rows=rows, columns=columns))
 
@@ -1497,7 +1505,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Wait for a process's end, for text it writes, or for a port it opens.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        process_not_found.
         """
         return self._run(
             self._client.processes_wait(
@@ -1523,7 +1532,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Read what a process wrote, from a cursor on.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, process_not_found.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        process_not_found.
         """
         return self._run(
             self._client.processes_logs(
@@ -1535,7 +1545,7 @@ class SyncOperations(SyncCalls[Operations]):
         """List the TCP ports that somebody listens on inside.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable.
         """
         return self._run(self._client.ports_list(address=address))
 
@@ -1560,8 +1570,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Start a Python that keeps its variables between runs (image: python).
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_unavailable,
-        overloaded.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        context_unavailable, overloaded.
         """
         return self._run(self._client.contexts_create(address=address, cwd=cwd, env=env))
 
@@ -1569,7 +1579,7 @@ class SyncOperations(SyncCalls[Operations]):
         """List code contexts.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable.
         """
         return self._run(self._client.contexts_list(address=address))
 
@@ -1585,8 +1595,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Run Python in a context: output, values, pictures, exceptions.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_not_found,
-        context_died, context_busy.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        context_not_found, context_died, context_busy.
         """
         return self._run(
             self._client.contexts_run(context_id, code, address=address, timeout_seconds=timeout_seconds, stream=stream)
@@ -1596,8 +1606,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Interrupt what runs in a context, as ctrl-C would.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_not_found,
-        context_died.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        context_not_found, context_died.
         """
         return self._run(self._client.contexts_interrupt(context_id, address=address))
 
@@ -1605,8 +1615,8 @@ class SyncOperations(SyncCalls[Operations]):
         """End a context; its variables are gone.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, context_not_found,
-        context_died.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        context_not_found, context_died.
         """
         return self._run(self._client.contexts_delete(context_id, address=address))
 
@@ -1614,8 +1624,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Keep the workspace as it is now, under a name; everything stands still meanwhile.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, snapshot_failed,
-        snapshots_full, pause_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        snapshot_failed, snapshots_full, pause_unavailable.
         """
         return self._run(self._client.snapshots_create(name, address=address))
 
@@ -1657,8 +1667,8 @@ class SyncOperations(SyncCalls[Operations]):
         """Clone a git repository into the workspace, through the egress proxy. Hooks do not run, submodules are left out.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable, git_unavailable,
-        clone_failed, secret_not_found, path_exists, timeout.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
+        git_unavailable, clone_failed, secret_not_found, path_exists, timeout.
         """
         return self._run(
             self._client.git_clone(
@@ -1721,7 +1731,7 @@ class SyncOperations(SyncCalls[Operations]):
         """See what your sandbox uses, now and over the last hour: CPU, memory, disk, egress.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        sandbox_starting, sandbox_reaped, sandbox_paused, runtime_gone, node_unavailable.
+        sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable.
         """
         return self._run(self._client.sandbox_usage(address=address, seconds=seconds))
 

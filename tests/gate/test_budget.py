@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from gate.handlers.reach import runtime_of
 from gate.proxy.counting import RequestCounter
+from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
 from tests.gate import gatehouse as building
 from tests.gate.gatehouse import House, gatehouse
@@ -72,6 +74,27 @@ async def test_odd_budgets_are_refused(house: House, body: dict[str, object]) ->
     await house.created(who)
     refused = await house.ask("POST", "/sandbox/budget", who=who, json=body)
     assert (refused.status, refused.code) == (400, "invalid_request")
+
+
+async def test_what_a_budget_holds_is_refused_with_the_budget_s_name(house: House) -> None:
+    who = await house.agent()
+    await house.created(who)
+    await house.ask("POST", "/sandbox/budget", who=who, json={"max_sats_per_hour": 1000})
+    view = await house.services.views.get(who.address, fresh=True)
+    assert view.state.runtime is not None
+    assert view.state.hour is not None
+    frozen = replace(view.state, runtime=replace(view.state.runtime, is_paused=True))
+    hour = replace(view.state.hour, spent=(("clock", 2 * SAT), ("egress", SAT)))
+
+    with pytest.raises(SatboxError) as by_owner:
+        runtime_of(replace(view, state=frozen))
+    with pytest.raises(SatboxError) as by_budget:
+        runtime_of(replace(view, state=replace(frozen, is_held=True, hour=hour)))
+
+    assert by_owner.value.code == "sandbox_paused"
+    assert by_budget.value.code == "budget_reached"
+    assert by_budget.value.details == {"caps_usat_per_hour": {"total": 1000 * SAT}, "spent_usat": {"total": 3 * SAT}}
+    assert "budget_reached" in REGISTRY["sandbox.exec"].errors
 
 
 async def test_only_the_owner_sets_a_budget(house: House) -> None:

@@ -1,7 +1,9 @@
 """Folders as archives in and out of a real sandbox, parts of files, and changes as they happen."""
 
+import asyncio
 import gzip
 import io
+import socket
 import tarfile
 import zipfile
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from sandboxes.protocol import SandboxError
 from tests.sandboxes.conftest import Box
+from tests.sandboxes.running_node import RunningNode
 
 pytestmark = pytest.mark.sandbox
 
@@ -167,3 +170,19 @@ async def test_changes_are_told_as_they_happen_also_in_new_folders(box: Box) -> 
     assert ("written", "/workspace/sub/file", "file") in told
     assert ("moved_from", "/workspace/sub/file", "file") in told
     assert told[-1] == ("deleted", "/workspace/sub/moved", "file")
+
+
+async def test_a_watcher_that_leaves_is_no_fault_of_the_node(box: Box, node: RunningNode) -> None:
+    reader, writer = await asyncio.open_unix_connection(node.socket)
+    path = f"/v1/runtimes/{box.runtime_id}/files/watch?path=/workspace"
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: node\r\n\r\n".encode())
+    while b"watching" not in await reader.readline():
+        pass
+    # Changes are on their way to somebody who resets the connection: the node finds out by writing.
+    writer.transport.get_extra_info("socket").shutdown(socket.SHUT_RD)
+    await box.run("for n in $(seq 200); do touch f$n; done")
+    writer.transport.abort()
+    await box.run("for n in $(seq 200); do rm f$n; done")
+
+    assert (await box.run(["echo", "alive"]))["stdout"] == "alive\n"
+    assert "Traceback" not in node.log_text
