@@ -2,8 +2,11 @@
 
 import asyncio
 import hashlib
+import os
 import random
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -13,7 +16,8 @@ from actors.wallet import commands as c
 from actors.wallet.state import Plan
 from stacks import Network, PrivateKey
 from tests.gate.gatehouse import OPERATOR_TOKEN, House, gatehouse
-from tests.pages.browsing import PHONE, Visit, visiting
+from tests.pages.browsing import DESKTOP, PHONE, Visit, visiting
+from tests.pages.reading import FAULTS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -66,11 +70,14 @@ async def populate(house: House, count: int) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def house(browser: Browser) -> AsyncIterator[House]:
+    """In memory where there is such a folder: five hundred wallets write to five hundred files."""
     slots = {"nano": COUNT, "small": COUNT, "medium": 1}
-    async with gatehouse(tmp_path_factory.mktemp("house"), slots, public_url="https://satbox.example") as made:
-        await populate(made, COUNT)
-        yield made
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory, prefix="satbox-pages-") as folder:
+        async with gatehouse(Path(folder), slots, public_url="https://satbox.example") as made:
+            await populate(made, COUNT)
+            yield made
 
 
 def origin(house: House) -> str:
@@ -133,7 +140,7 @@ async def test_the_dashboard_shows_sorts_and_searches(house: House, browser: Bro
         await visit.page.click("button[data-sort=balance]")
         await visit.until("document.querySelector('th[aria-sort=descending] button')?.dataset.sort === 'balance'")
         await visit.until(SORTED)
-        await visit.shot("dashboard")
+        await visit.shot("dashboard", whole=False)
         await visit.page.fill("#search", address(7))
         await visit.until(f"{ROWS} === 1")
         before = await visit.text("#rows td:nth-child(3)")
@@ -189,3 +196,37 @@ async def test_a_lost_stream_comes_back(house: House, browser: Browser) -> None:
         await visit.until("document.getElementById('live').textContent.startsWith('No connection')")
         await visit.context.set_offline(False)
         await visit.until("document.getElementById('live').textContent === 'Live'")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+async def test_everybody_can_read_and_work_every_page(
+    house: House, browser: Browser, scheme: str, size: dict[str, int]
+) -> None:
+    async with visiting(browser, origin(house), viewport=size, color_scheme=scheme) as visit:
+        await enter(visit)
+        found = {"/dashboard": await visit.page.evaluate(FAULTS)}
+        for path in ("/", f"/wake/{address(5)}", f"/wake/{address(6)}", f"/agent/{address(6)}", "/wake/@jack"):
+            await visit.open(path)
+            await asyncio.sleep(0.1)
+            found[path] = await visit.page.evaluate(FAULTS)
+
+    assert {path: faults for path, faults in found.items() if faults} == {}
+
+
+async def test_the_wake_page_works_by_keyboard(house: House, browser: Browser) -> None:
+    async with visiting(browser, origin(house)) as visit:
+        await visit.open(f"/wake/{address(5)}")
+        await visit.page.keyboard.press("Tab")
+        assert await visit.page.evaluate("document.activeElement.textContent") == "Skip to content"
+        reached = []
+        for _ in range(14):
+            await visit.page.keyboard.press("Tab")
+            reached.append(await visit.page.evaluate("document.activeElement.name || document.activeElement.id"))
+        assert {"span", "coin"} <= set(reached)
+        await visit.page.focus("input[name=span]")
+        await visit.page.keyboard.press("ArrowRight")
+        await visit.page.keyboard.press("ArrowRight")
+        assert await visit.page.is_visible("#hours")
+        await visit.page.fill("#hours", "2")
+        assert "26 sats" in await visit.text("#how-long")

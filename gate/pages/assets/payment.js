@@ -13,11 +13,25 @@ const name = (address) => `satbox.payment.${address}`;
 /** The payment for a wallet that is under way in this browser, or null. */
 export const underWay = (address) => read(localStorage, name(address));
 
-/** Keep a signed payment. Raises when this browser keeps nothing: then nothing may be sent either. */
+/** Keep a signed payment. Raises when this browser keeps nothing, or another one: then nothing may be sent either. */
 export function keep(address, payment) {
+  const kept = underWay(address);
+  if (kept && kept.header !== payment.header) throw new Error("Another payment is under way from this browser. Nothing was sent.");
   if (!write(localStorage, name(address), payment)) {
     throw new Error("This browser keeps nothing for this page (a private window?), so a lost answer could cost you twice. Nothing was sent.");
   }
+}
+
+/** Do `work` unless another tab of this browser is paying for this wallet; answers whether it was done. */
+export async function alone(address, work) {
+  if (!navigator.locks) {
+    await work();
+    return true;
+  }
+  return navigator.locks.request(name(address), { ifAvailable: true }, async (lock) => {
+    if (lock) await work();
+    return Boolean(lock);
+  });
 }
 
 export const drop = (address) => forget(localStorage, name(address));

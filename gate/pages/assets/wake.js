@@ -2,7 +2,7 @@
 import { $, make, say, whileSeen } from "./dom.js";
 import { ask, bearer, Lost, Refused } from "./gate.js";
 import { forget, read, write } from "./keep.js";
-import { drop, header, keep, offers, settle, underWay } from "./payment.js";
+import { alone, drop, header, keep, offers, settle, underWay } from "./payment.js";
 import { ago, coins, duration, sats, STATES, whole } from "./words.js";
 
 const page = $("main").dataset;
@@ -232,7 +232,13 @@ function wakeWithCredit() {
   });
 }
 
+/** One payment at a time: what this browser has under way goes on before anything new is signed. */
+async function payAlone(work) {
+  if (!(await alone(page.address, work))) trouble("Another tab is paying", "Go on there; this page shows how the sandbox does.");
+}
+
 async function payAndWake() {
+  if (underWay(page.address)) return goOn();
   const library = await import("./wallet.bundle.js");
   const id = new FormData($("form")).get("wallet") ?? wallets[0].id;
   const coin = chosenCoin();
@@ -305,12 +311,27 @@ async function resume() {
   if (!payment.paymentId && !auth()) {
     trouble(
       "A payment is under way",
-      `You signed ${whole(payment.sats)} sats ${ago(new Date(payment.at).toISOString())}, and it is not known whether it arrived. Open your wake link again, or use a pass, and it goes on; nothing is paid twice.`,
+      `You signed ${whole(payment.sats)} sats ${ago(new Date(payment.at).toISOString())}, and it is not known whether it arrived. Open your wake link again, use a pass, or press the button to prove who you are, and it goes on; nothing is paid twice.`,
       make("button", { type: "button", class: "plain", onclick: () => { drop(page.address); $("trouble").hidden = true; } }, "Forget it"),
     );
     return;
   }
-  await working(["settle", "confirm", ...(payment.wakes ? ["start", "alive"] : [])], followPayment);
+  await payAlone(goOn);
+}
+
+async function goOn() {
+  const payment = underWay(page.address);
+  if (!payment) return;
+  const asks = !payment.paymentId && !auth();
+  const names = [...(asks ? ["prove"] : []), "settle", "confirm", ...(payment.wakes ? ["start", "alive"] : [])];
+  await working(names, async () => {
+    if (asks) {
+      const library = await import("./wallet.bundle.js");
+      const id = new FormData($("form")).get("wallet") ?? wallets[0].id;
+      await prove(library, id, await library.addresses(id, page.network));
+    }
+    await followPayment();
+  });
 }
 
 async function readLink() {
@@ -341,7 +362,7 @@ if ($("form")) {
     event.preventDefault();
     if (busy) return;
     if (wakesWithCredit()) wakeWithCredit();
-    else payAndWake().catch(explain);
+    else payAlone(payAndWake).catch(explain);
   });
   $("rather-pay").addEventListener("click", () => {
     rathersPaying = !rathersPaying;
