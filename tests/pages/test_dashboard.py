@@ -140,6 +140,8 @@ async def test_the_dashboard_shows_sorts_and_searches(house: House, browser: Bro
         await visit.page.click("button[data-sort=balance]")
         await visit.until("document.querySelector('th[aria-sort=descending] button')?.dataset.sort === 'balance'")
         await visit.until(SORTED)
+        await visit.page.set_viewport_size({"width": 1180, "height": 1240})
+        await visit.page.evaluate("scrollTo(0, 0)")
         await visit.shot("dashboard", whole=False)
         await visit.page.fill("#search", address(7))
         await visit.until(f"{ROWS} === 1")

@@ -29,7 +29,7 @@ from satbox.settings import ActorsSection, DevnetSection, GateSection, Lifecycle
 from stacks import Network
 
 SATS = 1_000_000
-START_SECONDS_MAX = 60.0
+START_SECONDS_MAX = 150.0
 UIDS = 0x0010_0000
 _numbers = itertools.count()
 TITLES = {
