@@ -79,10 +79,13 @@ async def test_others_see_what_its_owner_made_public(service: RunningService, ow
         await visit.page.check("#public")
         await visit.until("!document.getElementById('public').disabled")
     assert (await owner.client.sandbox_visibility()).public
+    await owner.client.routes_set(routes=[{"port": 8080, "path": "/ask/*", "sats": 3}])
     async with visitor(viewport=PHONE, color_scheme="dark") as visit:
         await visit.open(f"/agent/{owner.address}")
         await visit.until("document.querySelector('#chart path') !== null")
         assert await visit.text("#state") == "Alive"
         assert not await visit.page.is_visible("#desk")
+        await visit.until(HAS.format("routes", ":8080/ask/*"))
+        assert "3 sats" in await visit.text("#sold")
         await visit.shot("agent-public-phone-dark")
     await stranger.client.close()
