@@ -12,7 +12,6 @@ STATES = {
     "grace": "Grace",
     "reaped": "Asleep",
 }
-LEVELS = {0: "Unverified", 1: "Verified Agent", 2: "Genesis"}
 
 
 def sats(usat: int, decimals: int = 2) -> str:
