@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from aiohttp import web
@@ -74,6 +75,12 @@ class Assets:
         made = Asset(f"{PREFIX}{stem}.{digest}.{suffix}", TYPES[f".{suffix}"], body, squeezed)
         self._named[name] = made
         return made
+
+
+@cache
+def own_assets() -> Assets:
+    """The pages' files, read and compressed once a process."""
+    return Assets()
 
 
 def add_asset_routes(app: web.Application, assets: Assets) -> None:

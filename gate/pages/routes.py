@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from gate.handles import Found
 from gate.handles.words import HANDLE_CHARS_MAX
 from gate.pages.agent import agent_news, agent_page, name_of
-from gate.pages.assets import Assets, add_asset_routes
+from gate.pages.assets import Assets, add_asset_routes, own_assets
 from gate.pages.dashboard import OVERVIEW, dashboard_page, stream
 from gate.pages.front import FrontView, front_page
 from gate.pages.layout import Page, page_response
@@ -55,7 +55,7 @@ class Counters(BaseModel):
 
 def add_page_routes(app: web.Application) -> None:
     """Every page, every feed, every asset."""
-    app[ASSETS] = Assets()
+    app[ASSETS] = own_assets()
     add_asset_routes(app, app[ASSETS])
     app[OVERVIEW] = Overview(app[SERVICES], app[METRICS])
     app.router.add_get("/", front)
