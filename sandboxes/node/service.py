@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
-from dataclasses import replace
 from weakref import WeakValueDictionary
-
-import structlog
 
 from sandboxes.node.boots import Boots
 from sandboxes.node.capacity import CapacityBook
 from sandboxes.node.cgroups import sweep
 from sandboxes.node.connection import ProtocolBroken
 from sandboxes.node.driver import DriverError, Place, Running
+from sandboxes.node.endings import Endings, changed, loss_of
 from sandboxes.node.freezing import RuntimePaused, set_frozen, still
 from sandboxes.node.heartbeat import LastBeat
 from sandboxes.node.live import Live
@@ -39,16 +36,12 @@ from sandboxes.protocol import (
     RuntimeGone,
     RuntimeInfo,
     RuntimeLost,
-    SandboxError,
     SnapshotInfo,
     StartFailed,
     StartRequest,
     Stopped,
     StopRequest,
 )
-
-TERMINATE_SECONDS = 0.5
-PRE_STOP_HOOK = "/workspace/.satbox/pre-stop"
 
 
 class SandboxService:
@@ -71,6 +64,9 @@ class SandboxService:
         self._capacity = CapacityBook(settings.slots, clock_ms)
         self._boots = Boots(machine)
         self._pool = WarmPool(machine, self._boots)
+        self._endings = Endings(
+            machine, self._live, self._proof, self._workspaces, self._boots, self._capacity, clock_ms, boot_id
+        )
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -105,8 +101,8 @@ class SandboxService:
             healthy = row.healthy_at_ms or 0
             proven = last.at_ms if last is not None and last.boot_id == row.boot_id else healthy
             reason = "node_restart" if row.boot_id == self.boot_id else "reboot"
-            row = await self._record_loss(row, max(healthy, proven), reason)
-        self._proof.losses[row.runtime_id] = _loss(row)
+            row = await self._endings.record_loss(row, max(healthy, proven), reason)
+        self._proof.losses[row.runtime_id] = loss_of(row)
         self._boots.adopt(row.slot)
         self._capacity.adopt([(row.runtime_id, row.size_class)])
 
@@ -136,15 +132,10 @@ class SandboxService:
         self._proof.close()
 
     async def _stop_for_shutdown(self, request: StopRequest) -> None:
-        """The owner did not ask for this stop, so the runtime stays on record as lost, with its volume packed away."""
         async with self._locked(request.runtime_id):
             live = self._live.get(request.runtime_id)
-            if live is None:
-                return
-            await self._pre_stop(live, request.pre_stop_seconds)
-            await self._end(live)
-            await self._record_loss(live.row, self._clock_ms(), "node_restart")
-            await self._machine.unmount(self._machine.place(live.row.slot, live.row.size_class))
+            if live is not None:
+                await self._endings.shut_down(live, request.pre_stop_seconds)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -248,7 +239,7 @@ class SandboxService:
                 live = self._make_live(row, running, request)
                 await live.begin(definition, is_restored=request.snapshot_digest is not None)
                 # An empty sandbox is nobody's until this row, and after it nobody else's.
-                live.row = row = _changed(row, state="running", healthy_at_ms=self._clock_ms())
+                live.row = row = changed(row, state="running", healthy_at_ms=self._clock_ms())
                 await self._slots.put(row)
                 if running.exited.done():
                     raise DriverError("the sandbox ended while it was given away")
@@ -293,129 +284,21 @@ class SandboxService:
     # Loss
 
     async def _on_exit(self, live: Live) -> None:
-        """A sandbox ended. Asked for, `_end` deals with it; otherwise it is lost, and its owner hears of it."""
+        """A sandbox ended. Asked for, whoever asked deals with it; otherwise it is lost, and its owner hears of it."""
         if live.stopping:
             return
         at_ms = self._clock_ms()
         async with self._locked(live.row.runtime_id):
             if live.stopping:
                 return
-            reason = "exited"
-            if live.broken:
-                reason = "protocol_broken"
-            elif self._machine.oom_kills(live.row.slot) > 0:
-                reason = "oom_killed"
-            live.stopping = True
-            self._live.pop(live.row.runtime_id, None)
-            live.row = _changed(live.row, counts=json.dumps(live.counts()))
-            await live.close()
-            row = await self._record_loss(live.row, at_ms, reason)
-            self._proof.lost(_loss(row))
-            await self._machine.clear_group(row.slot)
-
-    async def _record_loss(self, row: Row, at_ms: int, reason: str) -> Row:
-        row = _changed(row, state="lost", ended_at_ms=at_ms, reason=reason)
-        await self._slots.update(row.runtime_id, state="lost", ended_at_ms=at_ms, reason=reason, counts=row.counts)
-        self._proof.losses[row.runtime_id] = _loss(row)
-        return row
+            await self._endings.exited(live, at_ms)
 
     # Stop
 
     async def stop(self, request: StopRequest) -> Stopped:
         """See `SandboxNode.stop`."""
         async with self._locked(request.runtime_id):
-            row = await self._slots.get(request.runtime_id)
-            if row is None:
-                return await self._stop_unknown(request.runtime_id)
-            if row.state == "stopped":
-                if not request.snapshot and row.snapshot_digest is not None:
-                    row = await self._give_up(row)
-                return self._stopped(row)
-            live = self._live.get(request.runtime_id)
-            if live is not None:
-                await self._pre_stop(live, request.pre_stop_seconds)
-                await self._end(live)
-                ended_at_ms = self._clock_ms()
-                row = _changed(live.row, state="stopping", ended_at_ms=ended_at_ms, reason="stopped")
-                await self._slots.update(
-                    row.runtime_id, state="stopping", ended_at_ms=ended_at_ms, reason="stopped", counts=row.counts
-                )
-                self._proof.losses[row.runtime_id] = _loss(row)
-            return self._stopped(await self._finalise(row, request.snapshot))
-
-    async def _give_up(self, row: Row) -> Row:
-        """A stopped runtime is stopped again, this time for good: its address's last one takes the snapshots along."""
-        if not await self._slots.is_last(row):
-            return row
-        changes: dict[str, object] = {"snapshot_digest": None, "snapshot_bytes": 0}
-        await self._workspaces.record(row, changes)
-        return _changed(row, **changes)
-
-    async def _stop_unknown(self, runtime_id: str) -> Stopped:
-        """An id never started here, or whose start came to nothing: used up from now on, so that a start request still
-        on its way finds the door closed.
-        """
-        row = Row(runtime_id, "", "", "", -1, "stopped", self.boot_id, reason="unknown", known=0)
-        await self._slots.insert(row)
-        return self._stopped(row)
-
-    def _stopped(self, row: Row) -> Stopped:
-        return Stopped(
-            row.runtime_id,
-            bool(row.known),
-            row.boot_id,
-            row.ended_at_ms,
-            row.snapshot_digest,
-            row.snapshot_bytes,
-            row.reason,
-            row.skipped,
-            tuple(json.loads(row.skipped_examples)),
-            json.loads(row.counts),
-        )
-
-    async def _pre_stop(self, live: Live, seconds: float) -> None:
-        """The polite part: the tenant's own hook, then SIGTERM, together within `seconds`."""
-        if seconds <= 0:
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._thaw(live)
-                await live.supervisor.run_hook(PRE_STOP_HOOK, live.environment, seconds)
-                await live.supervisor.terminate(min(seconds, TERMINATE_SECONDS))
-        except (SandboxError, OSError, TimeoutError) as error:
-            reason = "out of time" if isinstance(error, TimeoutError) else str(error)[:200]
-            structlog.get_logger().warning("runtime.pre_stop_failed", runtime_id=live.row.runtime_id, reason=reason)
-
-    async def _thaw(self, live: Live) -> None:
-        if live.is_paused:
-            await set_frozen(self._machine, live, frozen=False)
-            live.is_paused = False
-
-    async def _end(self, live: Live) -> None:
-        """Kill the tree and wait until the host sees nothing of it."""
-        live.stopping = True
-        live.row = _changed(live.row, counts=json.dumps(live.counts()))  # before its counters go
-        await live.close()
-        with contextlib.suppress(SandboxError):  # the group's kill thaws too
-            await self._thaw(live)
-        await self._driver.kill(live.running)
-        await self._machine.clear_group(live.row.slot)
-        self._live.pop(live.row.runtime_id, None)
-
-    async def _finalise(self, row: Row, snapshot: bool) -> Row:
-        """Pack the quiet volume if asked, wipe it, free the slot. Repeatable up to the last line."""
-        place = self._machine.place(row.slot, row.size_class)
-        changes: dict[str, object] = {"state": "stopped", "snapshot_digest": None, "snapshot_bytes": 0}
-        if snapshot and self._machine.has_volume(row.slot):
-            await self._driver.mount(place)
-            changes |= await self._workspaces.save(row, place)
-        await self._driver.unmount(place)
-        await self._workspaces.record(row, changes)
-        self._machine.remove_volume(row.slot)
-        self._proof.losses.pop(row.runtime_id, None)
-        self._boots.give_back(row.slot)
-        self._capacity.give_back(row.runtime_id)
-        return _changed(row, **changes)
+            return await self._endings.stop(request)
 
     async def forget(self, address: str) -> None:
         """See `SandboxNode.forget`."""
@@ -499,11 +382,3 @@ class SandboxService:
                 live.broken = True
                 self._spawn(self._driver.kill(live.running))  # `_on_exit` does the rest
             raise
-
-
-def _loss(row: Row) -> RuntimeLost:
-    return RuntimeLost(row.runtime_id, row.boot_id, row.ended_at_ms or 0, row.reason)
-
-
-def _changed(row: Row, **changes: object) -> Row:
-    return replace(row, **changes)  # type: ignore[arg-type]
