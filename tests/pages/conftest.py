@@ -33,8 +33,8 @@ async def service(browser: Browser) -> AsyncIterator[RunningService]:
     made = RunningService(
         lifecycle=LifecycleSection(grace_seconds=1, grace_cap_seconds=120, wake_minimum_seconds=2),
     )
-    await made.start()
     try:
+        await made.start()
         yield made
     finally:
         await made.remove()
