@@ -1,6 +1,6 @@
 """`just bench`: run every measurement, print a table, or one JSON array with --json.
 
-`--quick` takes fewer samples; `--only sandbox,gvisor,wallets,service,malformed_headers,waking` picks parts.
+`--quick` takes fewer samples; `--only sandbox,gvisor,wallets,service,calls,malformed_headers,waking` picks parts.
 Figures and machine also go to stderr as they come.
 """
 
@@ -67,6 +67,20 @@ async def _service(quick: bool) -> list[Figure]:
         await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
 
 
+async def _calls(quick: bool) -> list[Figure]:
+    from satbox.keys import load_keys
+    from satbox.ray_cluster import prepare
+
+    home = Path(tempfile.mkdtemp(prefix="sbbench-"))
+    try:
+        prepare(load_keys(home).ray_token_path)
+        from bench.calls import figures  # imports Ray
+
+        return await figures(home, quick=quick)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
+
+
 async def _malformed_headers(quick: bool) -> list[Figure]:
     from satbox.keys import load_keys
     from satbox.ray_cluster import prepare
@@ -112,6 +126,8 @@ MARKS = {
     "neighbour_cost_memory": ("<", 10),
     "neighbour_cost_fork": ("<", 10),
     "status_rps": (">=", 8_000),
+    "proxy_rps_bucket": (">=", 2_000),
+    "proxy_added_ms": ("<=", 2),
     "activation": ("<=", 7),
     "alive_10000_cpu": ("<", 2),
     "malformed_headers_p95_ratio": ("<=", 2),
@@ -181,6 +197,7 @@ running dry each minute. The `_in_process` figures leave Ray out."""
 
 PARTS = {
     "sandbox": _sandbox, "gvisor": _gvisor, "wallets": _wallets, "service": _service,
+    "calls": _calls,
     "malformed_headers": _malformed_headers, "waking": _waking,
 }  # fmt: skip
 

@@ -64,15 +64,17 @@ class Peers:
             left, at_ms = self._left[peer]
             self._left[peer] = (min(self._burst, left + 1), at_ms)
 
-    def take(self, remote: str | None, now_ms: int) -> None:
-        """Count one request; rate_limited, with when to come again, once the peer's bucket is empty."""
+    def take(self, remote: str | None, now_ms: int, *, tokens: int = 1) -> None:
+        """Count one request; rate_limited, with when to come again, once the peer's bucket is empty. With 0 `tokens` only that
+        is looked at: for requests that are counted if they turn out bad.
+        """
         if not self._per_ms:
             return
         peer = peer_of(remote)
         left, at_ms = self._left.pop(peer, (self._burst, now_ms))
         left = min(self._burst, left + (now_ms - at_ms) * self._per_ms)
         is_over = left < 1
-        self._left[peer] = (left if is_over else left - 1, now_ms)
+        self._left[peer] = (left if is_over else left - tokens, now_ms)
         while len(self._left) > PEERS_MAX:
             self._left.popitem(last=False)  # heard of longest ago: its bucket is full again, or nearly
         if is_over:

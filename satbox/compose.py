@@ -167,6 +167,8 @@ class Deployment:
             upload_bytes_max=settings.gate.upload_bytes_max,
             verifies_for_anybody=settings.gate.verifies_for_anybody,
             verification_sats=settings.gate.verification_sats,
+            open_requests_per_second=settings.gate.open_requests_per_second,
+            call_mempool_sats_max=settings.gate.call_mempool_sats_max,
         )
 
 

@@ -40,8 +40,15 @@ class GateSection(BaseModel):
     start_wait_seconds: float = 20.0
     upload_bytes_max: int = 1 << 30
     verifies_for_anybody: bool = True
+    """Whether `/stacks/...` and `/hashing/...` answer for anybody."""
     verification_sats: int = Field(0, ge=0, le=1_000)
-    """Whether `/stacks/...` and `/hashing/...` answer; they are free."""
+    """What one of their answers costs; 0: they are free."""
+    call_fee_bps: int = Field(200, ge=0, le=9_999)
+    """The operator's share of what calls earn, in hundredths of a percent."""
+    open_requests_per_second: float = Field(50.0, ge=0)
+    """What one peer may ask without a pass; 0 where a reverse proxy in front limits peers, who are all one from here."""
+    call_mempool_sats_max: int = Field(1_000, ge=0)
+    """The most a call may cost that is answered before its payment on chain has confirmed."""
 
 
 class DevnetSection(BaseModel):
@@ -202,6 +209,7 @@ class Settings(BaseSettings):
             grace_cap_ms=round(self.lifecycle.grace_cap_seconds * 1000),
             wake_minimum_seconds=self.lifecycle.wake_minimum_seconds,
             paused_rate_percent=self.lifecycle.paused_rate_percent,
+            call_fee_bps=self.gate.call_fee_bps,
             meter_rates=tuple(sorted((dict(DEFAULT_RATES) | self.meter_rates_usat).items())),
         )
 

@@ -82,7 +82,9 @@ async def serve(request: web.Request) -> web.StreamResponse:
 
 
 async def _serve(services: Services, request: web.Request, request_id: str) -> web.StreamResponse:
-    request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
+    # Who pays is counted only when the payment turns out bad; whoever sent many of those is refused unread.
+    is_paying = "payment-signature" in request.headers
+    request.app[PEERS].take(request.remote, services.clock.monotonic_ms(), tokens=0 if is_paying else 1)
     address, port = request.match_info["address"], int(request.match_info["port"])
     if port > 65_535:
         raise SatboxError("not_found")
@@ -93,7 +95,12 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
         if caller.may_pass:
             return await _forward(services, request, view, port, target, request_id, caller, None)
         desk = request.app[DESK]
-        guest = await desk.admit(request, view, port, target, caller.address, request_id)
+        try:
+            guest = await desk.admit(request, view, port, target, caller.address, request_id)
+        except SatboxError:
+            if is_paying:
+                request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
+            raise
         if isinstance(guest, web.StreamResponse):
             return guest
         try:
