@@ -33,6 +33,10 @@ USED_UP = frozenset({"runtime_lost", "runtime_stopped"})
 """Refusals that say nothing about a new runtime id."""
 
 DELIVERED_AT_ONCE = 256
+CLEAR_SECONDS = 0.25
+"""How long orders that have arrived wait for others, so that clearing them costs no commit each. A crash meanwhile tells their
+payees once more, who know them.
+"""
 
 LossSink = Callable[[str, str, int], Awaitable[None]]
 """Tells settlements of a start on credit that was never paid: payment id, payer, usat."""
@@ -71,10 +75,14 @@ class Effects:
         self._tell_loss = tell_loss
         self._pre_stop_seconds = pre_stop_seconds
         self._is_closing = False
+        self._arrived: dict[WalletActor, dict[str, None]] = {}
+        self._clearing: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
         """Start nothing more; what is cut off is repeated at the next activation."""
         self._is_closing = True
+        for task in self._clearing:
+            task.cancel()
 
     async def run(self, actor: WalletActor, effect: c.Effect) -> None:
         """Run one effect until it is done, the wallet's copy is dead, or the host closes."""
@@ -116,19 +124,47 @@ class Effects:
 
     async def _deliver_orders(self, actor: WalletActor) -> None:
         """All there are now, together: what comes meanwhile is told with the next."""
-        orders = actor.state.transit[:DELIVERED_AT_ONCE]
+        arrived = self._arrived.get(actor, {})
+        orders = [order for order in actor.state.transit if order.order_id not in arrived][:DELIVERED_AT_ONCE]
         if not orders:
             return
         told = await asyncio.gather(
             *(self._tell_earning(o.payee, c.Earn(o.order_id, actor.address, o.usat)) for o in orders),
             return_exceptions=True,
         )
-        done = tuple(o.order_id for o, error in zip(orders, told, strict=True) if error is None)
-        if done:
-            await actor.ask(c.OrdersDelivered(done))
+        self._clear(actor, [o.order_id for o, error in zip(orders, told, strict=True) if error is None])
         for error in told:
             if error is not None:
                 raise error  # the rest is owed still
+
+    def _clear(self, actor: WalletActor, order_ids: list[str]) -> None:
+        if not order_ids:
+            return
+        waiting = self._arrived.setdefault(actor, {})
+        is_first = not waiting
+        waiting.update(dict.fromkeys(order_ids))
+        if is_first:
+            task = asyncio.create_task(self._clear_soon(actor), name=f"clear {actor.address}")
+            self._clearing.add(task)
+            task.add_done_callback(self._clearing.discard)
+
+    async def _clear_soon(self, actor: WalletActor) -> None:
+        waiting, pause = self._arrived[actor], CLEAR_SECONDS
+        try:
+            while waiting and not actor.is_dead:
+                await asyncio.sleep(pause)
+                order_ids = tuple(waiting)
+                try:
+                    await actor.ask(c.OrdersDelivered(order_ids))
+                except Exception as error:  # noqa: BLE001 - whatever it was, they are to be cleared
+                    log.warning("orders of %s are cleared later: %s", actor.address, error)
+                    pause = RETRY_SECONDS[-1]
+                    continue
+                pause = CLEAR_SECONDS
+                for order_id in order_ids:
+                    del waiting[order_id]
+        finally:
+            del self._arrived[actor]
 
     async def _start_sandbox(self, actor: WalletActor, effect: c.StartSandbox) -> None:
         runtime_ref = actor.state.runtime

@@ -1,0 +1,65 @@
+"""Calls between wallets on hosts that are killed: paid once, earned once, whatever dies when."""
+
+import asyncio
+
+from actors.books.pages import Range
+from actors.wallet import commands as c
+from operations.errors import SatboxError
+from tests.actors.hosting import Hosted, new_address
+
+SAT = 1_000_000
+
+
+async def earned(hosted: Hosted, address: str, usat: int) -> None:
+    """Wait until a wallet has earned so much; never more."""
+    async with asyncio.timeout(30):
+        while True:
+            view = await hosted.system.look(address)
+            assert -view.state.accounts.earnings <= usat
+            if -view.state.accounts.earnings == usat:
+                return
+            await hosted.system.wait(address, view.state.version, 1)
+
+
+async def cleared(hosted: Hosted, address: str) -> None:
+    async with asyncio.timeout(30):
+        while (view := await hosted.system.look(address)).state.transit:
+            await hosted.system.wait(address, view.state.version, 1)
+
+
+async def pay(hosted: Hosted, payer: str, payee: str, number: int, *, attempt: str = "one") -> str:
+    command = c.PayOrder(f"ord_{number}", f"ord_{number}.{attempt}", "gate_x", payee, SAT)
+    try:
+        await hosted.system.ask(payer, command)
+    except SatboxError as error:
+        return error.code
+    return "paid"
+
+
+async def test_orders_are_paid_and_earned_once_across_kills_of_both_sides(hosted: Hosted) -> None:
+    payer, payee = new_address(), new_address()
+    await hosted.system.ask(payer, c.Deposit("pay_1", payer, 100 * SAT, "tx1", "sBTC", wakes=False))
+    for number in range(20):
+        assert await pay(hosted, payer, payee, number) == "paid"
+        if number in (5, 11):
+            await hosted.kill_host_of(payer if number == 5 else payee)
+        assert await pay(hosted, payer, payee, number) == "paid"  # the same attempt, told again
+        assert await pay(hosted, payer, payee, number, attempt="two") == "order_used"
+    await earned(hosted, payee, 20 * SAT)
+    await cleared(hosted, payer)
+
+    accounts = (await hosted.system.look(payer)).state.accounts
+    assert (accounts.bucket, accounts.spent, accounts.in_transit) == (80 * SAT, 20 * SAT, 0)
+    entries = (await hosted.system.ledger(payee, Range(), 100)).entries
+    assert sorted(entry.reference or "" for entry in entries) == sorted(f"ord_{n}:{payer}" for n in range(20))
+
+
+async def test_many_wallets_pay_one_at_once(hosted: Hosted) -> None:
+    payers, payee = [new_address() for _ in range(8)], new_address()
+    for payer in payers:
+        await hosted.system.ask(payer, c.Deposit("pay_1", payer, 50 * SAT, f"tx{payer}", "sBTC", wakes=False))
+    told = await asyncio.gather(
+        *(pay(hosted, payer, payee, 100 * place + n) for place, payer in enumerate(payers) for n in range(10))
+    )
+    assert set(told) == {"paid"}
+    await earned(hosted, payee, 80 * SAT)
