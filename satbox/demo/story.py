@@ -1,4 +1,4 @@
-"""The story in ten steps."""
+"""The story in twelve steps."""
 
 import asyncio
 import base64
@@ -6,53 +6,23 @@ import json
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, TextIO
 
 import aiohttp
 from rich.table import Table
 
 from operations import ledger as b
-from operations import models as m
 from operations.errors import SatboxError
 from satbox.agent.keystore import Agent, new_agent
 from satbox.client import Client
 from satbox.client.settings import ClientSettings
+from satbox.demo.cast import WAIT_SECONDS, Cast
 from satbox.demo.devnet_control import DevnetControl
+from satbox.demo.earning import earned, woken
 from satbox.demo.telling import StepFailedError, Teller, expect, sats
 from satbox.service import Service, running
 from satbox.settings import Settings
-
-WAIT_SECONDS = 60.0
-
-
-@dataclass
-class Cast:
-    """Who and what the story is about."""
-
-    service: Service
-    devnet: DevnetControl
-    newcomer: Agent
-    agent: Agent
-    client: Client
-    newcomer_client: Client
-    operator: Client
-
-    @property
-    def address(self) -> str:
-        """The wallet the story follows."""
-        return self.agent.testnet.stx
-
-    async def status(self) -> m.SandboxStatus:
-        """The wallet now."""
-        return await self.client.sandbox_status(fresh=True)
-
-    async def until(self, state: str, *, seconds: float = WAIT_SECONDS) -> m.SandboxStatus:
-        """The wallet once it is in `state`."""
-        async with asyncio.timeout(seconds):
-            while (now := await self.status()).state != state:
-                await asyncio.sleep(0.1)
-        return now
 
 
 async def tell(settings: Settings, out: TextIO | None) -> dict[str, Any]:
@@ -301,7 +271,7 @@ async def killed(teller: Teller, cast: Cast) -> None:
 
 async def closed(teller: Teller, cast: Cast) -> None:
     """The books."""
-    async with teller.step("The books: deposits = charges + balance (+ owed), to the micro-sat"):
+    async with teller.step("The books: deposits + earnings = charges + balance (+ owed), to the micro-sat"):
         await cast.client.sandbox_reap()
         await cast.until("reaped")
         entries: list[b.LedgerEntry] = []
@@ -324,14 +294,16 @@ async def closed(teller: Teller, cast: Cast) -> None:
                 str(entry.seq), entry.kind, entry.reference or "", sats(shown), sats(entry.balance_after_usat)
             )
         teller.console.print(table)
-        balanced = deposits == burnt_usat + accounts["bucket"] - owed + accounts["write_offs"]
+        earned_usat = -accounts["earnings"] - accounts["call_fees"]
+        balanced = deposits + earned_usat == burnt_usat + accounts["bucket"] - owed + accounts["write_offs"]
         expect(balanced, f"the books do not balance: {accounts}")
         expect(meter.matches, "the meter and the journal differ")
         teller.note(
-            f"deposits {sats(deposits)} = charges {sats(burnt_usat)} + balance {sats(accounts['bucket'])}"
-            f" - owed {sats(owed)}; {len(meter.spans)} spans charge the same",
+            f"deposits {sats(deposits)} + earned {sats(earned_usat)} = charges {sats(burnt_usat)}"
+            f" + balance {sats(accounts['bucket'])} - owed {sats(owed)}; {len(meter.spans)} spans charge the same",
             ledger={
                 "deposits_usat": deposits,
+                "earned_usat": earned_usat,
                 "charges_usat": burnt_usat,
                 "balance_usat": accounts["bucket"],
                 "owed_usat": owed,
@@ -344,4 +316,17 @@ async def closed(teller: Teller, cast: Cast) -> None:
 
 
 Chapter = Callable[[Teller, Cast], Awaitable[None]]
-CHAPTERS: tuple[Chapter, ...] = (keys, refused, proven, created, worked, burnt, graced, reaped, killed, closed)
+CHAPTERS: tuple[Chapter, ...] = (
+    keys,
+    refused,
+    proven,
+    created,
+    worked,
+    burnt,
+    graced,
+    reaped,
+    killed,
+    earned,
+    woken,
+    closed,
+)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import itertools
+import fcntl
 import os
 import shutil
 import signal
@@ -31,7 +31,7 @@ from stacks import Network
 SATS = 1_000_000
 START_SECONDS_MAX = 150.0
 UIDS = 0x0010_0000
-_numbers = itertools.count()
+UID_BLOCKS = 256
 TITLES = {
     "gate": "satbox.gate_process",
     "node": "sandboxes.node",
@@ -66,13 +66,29 @@ def processes() -> dict[int, Process]:
     return found
 
 
+def free_uid_block() -> tuple[int, int]:
+    """A block of user ids that no other service of these tests has: the lock that holds it, and its number."""
+    for number in range(UID_BLOCKS):
+        lock = os.open(
+            Path(tempfile.gettempdir()) / f"satbox-service-uids-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        )
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+        else:
+            return lock, number
+    raise RuntimeError("too many services run on this machine")
+
+
 class RunningService:
     """`satbox up` on a folder and ports of its own; started again it finds what it left."""
 
     def __init__(self, **changes: Any) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sbs"))
         # Ids of its own: services of other tests, and other runs of these, claim theirs on the same machine.
-        self.uid_base = 0x5000_0000 + (os.getpid() * 8 + next(_numbers)) % 256 * UIDS
+        self._uid_lock, number = free_uid_block()
+        self.uid_base = 0x5000_0000 + number * UIDS
         gate_port, devnet_port = free_ports(2)
         self.settings = Settings(
             home=self.folder / "home", deployment="satbox-test", gate=GateSection(port=gate_port, upload_bytes_max=2 << 20),
@@ -149,6 +165,7 @@ class RunningService:
         left = self.leftovers()
         print(self.log()[-8000:])  # shown when a test fails
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+        os.close(self._uid_lock)
         assert not left
 
     # From outside
