@@ -13,6 +13,7 @@ from aiohttp import web
 
 from actors.view import View
 from actors.wallet.calls import Route
+from actors.wallet.decide_runtime import DESTROYED
 from gate.callers import Caller
 from gate.calls.guest import Call, Guest, by_order, by_payment
 from gate.calls.matching import route_for
@@ -33,6 +34,8 @@ from relay_client.verify import VerifiedPayment
 
 CONFIRM_PAUSE_SECONDS = 0.25
 USED_FOR_MS = 600_000
+ANSWERED_WITHIN_MS = 360_000
+"""Longer than a call takes from its order to its answer: a wake, and `ANSWER_SECONDS_MAX` of the proxy."""
 
 
 class Desk:
@@ -63,6 +66,9 @@ class Desk:
             raise SatboxError("payment_v1_unsupported")
         if found.callers == "holders" or (found.callers == "genesis" and caller is None):
             raise SatboxError("not_found")
+        if view.state.phase in ASLEEP and (not found.wakes or view.state.reason == DESTROYED):
+            # Before anybody is asked to pay for what will not answer, or takes a payment for it.
+            raise SatboxError("sandbox_reaped", details={"reason": view.state.reason})
         if not found.sats:
             _check_listed(found, caller)
             self._limit(call, caller or peer_of(request.remote))
@@ -76,7 +82,7 @@ class Desk:
         if order is not None:
             return await self._by_order(call, order)
         payload = decode_payment_header(header)
-        if payload.accepted_extra.get(PURPOSE) == WAKE:
+        if payload.accepted_extra.get(PURPOSE) == WAKE and found.wakes:
             return await self._pay_wake(request, view)
         return await self._by_payment(request, call, payload, request_id)
 
@@ -121,7 +127,8 @@ class Desk:
         payer = signed.order.payer
         _check_listed(call.route, payer)
         self._limit(call, payer)
-        held = Held(order_id, payer, call.payee, call.usat, signed.order.expires_at * 1000)
+        # Judged when it comes: were it judged once more at its answer, a payer could have the work and let the order run out.
+        held = Held(order_id, payer, call.payee, call.usat, signed.order.expires_at * 1000 + ANSWERED_WITHIN_MS)
         await self.till.hold(held)
         return by_order(services, self.till, call, held)
 
@@ -143,6 +150,10 @@ class Desk:
             report = await presented(services, presentation)
         if report.state in FAILED_STATES:
             raise refused(services, report)
+        if report.expected_usat < call.usat:  # the price has risen since; what it was worth is in the payer's bucket
+            raise SatboxError(
+                "payment_amount_insufficient", details={"paymentId": report.payment_id}, funds_moved=report.funds_moved
+            )
         report = await self._ready(call, report)
         if report.state in FAILED_STATES:
             raise refused(services, report)
@@ -177,7 +188,9 @@ def _check_listed(route: Route, who: str | None) -> None:
 
 
 def _presentation(call: Call, payload: PaymentPayload, payment: VerifiedPayment) -> Presentation:
-    """The money goes into the payer's own bucket, whatever becomes of the call; it starts nothing there."""
+    """The money goes into the payer's own bucket, whatever becomes of the call; it starts nothing there. Bound to the call: once
+    in a block its bytes are anybody's to copy, and must move nothing out of that bucket but for this one resource.
+    """
     described = {"resource": call.resource, "transaction": payment.identity}
     return Presentation(
         payment=payment,
@@ -188,6 +201,7 @@ def _presentation(call: Call, payload: PaymentPayload, payment: VerifiedPayment)
         identifier=payload.identifier,
         credit_before_confirmation=False,
         wakes=False,
+        is_bound=True,
     )
 
 

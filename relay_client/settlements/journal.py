@@ -70,7 +70,7 @@ def recall(db: sqlite3.Connection, shown: Presentation) -> Payment | None:
     """The payment that this presentation repeats, or None when it is new.
 
     Raises payment_identifier_conflict when its identifier came with another body, payment_target_conflict when its bytes
-    came for another wallet or purpose.
+    came for another wallet or purpose, or for another body and this presentation is bound to its own.
     """
     origin, payment_id = shown.payment.origin, payment_id_of(shown.payment.identity)
     if shown.identifier is not None:
@@ -83,7 +83,8 @@ def recall(db: sqlite3.Connection, shown: Presentation) -> Payment | None:
         return None
     if payment.identity != shown.payment.identity:
         raise SatboxError("payment_target_conflict", "Two payments share an id.")  # 2^-128: refused, never mixed up
-    if (payment.address, payment.purpose) != (shown.address, shown.purpose):
+    is_other_body = shown.is_bound and payment.body_hash != shown.body_hash
+    if is_other_body or (payment.address, payment.purpose) != (shown.address, shown.purpose):
         # The payment itself stands where it was first presented.
         details = {"paymentId": payment.payment_id}
         raise SatboxError("payment_target_conflict", details=details, funds_moved=funds_moved(payment))

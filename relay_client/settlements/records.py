@@ -22,7 +22,7 @@ class Presentation:
     `address` is the beneficiary, `holder` whose pass presented it. `identifier` and `body_hash` are the client's payment
     identifier and the hash of all it came with. `credit_before_confirmation` is False under `settle=confirmed`;
     `grant_max_usat` is what the beneficiary could use of it at most before grace ends for good (None: no such limit).
-    `wakes`: its sandbox may start on it.
+    `wakes`: its sandbox may start on it. `is_bound`: its bytes pay for this body alone, since more than a credit follows.
     """
 
     payment: VerifiedPayment
@@ -34,6 +34,7 @@ class Presentation:
     credit_before_confirmation: bool = True
     grant_max_usat: int | None = None
     wakes: bool = True
+    is_bound: bool = False
 
     @property
     def grantable_usat(self) -> int:
