@@ -1,21 +1,30 @@
 """Which of an owner's routes a request falls under. Pure; whatever could be read in two ways falls under none.
 
 A route guards a path that a server inside reads for itself: were `/free/../paid` matched as free, it would be had for nothing.
-So a path with dot segments, doubled or encoded slashes, backslashes or control characters is refused before any route is tried.
+So a path with dot segments, doubled or encoded slashes, backslashes, fragments or control characters is refused before any
+route is tried, and so is one that many servers take for a dearer route's (`/Paid/` for `/paid`).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import unquote_to_bytes
 
 from actors.wallet.calls import Route
 from operations.errors import SatboxError
 
-OVERRIDES = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
-"""Headers by which some servers take another method than the one that was priced; they are not passed on."""
+OVERRIDES = frozenset(
+    ("x-http-method-override", "x-http-method", "x-method-override", "x-original-method", "x-original-url", "x-original-uri",
+     "x-rewrite-url", "script-name", "path-info")
+)  # fmt: skip
+"""Headers by which some servers take another method or path than the one that was priced; they are not passed on. From
+127.0.0.1, as which callers arrive inside, gunicorn believes the last two.
+"""
 
 
 def plain_path(raw_path: str) -> str:
     """The decoded path (latin-1 stands for bytes), without its query. Raises path_ambiguous."""
+    if "#" in raw_path:  # a fragment is cut off on the way: `/paid#` would be free, and arrive as `/paid`
+        raise SatboxError("path_ambiguous")
     path = raw_path.partition("?")[0]
     decoded = unquote_to_bytes(path).decode("latin-1")
     segments = decoded.split("/")
@@ -49,4 +58,25 @@ def route_for(routes: Sequence[Route], port: int, method: str, raw_path: str) ->
     if not any(route.port == port for route in routes):
         return None
     path = plain_path(raw_path)
-    return next((route for route in routes if fits(route, port, method, path)), None)
+    for route in routes:
+        if fits(route, port, method, path):
+            return route
+        if _nearly_fits(route, port, method, path):
+            found = next((one for one in routes if fits(one, port, method, path)), None)
+            if found is not None and found.path.endswith("*") and _is_stricter(route, found):
+                raise SatboxError("path_ambiguous", details={"route": route.path})
+    return None
+
+
+def _nearly_fits(route: Route, port: int, method: str, path: str) -> bool:
+    """Whether a server that minds neither case nor a slash at the end (Express, as it comes) would say that it fits."""
+    loose, bare = replace(route, path=route.path.lower()), path.lower().rstrip("/")
+    if not loose.path.endswith("*"):
+        loose = replace(loose, path=loose.path.rstrip("/"))
+    return fits(loose, port, method, bare) or fits(loose, port, method, bare + "/")
+
+
+def _is_stricter(route: Route, than: Route) -> bool:
+    """Whether somebody might get by `than` what `route` would not have given them."""
+    has_other_callers = (route.callers, route.addresses) != (than.callers, than.addresses)
+    return route.sats > than.sats or (has_other_callers and route.callers != "anyone")

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 import aiohttp
 from aiohttp import WSMsgType, web
 from multidict import CIMultiDict
+from yarl import URL
 
 from gate.calls.matching import OVERRIDES
 from gate.port_tokens import TOKEN_HEADER
 from gate.proxy.connector import Unreachable, inner_url
+from gate.routing import error_response
 from gate.settings import GateSettings
 from operations.errors import SatboxError
 
@@ -17,6 +19,7 @@ MESSAGE_BYTES_MAX = 1 << 20
 SEND_SECONDS_MAX = 60.0
 IDLE_SECONDS_MAX = 300.0
 FIRST_BYTE_SECONDS_MAX = 1.0
+ANSWER_SECONDS_MAX = 300.0
 Settle = Callable[[int], Awaitable[Mapping[str, str]]]
 """Takes the status of an answer that is there; returns headers for the caller."""
 
@@ -27,7 +30,18 @@ HOP_BY_HOP = frozenset(
 """RFC 9110, 7.6.1: meant for the next hop only."""
 GATES = ("payment-", "x-payment", "x-satbox-", "access-control-")
 NOT_THEIRS = frozenset(
-    ("x-request-id", "clear-site-data", "strict-transport-security", "service-worker-allowed", "alt-svc")
+    (
+        "x-request-id",
+        "clear-site-data",
+        "strict-transport-security",
+        "service-worker-allowed",
+        "alt-svc",
+        "nel",
+        "report-to",
+        "reporting-endpoints",
+        "accept-ch",
+        "use-as-dictionary",
+    )
 )
 """What would speak for the gate, or for its whole origin: a payment asked for in its name, cookies and rules for others."""
 ISOLATED = "sandbox allow-scripts allow-forms allow-modals allow-popups"
@@ -43,7 +57,7 @@ def inward(
     dropped = {word.strip().lower() for word in request.headers.get("Connection", "").split(",")}
     headers: CIMultiDict[str] = CIMultiDict()
     for name, value in request.headers.items():
-        lower = name.lower()
+        lower = name.lower().replace("_", "-")  # CGI, WSGI and their like take both for one
         is_spoken_for = lower in HOP_BY_HOP or lower in OURS or lower in dropped or lower in ("host", "forwarded")
         if is_spoken_for or lower.startswith(("x-forwarded-", "x-satbox-")):
             continue
@@ -120,14 +134,19 @@ class Forwarder:
         there is an answer, before the caller has a byte of it; the headers that it returns go along.
         """
         url = inner_url(runtime_id, port, target)
-        if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._websocket(request, str(url), headers, settle)
+        if url.raw_path_qs != target:
+            raise SatboxError("path_ambiguous")  # what was priced is what must arrive
+        # A handshake is a GET (RFC 6455, 4.1); it would be one inside, whatever was priced here.
+        if request.method == "GET" and request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._websocket(request, url, headers, request_id, settle)
         data = _body(request, self._settings) if request.can_read_body else None
         timeout = aiohttp.ClientTimeout(total=None, sock_read=IDLE_SECONDS_MAX)
         try:
-            answer = await self._session.request(
-                request.method, url, headers=headers, data=data, allow_redirects=False, timeout=timeout
-            )
+            # Who pays waits no longer than an order lasts, however slowly the head of the answer drips.
+            async with asyncio.timeout(None if settle is None else ANSWER_SECONDS_MAX):
+                answer = await self._session.request(
+                    request.method, url, headers=headers, data=data, allow_redirects=False, timeout=timeout
+                )
         except Unreachable as error:
             raise error.cause from error
         except TimeoutError as error:
@@ -149,14 +168,15 @@ class Forwarder:
                 if first:
                     await response.write(first)
                 async for chunk in answer.content.iter_any():
-                    await response.write(chunk)
+                    async with asyncio.timeout(SEND_SECONDS_MAX):  # who does not read holds up nobody for ever
+                        await response.write(chunk)
             except (aiohttp.ClientError, TimeoutError):
                 if request.transport is not None:
                     request.transport.close()
             return response
 
     async def _websocket(
-        self, request: web.Request, url: str, headers: CIMultiDict[str], settle: Settle | None
+        self, request: web.Request, url: URL, headers: CIMultiDict[str], request_id: str, settle: Settle | None
     ) -> web.StreamResponse:
         for name in list(headers):
             if name.lower().startswith("sec-websocket-"):
@@ -176,7 +196,13 @@ class Forwarder:
         except Unreachable as error:
             raise error.cause from error
         except aiohttp.WSServerHandshakeError as error:
-            raise SatboxError("bad_gateway", details={"status": error.status}) from error
+            refused = SatboxError("bad_gateway", details={"status": error.status})
+            if settle is None or not 200 <= error.status < 500:
+                raise refused from error
+            # The server has done what was asked, but for the upgrade, which was the caller's idea.
+            answer = error_response(refused, request_id)
+            answer.headers.update(await settle(error.status))
+            return answer
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise SatboxError("bad_gateway", details={"reason": type(error).__name__}) from error
         chosen = [inner.protocol] if inner.protocol else []
