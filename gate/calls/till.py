@@ -51,7 +51,7 @@ class _Purse:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An order whose money is set aside."""
+    """An order whose money is set aside. It was presented in time; by `expires_ms` it is paid, or never."""
 
     order_id: str
     payer: str
@@ -166,11 +166,16 @@ class Till:
             await self.sweep()
 
     async def sweep(self, *, everything: bool = False) -> None:
-        """Give back the allowances of payers that have not called for a while."""
+        """Give back the allowances of payers that have not called for a while; prolong those that slow calls are held by."""
         now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.wall_ms()
         while self._used and next(iter(self._used.values())) <= wall_ms:
             self._used.popitem(last=False)
         for payer, purse in list(self._purses.items()):
+            is_ending = 0 < purse.until_ms <= wall_ms + ALLOWANCE_MS // 2
+            if purse.under_way > 0 and is_ending and not everything:
+                with contextlib.suppress(Exception):  # then the bucket pays, if it can
+                    async with purse.asking:
+                        await self._reserve(payer, purse, 0)
             if purse.under_way == 0 and not purse.asking.locked() and (everything or now_ms - purse.used_ms > IDLE_MS):
                 del self._purses[payer]
                 if purse.usat > 0:

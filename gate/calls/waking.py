@@ -61,6 +61,8 @@ class Wakers:
         give_up_ms = services.clock.monotonic_ms() + int(services.settings.wake_wait_seconds * 1000)
         view = await services.views.get(address, fresh=True)
         if view.state.phase in ASLEEP:
+            if not route.wakes:  # it was stopping a moment ago, and has stopped
+                raise SatboxError("sandbox_reaped", details={"reason": view.state.reason})
             try:
                 view = await services.system.ask(address, Wake(traffic_per_hour=route.wakes_per_hour))
             except SatboxError as error:

@@ -1,6 +1,7 @@
 """`/sandbox/proxy/{address}/{port}/{path}`: from anybody who may to a server inside."""
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import AsyncIterator
 
@@ -11,7 +12,7 @@ from aiohttp import web
 from actors.view import View
 from gate.calls.desk import Desk
 from gate.calls.guest import Guest
-from gate.crowd import Crowd
+from gate.crowd import Crowd, peer_of
 from gate.handlers.reach import Reach
 from gate.port_tokens import without_token
 from gate.ports import Services
@@ -24,16 +25,23 @@ from operations.errors import SatboxError
 
 PATH = "/sandbox/proxy/{address:S[0-9A-Z]{27,41}}/{port:[1-9][0-9]{0,4}}"
 REQUESTS_PER_WALLET_MAX = 64
+"""At once, for the owner and holders of tokens; and as many again for strangers, who can't lock the owner out."""
+FREE_CALLS_PER_CALLER_MAX = 32
+"""Of the strangers' share: what one of them can hold without paying."""
 COUNTER: web.AppKey[RequestCounter] = web.AppKey("request_counter", RequestCounter)
 FORWARDER: web.AppKey[Forwarder] = web.AppKey("forwarder", Forwarder)
 DESK: web.AppKey[Desk] = web.AppKey("desk", Desk)
 PROXY_CROWD: web.AppKey[Crowd] = web.AppKey("proxy_crowd", Crowd)
+STRANGERS: web.AppKey[Crowd] = web.AppKey("strangers", Crowd)
+FREE_CALLERS: web.AppKey[Crowd] = web.AppKey("free_callers", Crowd)
 log = structlog.get_logger()
 
 
 def add_proxy_routes(app: web.Application) -> None:
     """Any method; the rest of the path as it came."""
     app[PROXY_CROWD] = Crowd(REQUESTS_PER_WALLET_MAX)
+    app[STRANGERS] = Crowd(REQUESTS_PER_WALLET_MAX)
+    app[FREE_CALLERS] = Crowd(FREE_CALLS_PER_CALLER_MAX)
     app.cleanup_ctx.append(_opened)
     app.router.add_route("*", PATH, serve)
     app.router.add_route("*", PATH + "/{path:.*}", serve)
@@ -91,9 +99,10 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
     view = await services.views.get(address)
     caller = await access(services, request, view, port)
     target = _target(request)
-    with request.app[PROXY_CROWD].entered(address):
-        if caller.may_pass:
+    if caller.may_pass:
+        with request.app[PROXY_CROWD].entered(address):
             return await _forward(services, request, view, port, target, request_id, caller, None)
+    with request.app[STRANGERS].entered(address):
         desk = request.app[DESK]
         try:
             guest = await desk.admit(request, view, port, target, caller.address, request_id)
@@ -104,10 +113,19 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
         if isinstance(guest, web.StreamResponse):
             return guest
         try:
-            view = await desk.wakers.up(view, guest.call.route)
-            return await _forward(services, request, view, port, target, request_id, caller, guest)
+            with _share(request, guest):
+                view = await desk.wakers.up(view, guest.call.route)
+                return await _forward(services, request, view, port, target, request_id, caller, guest)
         finally:
             guest.release()
+
+
+def _share(request: web.Request, guest: Guest) -> contextlib.AbstractContextManager[None]:
+    """What one stranger may hold of a sandbox without paying. Behind a reverse proxy, which looks to that, all are one peer."""
+    is_counted = guest.settle_payment is None and request.app[SERVICES].settings.open_requests_per_second > 0
+    if not is_counted:
+        return contextlib.nullcontext()
+    return request.app[FREE_CALLERS].entered(f"{guest.call.payee} {guest.payer or peer_of(request.remote)}")
 
 
 async def _forward(
