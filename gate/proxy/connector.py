@@ -10,7 +10,7 @@ from sandboxes.client import NodeClient
 from sandboxes.protocol import SandboxError
 
 CONNECT_SECONDS_MAX = 5.0
-CONNECTIONS_PER_PORT_MAX = 128
+CONNECTIONS_PER_PORT_MAX = 192
 """As many as its owner and strangers may have at once together (`serve`), so that nobody waits for one."""
 
 

@@ -1,6 +1,7 @@
 """One request to a server inside and its answer back: bytes as they come, headers that are ours never from outside."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import aiohttp
@@ -216,7 +217,8 @@ class Forwarder:
         except BaseException:
             await inner.close()
             raise
-        pumps = [asyncio.ensure_future(_pump(outer, inner)), asyncio.ensure_future(_pump(inner, outer))]
+        idle = _Idle()
+        pumps = [asyncio.ensure_future(_pump(outer, inner, idle)), asyncio.ensure_future(_pump(inner, outer, idle))]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -242,10 +244,30 @@ async def _first_bytes(answer: aiohttp.ClientResponse) -> bytes:
 Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
 
 
-async def _pump(source: Socket, target: Socket) -> None:
-    """Messages, pings and the closing code from one side to the other."""
+class _Idle:
+    """Since when neither side has said anything."""
+
+    def __init__(self) -> None:
+        self.heard()
+
+    def heard(self) -> None:
+        self._at = time.monotonic()
+
+    def is_over(self) -> bool:
+        return time.monotonic() - self._at >= IDLE_SECONDS_MAX - 1
+
+
+async def _pump(source: Socket, target: Socket, idle: _Idle) -> None:
+    """Messages, pings and the closing code from one side to the other, until both have been silent for too long."""
     while True:
-        message = await source.receive()
+        try:
+            message = await source.receive(IDLE_SECONDS_MAX)
+        except TimeoutError:
+            if not idle.is_over():
+                continue
+            await target.close(code=1001, message=b"idle")
+            return
+        idle.heard()
         if message.type is WSMsgType.TEXT:
             await asyncio.wait_for(target.send_str(message.data), SEND_SECONDS_MAX)
         elif message.type is WSMsgType.BINARY:

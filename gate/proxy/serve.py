@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import structlog
@@ -25,13 +25,17 @@ from operations.errors import SatboxError
 
 PATH = "/sandbox/proxy/{address:S[0-9A-Z]{27,41}}/{port:[1-9][0-9]{0,4}}"
 REQUESTS_PER_WALLET_MAX = 64
-"""At once, for the owner and holders of tokens; and as many again for strangers, who can't lock the owner out."""
+"""At once, for the owner and holders of tokens; as many again for strangers who pay, for those who do not, and for those of
+whom it is being found out, so that nobody locks out anybody who is worth more to the owner.
+"""
 FREE_CALLS_PER_CALLER_MAX = 32
 """Of the strangers' share: what one of them can hold without paying."""
 COUNTER: web.AppKey[RequestCounter] = web.AppKey("request_counter", RequestCounter)
 FORWARDER: web.AppKey[Forwarder] = web.AppKey("forwarder", Forwarder)
 DESK: web.AppKey[Desk] = web.AppKey("desk", Desk)
 PROXY_CROWD: web.AppKey[Crowd] = web.AppKey("proxy_crowd", Crowd)
+ARRIVING: web.AppKey[Crowd] = web.AppKey("arriving", Crowd)
+PAYING: web.AppKey[Crowd] = web.AppKey("paying", Crowd)
 STRANGERS: web.AppKey[Crowd] = web.AppKey("strangers", Crowd)
 FREE_CALLERS: web.AppKey[Crowd] = web.AppKey("free_callers", Crowd)
 log = structlog.get_logger()
@@ -40,6 +44,8 @@ log = structlog.get_logger()
 def add_proxy_routes(app: web.Application) -> None:
     """Any method; the rest of the path as it came."""
     app[PROXY_CROWD] = Crowd(REQUESTS_PER_WALLET_MAX)
+    app[ARRIVING] = Crowd(REQUESTS_PER_WALLET_MAX)
+    app[PAYING] = Crowd(REQUESTS_PER_WALLET_MAX)
     app[STRANGERS] = Crowd(REQUESTS_PER_WALLET_MAX)
     app[FREE_CALLERS] = Crowd(FREE_CALLS_PER_CALLER_MAX)
     app.cleanup_ctx.append(_opened)
@@ -90,42 +96,57 @@ async def serve(request: web.Request) -> web.StreamResponse:
 
 
 async def _serve(services: Services, request: web.Request, request_id: str) -> web.StreamResponse:
-    # Who pays is counted only when the payment turns out bad; whoever sent many of those is refused unread.
+    # Who pays is counted only when no payment comes of it; whoever sent many of those is refused unread.
     is_paying = "payment-signature" in request.headers
     request.app[PEERS].take(request.remote, services.clock.monotonic_ms(), tokens=0 if is_paying else 1)
     address, port = request.match_info["address"], int(request.match_info["port"])
     if port > 65_535:
         raise SatboxError("not_found")
     view = await services.views.get(address)
-    caller = await access(services, request, view, port)
+    try:
+        caller = await access(services, request, view, port)
+    except SatboxError:
+        if is_paying:
+            request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
+        raise
     target = _target(request)
     if caller.may_pass:
         with request.app[PROXY_CROWD].entered(address):
             return await _forward(services, request, view, port, target, request_id, caller, None)
-    with request.app[STRANGERS].entered(address):
-        desk = request.app[DESK]
+    desk = request.app[DESK]
+    with request.app[ARRIVING].entered(address):
         try:
             guest = await desk.admit(request, view, port, target, caller.address, request_id)
         except SatboxError:
             if is_paying:
                 request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
             raise
-        if isinstance(guest, web.StreamResponse):
-            return guest
-        try:
-            with _share(request, guest):
-                view = await desk.wakers.up(view, guest.call.route)
-                return await _forward(services, request, view, port, target, request_id, caller, guest)
-        finally:
-            guest.release()
+    if isinstance(guest, web.StreamResponse):
+        return guest
+    if is_paying and guest.settle_payment is None:  # the header was for show
+        request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
+    try:
+        with _share(request, guest):
+            view = await desk.wakers.up(view, guest.call.route)
+            return await _forward(services, request, view, port, target, request_id, caller, guest)
+    finally:
+        guest.release()
 
 
-def _share(request: web.Request, guest: Guest) -> contextlib.AbstractContextManager[None]:
-    """What one stranger may hold of a sandbox without paying. Behind a reverse proxy, which looks to that, all are one peer."""
-    is_counted = guest.settle_payment is None and request.app[SERVICES].settings.open_requests_per_second > 0
-    if not is_counted:
-        return contextlib.nullcontext()
-    return request.app[FREE_CALLERS].entered(f"{guest.call.payee} {guest.payer or peer_of(request.remote)}")
+@contextlib.contextmanager
+def _share(request: web.Request, guest: Guest) -> Iterator[None]:
+    """A stranger's place. Without paying one may hold some of them; behind a reverse proxy, which looks to that, all are one."""
+    payee = guest.call.payee
+    if guest.settle_payment is not None:
+        with request.app[PAYING].entered(payee):
+            yield
+        return
+    with contextlib.ExitStack() as places:
+        places.enter_context(request.app[STRANGERS].entered(payee))
+        if request.app[SERVICES].settings.open_requests_per_second > 0:
+            who = guest.payer or peer_of(request.remote)
+            places.enter_context(request.app[FREE_CALLERS].entered(f"{payee} {who}"))
+        yield
 
 
 async def _forward(

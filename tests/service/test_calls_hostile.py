@@ -134,14 +134,15 @@ async def test_strangers_who_hold_on_do_not_lock_the_owner_out(market: Market) -
     prefix = f"/sandbox/proxy/{market.seller.address}/8000"
     port = market.service.settings.gate.port
     begun = f"POST {prefix}/hold HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n".encode()
-    held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(40)]
+    peers = [("127.0.0.1", 0)] * 40 + [("127.0.0.2", 0)] * 40
+    held = [await asyncio.open_connection("127.0.0.1", port, local_addr=peer) for peer in peers]
     try:
         for _, writer in held:
             writer.write(begun)
         answers = await asyncio.gather(
             *(asyncio.wait_for(reader.read(12), 2) for reader, _ in held), return_exceptions=True
         )
-        assert answers.count(b"HTTP/1.1 429") >= 8
+        assert answers.count(b"HTTP/1.1 429") >= 16
         bearer = f"Bearer {(await market.seller.client.prove()).token}"
         assert (await market.get("/free", Authorization=bearer))[0] == 200
         other = await market.buyer.client.call(market.url("/paid"))
@@ -149,3 +150,17 @@ async def test_strangers_who_hold_on_do_not_lock_the_owner_out(market: Market) -
     finally:
         for _, writer in held:
             writer.close()
+
+
+async def test_a_payment_for_show_is_no_way_around_the_limit_of_a_peer(market: Market) -> None:
+    connector = aiohttp.TCPConnector(local_addr=("127.0.0.3", 0), limit=8)
+    async with aiohttp.ClientSession(connector=connector) as session:
+
+        async def ask(path: str, **headers: str) -> int:
+            async with session.get(market.url(path), headers={"payment-signature": "e30=", **headers}) as answer:
+                return answer.status
+
+        free = await asyncio.gather(*(ask("/free") for _ in range(400)))
+        assert 429 in free
+        guessed = await asyncio.gather(*(ask("/free", **{"X-Satbox-Token": "guess"}) for _ in range(200)))
+        assert set(guessed) == {404, 429}
