@@ -33,7 +33,9 @@ USED_UP = frozenset({"runtime_lost", "runtime_stopped"})
 """Refusals that say nothing about a new runtime id."""
 
 DELIVERED_AT_ONCE = 256
-CLEAR_SECONDS = 0.25
+DELIVER_SECONDS = 0.05
+"""How long a paid order waits for others, so that they travel together; its payer has paid for good meanwhile."""
+CLEAR_SECONDS = 1.0
 """How long orders that have arrived wait for others, so that clearing them costs no commit each. A crash meanwhile tells their
 payees once more, who know them.
 """
@@ -125,9 +127,10 @@ class Effects:
     async def _deliver_orders(self, actor: WalletActor) -> None:
         """All there are now, together: what comes meanwhile is told with the next."""
         arrived = self._arrived.get(actor, {})
-        orders = [order for order in actor.state.transit if order.order_id not in arrived][:DELIVERED_AT_ONCE]
-        if not orders:
+        if all(order.order_id in arrived for order in actor.state.transit):
             return
+        await asyncio.sleep(DELIVER_SECONDS)
+        orders = [order for order in actor.state.transit if order.order_id not in arrived][:DELIVERED_AT_ONCE]
         told = await asyncio.gather(
             *(self._tell_earning(o.payee, c.Earn(o.order_id, actor.address, o.usat)) for o in orders),
             return_exceptions=True,

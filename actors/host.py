@@ -44,6 +44,8 @@ OVERVIEW_AT_ONCE = 100
 CLOSING_AT_ONCE = 256
 FENCED_REOPEN_SECONDS = 20.0
 """Long enough that two hosts of one wallet do not fence each other in turns."""
+ABSENT_SECONDS = 0.05
+"""How often somebody who waits for a wallet that is not there yet looks for it."""
 LOOK_MS = 5_000
 """How often residents are looked through: at ten thousand that costs milliseconds each time."""
 
@@ -61,7 +63,8 @@ class HostSettings:
     resident_max: int = 20_000
     open_files_max: int = 1_500
     """Wallet files held open; each takes three descriptors."""
-    threads: int = 8
+    threads: int = 3
+    """Of commits and reads: more of them wait for one another, since each statement changes hands of the interpreter."""
     pre_stop_seconds: float = 1.0
     reserve_seconds: float = 60.0
     meter_seconds: float = 60.0
@@ -186,8 +189,12 @@ class WalletHost:
 
     async def wait(self, address: str, version: int, timeout_seconds: float) -> View:
         """The wallet once it is past `version`, or when the time is up."""
-        if not self._exists(address):
-            return await self.ask(address, c.Look())
+        give_up = asyncio.get_running_loop().time() + timeout_seconds
+        while not self._exists(address):
+            left = give_up - asyncio.get_running_loop().time()
+            if left <= 0:
+                return await self.ask(address, c.Look())
+            await asyncio.sleep(min(left, ABSENT_SECONDS))
         return await (await self._actor(address)).wait_change(version, timeout_seconds)
 
     async def read(self, address: str, query: Callable[[WalletStore], Page]) -> Page:

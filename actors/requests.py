@@ -10,9 +10,10 @@ from actors.host import WalletHost, creates
 from actors.storage import StoredEvent, WalletStore
 from actors.view import View
 from actors.wallet.bucket import Accounts
-from actors.wallet.commands import Command, Look, Prepare, Refusal, SpanRecord
+from actors.wallet.calls import Allowance
+from actors.wallet.commands import Command, Look, PayOrder, Prepare, PromiseOrder, Refusal, SpanRecord
 from actors.wallet.decide_disputes import STEP
-from actors.wallet.journal import Entry
+from actors.wallet.journal import GENESIS, Entry
 from actors.wallet.state import WalletState
 from operations.errors import SatboxError
 
@@ -25,6 +26,14 @@ class Ask:
 
     address: str
     command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class Pay:
+    """Pay for a call. Answer: Purse: a whole wallet would cost more on its way than the payment does."""
+
+    address: str
+    command: PayOrder | PromiseOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,19 @@ class ReadDisputes:
     address: str
 
 
-Request = Ask | Preparation | Wait | ReadLedger | ReadSpans | ReadDisputes | ReadEvents | ReadMeter
+Request = Ask | Pay | Preparation | Wait | ReadLedger | ReadSpans | ReadDisputes | ReadEvents | ReadMeter
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """What a till needs to know of a payer's wallet: what is left, and what it stands at."""
+
+    version: int
+    bucket_usat: int
+    allowances: tuple[Allowance, ...]
+    head: str
+    seq: int
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +155,7 @@ class MeterPage:
     journal_usat: int
 
 
-Response = View | LedgerPage | SpansPage | DisputesPage | EventsPage | MeterPage
+Response = View | Purse | LedgerPage | SpansPage | DisputesPage | EventsPage | MeterPage
 
 
 async def serve(host: WalletHost, request: Request) -> Response:
@@ -142,6 +163,8 @@ async def serve(host: WalletHost, request: Request) -> Response:
     match request:
         case Ask(address, command):
             return await host.ask(address, command)
+        case Pay(address, command):
+            return purse_of(await host.ask(address, command))
         case Preparation(address, command):
             return await host.prepare(address, command)
         case Wait(address, version, timeout_seconds):
@@ -167,10 +190,19 @@ def absent(request: Request, clock: Clock) -> Response | None:
                 return None
             refusal = None if isinstance(command, Look) else Refusal("wallet_not_found")
             return View(WalletState(address), clock.wall_ms(), None, refusal)
+        case Pay(address, command):
+            return None if creates(command) else Purse(0, 0, (), GENESIS, 0, Refusal("wallet_not_found"))
         case Wait(address):
             return View(WalletState(address), clock.wall_ms(), None)
         case ReadLedger() | ReadSpans() | ReadDisputes() | ReadEvents() | ReadMeter():
             raise SatboxError("wallet_not_found")
+
+
+def purse_of(view: View) -> Purse:
+    """The part of a view that a till needs."""
+    state = view.state
+    bucket = state.accounts.bucket
+    return Purse(state.version, bucket, state.allowances, state.head, state.seq, view.refusal)
 
 
 def _ledger(store: WalletStore, wanted: Range, limit: int) -> LedgerPage:

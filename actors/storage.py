@@ -43,6 +43,8 @@ MIGRATIONS: tuple[str, ...] = (
 )
 
 EVENTS_KEPT = 10_000
+TRIMMED_EVERY = 32
+"""Versions between two looks for marks that have expired."""
 
 Page = TypeVar("Page")
 
@@ -161,58 +163,30 @@ class WalletStore:
             self.state = batch.state  # under the lock: whoever reads finds file and state agreed
 
     def _write(self, batch: Batch) -> None:
+        # Each statement lets other threads in, and costs more by that than by itself: none is made for nothing.
         with self._transaction():
-            row = self._db.execute("SELECT epoch FROM wallet").fetchone()
-            if row is None or int(row[0]) != self.epoch:
+            written = self._db.execute(
+                "UPDATE wallet SET state = ? WHERE epoch = ?", (_STATE.dump_json(batch.state).decode(), self.epoch)
+            )
+            if written.rowcount != 1:
+                row = self._db.execute("SELECT epoch FROM wallet").fetchone()
                 raise FencedError(f"{self._address}: epoch {self.epoch} was superseded by {row and row[0]}")
-            self._db.executemany(
-                "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    (
-                        e.seq,
-                        e.at_ms,
-                        e.kind,
-                        e.reference,
-                        json.dumps(dict(e.amounts)),
-                        e.balance_after_usat,
-                        e.previous,
-                        e.hash,
-                    )
-                    for e in batch.entries
-                ),
-            )
-            self._db.executemany(
-                "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    (
-                        s.seq,
-                        s.runtime_id,
-                        s.boot_id,
-                        s.from_ms,
-                        s.to_ms,
-                        s.rate_usat_per_second,
-                        s.remainder_before,
-                        s.remainder_after,
-                        s.charge_usat,
-                    )
-                    for s in batch.spans
-                ),
-            )
-            self._db.executemany(
-                "INSERT INTO events VALUES (?, ?, ?, ?)",
-                ((seq, batch.at_ms, h.type, json.dumps(h.data)) for seq, h in batch.events),
-            )
-            self._db.executemany(
-                "INSERT INTO seen VALUES (?, ?, ?)", ((m.kind, m.id, m.expires_ms) for m in batch.marks)
-            )
-            self._db.execute("UPDATE wallet SET state = ?", (_STATE.dump_json(batch.state).decode(),))
+            for table, rows in (
+                ("journal", _journal_rows(batch)),
+                ("spans", _span_rows(batch)),
+                ("events", [(seq, batch.at_ms, h.type, json.dumps(h.data)) for seq, h in batch.events]),
+                ("seen", [(m.kind, m.id, m.expires_ms) for m in batch.marks]),
+            ):
+                if rows:
+                    places = ", ".join("?" * len(rows[0]))
+                    self._db.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608 - our own names
             self._trim(batch)
 
     def _trim(self, batch: Batch) -> None:
         """Bound what is not money: old events, and nonces whose challenge can no longer be valid."""
         if any(seq % 1000 == 0 for seq, _ in batch.events):
             self._db.execute("DELETE FROM events WHERE seq <= ?", (batch.state.event_seq - EVENTS_KEPT,))
-        if any(mark.expires_ms is not None for mark in batch.marks):
+        if batch.state.version % TRIMMED_EVERY == 0 and any(mark.expires_ms is not None for mark in batch.marks):
             self._db.execute("DELETE FROM seen WHERE expires_ms < ?", (batch.at_ms,))
 
     def is_newest(self) -> bool:
@@ -264,6 +238,23 @@ class WalletStore:
             if self._open is not None:
                 self._open.close()
                 self._open = None
+
+
+def _journal_rows(batch: Batch) -> list[tuple[Any, ...]]:
+    return [
+        (e.seq, e.at_ms, e.kind, e.reference, json.dumps(dict(e.amounts)), e.balance_after_usat, e.previous, e.hash)
+        for e in batch.entries
+    ]
+
+
+def _span_rows(batch: Batch) -> list[tuple[Any, ...]]:
+    return [
+        (
+            s.seq, s.runtime_id, s.boot_id, s.from_ms, s.to_ms, s.rate_usat_per_second, s.remainder_before,
+            s.remainder_after, s.charge_usat,
+        )
+        for s in batch.spans
+    ]  # fmt: skip
 
 
 class _Transaction:

@@ -17,7 +17,9 @@ from actors.requests import (
     EventsPage,
     LedgerPage,
     MeterPage,
+    Pay,
     Preparation,
+    Purse,
     ReadDisputes,
     ReadEvents,
     ReadLedger,
@@ -30,7 +32,7 @@ from actors.requests import (
     serve,
 )
 from actors.view import View
-from actors.wallet.commands import Command, Look, Prepare
+from actors.wallet.commands import Command, Look, PayOrder, Prepare, PromiseOrder, Refusal
 from actors.wallet.journal import Entry
 from operations.errors import SatboxError
 
@@ -70,6 +72,13 @@ class ActorSystem:
     async def ask(self, address: str, command: Command) -> View:
         """Run a command; a refusal by the rules raises its SatboxError."""
         return _accepted(_expect(View, await self._transport.send(Ask(address, command))))
+
+    async def pay(self, address: str, command: PayOrder | PromiseOrder) -> Purse:
+        """Pay for a call out of a wallet; a refusal by the rules raises its SatboxError."""
+        purse = _expect(Purse, await self._transport.send(Pay(address, command)))
+        if purse.refusal is not None:
+            raise _refused(purse.refusal)
+        return purse
 
     async def prepare(self, address: str, command: Prepare) -> View:
         """May a payment for this wallet be presented now? Reserves a slot when it would start a sandbox."""
@@ -114,12 +123,18 @@ class ActorSystem:
 
 def _accepted(view: View) -> View:
     if view.refusal is not None:
-        raise SatboxError(view.refusal.code, details=view.refusal.details, retry_after=view.refusal.retry_after)
+        raise _refused(view.refusal)
     return view
+
+
+def _refused(refusal: Refusal) -> SatboxError:
+    return SatboxError(refusal.code, details=refusal.details, retry_after=refusal.retry_after)
 
 
 @overload
 def _expect(kind: type[View], response: Response) -> View: ...
+@overload
+def _expect(kind: type[Purse], response: Response) -> Purse: ...
 @overload
 def _expect(kind: type[LedgerPage], response: Response) -> LedgerPage: ...
 @overload

@@ -21,7 +21,7 @@ from actors.ray_system import RayTransport
 from actors.system import ActorSystem
 from actors.wallet import commands as c
 from bench.figures import Figure
-from bench.service import _client, _say
+from bench.service import funded_client
 from operations.routes import RouteInput
 from relay_client.orders import SCHEME, Order
 from satbox.agent.keystore import new_agent
@@ -80,7 +80,7 @@ class Market:
 
 async def _opened(service: Service, session: aiohttp.ClientSession) -> Market:
     control = DevnetControl(service.devnet_urls["devnet"], session)
-    seller = await _client(service, control, "seller")
+    seller = await funded_client(service, control, "seller")
     await seller.sandbox_create(sats=500)
     await seller.files_write("inner.py", INNER)
     process = await seller.processes_start(argv=["python3", "inner.py"])
@@ -130,7 +130,7 @@ def _settings(home: Path) -> Settings:
 
 async def figures(home: Path, *, quick: bool = False) -> list[Figure]:
     """Calls a second by 64 callers, and what payment adds to one call when four callers take turns."""
-    rounds, each = (2, 20) if quick else (5, 120)
+    rounds, each = (2, 60) if quick else (5, 120)
     async with running(_settings(home), _say) as service, aiohttp.ClientSession() as session:
         market = await _opened(service, session)
         for paid in (False, True):  # connections and allowances are there before the clock starts
@@ -166,3 +166,7 @@ def _rps(name: str, runs: list[dict[str, Any]], note: str) -> Figure:
         name, "1/s", sum(one["n"] for one in runs), round(median["rps"], 1), round(median["p50"], 2),
         round(median["p95"], 2), note,
     )  # fmt: skip
+
+
+def _say(line: str) -> None:
+    print(f"bench: {line}", file=sys.stderr)

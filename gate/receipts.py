@@ -1,6 +1,7 @@
 """Receipts: statements signed by the operator, verifiable offline (Ed25519 over RFC 8785 canonical JSON)."""
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,24 @@ from actors.books.checkpoints import CheckpointLog
 from operations.models import Receipt
 
 
+def canonical(document: dict[str, Any]) -> bytes:
+    """RFC 8785. Where a document holds only what `json` writes the same way, `json` does it, ten times as fast."""
+    return _fast.encode(document).encode() if _is_plain(document) else rfc8785.dumps(document)
+
+
+_fast = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_INT_MAX = 2**53 - 1
+
+
+def _is_plain(value: Any) -> bool:
+    """Only objects under ascii names, printable ascii text, small integers, true, false and null."""
+    if isinstance(value, str):
+        return value.isascii() and value.isprintable()
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and _is_plain(name) and _is_plain(member) for name, member in value.items())
+    return value is None or isinstance(value, bool) or (type(value) is int and -_INT_MAX <= value <= _INT_MAX)
+
+
 class ReceiptSigner:
     """Signs with the operator's key."""
 
@@ -23,7 +42,7 @@ class ReceiptSigner:
 
     def sign(self, statement: dict[str, Any]) -> Receipt:
         """The statement with its signature."""
-        signature = base64.b64encode(self._key.sign(rfc8785.dumps(statement))).decode()
+        signature = base64.b64encode(self._key.sign(canonical(statement))).decode()
         return Receipt(statement=statement, signature=signature, public_key=self.public_key)
 
 

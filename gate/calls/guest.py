@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import rfc8785
-
-from actors.view import View, iso
+from actors.requests import Purse
+from actors.view import iso
 from actors.wallet.calls import Route
 from actors.wallet.commands import PayOrder, PromiseOrder
 from gate.calls.till import UNPAID, Held, Till
 from gate.ports import Services
+from gate.receipts import canonical
 from operations.errors import SatboxError
 from operations.models import Receipt
 from relay_client.models import SettleResult, encode_header
@@ -73,8 +73,8 @@ def by_order(services: Services, till: Till, call: Call, held: Held) -> Guest:
     """A guest who pays from a bucket."""
 
     async def settle(status: int) -> Mapping[str, str]:
-        view = await till.pay(held)
-        return _paid_headers(services, call, held.payer, held.order_id, view, status)
+        purse = await till.pay(held)
+        return _paid_headers(services, call, held.payer, held.order_id, purse, status)
 
     return Guest(call, held.payer, settle, lambda: till.release(held))
 
@@ -87,15 +87,15 @@ def by_payment(services: Services, till: Till, call: Call, report: PaymentReport
         payer = report.payer
         try:
             promise = PromiseOrder(order_id, attempt_id, report.payment_id, call.payee, call.usat)
-            view = await services.system.ask(payer, promise)
+            purse = await services.system.pay(payer, promise)
         except SatboxError as error:
             if error.code in UNPAID:
                 till.forget(order_id)
             if error.code != "order_settled":
                 raise
             command = PayOrder(order_id, attempt_id, "", call.payee, call.usat)
-            view = await services.system.ask(payer, command)
-        return _paid_headers(services, call, payer, order_id, view, status, report)
+            purse = await services.system.pay(payer, command)
+        return _paid_headers(services, call, payer, order_id, purse, status, report)
 
     return Guest(call, report.payer, settle, lambda: till.forget(order_id))
 
@@ -105,7 +105,7 @@ def _paid_headers(
     call: Call,
     payer: str,
     order_id: str,
-    view: View,
+    purse: Purse,
     status: int,
     report: PaymentReport | None = None,
 ) -> dict[str, str]:
@@ -122,8 +122,8 @@ def _paid_headers(
         "answered": status,
         "payment_id": None if report is None else report.payment_id,
         "payment_status": "settled" if report is None else report.state.value,
-        "journal_head": view.state.head,
-        "journal_seq": view.state.seq,
+        "journal_head": purse.head,
+        "journal_seq": purse.seq,
         "issued_at": iso(services.clock.wall_ms()),
     }
     transaction = order_id if report is None else report.txid or ""
@@ -136,4 +136,4 @@ def _paid_headers(
 
 def _encoded(receipt: Receipt) -> str:
     """A receipt as a header's text: base64url of its canonical JSON; `satbox verify receipt` takes it as it is."""
-    return base64.urlsafe_b64encode(rfc8785.dumps(receipt.model_dump())).decode()
+    return base64.urlsafe_b64encode(canonical(receipt.model_dump())).decode()

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from actors.clock import Clock
+from actors.requests import Purse, purse_of
 from actors.system import ActorSystem
-from actors.view import View
 from actors.wallet.commands import PayOrder, Reserve, Unreserve
 from operations.errors import SatboxError
 
@@ -103,25 +103,25 @@ class Till:
         until_ms = self._clock.wall_ms() + ALLOWANCE_MS
         least = purse.under_way_usat
         view = await self._system.ask(payer, Reserve(self._gate_id, least + ahead, least, until_ms))
-        self._see(purse, view)
+        self._see(purse, purse_of(view))
         purse.until_ms = until_ms
 
-    def _see(self, purse: _Purse, view: View) -> None:
-        if view.state.version >= purse.version:
-            purse.version = view.state.version
-            purse.bucket_usat = view.state.accounts.bucket
-            mine = [one.usat for one in view.state.allowances if one.gate_id == self._gate_id]
+    def _see(self, purse: _Purse, seen: Purse) -> None:
+        if seen.version >= purse.version:
+            purse.version = seen.version
+            purse.bucket_usat = seen.bucket_usat
+            mine = [one.usat for one in seen.allowances if one.gate_id == self._gate_id]
             purse.usat = mine[0] if mine else 0
 
-    async def pay(self, order: Held) -> View:
+    async def pay(self, order: Held) -> Purse:
         """Pay an order that is held; durable when this returns. Unless the wallet refused it, it counts as used from here on."""
         purse = self._purse(order.payer)
         attempt_id = f"{self._gate_id}.{next(self._attempts)}"
         command = PayOrder(order.order_id, attempt_id, self._gate_id, order.payee, order.usat, order.expires_ms)
         try:
-            view = await self._system.ask(order.payer, command)
-            self._see(purse, view)
-            return view
+            seen = await self._system.pay(order.payer, command)
+            self._see(purse, seen)
+            return seen
         except SatboxError as error:
             if error.code in UNPAID:
                 self.forget(order.order_id)

@@ -15,8 +15,8 @@ async def service() -> AsyncIterator[RunningService]:
     if not HAS_REAL_NODE:
         pytest.skip("needs root and bubblewrap")
     made = RunningService()
-    await made.start()
     try:
+        await made.start()
         yield made
     finally:
         await made.remove()
