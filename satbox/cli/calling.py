@@ -6,6 +6,7 @@ from typing import Any
 
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
+from satbox.cli.generic import values_of
 from satbox.cli.output import note, show
 from satbox.cli.people import for_people
 
@@ -47,6 +48,36 @@ async def set_route(context: Context) -> int:
 
 def _again(shown: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if name != "url"}
+
+
+async def deposit(context: Context) -> int:
+    """Into one's own bucket, or into another. Whoever pays need not be registered anywhere, so that nothing is asked that would
+    have to be proven.
+    """
+    given, values = context.arguments, values_of(context)
+    max_sats = given.max_sats if given.max_sats is not None else values["sats"]
+    async with context.client() as client:
+        if "address" not in values:
+            assert client.agent is not None
+            values["address"] = client.agent.addresses(client.settings.network).stx
+        paid = await client.bucket_deposit(**values, max_sats=max_sats, asset=given.asset, sponsored=given.sponsored)
+        payment = paid.payment
+        if given.wait or (context.is_live and not context.as_json):
+            note(context, f"payment {paid.paymentId} is {payment.status}; waiting until it is confirmed")
+            payment = await client.wait_confirmed(paid.paymentId)
+    if context.as_json:
+        show(context, payment)
+    else:
+        show(
+            context,
+            {
+                "bucket_of": values["address"],
+                "payment": payment.paymentId,
+                "status": payment.status,
+                "credited_usat": payment.credited_usat or None,
+            },
+        )
+    return 0
 
 
 async def call(context: Context) -> int:

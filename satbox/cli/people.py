@@ -91,6 +91,7 @@ def _sandbox(document: dict[str, Any]) -> dict[str, Any]:
     if means is not None:
         shown = {"address": document["address"], "state": document["state"], "meaning": means, **shown}
     shown |= {name: document[name] for name in ("balance_usat", "owed_usat", "deposited_usat", "charged_usat")}
+    shown |= _earnings(document.get("earnings") or {})
     if grace is None:
         shown |= {"seconds_left": document["seconds_left"], "exhausts_at": time_text(document["exhausts_at"])}
     else:
@@ -100,6 +101,29 @@ def _sandbox(document: dict[str, Any]) -> dict[str, Any]:
         {**payment, "paymentId": short_id(payment["paymentId"])} for payment in document["pending_payments"]
     ]
     return shown
+
+
+def _earnings(earnings: dict[str, Any]) -> dict[str, Any]:
+    """What calls came to, where there were any."""
+    return {name: earnings[name] for name in ("earned_usat", "fees_usat", "spent_usat") if earnings.get(name)}
+
+
+def _routes(document: dict[str, Any]) -> dict[str, Any]:
+    """Their addresses begin the same way: once over the table, not in every row."""
+    items = [
+        {
+            "port": item["port"],
+            "path": item["path"],
+            "methods": ", ".join(item["methods"]) or "any",
+            "sats": item["sats"] or "free",
+            "callers": item["callers"],
+            "wakes": item["wakes"],
+        }
+        for item in document["items"]
+    ]
+    base = document["items"][0]["url"].rpartition(f"/{document['items'][0]['port']}/")[0] if items else None
+    called_at = f"{base}/PORT/PATH" if base else None
+    return {"called_at": called_at, "operator_keeps": f"{document['fee_percent']:g} %", "items": items}
 
 
 def _quote(document: dict[str, Any]) -> dict[str, Any]:
@@ -294,6 +318,7 @@ _FORMS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "sandbox.resume": _sandbox,
     "snapshots.restore": _sandbox,
     "operator.rate": _sandbox,
+    "routes.list": _routes,
     "processes.start": _process,
     "processes.get": _process,
     "processes.kill": _process,

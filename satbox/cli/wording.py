@@ -135,5 +135,5 @@ for _operation, _name, _what in (
 ):
     HELP[_operation, _name] = _what + _FROM_STDIN
 
-DEFAULTS = {("files.list", "path"): "/workspace"}
+DEFAULTS = {("files.list", "path"): "/workspace", ("bucket.deposit", "address"): None}
 """Arguments that other surfaces require."""

@@ -75,7 +75,15 @@ async def call(
             "ambiguous", f"No answer came: the call may have been made, and paid with {sats} sats, once.",
             details={"order_id": order_id, "reason": error.code}, funds_moved="unknown",
         ) from error  # fmt: skip
-    answer = _understood(paid)
+    try:
+        answer = _understood(paid)
+    except SatboxError as error:
+        if error.code not in ("wallet_not_found", "credit_insufficient"):
+            raise
+        raise SatboxError(
+            "credit_insufficient", f"Your bucket does not hold {sats} sats.", details={"payer": order.payer, "sats": sats},
+            hint="Fill it: satbox deposit --sats N.", funds_moved=False,
+        ) from error  # fmt: skip
     receipt = paid.headers.get("X-Satbox-Receipt")
     if receipt is None:
         return answer
