@@ -29,7 +29,7 @@ class RouteInput(Input):
     addresses: list[StacksAddress] = Field(default_factory=list, max_length=64, description="for callers=list")
     rate_per_minute: int = Field(600, ge=1, le=1_000_000, description="calls a minute that one caller may make")
     deliver_on: Literal["mempool", "confirmed"] = Field(
-        "mempool",
+        "confirmed",
         description="when a call paid on chain is answered: once its payment is sent, or once it is confirmed",
     )
     wakes: bool = Field(False, description="a call starts the sandbox when it sleeps and has credit")

@@ -30,7 +30,7 @@ class Route:
     callers: Callers = "anyone"
     addresses: tuple[str, ...] = ()
     rate_per_minute: int = 600
-    deliver_on: DeliverOn = "mempool"
+    deliver_on: DeliverOn = "confirmed"
     wakes: bool = False
     wakes_per_hour: int = 6
 

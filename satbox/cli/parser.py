@@ -251,7 +251,7 @@ def _route(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--caller", action="append", metavar="ADDRESS", help="with --callers list: one who may")
     parser.add_argument("--rate-per-minute", type=int, default=600, help="calls a minute by one caller (default: 600)")
     parser.add_argument(
-        "--deliver-on", choices=("mempool", "confirmed"), default="mempool", help="for payments on chain"
+        "--deliver-on", choices=("mempool", "confirmed"), default="confirmed", help="for payments on chain"
     )
     parser.add_argument("--wakes", action="store_true", help="a call starts the sandbox when it sleeps and has credit")
     parser.add_argument("--wakes-per-hour", type=int, default=6, help="how often calls may do so (default: 6)")

@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.sandbox, pytest.mark.asyncio(loop_sco
 ROUTES = [
     RouteInput(port=8000, path="/free", wakes=True, wakes_per_hour=100, rate_per_minute=100_000),
     RouteInput(port=8000, path="/final", sats=5, deliver_on="confirmed"),
-    RouteInput(port=8000, path="/dear", sats=1_001),
-    RouteInput(port=8000, path="/*", sats=4, wakes=True, wakes_per_hour=100),
+    RouteInput(port=8000, path="/dear", sats=1_001, deliver_on="mempool"),
+    RouteInput(port=8000, path="/*", sats=4, deliver_on="mempool", wakes=True, wakes_per_hour=100),
 ]
 START = b"#!/bin/sh\nexec python3 seller.py\n"
 
