@@ -26,9 +26,9 @@ WAYS: dict[str, Callable[[str], tuple[str, dict[str, str]]]] = {
 PAID = [operation for operation in REGISTRY.values() if operation.paid]
 
 
-async def offers_of(customer: Customer, path: str, headers: dict[str, str]) -> PaymentRequired:
+async def offers_of(customer: Customer, path: str, headers: dict[str, str], whose: dict[str, str]) -> PaymentRequired:
     """The offers of a 402, which its header and its body state alike, as the general x402 models read them."""
-    status, body, sent = await customer.ask(path, {"sats": 300}, headers)
+    status, body, sent = await customer.ask(path, {"sats": 300, **whose}, headers)
     assert status == 402, body
     assert json.loads(base64.b64decode(sent["payment-required"], validate=True)) == body
     required = PaymentRequired.model_validate(body)
@@ -41,16 +41,18 @@ async def offers_of(customer: Customer, path: str, headers: dict[str, str]) -> P
 async def walk(customer: Customer) -> None:
     """Every paid operation, with no choice of asset and with every choice in every way."""
     network = customer.service.network
-    assert [operation.name for operation in PAID] == ["sandbox.create", "sandbox.extend"]  # else this walk misses one
+    names = [operation.name for operation in PAID]
+    assert names == ["sandbox.create", "sandbox.extend", "bucket.deposit"]  # else this walk misses one
     for operation in PAID:
         if operation.name == "sandbox.extend":
             await customer.client.sandbox_create(sats=300)
-        everything = await offers_of(customer, operation.path, {})
+        whose = {"address": customer.address} if operation.name == "bucket.deposit" else {}
+        everything = await offers_of(customer, operation.path, {}, whose)
         assert [symbol_of(entry.asset) for entry in everything.accepts] == list(SYMBOLS[network])
         for symbol in SYMBOLS[network]:
             for way in WAYS.values():
                 query, headers = way(symbol)
-                chosen = await offers_of(customer, operation.path + query, headers)
+                chosen = await offers_of(customer, operation.path + query, headers, whose)
                 assert [symbol_of(entry.asset) for entry in chosen.accepts] == [symbol]
         for entry in everything.accepts:
             assert (entry.scheme, entry.network) == ("exact", network.caip2)

@@ -60,7 +60,14 @@ async def header(market: Market, path: str, *, asset: str = "sBTC", buyer: Owner
 
 
 async def total(owner: Owner) -> dict[str, int]:
-    return (await owner.client.sandbox_ledger(limit=1)).accounts
+    """The accounts, once every call that was paid has arrived."""
+
+    async def cleared() -> dict[str, int] | None:
+        accounts = (await owner.client.sandbox_ledger(limit=1)).accounts
+        return None if accounts["in_transit"] else accounts
+
+    found: dict[str, int] = await eventually(cleared)
+    return found
 
 
 @pytest.mark.parametrize("asset", ["sBTC", "STX"])
@@ -180,5 +187,6 @@ async def test_a_payment_survives_the_death_of_every_part_after_the_call(market:
     finally:
         await market.service.heal()
     await market.seller.until(lambda now: now.earnings.earned_usat == before.earned_usat + 4_000_000)
+    await total(market.buyer)
     books: dict[str, Any] = await market.buyer.books()
     assert books["in_transit"] == 0

@@ -12,7 +12,7 @@ from typing import Any
 
 from actors import actor as actor_module
 from actors import effects, host, node_link, storage
-from actors.wallet import advance, decide_meters, decide_payments, decide_runtime, lifecycle, turn
+from actors.wallet import advance, decide_meters, decide_payments, decide_runtime, going_on, lifecycle, turn
 from actors.wallet import commands as c
 from relay_client.settlements import availability, delivery, follower, journal, outbox
 from relay_client.states import Observation, TerminalReason
@@ -21,14 +21,14 @@ from simulator.run import simulate
 
 def credited_twice() -> None:
     """A deposit leaves no mark, so a message that comes twice counts twice."""
-    real = actor_module._mark
-    actor_module._mark = lambda command: None if isinstance(command, c.Deposit) else real(command)
+    real = actor_module._marks
+    actor_module._marks = lambda command: () if isinstance(command, c.Deposit) else real(command)
 
 
 def reversed_twice() -> None:
     """The same for money that left the chain."""
-    real = actor_module._mark
-    actor_module._mark = lambda command: None if isinstance(command, c.Reverse) else real(command)
+    real = actor_module._marks
+    actor_module._marks = lambda command: () if isinstance(command, c.Reverse) else real(command)
 
 
 def remainder_lost() -> None:
@@ -187,7 +187,7 @@ def outage_without_end() -> None:
 
 def arrears_forgiven() -> None:
     """What grace cost is not taken from the money that arrives."""
-    decide_payments._settle_arrears = lambda turn_: turn_.set(
+    going_on._settle_arrears = lambda turn_: turn_.set(
         accounts=replace(turn_.state.accounts, owed=0, burnt=turn_.state.accounts.burnt + turn_.state.accounts.owed)
     )
 
