@@ -120,6 +120,7 @@ class Follower:
         if payment is None or not payment.watching:
             self._forget(key)
             return None
+        payment = await self._with_clock_set_back(payment)
         match payment.state:
             case PaymentState.QUEUED | PaymentState.BROADCASTING:
                 payment = await self._resend(payment)
@@ -133,6 +134,16 @@ class Follower:
             return self.pause(payment)
         self._forget(key)
         return None
+
+    async def _with_clock_set_back(self, payment: Payment) -> Payment:
+        """The payment, with no moment in it, nor in what is remembered of it, that is still to come."""
+        payment_id, now_ms = payment.payment_id, self._clock.now_ms()
+        for memory in (self._looked_ms, self._told_ms, self._rebroadcast_ms):
+            if memory.get(payment_id, 0) > now_ms:
+                del memory[payment_id]
+        if journal.is_ahead(payment, now_ms):
+            payment = await self._store.run(lambda db: journal.set_back(db, payment_id, now_ms))
+        return payment
 
     async def _resend(self, payment: Payment) -> Payment:
         sight = await self._look(payment)

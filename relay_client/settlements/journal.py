@@ -341,6 +341,21 @@ def still_there(db: sqlite3.Connection, payment_id: str, height: int, *, is_fina
     return _save(db, payment, block_height=height, vanished_at_ms=None, watching=int(not is_final))
 
 
+NOTED = ("created_at_ms", "mempool_at_ms", "seen_at_ms")
+
+
+def is_ahead(payment: Payment, now_ms: int) -> bool:
+    """Whether a moment was noted that is still to come: the clock has been set back since, perhaps by days."""
+    return any((getattr(payment, name) or 0) > now_ms for name in NOTED)
+
+
+def set_back(db: sqlite3.Connection, payment_id: str, now_ms: int) -> Payment:
+    """Count from now on what was noted by a clock ahead: waiting for it to come again could take for ever."""
+    payment = _get(db, payment_id)
+    moments = {name: getattr(payment, name) for name in NOTED}
+    return _save(db, payment, **{name: now_ms for name, at_ms in moments.items() if (at_ms or 0) > now_ms})
+
+
 def vanished(db: sqlite3.Connection, payment_id: str, now_ms: int) -> Payment:
     """A recheck did not find the credited transaction; remembers since when. A moment that is still to come was noted by a
     clock that has been set back since: waiting for it could take for ever.

@@ -20,7 +20,7 @@ from operations.routes import RouteInput
 from satbox.client import Client
 from tests.service.running_service import Owner, RunningService
 
-pytestmark = [pytest.mark.ray, pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.nightly, pytest.mark.ray, pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="session")]
 
 PIECE_BYTES = 1_000_000
 SERVERS = {
