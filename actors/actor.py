@@ -20,6 +20,7 @@ from actors.wallet.bucket import BrokenInvariantError
 from actors.wallet.commands import (
     BurnNonce,
     Command,
+    DeliverOrders,
     Deposit,
     Earn,
     Effect,
@@ -61,6 +62,7 @@ class Surroundings:
     proof: Callable[[str | None], Proof | None]
     refresh_proof: Callable[[], Awaitable[None]]
     run_effect: Callable[["WalletActor", Effect], Awaitable[None]]
+    deliver_orders: Callable[["WalletActor"], None]
     armed: Callable[[str, int | None], None]
     died: Callable[["WalletActor", BaseException], None]
 
@@ -244,7 +246,10 @@ class WalletActor:
 
     def _run(self, effects: "collections.abc.Iterable[Effect]") -> None:
         for effect in effects:
-            self._effects.put_nowait(effect)
+            if isinstance(effect, DeliverOrders):
+                self._around.deliver_orders(self)  # not in line: orders wait for no sandbox, and no sandbox for them
+            else:
+                self._effects.put_nowait(effect)
         if not self._effects.empty() and self._doing is None and not self.is_dead:
             self._doing = asyncio.create_task(self._do(), name=f"effects {self.address}")
 

@@ -32,28 +32,12 @@ RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 USED_UP = frozenset({"runtime_lost", "runtime_stopped"})
 """Refusals that say nothing about a new runtime id."""
 
-DELIVERED_AT_ONCE = 256
-DELIVER_SECONDS = 0.05
-"""How long a paid order waits for others, so that they travel together; its payer has paid for good meanwhile."""
-CLEAR_SECONDS = 1.0
-"""How long orders that have arrived wait for others, so that clearing them costs no commit each. A crash meanwhile tells their
-payees once more, who know them.
-"""
-
 LossSink = Callable[[str, str, int], Awaitable[None]]
 """Tells settlements of a start on credit that was never paid: payment id, payer, usat."""
 
 
 PayoutSink = Callable[[str, Payout], Awaitable[None]]
 """Hands a payout of this wallet to the queue; returns once it is durable there. The same payout again is no other one."""
-
-
-EarningSink = Callable[[str, c.Earn], Awaitable[None]]
-"""Tells the wallet of an address what it has earned; returns once it is durable there."""
-
-
-async def _no_wallets(address: str, earning: c.Earn) -> None:
-    raise RuntimeError("this host was given no way to other wallets")
 
 
 async def _no_queue(address: str, payout: Payout) -> None:
@@ -69,22 +53,16 @@ class Effects:
         tell_loss: LossSink,
         pre_stop_seconds: float,
         send_payout: PayoutSink | None = None,
-        tell_earning: EarningSink | None = None,
     ) -> None:
-        self._tell_earning = tell_earning or _no_wallets
         self._node = node
         self._send_payout = send_payout or _no_queue
         self._tell_loss = tell_loss
         self._pre_stop_seconds = pre_stop_seconds
         self._is_closing = False
-        self._arrived: dict[WalletActor, dict[str, None]] = {}
-        self._clearing: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
         """Start nothing more; what is cut off is repeated at the next activation."""
         self._is_closing = True
-        for task in self._clearing:
-            task.cancel()
 
     async def run(self, actor: WalletActor, effect: c.Effect) -> None:
         """Run one effect until it is done, the wallet's copy is dead, or the host closes."""
@@ -118,56 +96,9 @@ class Effects:
                     if payout.payout_id == effect.payout_id and not payout.is_told:
                         await self._send_payout(actor.address, payout)
                         await actor.ask(c.PayoutTold(payout.payout_id))
-            case c.DeliverOrders():
-                await self._deliver_orders(actor)
             case c.ForgetSnapshots():
                 await self._node.forget(actor.address)
                 await actor.ask(c.Forgotten())
-
-    async def _deliver_orders(self, actor: WalletActor) -> None:
-        """All there are now, together: what comes meanwhile is told with the next."""
-        arrived = self._arrived.get(actor, {})
-        if all(order.order_id in arrived for order in actor.state.transit):
-            return
-        await asyncio.sleep(DELIVER_SECONDS)
-        orders = [order for order in actor.state.transit if order.order_id not in arrived][:DELIVERED_AT_ONCE]
-        told = await asyncio.gather(
-            *(self._tell_earning(o.payee, c.Earn(o.order_id, actor.address, o.usat)) for o in orders),
-            return_exceptions=True,
-        )
-        self._clear(actor, [o.order_id for o, error in zip(orders, told, strict=True) if error is None])
-        for error in told:
-            if error is not None:
-                raise error  # the rest is owed still
-
-    def _clear(self, actor: WalletActor, order_ids: list[str]) -> None:
-        if not order_ids:
-            return
-        waiting = self._arrived.setdefault(actor, {})
-        is_first = not waiting
-        waiting.update(dict.fromkeys(order_ids))
-        if is_first:
-            task = asyncio.create_task(self._clear_soon(actor), name=f"clear {actor.address}")
-            self._clearing.add(task)
-            task.add_done_callback(self._clearing.discard)
-
-    async def _clear_soon(self, actor: WalletActor) -> None:
-        waiting, pause = self._arrived[actor], CLEAR_SECONDS
-        try:
-            while waiting and not actor.is_dead:
-                await asyncio.sleep(pause)
-                order_ids = tuple(waiting)
-                try:
-                    await actor.ask(c.OrdersDelivered(order_ids))
-                except Exception as error:  # noqa: BLE001 - whatever it was, they are to be cleared
-                    log.warning("orders of %s are cleared later: %s", actor.address, error)
-                    pause = RETRY_SECONDS[-1]
-                    continue
-                pause = CLEAR_SECONDS
-                for order_id in order_ids:
-                    del waiting[order_id]
-        finally:
-            del self._arrived[actor]
 
     async def _start_sandbox(self, actor: WalletActor, effect: c.StartSandbox) -> None:
         runtime_ref = actor.state.runtime

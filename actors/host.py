@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import resource
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,11 +17,12 @@ from typing import TypeVar
 
 from actors.actor import Surroundings, WalletActor
 from actors.clock import Clock
-from actors.effects import EarningSink, Effects, LossSink, PayoutSink
-from actors.errors import FencedError
+from actors.effects import Effects, LossSink, PayoutSink
+from actors.errors import CorruptWalletError, FencedError
 from actors.liveness import Liveness
 from actors.meter_reader import MeterReader
 from actors.node_link import NodeLink
+from actors.order_delivery import EarningSink, OrderDelivery
 from actors.overview import ROWS_MAX, AtRest, HostOverview, wallet_row
 from actors.placement import wallet_path
 from actors.storage import WalletStore, read_state
@@ -103,7 +105,8 @@ class WalletHost:
         self._overview = asyncio.Lock()
         self.link = NodeLink(node, clock, on_lost=self._on_lost, on_connect=self._reconcile, on_beat=self._due.set)
         self.meter_reader = MeterReader(node, lambda: list(self._actors.values()), settings.meter_seconds)
-        self._effects = Effects(node, tell_loss, settings.pre_stop_seconds, send_payout, tell_earning or self._tell_own)
+        self._effects = Effects(node, tell_loss, settings.pre_stop_seconds, send_payout)
+        self._orders = OrderDelivery(tell_earning or self._tell_own)
         self._liveness = Liveness(settings.wallets / f".{settings.name}.alive")
         self._gap: tuple[int, int] | None = None
         self._around = Surroundings(
@@ -114,6 +117,7 @@ class WalletHost:
             proof=self.link.proof,
             refresh_proof=self.link.refresh,
             run_effect=self._effects.run,
+            deliver_orders=self._orders.wake,
             armed=self._arm,
             died=self._died,
         )
@@ -137,6 +141,7 @@ class WalletHost:
         """Post what is due and let go of every file. Sandboxes stay up: they outlive their host."""
         self._is_closing = True
         self._effects.close()
+        await self._orders.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -266,14 +271,29 @@ class WalletHost:
         loop = asyncio.get_running_loop()
         addresses = await loop.run_in_executor(self._executor, self._unfinished)
         for start in range(0, len(addresses), 64):
-            await asyncio.gather(*(self._actor(a) for a in addresses[start : start + 64]))
+            await asyncio.gather(*(self._activate_undamaged(a) for a in addresses[start : start + 64]))
         self._gap = None
+
+    async def _activate_undamaged(self, address: str) -> None:
+        """One wallet's damage must not keep the others from starting; it fails whoever asks for it."""
+        try:
+            await self._actor(address)
+        except (CorruptWalletError, sqlite3.DatabaseError) as error:
+            if not _is_damage(error):
+                raise
+            log.exception("the wallet of %s is damaged", address)
 
     def _unfinished(self) -> list[str]:
         found: list[str] = []
         for path in self._settings.wallets.glob("*/*.sqlite"):
             if self._settings.owns is None or self._settings.owns(path.stem):
-                state = read_state(path)
+                try:
+                    state = read_state(path)
+                except sqlite3.DatabaseError as error:
+                    if not _is_damage(error):
+                        raise
+                    log.exception("the wallet of %s is damaged", path.stem)
+                    continue
                 if state is not None and (state.runtime is not None or owes(state)):
                     found.append(path.stem)
         return found
@@ -375,7 +395,11 @@ class WalletHost:
                 await self.link.node.stop(StopRequest(info.runtime_id, snapshot=True))
 
     async def _owns_now(self, address: str, runtime_id: str) -> bool:
-        actor = await self._actor(address)
+        try:
+            actor = await self._actor(address)
+        except (CorruptWalletError, sqlite3.DatabaseError):
+            log.exception("who owns runtime %s of %s cannot be read, so it is left alone", runtime_id, address)
+            return True
         runtime = actor.state.runtime
         if runtime is not None and runtime.runtime_id == runtime_id:
             return True
@@ -414,8 +438,8 @@ class WalletHost:
             del self._actors[actor.address]
             self._timers.arm(actor.address, None)
         actor.close()
-        if actor.state.runtime is not None and not self._is_closing:
-            # A newer copy keeps time for it now; but its host may be the one that is gone soon, and somebody must.
+        if (actor.state.runtime is not None or owes(actor.state)) and not self._is_closing:
+            # A newer copy looks after it now; but its host may be the one that is gone soon, and somebody must.
             pause = FENCED_REOPEN_SECONDS if isinstance(error, FencedError) else 1.0
             asyncio.get_running_loop().call_later(pause, self._reopen, actor.address)
 
@@ -434,6 +458,11 @@ def creates(command: c.Command) -> bool:
             return True
         case _:
             return False
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether a file is no good, rather than the disk busy or full (`sqlite3.OperationalError`)."""
+    return not isinstance(error, sqlite3.OperationalError)
 
 
 def _raise_file_limit() -> None:
