@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from actors.requests import Purse
 from actors.view import iso
 from actors.wallet.calls import Route
@@ -21,6 +23,9 @@ from relay_client.models import SettleResult, encode_header
 from relay_client.settlements import PaymentReport
 
 RECEIPT_HEADER = "X-Satbox-Receipt"
+REFUSED = UNPAID | {"order_used", "order_settled", "payment_failed"}
+"""By the payer's wallet: this call was not paid. Of any other error nobody can tell whether the payment came before it."""
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,15 @@ class Guest:
             self.release()
             return {}
         self.is_settled = True
-        return await self.settle_payment(status)
+        try:
+            return await self.settle_payment(status)
+        except SatboxError as error:
+            if error.code not in REFUSED:
+                error.funds_moved = "unknown"
+            raise
+        except Exception as error:
+            log.exception("a payment may or may not be made", payee=self.call.payee, payer=self.payer)
+            raise SatboxError("internal", funds_moved="unknown") from error
 
     def release(self) -> None:
         """The call has failed: nobody pays for it."""
@@ -86,16 +99,23 @@ def by_payment(services: Services, till: Till, call: Call, report: PaymentReport
     async def settle(status: int) -> Mapping[str, str]:
         payer = report.payer
         try:
-            promise = PromiseOrder(order_id, attempt_id, report.payment_id, call.payee, call.usat)
-            purse = await services.system.pay(payer, promise)
+            purse = await pay(payer)
         except SatboxError as error:
             if error.code in UNPAID:
                 till.forget(order_id)
+            if error.code in REFUSED:
+                error.funds_moved = report.funds_moved  # on chain, into the payer's own bucket
+            raise
+        return _paid_headers(services, call, payer, order_id, purse, status, report)
+
+    async def pay(payer: str) -> Purse:
+        try:
+            promise = PromiseOrder(order_id, attempt_id, report.payment_id, call.payee, call.usat)
+            return await services.system.pay(payer, promise)
+        except SatboxError as error:
             if error.code != "order_settled":
                 raise
-            command = PayOrder(order_id, attempt_id, "", call.payee, call.usat)
-            purse = await services.system.pay(payer, command)
-        return _paid_headers(services, call, payer, order_id, purse, status, report)
+        return await services.system.pay(payer, PayOrder(order_id, attempt_id, "", call.payee, call.usat))
 
     return Guest(call, report.payer, settle, lambda: till.forget(order_id))
 

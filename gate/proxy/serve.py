@@ -90,7 +90,8 @@ async def serve(request: web.Request) -> web.StreamResponse:
     except Exception:
         code = "internal"
         log.exception("unexpected", operation="proxy", request_id=request_id)
-        return error_response(SatboxError("internal"), request_id)
+        presented = "payment-signature" in request.headers
+        return error_response(SatboxError("internal", funds_moved="unknown" if presented else False), request_id)
     finally:
         metrics.requests.labels("sandbox.proxy", code).inc()
 

@@ -1,0 +1,112 @@
+"""What a caller is told when nobody knows whether the call was paid: unknown is not failure."""
+
+from dataclasses import replace
+
+import pytest
+
+from actors.requests import Pay, Request, Response
+from actors.system import ActorSystem, LocalTransport
+from actors.wallet.calls import Route
+from gate.calls.guest import REFUSED, Call, Guest, by_order, by_payment
+from gate.calls.till import Held, Till
+from operations.errors import SatboxError
+from tests.gate.gatehouse import SATS, House, Who
+
+
+class FaultyTransport(LocalTransport):
+    """Loses the answers to payments: before the wallet heard of them, or after it has paid."""
+
+    error: Exception
+    is_after: bool
+
+    async def send(self, request: Request) -> Response:
+        if isinstance(request, Pay):
+            if self.is_after:
+                await super().send(request)
+            raise self.error
+        return await super().send(request)
+
+
+def faulty(house: House, error: Exception, *, is_after: bool) -> ActorSystem:
+    transport = FaultyTransport(house.transport.host)
+    transport.error, transport.is_after = error, is_after
+    return ActorSystem(transport)
+
+
+async def held_call(house: House, system: ActorSystem, payer: Who) -> Guest:
+    payee = await house.agent()
+    call = Call(payee.address, 8000, "GET", "GET /x", Route(8000, "/*", sats=5), 0)
+    till = Till(system, house.clock, "gate_1")
+    held = Held("ord_1", payer.address, payee.address, call.usat, house.clock.wall_ms() + 60_000)
+    await till.hold(held)
+    return by_order(house.services, till, call, held)
+
+
+@pytest.mark.parametrize("is_after", [False, True])
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SatboxError("timeout"), "timeout"),
+        (SatboxError("internal"), "internal"),
+        (SatboxError("overloaded"), "overloaded"),
+        (ConnectionResetError("the host is gone"), "internal"),
+        (TypeError("a host answered something else"), "internal"),
+    ],
+)
+async def test_an_answer_that_is_lost_leaves_it_unknown(
+    house: House, error: Exception, code: str, is_after: bool
+) -> None:
+    payer = await house.agent()
+    await house.created(payer, 500)
+    guest = await held_call(house, faulty(house, error, is_after=is_after), payer)
+
+    with pytest.raises(SatboxError) as caught:
+        await guest.settle(200)
+
+    assert (caught.value.code, caught.value.funds_moved) == (code, "unknown")
+    moved = house.state(payer).accounts.in_transit + house.state(payer).accounts.spent
+    assert moved == (5 * SATS if is_after else 0)
+
+
+@pytest.mark.parametrize("code", sorted(REFUSED))
+async def test_what_the_wallet_refuses_is_not_paid(house: House, code: str) -> None:
+    payer = await house.agent()
+    await house.created(payer, 500)
+    guest = await held_call(house, faulty(house, SatboxError(code), is_after=False), payer)
+
+    with pytest.raises(SatboxError) as caught:
+        await guest.settle(200)
+
+    assert (caught.value.code, caught.value.funds_moved) == (code, False)
+
+
+@pytest.mark.parametrize(("code", "moved"), [("timeout", "unknown"), ("order_limit", True)])
+async def test_a_payment_on_chain_has_moved_even_when_its_call_is_refused(
+    house: House, code: str, moved: bool | str
+) -> None:
+    payer, payee = await house.agent(), await house.agent()
+    paid = await house.created(payer, 500)
+    report = await house.settled(paid.body["paymentId"])
+    call = Call(payee.address, 8000, "GET", "GET /x", Route(8000, "/*", sats=5), 0)
+    system = faulty(house, SatboxError(code), is_after=False)
+    services = replace(house.services, system=system)
+
+    with pytest.raises(SatboxError) as caught:
+        await by_payment(services, Till(system, house.clock, "gate_1"), call, report, "gate_1.p1").settle(200)
+
+    assert (caught.value.code, caught.value.funds_moved) == (code, moved)
+
+
+async def test_a_payment_whose_call_the_bucket_could_not_pay_may_be_shown_again(house: House) -> None:
+    payer, payee = await house.agent(), await house.agent()
+    paid = await house.created(payer, 500)
+    report = await house.settled(paid.body["paymentId"])
+    call = Call(payee.address, 8000, "GET", "GET /x", Route(8000, "/*", sats=9_000), 0)
+    till = Till(house.services.system, house.clock, "gate_1")
+    order_id = f"call_{report.payment_id}"
+    till.take(order_id, house.clock.wall_ms() + 60_000)
+
+    with pytest.raises(SatboxError, match="credit_insufficient"):
+        await by_payment(house.services, till, call, report, "gate_1.p1").settle(200)
+
+    till.take(order_id, house.clock.wall_ms() + 60_000)
