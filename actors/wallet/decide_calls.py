@@ -11,18 +11,24 @@ from actors.wallet.state import Phase
 from actors.wallet.turn import Turn
 
 BPS = 10_000
+ALLOWANCE_MS_MAX = 60_000
+"""How far ahead money is set aside; gates ask for less, again and again."""
 
 
 def lapse(turn: Turn) -> None:
-    """Give back what was set aside for a gate that did not come back for it."""
+    """Give back what was set aside for a gate that did not come back for it. One that lasts longer than any may was set aside
+    by a clock that has been set back since.
+    """
     for allowance in turn.state.allowances:
-        if allowance.until_wall_ms <= turn.at.wall_ms:
+        if not turn.at.wall_ms < allowance.until_wall_ms <= turn.at.wall_ms + ALLOWANCE_MS_MAX:
             _give_back(turn, allowance)
 
 
 def _give_back(turn: Turn, allowance: Allowance) -> None:
     turn.set(allowances=tuple(one for one in turn.state.allowances if one is not allowance))
     if allowance.usat:
+        if turn.state.phase is Phase.GRACE:
+            charge_proven(turn)
         turn.post(bucket.unreserve(allowance.usat, allowance.gate_id))
         go_on(turn)
 
@@ -61,7 +67,7 @@ def _reserve(turn: Turn, command: c.Reserve) -> c.Refusal | None:
         if has_more:
             turn.post(bucket.reserve(has_more, command.gate_id))
         has += has_more
-    _put(turn, Allowance(command.gate_id, has, command.until_wall_ms))
+    _put(turn, Allowance(command.gate_id, has, min(command.until_wall_ms, turn.at.wall_ms + ALLOWANCE_MS_MAX)))
     return None
 
 

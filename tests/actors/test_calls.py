@@ -1,6 +1,7 @@
 """Money between wallets in the pure core: two wallets, commands lost and repeated at every step, and not a usat lost or made."""
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -110,6 +111,40 @@ def test_what_a_gate_did_not_use_goes_back_when_its_time_is_over() -> None:
     payer.wall_ms = SOON
     payer.ask(c.Look())
     assert (payer.state.accounts.bucket, payer.state.accounts.reserved, payer.state.allowances) == (100 * SAT, 0, ())
+
+
+def test_what_was_set_aside_by_a_clock_that_was_set_back_does_not_stay_away_for_ever() -> None:
+    payer = Purse(PAYER, 100)
+    payer.ask(c.Reserve("gate_a", 40 * SAT, SAT, payer.wall_ms + 15_000))
+    payer.wall_ms -= 3_600_000
+    payer.ask(c.Look())
+    assert (payer.state.accounts.bucket, payer.state.accounts.reserved, payer.state.allowances) == (100 * SAT, 0, ())
+
+
+def test_nobody_sets_money_aside_for_longer_than_a_minute() -> None:
+    payer = Purse(PAYER, 100)
+    payer.ask(c.Reserve("gate_a", 40 * SAT, SAT, payer.wall_ms + 10**12))
+    assert payer.state.allowances[0].until_wall_ms == payer.wall_ms + 60_000
+    payer.wall_ms += 60_000
+    payer.ask(c.Look())
+    assert payer.state.accounts.reserved == 0
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+@pytest.mark.parametrize(("aside", "phase", "owed", "left"), [(10, Phase.GRACE, 20, 0), (50, Phase.ALIVE, 0, 20)])
+def test_what_goes_back_in_grace_pays_first_for_the_time_up_to_now(
+    is_asked: bool, aside: int, phase: Phase, owed: int, left: int
+) -> None:
+    world = World().alive(60 + aside)
+    until_ms = world.instant().wall_ms + 60_000
+    world.ask(c.Reserve("gate_a", aside * SAT, aside * SAT, until_ms))
+    world.pass_ms(59_999)
+    world.ask(c.Reserve("gate_a", 0, 0, until_ms + (60_000 if is_asked else 1)))
+    world.pass_ms(30_001)
+    world.ask(c.Unreserve("gate_a") if is_asked else c.Tick())
+
+    accounts = world.state.accounts
+    assert (world.state.phase, accounts.debt_usat, accounts.bucket) == (phase, owed * SAT, left * SAT)
 
 
 def test_a_reserve_takes_what_there_is_but_not_less_than_the_call_needs() -> None:
