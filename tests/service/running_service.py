@@ -209,10 +209,12 @@ class RunningService:
         """The processes of sandboxes."""
         return [p.pid for p in processes().values() if self.uid_base <= p.uid < self.uid_base + UIDS]
 
-    async def kill(self, part: str) -> None:
-        """SIGKILL one part, and wait until its replacement runs."""
+    async def kill(self, part: str, moment: Awaitable[None] | None = None) -> None:
+        """SIGKILL one part, at a moment if one is given, and wait until its replacement runs."""
         before = self.pids(part)
         assert before, f"no process of {part}"
+        if moment is not None:
+            await moment
         for pid in before:
             os.kill(pid, signal.SIGKILL)
         await until(lambda: len(set(self.pids(part)) - set(before)) >= len(before), 40)

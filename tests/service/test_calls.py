@@ -6,39 +6,16 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
 from operations.errors import SatboxError
 from operations.routes import RouteInput
-from satbox.client.paid_calls import CallAnswer
-from tests.service.running_service import Owner, RunningService, eventually
+from tests.service.market import Market, open_market
+from tests.service.running_service import RunningService
 
 pytestmark = [pytest.mark.ray, pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="session")]
 
-SELLER = """
-import http.server, json, os, socketserver
-served = 0
-class Seller(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        global served
-        served += 1
-        if self.path == "/cut":
-            self.close_connection = True
-            return
-        status = int(self.path[8:]) if self.path.startswith("/status/") else 200
-        told = json.dumps({"path": self.path, "served": served, "headers": dict(self.headers)}).encode()
-        self.send_response(status); self.send_header("Content-Length", str(len(told)))
-        self.send_header("X-Satbox-Receipt", "forged"); self.send_header("payment-response", "forged"); self.end_headers()
-        self.wfile.write(told)
-    do_POST = do_GET
-    def log_message(self, *_): pass
-socketserver.ThreadingTCPServer.allow_reuse_address = True
-socketserver.ThreadingTCPServer.daemon_threads = True
-socketserver.ThreadingTCPServer(("127.0.0.1", 8000), Seller).serve_forever()
-"""
 ROUTES = [
     RouteInput(port=8000, path="/free*", rate_per_minute=100_000),
     RouteInput(port=8000, path="/limited", rate_per_minute=2),
@@ -49,57 +26,10 @@ ROUTES = [
 ]
 
 
-class Market:
-    """One agent that sells, one that buys."""
-
-    def __init__(self, service: RunningService, seller: Owner, buyer: Owner, session: aiohttp.ClientSession) -> None:
-        self.service = service
-        self.seller = seller
-        self.buyer = buyer
-        self.session = session
-
-    def url(self, path: str) -> str:
-        return f"{self.service.gate_url}/sandbox/proxy/{self.seller.address}/8000{path}"
-
-    async def get(self, path: str, **headers: str) -> tuple[int, Any]:
-        async with self.session.get(self.url(path), headers=headers) as answer:
-            return answer.status, await answer.json(content_type=None)
-
-    async def buy(self, path: str, **options: Any) -> CallAnswer:
-        return await self.buyer.client.call(self.url(path), **options)
-
-    async def settled(self) -> dict[str, int]:
-        """The buyer's accounts once nothing is in transit."""
-
-        async def at_rest() -> dict[str, int] | None:
-            accounts = (await self.buyer.client.sandbox_ledger(limit=1)).accounts
-            return None if accounts["in_transit"] else accounts
-
-        found: dict[str, int] = await eventually(at_rest)
-        return found
-
-    async def served(self) -> int:
-        status, told = await self.get("/free")
-        assert status == 200
-        return int(told["served"])
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def market(service: RunningService) -> AsyncIterator[Market]:
-    seller, buyer = await service.agent(), await service.agent()
-    await seller.client.sandbox_create(sats=1_000)
-    await seller.until(lambda now: now.state == "alive")
-    await seller.client.files_write("seller.py", SELLER.encode())
-    process = await seller.client.processes_start(argv=["python3", "seller.py"])
-    await seller.client.processes_wait(process.process_id, until="port", port=8000)
-    await seller.client.routes_set(routes=ROUTES)
-    paid = await buyer.client.bucket_deposit(address=buyer.address, sats=2_000, max_sats=2_000)
-    await buyer.confirmed(paid.paymentId)
-    async with aiohttp.ClientSession() as session:
-        yield Market(service, seller, buyer, session)
-    await seller.client.sandbox_reap(destroy=True)
-    await seller.client.close()
-    await buyer.client.close()
+    async with open_market(service, ROUTES, bucket_sats=2_000) as made:
+        yield made
 
 
 async def test_a_deposit_fills_a_bucket_and_starts_nothing(market: Market) -> None:

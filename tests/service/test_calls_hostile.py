@@ -1,9 +1,6 @@
 """Callers who would have a paid answer, or a seller's work, for nothing; against a real sandbox, byte by byte."""
 
 import asyncio
-import base64
-import json
-import secrets
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -11,9 +8,8 @@ import pytest
 import pytest_asyncio
 
 from operations.routes import RouteInput
-from relay_client.orders import Order
+from tests.service.market import Market, open_market
 from tests.service.running_service import RunningService
-from tests.service.test_calls import Market
 
 pytestmark = [pytest.mark.ray, pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="session")]
 
@@ -43,35 +39,8 @@ ROUTES = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def market(service: RunningService) -> AsyncIterator[Market]:
-    seller, buyer = await service.agent(), await service.agent()
-    await seller.client.sandbox_create(sats=1_000)
-    await seller.until(lambda now: now.state == "alive")
-    await seller.client.files_write("seller.py", SELLER.encode())
-    process = await seller.client.processes_start(argv=["python3", "seller.py"])
-    await seller.client.processes_wait(process.process_id, until="port", port=8000)
-    await seller.client.routes_set(routes=ROUTES)
-    deposit = await buyer.client.bucket_deposit(address=buyer.address, sats=500)
-    await buyer.confirmed(deposit.paymentId)
-    async with aiohttp.ClientSession() as session:
-        yield Market(service, seller, buyer, session)
-    await seller.client.sandbox_reap(destroy=True)
-    await seller.client.close()
-    await buyer.client.close()
-
-
-def order_header(market: Market, resource: str, sats: int, seconds: int) -> dict[str, str]:
-    """A signed order that ends soon."""
-    client = market.buyer.client
-    order = Order(
-        "satbox-test", market.buyer.address, market.seller.address, sats, resource, secrets.token_hex(16),
-        int(client.now_seconds()) + seconds,
-    )  # fmt: skip
-    payload = {
-        "order": order.wire(),
-        "signature": order.signed(market.buyer.agent.stacks_key, client.settings.network),
-    }
-    document = json.dumps({"x402Version": 2, "payload": payload}).encode()
-    return {"payment-signature": base64.b64encode(document).decode()}
+    async with open_market(service, ROUTES, program=SELLER, bucket_sats=500) as made:
+        yield made
 
 
 async def raw(market: Market, line: str, *headers: str) -> str:
@@ -108,12 +77,11 @@ async def test_a_handshake_is_no_get_where_another_method_is_free(market: Market
 
 async def test_a_call_asked_for_as_a_websocket_is_paid_like_any_other(market: Market) -> None:
     before = await market.settled()
-    path = f"/sandbox/proxy/{market.seller.address}/8000/paid"
     upgrade = {
         "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     }  # fmt: skip
-    headers = {**upgrade, **order_header(market, f"GET {path}", 3, 60)}
+    headers = {**upgrade, **market.order("/paid", 3)}
     async with market.session.get(market.url("/paid"), headers=headers) as answer:
         assert (answer.status, "X-Satbox-Receipt" in answer.headers) == (502, True)
     assert (await market.settled())["spent"] == before["spent"] + 3_000_000
@@ -121,11 +89,10 @@ async def test_a_call_asked_for_as_a_websocket_is_paid_like_any_other(market: Ma
 
 async def test_an_order_that_ends_while_it_is_served_is_paid(market: Market) -> None:
     before = await market.settled()
-    path = f"/sandbox/proxy/{market.seller.address}/8000/slow"
-    async with market.session.get(market.url("/slow"), headers=order_header(market, f"GET {path}", 7, 2)) as answer:
+    async with market.session.get(market.url("/slow"), headers=market.order("/slow", 7, 2)) as answer:
         assert answer.status == 200
     assert (await market.settled())["spent"] == before["spent"] + 7_000_000
-    late = order_header(market, f"GET {path}", 7, -1)
+    late = market.order("/slow", 7, -1)
     async with market.session.get(market.url("/slow"), headers=late) as answer:
         assert (await answer.json())["error"]["code"] == "order_expired"
 

@@ -6,14 +6,13 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
 from operations.routes import RouteInput
 from satbox.agent.paying import Limits, choose
+from tests.service.market import SELLER, Market, open_market, sell
 from tests.service.running_service import Owner, RunningService, eventually
-from tests.service.test_calls import SELLER, Market
 
 pytestmark = [pytest.mark.ray, pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="session")]
 
@@ -23,27 +22,12 @@ ROUTES = [
     RouteInput(port=8000, path="/dear", sats=1_001, deliver_on="mempool"),
     RouteInput(port=8000, path="/*", sats=4, deliver_on="mempool", wakes=True, wakes_per_hour=100),
 ]
-START = b"#!/bin/sh\nexec python3 seller.py\n"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def market(service: RunningService) -> AsyncIterator[Market]:
-    seller, buyer = await service.agent(), await service.agent()
-    await seller.client.sandbox_create(sats=3_000)
-    await seller.until(lambda now: now.state == "alive")
-    await seller.client.files_write("seller.py", SELLER.encode())
-    await seller.client.files_mkdir(".satbox")
-    await seller.client.files_write(".satbox/start", START)
-    await seller.client.sandbox_exec(argv=["chmod", "+x", ".satbox/start"])
-    process = await seller.client.processes_start(argv=[".satbox/start"])
-    await seller.client.processes_wait(process.process_id, until="port", port=8000)
-    await seller.client.routes_set(routes=ROUTES)
-    async with aiohttp.ClientSession() as session:
-        yield Market(service, seller, buyer, session)
-    await service.heal()
-    await seller.client.sandbox_reap(destroy=True)
-    await seller.client.close()
-    await buyer.client.close()
+    async with open_market(service, ROUTES, sats=3_000) as made:
+        yield made
 
 
 async def header(market: Market, path: str, *, asset: str = "sBTC", buyer: Owner | None = None) -> dict[str, str]:
@@ -57,17 +41,6 @@ async def header(market: Market, path: str, *, asset: str = "sBTC", buyer: Owner
     assert signer is not None
     signed = await signer.sign(offer, sponsored=False)
     return {"payment-signature": signed.header}
-
-
-async def total(owner: Owner) -> dict[str, int]:
-    """The accounts, once every call that was paid has arrived."""
-
-    async def cleared() -> dict[str, int] | None:
-        accounts = (await owner.client.sandbox_ledger(limit=1)).accounts
-        return None if accounts["in_transit"] else accounts
-
-    found: dict[str, int] = await eventually(cleared)
-    return found
 
 
 @pytest.mark.parametrize("asset", ["sBTC", "STX"])
@@ -88,16 +61,16 @@ async def test_a_call_paid_on_chain_is_answered_and_earned_once_it_confirms(mark
 
 
 async def test_a_call_that_failed_leaves_the_payment_in_the_payers_bucket(market: Market) -> None:
-    before = await total(market.buyer)
+    before = await market.settled()
     paid = await header(market, "/status/500")
     async with market.session.get(market.url("/status/500"), headers=paid) as answer:
         assert (answer.status, "payment-response" in answer.headers) == (500, False)
 
     async def credited() -> bool:
-        return (await total(market.buyer))["deposits"] == before["deposits"] - 4_000_000
+        return (await market.settled())["deposits"] == before["deposits"] - 4_000_000
 
     await eventually(credited)
-    after = await total(market.buyer)
+    after = await market.settled()
     assert (after["bucket"], after["spent"]) == (before["bucket"] + 4_000_000, before["spent"])
 
 
@@ -140,10 +113,7 @@ async def test_without_credit_an_unpaid_call_is_offered_the_price_of_a_wake(mark
     await poor.client.sandbox_create(sats=100)
     await poor.until(lambda now: now.state == "alive")
     await poor.client.routes_set(routes=[RouteInput(port=8000, path="/*", wakes=True)])
-    await poor.client.files_mkdir(".satbox")
-    await poor.client.files_write(".satbox/start", START)
-    await poor.client.files_write("seller.py", SELLER.encode())
-    await poor.client.sandbox_exec(argv=["chmod", "+x", ".satbox/start"])
+    await sell(poor, SELLER)
     operator = market.service.client(None)
     await operator.operator_rate(address=poor.address, rate_usat_per_second=30_000_000)
     await poor.until(lambda now: now.state == "reaped")
@@ -187,6 +157,6 @@ async def test_a_payment_survives_the_death_of_every_part_after_the_call(market:
     finally:
         await market.service.heal()
     await market.seller.until(lambda now: now.earnings.earned_usat == before.earned_usat + 4_000_000)
-    await total(market.buyer)
+    await market.settled()
     books: dict[str, Any] = await market.buyer.books()
     assert books["in_transit"] == 0
