@@ -18,6 +18,7 @@ from gate.callers import Caller
 from gate.calls.guest import Call, Guest, by_order, by_payment
 from gate.calls.matching import route_for
 from gate.calls.offering import PURPOSE, WAKE, offer_call, offer_wake, wake_price
+from gate.calls.paths import called_path
 from gate.calls.rates import CallRates
 from gate.calls.till import Held, Till
 from gate.calls.waking import ASLEEP, Wakers
@@ -60,7 +61,7 @@ class Desk:
         if found is None:
             raise SatboxError("not_found")
         number = view.state.routes.index(found)
-        call = Call(view.state.address, port, request.method, f"{request.method} {_path(request)}", found, number)
+        call = Call(view.state.address, port, request.method, f"{request.method} {called_path(request)}", found, number)
         header = request.headers.get("payment-signature")
         if header is None and "X-PAYMENT" in request.headers:
             raise SatboxError("payment_v1_unsupported")
@@ -72,11 +73,11 @@ class Desk:
         if not found.sats:
             _check_listed(found, caller)
             self._limit(call, caller or peer_of(request.remote))
-            answer = await self._asleep(request, view, header, request_id)
+            answer = await self._asleep(request, view, found, header, request_id)
             return answer if answer is not None else Guest(call, caller)
         if header is None:
             self._limit(call, caller or peer_of(request.remote))
-            answer = await self._asleep(request, view, None, request_id)
+            answer = await self._asleep(request, view, found, None, request_id)
             return answer if answer is not None else await offer_call(self._services, request, call, request_id)
         order = read_order(header)
         if order is not None:
@@ -93,12 +94,11 @@ class Desk:
     # Asleep
 
     async def _asleep(
-        self, request: web.Request, view: View, header: str | None, request_id: str
+        self, request: web.Request, view: View, route: Route, header: str | None, request_id: str
     ) -> web.StreamResponse | None:
         """What a call to a sandbox that sleeps without credit is answered, when its route would wake it."""
         state = view.state
-        found = route_for(state.routes, int(request.match_info["port"]), request.method, _inner(request))
-        if state.phase not in ASLEEP or not state.is_planned or found is None or not found.wakes:
+        if state.phase not in ASLEEP or not state.is_planned or not route.wakes:
             return None
         price = wake_price(self._services, state.rate_usat_per_second, state.accounts.debt_usat)
         least = state.rate_usat_per_second * self._services.settings.policy.wake_minimum_seconds
@@ -203,17 +203,3 @@ def _presentation(call: Call, payload: PaymentPayload, payment: VerifiedPayment)
         wakes=False,
         is_bound=True,
     )
-
-
-def _path(request: web.Request) -> str:
-    """The path as it came, without its query: what an order names."""
-    raw = request.raw_path
-    if not raw.startswith("/"):
-        raw = "/" + raw.partition("://")[2].partition("/")[2]
-    return raw.partition("?")[0]
-
-
-def _inner(request: web.Request) -> str:
-    """The path behind the port."""
-    rest = _path(request).split("/", 5)
-    return "/" + (rest[5] if len(rest) > 5 else "")

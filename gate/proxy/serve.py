@@ -12,9 +12,9 @@ from aiohttp import web
 from actors.view import View
 from gate.calls.desk import Desk
 from gate.calls.guest import Guest
+from gate.calls.paths import inner_target
 from gate.crowd import Crowd, peer_of
 from gate.handlers.reach import Reach
-from gate.port_tokens import without_token
 from gate.ports import Services
 from gate.proxy.access import Access, access, is_pass
 from gate.proxy.connector import PortConnector
@@ -110,7 +110,7 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
         if is_paying:
             request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
         raise
-    target = _target(request)
+    target = inner_target(request)
     if caller.may_pass:
         with request.app[PROXY_CROWD].entered(address):
             return await _forward(services, request, view, port, target, request_id, caller, None)
@@ -172,14 +172,3 @@ async def _forward(
         answer = await forwarder.forward(request, runtime_id, port, target, headers, request_id, settle)
         request.app[COUNTER].served(view, runtime_id)
         return answer
-
-
-def _target(request: web.Request) -> str:
-    """Path and query as they came, behind the port; the token's own pair is left out."""
-    raw_path, _, raw_query = request.raw_path.partition("?")
-    if not raw_path.startswith("/"):  # the absolute form: scheme and authority come first
-        raw_path = "/" + raw_path.partition("://")[2].partition("/")[2]
-    rest = raw_path.split("/", 5)
-    path = "/" + (rest[5] if len(rest) > 5 else "")
-    query = without_token(raw_query)
-    return path + ("?" + query if query else "")

@@ -6,6 +6,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from actors.wallet.calls import Route
 from gate.calls.matching import route_for
+from gate.calls.paths import called_path, inner_target
 from gate.proxy.forward import inward
 from operations.errors import SatboxError
 
@@ -72,3 +73,20 @@ def test_headers_that_speak_for_the_gate_are_dropped_however_they_are_spelt(name
     headers = inward(request, "SP1", keeps_authorization=True)
     assert "forged" not in headers.values()
     assert headers["X_Mine"] == "kept"
+
+
+@pytest.mark.parametrize("before", ["", "http://elsewhere", "HTTP://user@elsewhere:1"])
+@pytest.mark.parametrize(
+    ("tail", "path", "target"),
+    [
+        ("", "", "/"),
+        ("/", "/", "/"),
+        ("/a%2Fb/?x=/y&z", "/a%2Fb/", "/a%2Fb/?x=/y&z"),
+        ("/a?next=http://other/b", "/a", "/a?next=http://other/b"),
+    ],
+)
+def test_an_order_names_the_path_that_the_server_inside_is_asked_for(
+    before: str, tail: str, path: str, target: str
+) -> None:
+    request = make_mocked_request("GET", f"{before}/sandbox/proxy/SP1/8000{tail}")
+    assert (called_path(request), inner_target(request)) == (f"/sandbox/proxy/SP1/8000{path}", target)

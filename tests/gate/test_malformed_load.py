@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.__main__ import MARKS
+from bench.page import MARKS
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,12 +8,13 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from operations import models as m
 from operations.errors import SatboxError
@@ -27,6 +28,7 @@ from satbox.demo import free_ports
 from satbox.keys import load_keys
 from satbox.settings import ActorsSection, DevnetSection, GateSection, LifecycleSection, Settings
 from stacks import Network
+from tests.sandboxes.running_node import HAS_REAL_NODE
 
 SATS = 1_000_000
 START_SECONDS_MAX = 150.0
@@ -315,6 +317,31 @@ class Owner:
         meter = await self.client.sandbox_meter()
         assert meter.matches
         return {**accounts, "credited": -accounts["deposits"], "payments": len(references)}
+
+
+@contextlib.asynccontextmanager
+async def running(**changes: Any) -> AsyncIterator[RunningService]:
+    """A service while it is needed; the test is skipped where none can run."""
+    if not HAS_REAL_NODE:
+        pytest.skip("needs root and bubblewrap")
+    made = RunningService(**changes)
+    try:
+        await made.start()
+        yield made
+    finally:
+        await made.remove()
+
+
+@contextlib.asynccontextmanager
+async def fresh_owner(service: RunningService) -> AsyncIterator[Owner]:
+    """A fresh agent; its sandbox is given up afterwards, whatever was done to the service meanwhile."""
+    made = await service.agent()
+    yield made
+    await service.heal()
+    with contextlib.suppress(SatboxError):  # it may have been the gate that was killed, or nothing was made
+        await made.status()
+        await made.client.sandbox_reap(destroy=True)
+    await made.client.close()
 
 
 async def until(holds: Callable[[], Any], seconds: float = 20.0) -> None:
