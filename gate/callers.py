@@ -88,6 +88,8 @@ async def authenticate(services: Services, operation: Operation, request: web.Re
         if operation.link_scope is not None:
             raise SatboxError("wake_link_invalid", "This operation needs a wake link.", hint=f"Send {LINK_HEADER}.")
         return Caller(None)
+    if operation.auth is Auth.OPTIONAL and "Authorization" not in request.headers:
+        return Caller(None)
     token = bearer(request)
     if hmac.compare_digest(token.encode(), services.settings.operator_token.encode()):
         return Caller(None, is_operator=True)

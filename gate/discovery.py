@@ -120,6 +120,8 @@ def _described(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         "responses": dict(_responses(operation, schemas)),
     }
     security: list[dict[str, list[str]]] = [{"pass": []}] if operation.auth is not Auth.NONE else []
+    if operation.auth is Auth.OPTIONAL:
+        security.append({})  # OpenAPI: an empty requirement makes the others optional
     if operation.link_scope is not None:
         security.append({"wake-link": []})
     if security:

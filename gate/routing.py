@@ -91,7 +91,7 @@ def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awa
         began = time.perf_counter()
         code = "ok"
         try:
-            if operation.auth is Auth.NONE or link_token(operation, request) is not None:
+            if operation.auth in (Auth.NONE, Auth.OPTIONAL) or link_token(operation, request) is not None:
                 request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
                 if operation.name == "sandbox.quote":
                     request.app[QUOTE_PEERS].take(request.remote, services.clock.monotonic_ms())

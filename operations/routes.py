@@ -45,17 +45,19 @@ class RoutesInput(Target):
 class RoutesOf(Input):
     """Whose routes."""
 
-    address: StacksAddress = Field(description="the wallet's Stacks address")
+    address: StacksAddress | None = Field(None, description="the wallet's Stacks address; default: your own")
 
 
 class RouteShown(Output):
-    """A route as anybody may see it."""
+    """A route, as whoever may call it sees it."""
 
     port: int
     path: str
     methods: list[str]
     sats: int
     callers: str
+    addresses: list[str] = Field(default_factory=list)
+    """Who is listed; for its owner alone."""
     rate_per_minute: int
     deliver_on: str
     wakes: bool
@@ -65,9 +67,12 @@ class RouteShown(Output):
 
 
 class Routes(Output):
-    """A wallet's routes, in the order in which they are tried. The operator keeps `fee_percent` of what they earn."""
+    """A wallet's routes, in the order in which they are tried. The operator keeps `fee_percent` of what they earn. Routes whose
+    callers leave you out are left out here, the same as routes that are not there; `is_whole` is the owner's, who sees all.
+    """
 
     address: str
+    is_whole: bool = False
     fee_percent: float
     items: list[RouteShown]
 
@@ -90,9 +95,9 @@ ROUTES = (
     Operation(
         "routes.list", "GET", "/sandbox/routes",
         "See what a wallet offers to callers, and at which price.",
-        RoutesOf, Routes, Auth.NONE, ("routes", "list"), None, positional=("address",),
+        RoutesOf, Routes, Auth.OPTIONAL, ("routes", "list"), None, positional=("address",),
         no_tool_because="a 402 names the price of a call",
-        errors=("wallet_not_found",),
+        errors=("wallet_not_found", *IDENTITY),
     ),
     Operation(
         "bucket.deposit", "POST", "/bucket/deposit",

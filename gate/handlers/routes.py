@@ -17,17 +17,32 @@ from stacks import Address, AddressError
 USAT_PER_SAT = 1_000_000
 
 
-def _shown(services: Services, view: View) -> r.Routes:
+def _shown(services: Services, view: View, caller: Caller) -> r.Routes:
+    """What this caller may know of: who could not call a route is not told of it, here as at the route itself."""
     address, base = view.state.address, f"{services.settings.public_url}/sandbox/proxy"
+    who = None if caller.gate_pass is None else caller.gate_pass.address
+    is_whole = caller.is_operator or who == address
+    if caller.gate_pass is not None and caller.gate_pass.scope != "owner":
+        who = None  # as at the port itself: only a whole pass is its wallet's word to others
     items = [
         r.RouteShown(
             port=one.port, path=one.path, methods=list(one.methods), sats=one.sats, callers=one.callers,
+            addresses=list(one.addresses) if is_whole else [],
             rate_per_minute=one.rate_per_minute, deliver_on=one.deliver_on, wakes=one.wakes, wakes_per_hour=one.wakes_per_hour,
             url=f"{base}/{address}/{one.port}{one.path}",
         )
-        for one in view.state.routes
+        for one in view.state.routes if is_whole or _may_know(one, who)
     ]  # fmt: skip
-    return r.Routes(address=address, fee_percent=services.settings.policy.call_fee_bps / 100, items=items)
+    return r.Routes(
+        address=address, is_whole=is_whole, fee_percent=services.settings.policy.call_fee_bps / 100, items=items
+    )
+
+
+def _may_know(route: Route, who: str | None) -> bool:
+    """Whether a stranger could call it, going by the pass they carry."""
+    if route.callers == "genesis":
+        return who is not None
+    return route.callers == "anyone" or (route.callers == "list" and who in route.addresses)
 
 
 async def set_routes(services: Services, request: web.Request, caller: Caller, data: r.RoutesInput) -> r.Routes:
@@ -45,15 +60,19 @@ async def set_routes(services: Services, request: web.Request, caller: Caller, d
         )
         for one in data.routes
     )  # fmt: skip
-    return _shown(services, services.views.put(await services.system.ask(address, SetRoutes(routes))))
+    return _shown(services, services.views.put(await services.system.ask(address, SetRoutes(routes))), caller)
 
 
 async def list_routes(services: Services, request: web.Request, caller: Caller, data: r.RoutesOf) -> r.Routes:
-    """Prices are for everybody to see."""
-    view = await services.views.get(data.address)
+    """Prices are for everybody to see who may call."""
+    if data.address is None and caller.gate_pass is None:
+        raise SatboxError("pass_missing", "Whose routes? Name the address, or send a pass for your own.")
+    view = await services.views.get(caller.address(data.address))
     if not view.state.is_planned:
-        raise SatboxError("wallet_not_found")
-    return _shown(services, view)
+        raise SatboxError(
+            "wallet_not_found", "This wallet has no sandbox here, and sells nothing.", hint="Check the address."
+        )
+    return _shown(services, view, caller)
 
 
 async def deposit(services: Services, request: web.Request, caller: Caller, data: r.DepositInput) -> web.StreamResponse:

@@ -16,6 +16,7 @@ from gate.calls.paths import inner_target
 from gate.crowd import Crowd, peer_of
 from gate.handlers.reach import Reach
 from gate.ports import Services
+from gate.proxy import names
 from gate.proxy.access import Access, access, is_pass
 from gate.proxy.connector import PortConnector
 from gate.proxy.counting import RequestCounter
@@ -51,6 +52,8 @@ def add_proxy_routes(app: web.Application) -> None:
     app.cleanup_ctx.append(_opened)
     app.router.add_route("*", PATH, serve)
     app.router.add_route("*", PATH + "/{path:.*}", serve)
+    app.router.add_route("*", names.PATH, names.send_on)
+    app.router.add_route("*", names.PATH + "/{path:.*}", names.send_on)
 
 
 async def _opened(app: web.Application) -> AsyncIterator[None]:

@@ -1806,7 +1806,12 @@ COMMANDS: tuple[Command, ...] = (
         is_operators=False,
         arguments=(
             Argument(
-                "address", "text", "the wallet's Stacks address", is_required=True, is_positional=True, choices=()
+                "address",
+                "text",
+                "the wallet's Stacks address; default: your own",
+                is_required=False,
+                is_positional=True,
+                choices=(),
             ),
         ),
     ),

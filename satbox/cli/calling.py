@@ -1,8 +1,9 @@
 """Sell calls, and buy them: one route at a time, and one call."""
 
+import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
@@ -10,44 +11,103 @@ from satbox.cli.generic import values_of
 from satbox.cli.output import note, show
 from satbox.cli.people import for_people
 
+if TYPE_CHECKING:
+    from operations.routes import RouteInput, Routes, RouteShown
+
+_ADDRESS = re.compile(r"S[0-9A-Z]{27,41}\Z")
+
 
 async def set_route(context: Context) -> int:
     """Add a route, put another in the place of one with the same port, path and methods, or take it away."""
-    from operations.routes import RouteInput
-
     given = context.arguments
-    methods = sorted({method.upper() for method in given.method or ()})
+    route = _route_of(context)
     async with context.client() as client:
-        address = given.address or (client.agent and client.agent.addresses(client.settings.network).stx)
-        if not address:
-            raise UsageError("whose routes? give --address, or an agent")
-        status = await client.routes_list(address)
-        kept = [
-            one
-            for one in status.items
-            if (one.port, one.path, sorted(one.methods)) != (given.port, given.path, methods)
-        ]
-        if any(one.callers == "list" for one in kept):
-            raise UsageError(
-                "a route for listed callers is there, and its list is not shown to anybody",
-                "Set all routes at once: client.routes_set(routes=[...]).",
-            )
-        routes = [RouteInput.model_validate(_again(one.model_dump())) for one in kept]
-        if not given.remove:
-            routes.append(
-                RouteInput(
-                    port=given.port, path=given.path, methods=methods, sats=given.sats, callers=given.callers,
-                    addresses=given.caller or [], rate_per_minute=given.rate_per_minute, deliver_on=given.deliver_on,
-                    wakes=given.wakes, wakes_per_hour=given.wakes_per_hour,
-                )
-            )  # fmt: skip
-        answer = await client.routes_set(address=given.address, routes=routes)
+        shown = await client.routes_list(address=given.address)
+        if not shown.is_whole:  # what is not shown would be lost: this is to be its owner
+            await client.prove()
+            shown = await client.routes_list(address=given.address)
+        if not shown.is_whole:
+            from operations.errors import SatboxError
+
+            raise SatboxError("not_owner", details={"address": shown.address})
+        answer = await client.routes_set(address=given.address, routes=_changed(_again(shown), route, given.remove))
     show(context, answer if context.as_json else for_people("routes.list", answer.model_dump()))
+    if given.remove:
+        return 0
+    ours = next((one for one in answer.items if _key(one) == _key(route)), None)
+    if ours is not None and not context.as_json:
+        print(f"called at {ours.url}")
     return 0
 
 
-def _again(shown: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in shown.items() if name != "url"}
+def _route_of(context: Context) -> "RouteInput":
+    from pydantic import ValidationError
+
+    from operations.routes import RouteInput
+
+    given = context.arguments
+    callers = given.callers or ("list" if given.caller else "anyone")
+    if bool(given.caller) != (callers == "list") and not given.remove:
+        raise UsageError("--callers list wants at least one --caller ADDRESS, and only that does")
+    try:
+        return RouteInput(
+            port=given.port, path=given.path, methods=sorted({method.upper() for method in given.method or ()}),
+            sats=given.sats, callers=callers, addresses=given.caller or [], rate_per_minute=given.rate_per_minute,
+            deliver_on=given.deliver_on, wakes=given.wakes, wakes_per_hour=given.wakes_per_hour,
+        )  # fmt: skip
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        raise UsageError("; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in faults)) from error
+
+
+def _again(shown: "Routes") -> "list[RouteInput]":
+    from operations.routes import RouteInput
+
+    return [RouteInput.model_validate(one.model_dump(exclude={"url"})) for one in shown.items]
+
+
+def _key(route: "RouteInput | RouteShown") -> tuple[int, str, tuple[str, ...]]:
+    return route.port, route.path, tuple(sorted(route.methods))
+
+
+def _changed(routes: "list[RouteInput]", route: "RouteInput", is_removed: bool) -> "list[RouteInput]":
+    """With the one in the other's place. The first that fits decides, so that a new one goes before those with a `*` that
+    would take all its calls.
+    """
+    same = [number for number, one in enumerate(routes) if _key(one) == _key(route)]
+    if is_removed:
+        if not same:
+            raise UsageError(f"there is no route for {route.path} on port {route.port} with these methods")
+        return [one for one in routes if _key(one) != _key(route)]
+    if same:
+        return [route if number == same[0] else one for number, one in enumerate(routes)]
+    wider = [number for number, one in enumerate(routes) if _is_wider(one, route)]
+    place = wider[0] if wider else len(routes)
+    return [*routes[:place], route, *routes[place:]]
+
+
+def _is_wider(one: "RouteInput", route: "RouteInput") -> bool:
+    covers = one.path.endswith("*") and route.path.rstrip("*").startswith(one.path[:-1])
+    return one.port == route.port and covers and one.path != route.path
+
+
+async def list_routes(context: Context) -> int:
+    """One's own, all of them; of another wallet those that one may know of. A name will do for an address."""
+    from satbox.cli.waking import has_agent, resolved
+
+    whose = context.arguments.address
+    if whose is not None and not _ADDRESS.match(whose):
+        found = await resolved(context, whose, None)
+        note(context, f"{whose} is {found.name}")
+        whose = found.address
+    async with context.client(with_agent=whose is None or has_agent(context)) as client:
+        answer = await client.routes_list(address=whose)
+    document = answer.model_dump()
+    show(context, answer if context.as_json else for_people("routes.list", document))
+    if not answer.items and not context.as_json:
+        mine = ": satbox routes set PORT PATH --sats N sells calls"
+        print(f"none{mine if answer.is_whole else ' that are sold to you'}")
+    return 0
 
 
 async def deposit(context: Context) -> int:
@@ -91,12 +151,12 @@ async def call(context: Context) -> int:
         )
     if given.raw or not context.as_json:
         sys.stdout.buffer.write(answer.body)
+        if sys.stdout.isatty() and answer.body and not answer.body.endswith(b"\n"):
+            sys.stdout.buffer.write(b"\n")  # on a terminal what we say is not to stand on the answer's last line
         sys.stdout.buffer.flush()
         if not given.raw:
-            note(
-                context,
-                f"{answer.status}, paid {answer.sats} sats" + (f" by {answer.order_id}" if answer.order_id else ""),
-            )
+            paid = f"paid {answer.sats} sats by {answer.order_id}" if answer.order_id else "nothing paid"
+            note(context, f"{answer.status}, {paid}")
     else:
         show(
             context,

@@ -38,7 +38,6 @@ OPEN_OPERATIONS = frozenset(
         "checkpoints.list",
         "sandbox.meters",
         "agents.resolve",
-        "routes.list",
         "wake_links.info",
     }
 )
@@ -52,7 +51,6 @@ EMPTY = {
     "secrets.list": ": satbox secrets set NAME keeps one",
     "wake_links.list": ": satbox wake-link create makes one",
     "disputes.list": ": satbox disputes open --seq N objects to a charge",
-    "routes.list": ": satbox routes set PORT PATH --sats N sells calls",
     "checkpoints.list": " yet: they are made every hour",
 }
 """What to do about a list with nothing in it."""

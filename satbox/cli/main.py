@@ -52,6 +52,7 @@ VERBS = {
     "sandbox.reclaim": "refunding:reclaim",
     "payoutkey": "refunding:payout_key",
     "routes.set": "calling:set_route",
+    "routes.list": "calling:list_routes",
     "bucket.deposit": "calling:deposit",
     "call": "calling:call",
     "files.read": "copying:read",

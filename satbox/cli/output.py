@@ -87,8 +87,9 @@ def _tables(document: Any, title: str | None) -> None:
     plain.add_column(style="dim")
     plain.add_column(overflow="fold")
     lists = {name: value for name, value in document.items() if _is_rows(value)}
+    wide = _wide(document, console.width)
     for name, value in document.items():
-        if name in lists or value in (None, [], {}):
+        if name in lists or name in wide or value in (None, [], {}):
             continue
         if isinstance(value, dict):
             for inner, part in value.items():
@@ -98,6 +99,8 @@ def _tables(document: Any, title: str | None) -> None:
             plain.add_row(label(name), Text(cell_text(name, value)))
     if plain.row_count:
         console.print(plain)
+    for name, text in wide.items():
+        print(f" {label(name)}:\n{text}")
     for name, rows in lists.items():
         shown = [key for key in rows[0] if key not in LEFT_OUT]
         columns = [key for key in shown if any(row.get(key) not in (None, [], {}) for row in rows)]
@@ -109,6 +112,16 @@ def _tables(document: Any, title: str | None) -> None:
         for row in rows:
             table.add_row(*(Text(_short(cell_text(column, row.get(column)))) for column in columns))
         console.print(table)
+
+
+def _wide(document: dict[str, Any], width: int) -> dict[str, str]:
+    """Addresses and tokens that a column would cut into pieces: on lines of their own they can be copied whole."""
+    room = width - max((len(label(name)) for name in document), default=0) - 4
+    return {
+        name: value
+        for name, value in document.items()
+        if isinstance(value, str) and len(value) > room and not any(letter.isspace() for letter in value)
+    }
 
 
 def _unit(outer: str, inner: str) -> str:

@@ -245,10 +245,11 @@ def _route(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--callers",
         choices=("anyone", "genesis", "list", "holders"),
-        default="anyone",
-        help="who may (default: anyone)",
+        help="who may: anyone (default), genesis agents, a list, or only holders of your passes and port tokens",
     )
-    parser.add_argument("--caller", action="append", metavar="ADDRESS", help="with --callers list: one who may")
+    parser.add_argument(
+        "--caller", action="append", metavar="ADDRESS", help="one who may, and nobody else; may be given several times"
+    )
     parser.add_argument("--rate-per-minute", type=int, default=600, help="calls a minute by one caller (default: 600)")
     parser.add_argument(
         "--deliver-on", choices=("mempool", "confirmed"), default="confirmed", help="for payments on chain"
@@ -259,7 +260,7 @@ def _route(parser: argparse.ArgumentParser) -> None:
 
 
 def _call(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url", help="what is called: a URL with /sandbox/proxy/, or that path alone")
+    parser.add_argument("url", help="what is called: ADDRESS-OR-NAME/PORT/PATH, or a whole URL")
     parser.add_argument("--method", default=None, help="default: GET, or POST with data")
     parser.add_argument("--data", metavar="TEXT", help="a body; @FILE reads one, - reads standard input")
     parser.add_argument(

@@ -58,11 +58,11 @@ async def _done(context: Context, client: "Client", values: dict[str, Any]) -> i
 
 async def _by_name(context: Context, text: str) -> int:
     """By handle or address: one's own is woken, somebody else's wants a link or a gift."""
-    own = context.load_agent().addresses(context.client_network()).stx if _has_agent(context) else None
+    own = context.load_agent().addresses(context.client_network()).stx if has_agent(context) else None
     if text.upper() == own:
         whom = Whom(own, text)
     else:
-        whom = await _resolved(context, text, own)
+        whom = await resolved(context, text, own)
         note(context, f"{text} is {whom.name}")
     if context.arguments.pay is not None:
         return await _paid(context, {"address": whom.address}, None)
@@ -71,13 +71,15 @@ async def _by_name(context: Context, text: str) -> int:
     raise _not_ours(whom.address)
 
 
-def _has_agent(context: Context) -> bool:
+def has_agent(context: Context) -> bool:
+    """Whether there are keys to sign with."""
     from satbox.agent.keystore import Keystore
 
     return context.agent_name in Keystore(context.home).names()
 
 
-async def _resolved(context: Context, text: str, own: str | None) -> Whom:
+async def resolved(context: Context, text: str, own: str | None) -> Whom:
+    """Whom a handle names. A shared name means `own` when that is one of those who bear it; nobody else's is guessed."""
     from operations.errors import SatboxError
     from stacks import Address
 
@@ -130,7 +132,7 @@ async def _named(context: Context, link: "HeldLink", text: str | None) -> None:
 
     if text is None or text.upper() == link.address:
         return
-    whom = await _resolved(context, text, link.address)
+    whom = await resolved(context, text, link.address)
     note(context, f"{text} is {whom.name}")
     if whom.address != link.address:
         raise SatboxError("wake_link_invalid", "This wake link is of another wallet than the one named.")

@@ -751,10 +751,10 @@ class Operations(Calls):
         """
         return await self._call("routes.set", rt.Routes, address=address, routes=routes)
 
-    async def routes_list(self, address: str) -> rt.Routes:
+    async def routes_list(self, *, address: str | None = None) -> rt.Routes:
         """See what a wallet offers to callers, and at which price.
 
-        Errors: wallet_not_found.
+        Errors: wallet_not_found, pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing.
         """
         return await self._call("routes.list", rt.Routes, address=address)
 
@@ -1772,12 +1772,12 @@ class SyncOperations(SyncCalls[Operations]):
         """
         return self._run(self._client.routes_set(address=address, routes=routes))
 
-    def routes_list(self, address: str) -> rt.Routes:
+    def routes_list(self, *, address: str | None = None) -> rt.Routes:
         """See what a wallet offers to callers, and at which price.
 
-        Errors: wallet_not_found.
+        Errors: wallet_not_found, pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing.
         """
-        return self._run(self._client.routes_list(address))
+        return self._run(self._client.routes_list(address=address))
 
     def bucket_deposit(
         self, *, address: str, sats: int, max_sats: int | None = None, asset: str | None = None, sponsored: bool = False

@@ -41,7 +41,9 @@ class Caller:
 
     async def _token(self, request: Request, *, is_asked: bool = False) -> str | None:
         if not request.needs_pass and not is_asked:
-            return None
+            # A pass that is there may show more; none is proven for that, since whoever has no registered pair has none.
+            kept = self._passes.get() if request.operation.auth is Auth.OPTIONAL else None
+            return None if kept is None else kept.token
         operator = self._settings.operator_token
         if request.operation.auth is Auth.OPERATOR or self._prove is None:
             if operator is None and request.operation.auth is Auth.OPERATOR:

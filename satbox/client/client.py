@@ -146,6 +146,10 @@ class Client(Operations):
             challenge=quote.challenge.challenge, btc_signature=proof.btc_signature, stx_signature=proof.stx_signature
         )
 
+    async def gate_pass(self) -> str:
+        """The pass this client shows, proven when there is none. Raises what `prove` raises."""
+        return (self._passes.get() or await self._renewed()).token
+
     async def _renewed(self) -> m.GatePass:
         """A pass, proven once however many requests want one."""
         async with self._proving:

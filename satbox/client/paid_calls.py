@@ -1,7 +1,7 @@
 """Call what another agent sells, and pay for it from one's own bucket: one signature, no transaction, no gas.
 
 The gate is not trusted with what is signed: whom it pays and for what are read from the address that was asked for, and the
-price must lie within what the caller allows.
+price must lie within what the caller allows. Who asks for a name takes the gate's word for whose it is.
 """
 
 import base64
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 ANSWER_BYTES_MAX = 64 << 20
 ORDER_SECONDS = 120
 PROXY = "/sandbox/proxy/"
+AUTHORIZATION = "Authorization"
+SHOWN = "satbox routes list ADDRESS shows what is sold there."
+WHAT = "A call is ADDRESS-OR-NAME/PORT/PATH, or a whole URL of this gate that satbox routes list shows."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,20 @@ async def call(
     max_sats: int = 100,
     timeout_seconds: float = 300.0,
 ) -> CallAnswer:
-    """One call. `url` is whole, or a path from `/sandbox/proxy/` on. Raises max_sats_exceeded before anything is signed,
-    `ambiguous` when the call was sent with an order and no answer came: it may have been made, and paid, once.
+    """One call. `url` is whole, or a path from `/sandbox/proxy/` on, or `ADDRESS-OR-NAME/PORT/PATH`. Raises max_sats_exceeded
+    before anything is signed, `ambiguous` when the call was sent with an order and no answer came: it may have been made, and
+    paid, once.
     """
     where = _where(client, url)
-    unpaid = await _ask(client, method, where, dict(headers or {}), data, timeout_seconds)
+    headers = dict(headers or {})
+    unpaid = await _ask(client, method, where, headers, data, timeout_seconds)
+    if unpaid.status == 307 and not _is_inner(unpaid):
+        where = _where(client, unpaid.headers.get("Location", ""))
+        unpaid = await _ask(client, method, where, headers, data, timeout_seconds)
+    if _is_hidden(unpaid, headers) or (unpaid.status == 402 and _is_own(client, where)):  # nobody pays oneself
+        headers = await _with_pass(client, headers)
+        if AUTHORIZATION in headers:
+            unpaid = await _ask(client, method, where, headers, data, timeout_seconds)
     required = payment_required_of(Answer(unpaid.status, unpaid.headers, unpaid.body)) if unpaid.status == 402 else None
     if required is None:
         return _understood(unpaid)
@@ -67,13 +79,12 @@ async def call(
     signed = base64.b64encode(json.dumps(payload, separators=(",", ":")).encode()).decode()
     order_id = order.order_id(network)
     try:
-        paid = await _ask(
-            client, method, where, {**(headers or {}), "payment-signature": signed}, data, timeout_seconds
-        )
+        paid = await _ask(client, method, where, {**headers, "payment-signature": signed}, data, timeout_seconds)
     except SatboxError as error:
         raise SatboxError(
             "ambiguous", f"No answer came: the call may have been made, and paid with {sats} sats, once.",
             details={"order_id": order_id, "reason": error.code}, funds_moved="unknown",
+            hint="The order ends within two minutes: satbox ledger shows by then whether it was paid.",
         ) from error  # fmt: skip
     try:
         answer = _understood(paid)
@@ -81,7 +92,8 @@ async def call(
         if error.code not in ("wallet_not_found", "credit_insufficient"):
             raise
         raise SatboxError(
-            "credit_insufficient", f"Your bucket does not hold {sats} sats.", details={"payer": order.payer, "sats": sats},
+            "credit_insufficient", f"Your bucket does not hold {sats} sats.",
+            details={"payer": order.payer, "sats": sats} | _missing(error.details),
             hint="Fill it: satbox deposit --sats N.", funds_moved=False,
         ) from error  # fmt: skip
     receipt = paid.headers.get("X-Satbox-Receipt")
@@ -95,12 +107,48 @@ def _where(client: "Client", url: str) -> URL:
     gate = client.settings.gate_url
     where = URL(url, encoded=True)
     if not where.is_absolute():
-        where = URL(f"{str(gate).rstrip('/')}/{url.lstrip('/')}", encoded=True)
-    if where.origin() != gate.origin() or not where.raw_path.startswith(PROXY):
-        raise SatboxError(
-            "invalid_request", f"This is no call at {gate}.", hint=f"Such a URL has {PROXY}ADDRESS/PORT/PATH."
-        )
+        path = "/" + url.lstrip("/")
+        path = path if path.startswith(PROXY) else PROXY + path[1:]
+        where = URL(f"{str(gate).rstrip('/')}{path}", encoded=True)
+    if where.origin() != gate.origin():
+        raise SatboxError("invalid_request", f"This is no call at {gate}: the URL is of {where.origin()}.", hint=WHAT)
+    if not where.raw_path.startswith(PROXY) or where.raw_path.count("/") < 4:
+        raise SatboxError("invalid_request", f"This is no call at {gate}.", hint=WHAT)
     return where
+
+
+def _is_inner(answer: CallAnswer) -> bool:
+    """Whether the server inside says this, and not the gate."""
+    return answer.headers.get("X-Satbox-Origin") == "sandbox"
+
+
+def _is_hidden(answer: CallAnswer, headers: Mapping[str, str]) -> bool:
+    """Whether it is not there for whoever showed no pass: it may be for Genesis agents, or the caller's own."""
+    is_named = any(name.lower() == AUTHORIZATION.lower() for name in headers)
+    return answer.status == 404 and not _is_inner(answer) and not is_named
+
+
+async def _with_pass(client: "Client", headers: dict[str, str]) -> dict[str, str]:
+    """With the agent's pass, which the gate keeps from the server inside; without when it has none to show."""
+    if client.agent is None:
+        return headers
+    try:
+        return {**headers, AUTHORIZATION: f"Bearer {await client.gate_pass()}"}
+    except SatboxError:
+        return headers  # not registered, or not known just now: it is what it was
+
+
+def _is_own(client: "Client", where: URL) -> bool:
+    own = None if client.agent is None else client.agent.addresses(client.settings.network).stx
+    return own is not None and _payee(where) == own
+
+
+def _payee(where: URL) -> str:
+    return where.raw_path.removeprefix(PROXY).partition("/")[0]
+
+
+def _missing(details: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: details[name] for name in ("missing_sats",) if name in details}
 
 
 def _order(client: "Client", method: str, where: URL, required: Any, max_sats: int) -> tuple[Order, int]:
@@ -118,7 +166,7 @@ def _order(client: "Client", method: str, where: URL, required: Any, max_sats: i
     )
     if entry is None:
         raise SatboxError("payment_required", "This call can't be paid from a bucket.", hint="Wake the sandbox first.")
-    payee = where.raw_path.removeprefix(PROXY).partition("/")[0]
+    payee = _payee(where)
     amount = str(entry.get("amount", ""))
     if not amount.isascii() or not amount.isdigit() or int(amount) < 1 or entry.get("payTo") != payee:
         raise SatboxError("quote_invalid", "The gate's offer is not for this call; nothing was signed.")
@@ -157,8 +205,11 @@ async def _ask(
 
 def _understood(answer: CallAnswer) -> CallAnswer:
     """The gate's own errors are raised; what the server inside says is returned, whatever it is."""
-    if answer.headers.get("X-Satbox-Origin") != "sandbox":
+    if not _is_inner(answer):
         known = Answer(answer.status, answer.headers, answer.body)
         if has_error(known):
-            raise error_of(known)
+            error = error_of(known)
+            if error.code == "not_found":
+                raise SatboxError("not_found", "Nobody sells this there, or not to you.", hint=SHOWN) from error
+            raise error
     return answer

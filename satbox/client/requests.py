@@ -25,7 +25,7 @@ class Request:
     @property
     def needs_pass(self) -> bool:
         """Whether the gate wants to know who asks."""
-        return self.operation.auth is not Auth.NONE
+        return self.operation.auth not in (Auth.NONE, Auth.OPTIONAL)
 
 
 def request_for(name: str, values: Mapping[str, Any]) -> Request:

@@ -1,0 +1,191 @@
+"""Selling and buying from the command line: real processes, real signatures, a real server in a real sandbox."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from satbox.agent.keystore import Keystore
+from stacks import Network
+from tests.cli.running import Ended
+from tests.cli.running import satbox as run
+from tests.service.running_service import SATS, RunningService, eventually
+
+pytestmark = [pytest.mark.ray, pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="session")]
+
+SERVER = """
+import http.server, json
+class Inside(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        told = json.dumps({"path": self.path, "method": self.command, "body": sent, "payer": self.headers.get("X-Satbox-Payer"),
+                           "pass": self.headers.get("Authorization")}).encode()
+        self.send_response(503 if self.path == "/down" else 200)
+        self.send_header("Content-Length", str(len(told))); self.end_headers(); self.wfile.write(told)
+    do_POST = do_GET
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", 8000), Inside).serve_forever()
+"""
+
+
+class Street:
+    """A seller that is Genesis, a neighbour that is, and a stranger that nobody has registered."""
+
+    def __init__(self, service: RunningService, home: Path) -> None:
+        self.service = service
+        self.home = home
+
+    async def say(self, agent: str, *words: str, stdin: bytes = b"") -> Ended:
+        environment = {
+            "SATBOX_GATE": self.service.gate_url,
+            "SATBOX_STACKS_API": f"{self.service.devnet_url}/stacks",
+            "SATBOX_DEVNET_URL": self.service.devnet_url,
+        }
+        return await run("--agent", agent, *words, home=self.home, stdin=stdin, environment=environment)
+
+    async def document(self, agent: str, *words: str) -> Any:
+        ended = await self.say(agent, *words)
+        assert ended.code == 0, ended.stderr
+        return ended.document
+
+    def address(self, agent: str) -> str:
+        return Keystore(self.home).load(agent).addresses(Network.TESTNET).stx
+
+    def url(self, path: str) -> str:
+        return f"{self.service.gate_url}/sandbox/proxy/{self.address('seller')}/8000{path}"
+
+    async def reset(self) -> None:
+        """No routes."""
+        for one in (await self.document("seller", "routes", "list"))["items"]:
+            methods = [word for method in one["methods"] for word in ("--method", method)]
+            await self.document("seller", "routes", "set", "8000", one["path"], *methods, "--remove")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def street(service: RunningService, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Street]:
+    found = Street(service, tmp_path_factory.mktemp("street"))
+    for agent in ("seller", "neighbour", "stranger"):
+        await found.document(agent, "keygen")
+        if agent != "stranger":
+            await found.document(agent, "register")
+        await found.document(agent, "faucet")
+    await found.document("seller", "create", "--sats", "500", "--wait")
+    put = await found.say("seller", "exec", "--stdin", "cat > server.py", stdin=SERVER.encode())
+    assert put.code == 0, put.stderr
+    started = await found.document("seller", "processes", "start", "python3 server.py")
+    await found.document("seller", "processes", "wait", started["process_id"], "--until", "port", "--port", "8000")
+    yield found
+    await found.document("seller", "reap")
+
+
+async def test_a_stranger_deposits_calls_and_the_agent_has_earned(street: Street) -> None:
+    await street.reset()
+    shown = await street.document("seller", "routes", "set", "8000", "/answer", "--sats", "7")
+    assert [item["url"] for item in shown["items"]] == [street.url("/answer")]
+    assert shown["is_whole"]
+
+    poor = await street.say("stranger", "call", street.url("/answer"))
+    assert (poor.code, poor.error["code"]) == (1, "credit_insufficient")
+    assert "satbox deposit" in poor.error["hint"]
+
+    put = await street.document("stranger", "deposit", "--sats", "100", "--wait")
+    assert (put["status"], put["credited_usat"]) == ("confirmed", 100 * SATS)
+
+    before = (await street.document("seller", "status"))["earnings"]
+    called = await street.document("stranger", "call", street.url("/answer"), "--data", "what is it?")
+    inside = json.loads(called["body"])
+    assert (called["status"], called["sats"]) == (200, 7)
+    assert inside == {
+        "path": "/answer", "method": "POST", "body": "what is it?", "payer": street.address("stranger"), "pass": None
+    }  # fmt: skip
+    assert called["receipt"]["statement"]["order_id"] == called["order_id"]
+
+    async def earned() -> bool:
+        now = (await street.document("seller", "status"))["earnings"]
+        return now["earned_usat"] - before["earned_usat"] == 7 * SATS
+
+    assert await eventually(earned)
+
+
+async def test_what_fails_inside_or_costs_too_much_is_not_paid(street: Street) -> None:
+    await street.reset()
+    await street.document("seller", "routes", "set", "8000", "/down", "--sats", "7")
+    await street.document("stranger", "deposit", "--sats", "20", "--wait")
+    down = await street.say("stranger", "call", street.url("/down"))
+    assert (down.code, down.document["status"], down.document["sats"], down.document["order_id"]) == (1, 503, 0, None)
+    dear = await street.say("stranger", "call", street.url("/down"), "--max-sats", "6")
+    assert (dear.code, dear.error["code"]) == (1, "max_sats_exceeded")
+
+
+async def test_routes_are_changed_one_by_one_in_their_places_and_keep_their_lists(street: Street) -> None:
+    await street.reset()
+    stranger, neighbour = street.address("stranger"), street.address("neighbour")
+    await street.document("seller", "routes", "set", "8000", "/*", "--sats", "2")
+    await street.document("seller", "routes", "set", "8000", "/few", "--sats", "3", "--caller", stranger)
+    await street.document("seller", "routes", "set", "8000", "/own", "--callers", "holders")
+    shown = await street.document("seller", "routes", "set", "8000", "/few", "--sats", "4", "--caller", neighbour)
+    told = [(item["path"], item["sats"], item["callers"], item["addresses"]) for item in shown["items"]]
+    assert told == [("/few", 4, "list", [neighbour]), ("/own", 0, "holders", []), ("/*", 2, "anyone", [])]
+
+    again = await street.say("seller", "routes", "set", "8000", "/never", "--remove")
+    assert (again.code, again.error["code"]) == (2, "invalid_request")
+    listless = await street.say("seller", "routes", "set", "8000", "/x", "--callers", "list")
+    assert (listless.code, listless.error["code"]) == (2, "invalid_request")
+    odd = await street.say("seller", "routes", "set", "8000", "x", "--sats", "1")
+    assert (odd.code, odd.error["code"]) == (2, "invalid_request")
+
+
+async def test_nobody_is_told_of_routes_that_leave_them_out(street: Street) -> None:
+    await street.reset()
+    seller = street.address("seller")
+    await street.document("seller", "routes", "set", "8000", "/open", "--sats", "1")
+    await street.document("seller", "routes", "set", "8000", "/genesis", "--callers", "genesis")
+    await street.document("seller", "routes", "set", "8000", "/own", "--callers", "holders")
+    await street.document("seller", "routes", "set", "8000", "/few", "--caller", street.address("neighbour"))
+
+    async def seen(agent: str) -> list[str]:
+        shown = await street.document(agent, "routes", "list", seller)
+        assert not any(item["addresses"] for item in shown["items"])
+        assert not shown["is_whole"]
+        return [item["path"] for item in shown["items"]]
+
+    assert await seen("stranger") == ["/open"]
+    await street.document("neighbour", "prove")
+    assert await seen("neighbour") == ["/open", "/genesis", "/few"]
+    theirs = await street.say("neighbour", "routes", "set", "8000", "/open", "--address", seller, "--remove")
+    assert (theirs.code, theirs.error["code"]) == (1, "not_owner")
+
+
+async def test_genesis_agents_show_their_pass_and_owners_pay_nothing(street: Street) -> None:
+    await street.reset()
+    await street.document("seller", "routes", "set", "8000", "/genesis", "--callers", "genesis")
+    await street.document("seller", "routes", "set", "8000", "/paid", "--sats", "5")
+    called = await street.document("neighbour", "call", street.url("/genesis"))
+    assert (called["status"], json.loads(called["body"])["pass"]) == (200, None)
+    hidden = await street.say("stranger", "call", street.url("/genesis"))
+    assert (hidden.code, hidden.error["code"]) == (1, "not_found")
+    own = await street.document("seller", "call", street.url("/paid"))
+    assert (own["status"], own["sats"]) == (200, 0)
+
+
+async def test_an_agents_name_does_for_its_address(street: Street) -> None:
+    await street.reset()
+    await street.document("seller", "routes", "set", "8000", "/named", "--sats", "1")
+    await street.document("stranger", "deposit", "--sats", "20", "--wait")
+    known = await street.document("seller", "resolve", street.address("seller"))
+    name = known["display_name"].lower().replace(" ", "-")
+    called = await street.document("stranger", "call", f"{name}/8000/named?x=%2F..")
+    assert (called["sats"], json.loads(called["body"])["path"]) == (1, "/named?x=%2F..")
+    shown = await street.document("stranger", "routes", "list", name)
+    assert shown["address"] == street.address("seller")
+
+    async with aiohttp.ClientSession() as session:
+        base = f"{street.service.gate_url}/sandbox/proxy"
+        async with session.get(f"{base}/{name}/8000/named", allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (307, street.url("/named").removeprefix(base[:-14]))
+        async with session.get(f"{base}/nobody-has-this/8000/named") as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (404, "not_found")
