@@ -1,0 +1,72 @@
+"""Calls that wallets pay one another for (`design/calls.md`)."""
+
+from dataclasses import dataclass
+
+from actors.wallet.calls import Route
+from actors.wallet.commands.base import Command
+
+
+@dataclass(frozen=True, slots=True)
+class SetRoutes(Command):
+    """What strangers may reach from here on, in the order in which it is tried."""
+
+    routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve(Command):
+    """Bring what is set aside for calls at a gate up to `usat`, or as far as the bucket goes but not under `least_usat`."""
+
+    gate_id: str
+    usat: int
+    least_usat: int
+    until_wall_ms: int
+    wants_proof = True
+
+
+@dataclass(frozen=True, slots=True)
+class Unreserve(Command):
+    """A gate needs what was set aside for it no more."""
+
+    gate_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayOrder(Command):
+    """Pay another wallet for a call, once by `order_id`. `attempt_id` tells a repetition of this command from another use of
+    the same order: that one is refused. `expires_ms`: when the order is void (None: it leans on a payment, and never is).
+    """
+
+    order_id: str
+    attempt_id: str
+    gate_id: str
+    payee: str
+    usat: int
+    expires_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseOrder(Command):
+    """Pay another wallet as soon as a payment of this one's is credited. Once, like `PayOrder`."""
+
+    order_id: str
+    attempt_id: str
+    payment_id: str
+    payee: str
+    usat: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersDelivered(Command):
+    """The payees have these orders."""
+
+    order_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Earn(Command):
+    """Another wallet has paid for a call, exactly once by `order_id`."""
+
+    order_id: str
+    payer: str
+    usat: int
