@@ -13,7 +13,8 @@ from satbox.agent.keystore import Keystore, agent_of
 from satbox.cli._commands import COMMANDS
 from satbox.cli.errors import detail_lines, exit_code_of
 from satbox.cli.hints import HINTS, ON_DEVNET, hint_for
-from satbox.cli.parser import LOCAL, LOCAL_GROUPS, build
+from satbox.cli.local_verbs import LOCAL, LOCAL_GROUPS
+from satbox.cli.parser import build
 from satbox.cli.wording import SUMMARIES
 from tests.cli.running import satbox
 from tests.client.fake_gate import BITCOIN_KEY, STACKS_KEY, FakeGate, entry, required

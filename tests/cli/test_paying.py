@@ -10,8 +10,8 @@ from operations import models as m
 from operations.errors import SatboxError
 from satbox.agent.keystore import Keystore, agent_of
 from satbox.cli._commands import COMMANDS
-from satbox.cli.parser import HIDDEN
 from satbox.cli.people import CONFIRMING, state_means
+from satbox.cli.verb_options import HIDDEN
 from satbox.client import Client, ClientSettings
 from tests.cli.running import satbox, satbox_on_terminal
 from tests.client.fake_gate import BITCOIN_KEY, NETWORK, STACKS_KEY, FakeGate, payment_of, status_of

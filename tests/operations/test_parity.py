@@ -9,8 +9,9 @@ from operations.catalogue import REGISTRY
 from operations.registry import Body, Operation
 from satbox.cli._commands import COMMANDS
 from satbox.cli.errors import UsageError
+from satbox.cli.local_verbs import LOCAL, LOCAL_GROUPS
 from satbox.cli.main import VERBS
-from satbox.cli.parser import LOCAL, LOCAL_GROUPS, build
+from satbox.cli.parser import build
 from satbox.client import Client, SyncClient
 from satbox.client.generate import generated
 from satbox.mcp_server.tools import tools
