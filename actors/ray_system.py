@@ -18,7 +18,18 @@ from actors.overview import HostOverview
 from actors.placement import HostMap, wallet_path
 from actors.ray_call import NamedActors, packed, start_actor, unpacked
 from actors.ray_host import CONCURRENCY_MAX, HostProcess, HostSpec
-from actors.requests import Ask, Pay, ReadDisputes, ReadLedger, ReadMeter, ReadSpans, Request, Response, absent
+from actors.requests import (
+    Ask,
+    Pay,
+    ReadDisputes,
+    ReadLedger,
+    ReadMeter,
+    ReadOrder,
+    ReadSpans,
+    Request,
+    Response,
+    absent,
+)
 from operations.errors import SatboxError
 
 BATCH_MAX = 256
@@ -100,7 +111,7 @@ class RayTransport:
             if found is not None:
                 return found
         name = self.placement.name(request.address)
-        if isinstance(request, Ask | Pay | ReadDisputes | ReadLedger | ReadMeter | ReadSpans):
+        if isinstance(request, Ask | Pay | ReadDisputes | ReadLedger | ReadMeter | ReadOrder | ReadSpans):
             host = self._hosts.get(name)
             if host is None:
                 host = self._hosts[name] = _Host(self._actors, name)

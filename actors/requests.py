@@ -95,7 +95,15 @@ class ReadDisputes:
     address: str
 
 
-Request = Ask | Pay | Preparation | Wait | ReadLedger | ReadSpans | ReadDisputes | ReadEvents | ReadMeter
+@dataclass(frozen=True, slots=True)
+class ReadOrder:
+    """Whether an order was paid or promised. Answer: OrderSight."""
+
+    address: str
+    order_id: str
+
+
+Request = Ask | Pay | Preparation | Wait | ReadLedger | ReadSpans | ReadDisputes | ReadEvents | ReadMeter | ReadOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +163,14 @@ class MeterPage:
     journal_usat: int
 
 
-Response = View | Purse | LedgerPage | SpansPage | DisputesPage | EventsPage | MeterPage
+@dataclass(frozen=True, slots=True)
+class OrderSight:
+    """What a wallet remembers of an order."""
+
+    is_used: bool
+
+
+Response = View | Purse | LedgerPage | SpansPage | DisputesPage | EventsPage | MeterPage | OrderSight
 
 
 async def serve(host: WalletHost, request: Request) -> Response:
@@ -180,6 +195,8 @@ async def serve(host: WalletHost, request: Request) -> Response:
             return await _events(host, request)
         case ReadMeter(address):
             return await host.read(address, _meter)
+        case ReadOrder(address, order_id):
+            return await host.read(address, lambda store: OrderSight(store.has_seen("order", order_id)))
 
 
 def absent(request: Request, clock: Clock) -> Response | None:
@@ -194,7 +211,7 @@ def absent(request: Request, clock: Clock) -> Response | None:
             return None if creates(command) else Purse(0, 0, (), GENESIS, 0, Refusal("wallet_not_found"))
         case Wait(address):
             return View(WalletState(address), clock.wall_ms(), None)
-        case ReadLedger() | ReadSpans() | ReadDisputes() | ReadEvents() | ReadMeter():
+        case ReadLedger() | ReadSpans() | ReadDisputes() | ReadEvents() | ReadMeter() | ReadOrder():
             raise SatboxError("wallet_not_found")
 
 

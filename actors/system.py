@@ -17,6 +17,7 @@ from actors.requests import (
     EventsPage,
     LedgerPage,
     MeterPage,
+    OrderSight,
     Pay,
     Preparation,
     Purse,
@@ -24,6 +25,7 @@ from actors.requests import (
     ReadEvents,
     ReadLedger,
     ReadMeter,
+    ReadOrder,
     ReadSpans,
     Request,
     Response,
@@ -79,6 +81,15 @@ class ActorSystem:
         if purse.refusal is not None:
             raise _refused(purse.refusal)
         return purse
+
+    async def has_order(self, address: str, order_id: str) -> bool:
+        """Whether a wallet has paid or promised an order already. One that is not there has not."""
+        try:
+            return _expect(OrderSight, await self._transport.send(ReadOrder(address, order_id))).is_used
+        except SatboxError as error:
+            if error.code != "wallet_not_found":
+                raise
+            return False
 
     async def prepare(self, address: str, command: Prepare) -> View:
         """May a payment for this wallet be presented now? Reserves a slot when it would start a sandbox."""
@@ -145,6 +156,8 @@ def _expect(kind: type[DisputesPage], response: Response) -> DisputesPage: ...
 def _expect(kind: type[EventsPage], response: Response) -> EventsPage: ...
 @overload
 def _expect(kind: type[MeterPage], response: Response) -> MeterPage: ...
+@overload
+def _expect(kind: type[OrderSight], response: Response) -> OrderSight: ...
 def _expect(kind: type[T], response: Response) -> T:
     if not isinstance(response, kind):
         raise TypeError(f"a host answered {type(response).__name__}, not {kind.__name__}")

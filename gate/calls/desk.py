@@ -162,6 +162,14 @@ class Desk:
             return json_response(payment_status(services, report), 202, headers)
         order_id = f"call_{report.payment_id}"
         self.till.take(order_id, services.clock.wall_ms() + USED_FOR_MS)
+        try:
+            # One hop, for calls paid on chain alone: any gate, at any time, may be shown what another has forwarded already.
+            is_used = await services.system.has_order(payer, order_id)
+        except BaseException:
+            self.till.forget(order_id)
+            raise
+        if is_used:
+            raise SatboxError("order_used", funds_moved=report.funds_moved)
         return by_payment(services, self.till, call, report, f"{self._gate_id}.p{next(self._attempts)}")
 
     def _may_answer(self, call: Call, report: PaymentReport) -> bool:

@@ -7,10 +7,11 @@ import pytest
 from actors.requests import Pay, Request, Response
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.calls import Route
+from actors.wallet.commands import SetRoutes
 from gate.calls.guest import REFUSED, Call, Guest, by_order, by_payment
 from gate.calls.till import Held, Till
 from operations.errors import SatboxError
-from tests.gate.gatehouse import SATS, House, Who
+from tests.gate.gatehouse import SATS, House, Who, header_of
 
 
 class FaultyTransport(LocalTransport):
@@ -110,3 +111,27 @@ async def test_a_payment_whose_call_the_bucket_could_not_pay_may_be_shown_again(
         await by_payment(house.services, till, call, report, "gate_1.p1").settle(200)
 
     till.take(order_id, house.clock.wall_ms() + 60_000)
+
+
+async def test_a_payment_that_has_paid_a_call_is_refused_before_it_is_forwarded(house: House) -> None:
+    payer, seller = await house.agent(), await house.agent()
+    await house.created(payer, 500)
+    await house.created(seller, 500)
+    priced = SetRoutes((Route(8000, "/*", sats=4, deliver_on="confirmed"),))
+    house.services.views.put(await house.services.system.ask(seller.address, priced))
+    headers = {"payment-signature": header_of(house.sbtc(payer, 4))}
+    url = f"/sandbox/proxy/{seller.address}/8000/x"
+    first = await house.ask("GET", url, headers=headers)
+    assert first.status == 202, first.raw
+    report = await house.settled(first.body["paymentId"])
+    order_id = f"call_{report.payment_id}"
+    assert not await house.services.system.has_order(payer.address, order_id)
+
+    # Another gate forwards the call, and the wallet pays for it; this one knows nothing of that.
+    call = Call(seller.address, 8000, "GET", "GET /x", Route(8000, "/*", sats=4), 0)
+    other = Till(house.services.system, house.clock, "gate_2")
+    await by_payment(house.services, other, call, report, "gate_2.p1").settle(200)
+
+    again = await house.ask("GET", url, headers=headers)
+    assert (again.status, again.code, again.body["error"]["funds_moved"]) == (409, "order_used", True)
+    assert "x-satbox-origin" not in {name.lower() for name in again.headers}
