@@ -1,10 +1,59 @@
-"""Disputes and checkpoints as people read them."""
+"""The books as people read them: entries, charges, disputes, checkpoints."""
 
+from collections.abc import Callable
 from typing import Any
 
 from satbox.cli.output import sats_text
+from satbox.cli.short_texts import date_of, short_id, time_text
 
 HASH_CHARS = 16
+
+
+def ledger_amount(postings: dict[str, int]) -> int:
+    """What an entry did to the wallet, in micro-sats: its credit less its debt, or what moved from one to the other."""
+    credit, debt = postings.get("bucket", 0), postings.get("owed", 0)
+    return credit + debt or credit
+
+
+def _ledger(document: dict[str, Any]) -> dict[str, Any]:
+    rows = document["items"]
+    at = _times(rows, "at")
+    items = [
+        {
+            "seq": row["seq"],
+            "at_(UTC)": at(row),
+            "kind": row["kind"],
+            "reference": short_id(row["reference"]),
+            "sats": f"{'+' if ledger_amount(row['postings']) > 0 else ''}{sats_text(ledger_amount(row['postings']))}",
+            "balance": sats_text(row["balance_after_usat"]),
+        }
+        for row in rows
+    ]
+    # Deposits are on the other side of the books; people think of them as what they paid.
+    accounts = {f"{name}_usat": abs(usat) for name, usat in document["accounts"].items()}
+    more = f"satbox ledger --after {document['next_cursor']}" if document["has_more"] else None
+    return {**accounts, "chain_head": short_id(document["chain_head"]), "more": more, "items": items}
+
+
+def _times(rows: list[dict[str, Any]], name: str) -> Callable[[dict[str, Any]], str | None]:
+    """How a column of times is written: without the day when it is the same in every row."""
+    if len({date_of(row[name]) for row in rows}) <= 1:
+        return lambda row: time_text(row[name], with_date=False)
+    return lambda row: f"{date_of(row[name])[5:]} {time_text(row[name], with_date=False)}"
+
+
+def _meter(document: dict[str, Any]) -> dict[str, Any]:
+    spans = [
+        {
+            "seq": span["seq"],
+            "runtime": short_id(span["runtime_id"]),
+            "elapsed": f"{span['elapsed_ms'] // 1000}.{span['elapsed_ms'] % 1000:03d} s",
+            "rate": f"{sats_text(span['rate_usat_per_second'])} sats/s",
+            "charge": f"{sats_text(span['charge_usat'])} sats",
+        }
+        for span in document["spans"]
+    ]
+    return {**document, "spans": spans}
 
 
 def _about(about: dict[str, Any]) -> str:
@@ -84,6 +133,8 @@ def proof(document: dict[str, Any]) -> dict[str, Any]:
 
 
 FORMS = {
+    "sandbox.ledger": _ledger,
+    "sandbox.meter": _meter,
     "disputes.open": dispute,
     "disputes.list": disputes,
     "operator.disputes": disputes,

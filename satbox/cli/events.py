@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
 from satbox.cli.generic import values_of
-from satbox.cli.people import date_of, event_words, time_text
+from satbox.cli.people import event_words
+from satbox.cli.short_texts import date_of, time_text
 
 if TYPE_CHECKING:
     from satbox.client import Client

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 from satbox.cli.context import Context
 from satbox.cli.generic import values_of
 from satbox.cli.output import Progress, note, progress, show
-from satbox.cli.people import coin_text, for_people
+from satbox.cli.people import for_people
+from satbox.cli.short_texts import coin_text
 
 if TYPE_CHECKING:
     from operations import models as m

@@ -7,7 +7,7 @@ from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
 from satbox.cli.generic import values_of
 from satbox.cli.output import note, show
-from satbox.cli.people import coin_text
+from satbox.cli.short_texts import coin_text
 
 
 async def reclaim(context: Context) -> int:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
 from satbox.cli.generic import values_of
+from satbox.cli.link_tables import link_may
 from satbox.cli.output import document_of, note, show
-from satbox.cli.people import for_people, link_may, time_text
+from satbox.cli.people import for_people
+from satbox.cli.short_texts import time_text
 
 if TYPE_CHECKING:
     from satbox.client.wake_links import HeldLink

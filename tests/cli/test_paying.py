@@ -10,7 +10,7 @@ from operations import models as m
 from operations.errors import SatboxError
 from satbox.agent.keystore import Keystore, agent_of
 from satbox.cli._commands import COMMANDS
-from satbox.cli.people import CONFIRMING, state_means
+from satbox.cli.sandbox_tables import CONFIRMING, state_means
 from satbox.cli.verb_options import HIDDEN
 from satbox.client import Client, ClientSettings
 from tests.cli.running import satbox, satbox_on_terminal

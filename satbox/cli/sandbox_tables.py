@@ -1,0 +1,139 @@
+"""A sandbox and what it holds, as people read it: its state, files, snapshots, processes."""
+
+from typing import Any
+
+from satbox.cli.errors import REASONS
+from satbox.cli.output import duration_text, sats_text
+from satbox.cli.short_texts import short_id, time_text
+
+DIGEST_CHARS = 12
+"""Of a snapshot's digest: enough to tell ten of them apart, and taken by the verbs that want one."""
+COMMAND_CHARS_MAX = 60
+CONFIRMING = "confirming: runs on the receipt until the payment confirms"
+
+
+def state_means(sandbox: dict[str, Any]) -> str | None:
+    """What `grace` stands for at the moment; None when the state speaks for itself."""
+    grace = sandbox.get("grace")
+    if sandbox["state"] != "grace" or grace is None:
+        return None
+    if grace["held_by_payment"] is not None:
+        return CONFIRMING
+    return f"out of credit: stops in {duration_text(grace['seconds_left'])} unless you satbox extend"
+
+
+def _sandbox(document: dict[str, Any]) -> dict[str, Any]:
+    grace = document["grace"]
+    shown = {
+        name: document[name]
+        for name in ("address", "state", "reason", "runtime_id", "size_class", "image", "rate_usat_per_second")
+    }
+    budget = document.get("budget") or {}
+    if budget.get("held"):
+        shown["state"] = f"{document['state']}, paused: the hour's budget is used up"
+        shown["budget"] = f"{_budget_text(budget)} (satbox budget --max-sats-per-hour N raises it)"
+    elif document.get("paused"):
+        shown["state"] = f"{document['state']}, paused (satbox unpause lets it run on)"
+    if document["state"] == "reaped":
+        shown["reason"] = REASONS.get(str(document["reason"]), document["reason"])
+    means = state_means(document)
+    if means is not None:
+        shown = {"address": document["address"], "state": document["state"], "meaning": means, **shown}
+    shown |= {name: document[name] for name in ("balance_usat", "owed_usat", "deposited_usat", "charged_usat")}
+    shown |= _earnings(document.get("earnings") or {})
+    if grace is None:
+        shown |= {"seconds_left": document["seconds_left"], "exhausts_at": time_text(document["exhausts_at"])}
+    else:
+        shown |= {"grace_left": duration_text(grace["seconds_left"]), "grace_until": time_text(grace["deadline_at"])}
+    shown["snapshot_digest"] = (document["snapshot_digest"] or "")[:DIGEST_CHARS] or None
+    shown["pending_payments"] = [
+        {**payment, "paymentId": short_id(payment["paymentId"])} for payment in document["pending_payments"]
+    ]
+    return shown
+
+
+def _budget_text(budget: dict[str, Any]) -> str:
+    """Of each cap, what is spent in this hour; the whole counts all meters."""
+    spent = budget["spent_usat"]
+    parts = []
+    for name, cap in budget["caps_usat_per_hour"].items():
+        used = sum(spent.values()) if name == "total" else spent.get(name, 0)
+        parts.append(f"{'' if name == 'total' else name + ' '}{sats_text(used)} of {sats_text(cap)} sats")
+    return ", ".join(parts)
+
+
+def _earnings(earnings: dict[str, Any]) -> dict[str, Any]:
+    """What calls came to, where there were any."""
+    return {name: earnings[name] for name in ("earned_usat", "fees_usat", "spent_usat") if earnings.get(name)}
+
+
+def _files(document: dict[str, Any]) -> dict[str, Any]:
+    entries = [
+        {
+            "name": entry["name"],
+            "kind": entry["kind"],
+            "size_bytes": entry["size_bytes"],
+            "mode": entry["mode"],
+            "modified_at": time_text(entry["modified_at"]),
+        }
+        for entry in document["entries"]
+    ]
+    return {"path": document["path"], "truncated": document["truncated"] or None, "entries": entries}
+
+
+def _snapshots(document: dict[str, Any]) -> dict[str, Any]:
+    items = [
+        {
+            "name": item["name"] or "(left by a stop)",
+            "size_bytes": item["size_bytes"],
+            "created_at": time_text(item["created_at"]),
+            "current": "yes" if item["current"] else None,
+            "digest": item["digest"][:DIGEST_CHARS],
+        }
+        for item in document["items"]
+    ]
+    return {"items": items}
+
+
+def _processes(document: dict[str, Any]) -> dict[str, Any]:
+    return {"items": [_process(process) for process in document["items"]]}
+
+
+def _process(process: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "process_id": process["process_id"],
+        "state": _ended(process),
+        "command": " ".join(process["argv"])[:COMMAND_CHARS_MAX],
+        "started_at": time_text(process["started_at"], with_date=False),
+        "log_bytes": process["log_end"],
+    }
+
+
+def _ended(process: dict[str, Any]) -> str:
+    """How a process ended, in a few words."""
+    if process["state"] != "exited":
+        return str(process["state"])
+    if process["timed_out"]:
+        return "timed out"
+    ended = f"signal {process['signal']}" if process["signal"] is not None else f"exit {process['exit_code']}"
+    return f"{ended}, out of memory" if process["oom_killed"] else ended
+
+
+FORMS = {
+    **dict.fromkeys(
+        (
+            "sandbox.status",
+            "sandbox.wake",
+            "sandbox.reap",
+            "sandbox.pause",
+            "sandbox.resume",
+            "snapshots.restore",
+            "operator.rate",
+        ),
+        _sandbox,
+    ),
+    **dict.fromkeys(("processes.start", "processes.get", "processes.kill", "processes.wait"), _process),
+    "processes.list": _processes,
+    "snapshots.list": _snapshots,
+    "files.list": _files,
+}
