@@ -23,8 +23,11 @@ from gate.calls.rates import CallRates
 from gate.calls.till import Held, Till
 from gate.calls.waking import ASLEEP, Wakers
 from gate.crowd import peer_of
-from gate.paywall import FAILED_STATES, Purchase, buy, payment_status, presented, recalled, refused, verified
+from gate.payment_answers import payment_status
+from gate.payment_required import Purchase
+from gate.paywall import buy
 from gate.ports import Services
+from gate.presenting import FAILED_STATES, presented, recalled, refused, verified
 from gate.routing import REQUEST_ID, json_response
 from operations.errors import SatboxError
 from relay_client.models import PaymentPayload, canonical_hash, decode_payment_header

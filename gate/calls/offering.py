@@ -6,7 +6,7 @@ from aiohttp import web
 
 from gate.calls.guest import Call
 from gate.offers import Price, offers_for
-from gate.paywall import withheld_extension
+from gate.payment_required import withheld_extension
 from gate.ports import Services
 from relay_client.models import (
     PaymentRequired,

@@ -6,7 +6,9 @@ from actors.view import View
 from actors.wallet.state import Phase, Plan
 from gate.callers import Caller
 from gate.offers import price_of
-from gate.paywall import Purchase, buy, payment_status
+from gate.payment_answers import payment_status
+from gate.payment_required import Purchase
+from gate.paywall import buy
 from gate.ports import Services
 from gate.routing import Handler
 from gate.wake_links import check_cap

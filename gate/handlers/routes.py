@@ -7,7 +7,8 @@ from actors.wallet.calls import Route
 from actors.wallet.commands import SetRoutes
 from gate.callers import Caller
 from gate.offers import Price
-from gate.paywall import Purchase, buy
+from gate.payment_required import Purchase
+from gate.paywall import buy
 from gate.ports import Services
 from gate.routing import Handler
 from operations import routes as r

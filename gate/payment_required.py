@@ -1,0 +1,85 @@
+"""What a request without payment is answered: 402, with what may be paid."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from actors.wallet.state import Phase, Plan
+from gate.offers import Offers, Price, offers_for
+from gate.ports import Services
+from gate.routing import REQUEST_ID
+from oracle import AssetWithheld
+from relay_client.models import (
+    PaymentRequired,
+    ResourceInfo,
+    encode_header,
+    payment_identifier_extension,
+    wire_json,
+)
+from relay_client.offers import chosen_asset
+from relay_client.sink import Purpose
+
+WITHHELD = "offers-withheld"
+RESTING = frozenset({Phase.NONE, Phase.REAPED})
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What a paid request wants."""
+
+    purpose: Purpose
+    address: str
+    price: Price
+    body: dict[str, Any]
+    plan: Plan | None = None
+    wakes: bool = True
+    """False: it fills the bucket and starts nothing."""
+
+
+async def offer(services: Services, request: web.Request, purchase: Purchase) -> web.StreamResponse:
+    """402: header and body carry the same document, so that every known client finds it."""
+    view = await services.views.get(purchase.address)
+    if purchase.wakes and view.state.phase in RESTING:
+        await services.room.check(purchase.plan.size_class if purchase.plan else view.state.plan.size_class)
+    only = chosen_asset(
+        services.settings.network, request.query.get("tokenType"), request.headers.get("X-PAYMENT-TOKEN-TYPE")
+    )
+    made = await offers_for(services, purchase.price, only)
+    if not made.offers:
+        asset, why = next(iter(made.not_offered.items()))
+        raise AssetWithheld(asset, why)
+    required = _required(services, request, purchase, made)
+    return web.json_response(
+        wire_json(required),
+        status=402,
+        headers={"payment-required": encode_header(required), "x-request-id": request[REQUEST_ID]},
+    )
+
+
+def _required(services: Services, request: web.Request, purchase: Purchase, made: Offers) -> PaymentRequired:
+    reason = f"Pay to {purchase.purpose} the sandbox of {purchase.address}."
+    description = f"{purchase.price.seconds} seconds of a satbox sandbox"
+    if not purchase.wakes:
+        reason = f"Pay into the bucket of {purchase.address}."
+        description = f"{purchase.price.usat // 1_000_000} sats in a satbox bucket"
+    if made.not_offered:
+        reason += " Not offered now: " + "; ".join(f"{asset}: {why}" for asset, why in made.not_offered.items())
+    return PaymentRequired(
+        error=reason,
+        resource=ResourceInfo(
+            url=f"{services.settings.public_url}{request.path}",
+            description=description,
+            mimeType="application/json",
+        ),
+        accepts=[offer.requirements(rate_usat_per_second=purchase.price.rate_usat_per_second) for offer in made.offers],
+        extensions={**payment_identifier_extension(), **withheld_extension(made)},
+    )
+
+
+def withheld_extension(made: Offers) -> dict[str, Any]:
+    """How a 402 says for machines which assets are missing and why; nothing when none is."""
+    if not made.not_offered:
+        return {}
+    info = {asset: {"code": why.code, "message": why.message} for asset, why in made.not_offered.items()}
+    return {WITHHELD: {"info": info}}
