@@ -9,7 +9,7 @@ from gate.crowd import Crowd, Peers
 from gate.discovery import add_discovery_routes
 from gate.handlers import HANDLERS
 from gate.metrics import Metrics
-from gate.pages import add_page_routes
+from gate.pages import add_page_routes, missing_page, wants_page
 from gate.ports import Services
 from gate.proxy import add_proxy_routes
 from gate.routing import (
@@ -70,7 +70,10 @@ async def _edges(request: web.Request, handler: Serve) -> web.StreamResponse:
         try:
             response = await handler(request)
         except web.HTTPException as error:
-            response = error_response(_as_satbox_error(error), f"req_{secrets.token_hex(8)}")
+            if error.status == 404 and wants_page(request):
+                response = missing_page(request)
+            else:
+                response = error_response(_as_satbox_error(error), f"req_{secrets.token_hex(8)}")
             if "Allow" in error.headers:
                 response.headers["Allow"] = error.headers["Allow"]
     if not response.prepared:

@@ -3,16 +3,18 @@
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from operations.errors import SatboxError
 from satbox import logs
 from satbox.ground import check
 from satbox.keys import load_keys
 from satbox.ray_cluster import prepare
-from satbox.settings import Settings
+from satbox.settings import DevnetSection, GateSection, Settings
 
 
 async def run_up(settings: Settings, *, quiet: bool = False) -> None:
@@ -47,6 +49,7 @@ async def _run(settings: Settings, say: Callable[[str], None], ending: asyncio.E
         if service.devnet_urls:
             say("try, in another terminal:")
             for line in (
+                *to_export(settings, service.gate_url, service.devnet_urls["stacks"]),
                 "satbox keygen && satbox register && satbox faucet",
                 "satbox prove && satbox create --sats 500",
                 "satbox exec 'echo hello from $(hostname)'",
@@ -54,6 +57,17 @@ async def _run(settings: Settings, say: Callable[[str], None], ending: asyncio.E
             ):
                 say(f"    {line}")
         await ending.wait()
+
+
+def to_export(settings: Settings, gate_url: str, stacks_url: str) -> list[str]:
+    """What the command line must be told to find this service, when it is not where it looks by itself."""
+    usual = GateSection().port, DevnetSection().port
+    lines = (
+        [] if settings.home == Path.home() / ".satbox" else [f"export SATBOX_HOME={shlex.quote(str(settings.home))}"]
+    )
+    if (settings.gate.port, settings.devnet.port) != usual:
+        lines.append(f"export SATBOX_GATE={gate_url} SATBOX_STACKS_API={stacks_url}")
+    return lines
 
 
 def _end_on_signals(ending: asyncio.Event) -> None:

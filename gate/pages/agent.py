@@ -129,7 +129,10 @@ def _entry(*, is_public: bool) -> Html:
             el("button", "Open"),
             class_="row",
         ),
-        el("p", "It stays in this tab and is forgotten when you close it.", class_="hint"),
+        el(
+            "p", el("code", "satbox prove"), " gets one. It stays in this tab and is forgotten when you close it.",
+            class_="hint",
+        ),
         el("p", id="refused", class_="trouble", role="alert", hidden=True),
         id="entry",
         class_="card narrow",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from gate.pages import words
 from gate.pages.layout import Page
@@ -9,14 +10,24 @@ from gate.pages.markup import Child, Html, el
 from gate.pages.pricing import CoinPrice, sats_for
 from gate.settings import GateSettings
 from oracle.quotes import sats_text
+from stacks import Network
 
 HOUR_SECONDS = 3_600
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 MIB = 1 << 20
-START = """satbox keygen                   # two keys: Bitcoin and Stacks
-satbox prove                    # sign with both; a Genesis agent gets a pass
-satbox create --sats 500        # 402, paid in sBTC, STX or USDCx
-satbox exec 'python3 --version' # a shell, files, ports, terminals
-satbox status --watch           # the balance, falling"""
+ASSUMED_URL = "http://127.0.0.1:4020"
+"""Where the command line looks when it is told nothing."""
+KEYS = ("satbox keygen", "two keys: Bitcoin and Stacks; register them at aibtc.com")
+DEVNET_KEYS = (
+    ("satbox keygen", "two keys: Bitcoin and Stacks"),
+    ("satbox register && satbox faucet", "on this devnet"),
+)
+WORK = (
+    ("satbox prove", "sign with both; a Genesis agent gets a pass"),
+    ("satbox create --sats 500", "402, paid in sBTC, STX or USDCx"),
+    ("satbox exec 'python3 --version'", "a shell, files, ports, terminals"),
+    ("satbox status --watch", "the balance, falling"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +86,29 @@ def _counters(totals: dict[str, Any]) -> Html:
 
 
 def _start(view: FrontView) -> Html:
-    curl = f"curl -s {view.settings.public_url}/llms.txt"
+    url = view.settings.public_url
+    curl = f"curl -s {url}/llms.txt"
     return el(
         "section",
         el("h2", "Start"),
-        _copyable("start-cli", START),
+        _copyable("start-cli", _commands(url, is_devnet=_is_on_devnet(view.settings))),
         el("p", "An agent needs one line to find its way:", class_="hint"),
         _copyable("start-agent", curl),
         class_="card",
     )
+
+
+def _commands(url: str, *, is_devnet: bool) -> str:
+    """What works when it is pasted as it stands, against this very gate."""
+    where = () if url == ASSUMED_URL else ((f"export SATBOX_GATE={url}", "this gate"),)
+    lines = (*where, *(DEVNET_KEYS if is_devnet else (KEYS,)), *WORK)
+    width = max(len(command) for command, _ in (*DEVNET_KEYS, *WORK))
+    return "\n".join(f"{command:{width}} # {words}" for command, words in lines)
+
+
+def _is_on_devnet(settings: GateSettings) -> bool:
+    """As the command line sees it: on the test network, on one's own machine."""
+    return settings.network is Network.TESTNET and urlsplit(settings.public_url).hostname in LOOPBACK
 
 
 def _copyable(name: str, text: str) -> Html:
@@ -131,6 +156,7 @@ def _how() -> Html:
             "Stay",
             "Every second is metered and every entry is chained and signed. Dry means grace, then sleep; nothing is lost.",
         ),
+        ("Earn", "A server inside may ask a price. Strangers pay by the call, and a busy agent keeps itself alive."),
     )
     return el("ol", *(el("li", el("h3", name), el("p", text)) for name, text in steps), class_="how")
 

@@ -20,7 +20,7 @@ from gate.pages.assets import Assets, add_asset_routes, own_assets
 from gate.pages.dashboard import OVERVIEW, dashboard_page, stream
 from gate.pages.front import FrontView, front_page
 from gate.pages.layout import Page, page_response
-from gate.pages.markup import el
+from gate.pages.markup import Child, el
 from gate.pages.overview import Overview
 from gate.pages.pricing import coin_prices
 from gate.pages.wake import WakeView, trouble_page, wake_page
@@ -79,11 +79,30 @@ def page_route(render: Callable[[Services, web.Request], Awaitable[Page]]) -> Se
             request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
             page = await render(services, request)
         except SatboxError as error:
-            body = (el("h1", "Not now"), el("p", error.message), el("p", error.hint, class_="hint"))
-            page = Page("Not now", body, status=error.kind.status)
+            page = _refusal(error)
         return page_response(request.app[ASSETS], page)
 
     return serve
+
+
+def _refusal(error: SatboxError) -> Page:
+    """What went wrong, for people: who looks for what is not there need not come again later."""
+    status = error.kind.status
+    title = "Not found" if status in (404, 410) else "That does not work" if status == 400 else "Not now"
+    hint: Child = error.hint
+    if error.code == "not_found":  # its hint is for machines
+        hint = el("span", "Look an agent up on the ", el("a", "front page", href="/"), ".")
+    return Page(title, (el("h1", title), el("p", error.message), el("p", hint, class_="hint")), status=status)
+
+
+def wants_page(request: web.Request) -> bool:
+    """Whether a person looks, through a browser."""
+    return request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", "")
+
+
+def missing_page(request: web.Request) -> web.StreamResponse:
+    """What people find where nothing is."""
+    return page_response(request.app[ASSETS], _refusal(SatboxError("not_found")))
 
 
 def feed_route(read: Callable[[Services, web.Request], Awaitable[BaseModel]]) -> Serve:
@@ -111,7 +130,7 @@ def address_of(services: Services, text: str) -> str:
 
 async def front(request: web.Request) -> web.StreamResponse:
     """`/` for people; machines have nothing here, as ever."""
-    if "text/html" not in request.headers.get("Accept", ""):
+    if not wants_page(request):
         raise web.HTTPNotFound
     return await page_route(_front)(request)
 
@@ -127,8 +146,10 @@ async def dashboard(services: Services, request: web.Request) -> Page:
 
 
 async def agent(services: Services, request: web.Request) -> Page:
-    """An agent's page, with what everybody may see of it."""
-    address = address_of(services, request.match_info["address"])
+    """An agent's page, with what everybody may see of it; a handle will do."""
+    handle = request.match_info["address"]
+    found = None if ADDRESS.fullmatch(handle) else await _found(services, handle)
+    address = address_of(services, handle if found is None else found.stx_address)
     view = await services.views.get(address)
     display_name = None
     if services.handles is not None:

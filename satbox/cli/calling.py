@@ -31,11 +31,15 @@ async def set_route(context: Context) -> int:
 
             raise SatboxError("not_owner", details={"address": shown.address})
         answer = await client.routes_set(address=given.address, routes=_changed(_again(shown), route, given.remove))
-    show(context, answer if context.as_json else for_people("routes.list", answer.model_dump()))
-    if given.remove:
+    ours = None if given.remove else next((one for one in answer.items if _key(one) == _key(route)), None)
+    if context.as_json:
+        show(context, answer)
         return 0
-    ours = next((one for one in answer.items if _key(one) == _key(route)), None)
-    if ours is not None and not context.as_json:
+    document = for_people("routes.list", answer.model_dump())
+    if ours is not None:
+        del document["called_at"]
+    show(context, document)
+    if ours is not None:
         print(f"called at {ours.url}")
     return 0
 

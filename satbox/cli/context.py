@@ -90,7 +90,11 @@ class Context:
     @property
     def devnet(self) -> str:
         """The devnet's address."""
-        return os.environ.get("SATBOX_DEVNET_URL") or f"http://127.0.0.1:{self._port('devnet', DEVNET_PORT)}"
+        return (
+            os.environ.get("SATBOX_DEVNET_URL")
+            or devnet_of(self._given("stacks_api"))
+            or f"http://127.0.0.1:{self._port('devnet', DEVNET_PORT)}"
+        )
 
     @property
     def agent_name(self) -> str:
@@ -174,3 +178,17 @@ class Context:
         except ValueError as error:
             hint = "SATBOX_NETWORK, or network in satbox.toml, is testnet or mainnet."
             raise SatboxError("invalid_request", f"There is no network {self.network[:40]!r}.", hint=hint) from error
+
+
+def devnet_of(stacks_api: str | None) -> str | None:
+    """The devnet on this machine whose Stacks API was named; None for every other API."""
+    from urllib.parse import urlsplit
+
+    from satbox.client.settings import is_loopback
+
+    base, mark, rest = (stacks_api or "").rstrip("/").rpartition("/stacks")
+    try:
+        is_ours = bool(mark) and not rest and is_loopback(urlsplit(base).hostname or "")
+    except ValueError:
+        return None
+    return base if is_ours else None

@@ -45,7 +45,7 @@ def show(context: Context, result: Any, title: str | None = None) -> None:
     if context.as_json:
         print(json.dumps(document, ensure_ascii=False))
     else:
-        _tables(document, title)
+        tables(document, title)
 
 
 def label(name: str) -> str:
@@ -74,7 +74,8 @@ def cell_text(name: str, value: Any) -> str:
     return str(value)
 
 
-def _tables(document: Any, title: str | None) -> None:
+def tables(document: Any, title: str | None = None) -> None:
+    """A document for people: its plain values, then its lists."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -12,7 +12,7 @@ from satbox.cli._commands import COMMANDS
 from satbox.cli.errors import UsageError
 from satbox.cli.local_verbs import LOCAL, LOCAL_GROUPS
 from satbox.cli.table import Argument, Command
-from satbox.cli.verb_options import EXTRA, HIDDEN, paying
+from satbox.cli.verb_options import EITHER_WAY, EXTRA, HIDDEN, paying
 from satbox.cli.wording import DEFAULTS, HELP, LOCAL_TEXTS, SUMMARIES
 
 EPILOG = """exit codes: 0 done, 1 refused or failed, 2 usage or settings, 3 unreachable,
@@ -21,7 +21,8 @@ did: its code, 128 + signal, 124 timed out, 125 never run.
 JSON on stdout with --json or when piped; progress and errors on stderr.
 environment: SATBOX_HOME (default ~/.satbox) holds keys, settings (satbox.toml)
 and the service's state; SATBOX_GATE__PORT and SATBOX_DEVNET__PORT are where
-satbox up listens (default 4020 and 4021; [gate] port, [devnet] port)."""
+satbox up listens (default 4020 and 4021; [gate] port, [devnet] port).
+SATBOX_GATE and SATBOX_STACKS_API say where a service is that listens elsewhere."""
 
 GROUPS = {
     "checkpoints": "signed words on all journals' heads",
@@ -122,6 +123,11 @@ def _operation(parser: argparse.ArgumentParser, command: Command) -> None:
         if key in HIDDEN:
             continue
         spoken = replace(argument, help=HELP.get(key, argument.help))
+        if key in EITHER_WAY:
+            parser.add_argument(
+                argument.flag, dest=argument.name, action=argparse.BooleanOptionalAction, help=spoken.help
+            )
+            continue
         if key in DEFAULTS:
             spoken = replace(spoken, is_required=False)
             parser.set_defaults(**{argument.name: DEFAULTS[key]})

@@ -5,6 +5,9 @@ from collections.abc import Callable
 
 from satbox.cli.durations import seconds_of
 
+EITHER_WAY = frozenset({("sandbox.visibility", "public")})
+"""Flags that can be said, denied (--no-...) and left out: three things."""
+
 HIDDEN = frozenset(
     {
         ("sandbox.exec", "argv"), ("sandbox.exec", "shell"), ("sandbox.exec", "stdin"), ("sandbox.exec", "stream"),

@@ -104,6 +104,12 @@ HELP = {
     ("sandbox.events", "follow"): "show all, then go on with what happens next, until Ctrl-C",
     ("sandbox.ledger", "after"): "only what is numbered above this (the first column)",
     ("sandbox.wake", "address"): "whom: a handle, an address, or a wake link's URL; default: your own",
+    (
+        "sandbox.visibility",
+        "public",
+    ): "let everybody see status, burn chart, earnings and routes, or only you; with neither: see how it is",
+    ("bucket.deposit", "address"): "whose bucket; default: your own",
+    ("routes.list", "address"): "whose: an address or a handle; default: your own",
     ("snapshots.restore", "digest"): "its name, or its digest, whole or the first letters",
     ("snapshots.delete", "digest"): "its name, or its digest, whole or the first letters",
     ("disputes.open", "receipt"): "a receipt: a file (a path, or @FILE), or its JSON",

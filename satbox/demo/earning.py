@@ -50,17 +50,22 @@ async def earned(teller: Teller, cast: Cast) -> None:
             teller.say(f"GET .../{PORT}/answer: 402, {PRICE_SATS} sats, by {', '.join(sorted(set(offered)))}")
             paid = await client.bucket_deposit(address=caller.testnet.stx, sats=100)
             await client.wait_confirmed(paid.paymentId)
-            before = (await cast.status()).earnings
+            began = await cast.status()
+            before = began.earnings
             answers = [await client.call(url, max_sats=PRICE_SATS) for _ in range(3)]
         expect(all(answer.status == 200 and answer.receipt for answer in answers), "a paid call was not answered")
         async with asyncio.timeout(WAIT_SECONDS):
             while (now := (await cast.status()).earnings) is None or now.earned_usat < 3 * PRICE_SATS * 1_000_000:
                 await asyncio.sleep(0.05)
+        ended = await cast.status()
         expect(before is not None and before.earned_usat == 0, "earned before anybody called")
         expect(now.earned_usat == 3 * PRICE_SATS * 1_000_000, f"earned {now.earned_usat} usat by three calls")
         teller.note(
             f"three calls from a bucket, a signature each: {answers[0].body.decode().strip()!r}; earned "
-            f"{sats(now.earned_usat)} sats, {sats(now.fees_usat)} of them the operator's share",
+            f"{sats(now.earned_usat)} sats, {sats(now.fees_usat)} of them the operator's share"
+        )
+        teller.note(
+            f"balance {sats(began.balance_usat)} sats before the calls, {sats(ended.balance_usat)} after them",
             earned_usat=now.earned_usat,
             fees_usat=now.fees_usat,
             order_id=answers[-1].order_id,

@@ -15,8 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from satbox.agent.keystore import Keystore, agent_of
-from satbox.cli.output import cell_text, sats_text
+from satbox.cli.context import devnet_of
+from satbox.cli.output import cell_text, sats_text, tables
 from satbox.cli.status import balance_now
+from satbox.settings import DevnetSection, GateSection, Settings
+from satbox.up import to_export
 from stacks import PrivateKey
 from tests.cli.running import satbox, satbox_on_terminal
 from tests.client.fake_gate import BITCOIN_KEY, NETWORK, STACKS_KEY, FakeGate, entry, required
@@ -40,6 +43,39 @@ def test_sats_are_exact_text(usat: int) -> None:
 def test_a_shown_balance_only_falls_and_stops_at_nothing(balance: int, rate: int, early: int, later: int) -> None:
     first, second = sorted((early, later))
     assert balance >= balance_now(balance, rate, first) >= balance_now(balance, rate, second) >= 0
+
+
+@pytest.mark.parametrize(
+    ("stacks_api", "devnet"),
+    [
+        ("http://127.0.0.1:5021/stacks", "http://127.0.0.1:5021"),
+        ("http://localhost:5021/stacks/", "http://localhost:5021"),
+        ("http://127.0.0.1:5021", None),
+        ("https://stacks.example/stacks", None),
+        ("http://[/stacks", None),
+        (None, None),
+    ],
+)
+def test_the_devnet_is_where_its_stacks_api_is(stacks_api: str | None, devnet: str | None) -> None:
+    assert devnet_of(stacks_api) == devnet
+
+
+def test_a_service_elsewhere_says_what_to_export(tmp_path: Path) -> None:
+    moved = Settings(home=tmp_path / "a b", gate=GateSection(port=5020), devnet=DevnetSection(port=5021))
+    usual = Settings(home=Path.home() / ".satbox")
+    urls = "http://127.0.0.1:5020", "http://127.0.0.1:5021/stacks"
+
+    assert to_export(moved, *urls) == [
+        f"export SATBOX_HOME='{tmp_path / 'a b'}'", f"export SATBOX_GATE={urls[0]} SATBOX_STACKS_API={urls[1]}"
+    ]  # fmt: skip
+    assert to_export(usual, *urls) == []
+
+
+def test_a_long_word_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    word = "http://127.0.0.1:4020/" + "x" * 120
+    tables({"state": "alive", "url": word})
+
+    assert word in capsys.readouterr().out.splitlines()
 
 
 def test_values_are_shown_by_their_name() -> None:

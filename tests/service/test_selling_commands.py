@@ -187,5 +187,15 @@ async def test_an_agents_name_does_for_its_address(street: Street) -> None:
         base = f"{street.service.gate_url}/sandbox/proxy"
         async with session.get(f"{base}/{name}/8000/named", allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (307, street.url("/named").removeprefix(base[:-14]))
+        page = f"{street.service.gate_url}/agent/{name}"
+        async with session.get(page, headers={"Accept": "text/html"}) as answer:
+            assert (answer.status, street.address("seller") in await answer.text()) == (200, True)
         async with session.get(f"{base}/nobody-has-this/8000/named") as answer:
             assert (answer.status, (await answer.json())["error"]["code"]) == (404, "not_found")
+
+
+async def test_a_page_is_made_public_and_private_again(street: Street) -> None:
+    assert (await street.document("seller", "visibility", "--public"))["public"]
+    assert (await street.document("seller", "visibility"))["public"]
+    assert not (await street.document("seller", "visibility", "--no-public"))["public"]
+    assert not (await street.document("seller", "visibility"))["public"]

@@ -67,8 +67,9 @@ async function drawEarnings() {
     figure("Paid to others", sats(earnings.spent_usat), "sats"),
     figure("Routes", whole(earnings.routes), "offered"),
   );
-  if (routesOf === earnings.routes) return;
-  routesOf = earnings.routes;
+  const seen = `${earnings.routes} ${news.is_owner}`; // an owner is shown more of them than others
+  if (routesOf === seen) return;
+  routesOf = seen;
   const { value } = await ask("GET", `/sandbox/routes?address=${address}`);
   const rows = value.items.map((route) =>
     make("tr", {}, make("td", {}, route.methods.join(", ") || "any"), make("td", { class: "mono" }, `:${route.port}${route.path}`),
