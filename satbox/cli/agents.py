@@ -54,7 +54,7 @@ async def _devnet(context: Context, path: str, body: dict[str, Any], verb: str) 
     except NoAnswer as error:
         raise SatboxError(
             "unreachable", "The devnet does not answer.", details={"devnet": context.devnet, "reason": error.detail},
-            hint="It runs beside the gate: satbox up.",
+            hint="It runs beside the gate: satbox up, which prints what to export.",
         ) from error  # fmt: skip
     if not 200 <= answer.status < 300:
         message = f"The devnet refused it: {str(answer.fields.get('error', answer.status))[:300]}"
