@@ -12,8 +12,7 @@ from sandboxes.node.boots import Boots
 from sandboxes.node.capacity import CapacityBook
 from sandboxes.node.cgroups import sweep
 from sandboxes.node.connection import ProtocolBroken
-from sandboxes.node.driver import DriverError, Place, Running
-from sandboxes.node.endings import Endings, changed, loss_of
+from sandboxes.node.endings import Endings, loss_of
 from sandboxes.node.freezing import RuntimePaused, set_frozen, still
 from sandboxes.node.heartbeat import LastBeat
 from sandboxes.node.live import Live
@@ -22,8 +21,7 @@ from sandboxes.node.metering import StorageMeters
 from sandboxes.node.pool import WarmPool
 from sandboxes.node.proof import Proof
 from sandboxes.node.slots import Row
-from sandboxes.node.spawner_client import SpawnerGone
-from sandboxes.node.supervisor_client import SupervisorClient
+from sandboxes.node.starts import Starts
 from sandboxes.node.usage_history import SAMPLE_SECONDS
 from sandboxes.node.workspaces import Workspaces
 from sandboxes.protocol import (
@@ -64,6 +62,7 @@ class SandboxService:
         self._capacity = CapacityBook(settings.slots, clock_ms)
         self._boots = Boots(machine)
         self._pool = WarmPool(machine, self._boots)
+        self._starts = Starts(machine, self._boots, self._pool, self._workspaces, self.distrusting, clock_ms, boot_id)
         self._endings = Endings(
             machine, self._live, self._proof, self._workspaces, self._boots, self._capacity, clock_ms, boot_id
         )
@@ -205,10 +204,13 @@ class SandboxService:
             self._machine.require_disk()
             self._capacity.take(request.runtime_id, request.size_class, request.address)
             try:
-                return await self._start(request)
+                live = await self._starts.start(request)
             except BaseException:
                 self._capacity.give_back(request.runtime_id)
                 raise
+            self._live[request.runtime_id] = live
+            live.running.exited.add_done_callback(lambda _future: self._spawn(self._on_exit(live)))
+            return self._runtime(live.row)
 
     def _locked(self, runtime_id: str) -> asyncio.Lock:
         """The lock of one runtime id; it lives as long as someone holds or awaits it."""
@@ -216,66 +218,6 @@ class SandboxService:
         if lock is None:
             lock = self._locks[runtime_id] = asyncio.Lock()
         return lock
-
-    async def _start(self, request: StartRequest) -> Runtime:
-        """In a warm slot if there is one, else from cold. Either way a row is on disk before anything of the wallet's is
-        in the slot or runs there.
-        """
-        with self._pool.giving_way():
-            warm = self._pool.take(request.size_class, request.image)
-            slot = self._boots.claim() if warm is None else warm.slot
-            running = None if warm is None else warm.running
-            row = Row(
-                request.runtime_id, request.address, request.size_class, request.image, slot, "starting", self.boot_id
-            )  # fmt: skip
-            definition, live = self._machine.images[row.image].definition, None
-            try:
-                if request.snapshot_digest is not None or definition.starts_something:
-                    await self._slots.insert(row)
-                if request.snapshot_digest is not None:
-                    running = await self._boot(row, request.snapshot_digest, running)
-                elif running is None:
-                    running = await self._boots.boot(slot, request.size_class, request.image)
-                live = self._make_live(row, running, request)
-                await live.begin(definition, is_restored=request.snapshot_digest is not None)
-                # An empty sandbox is nobody's until this row, and after it nobody else's.
-                live.row = row = changed(row, state="running", healthy_at_ms=self._clock_ms())
-                await self._slots.put(row)
-                if running.exited.done():
-                    raise DriverError("the sandbox ended while it was given away")
-            except BaseException as error:
-                await asyncio.shield(self._undo_start(row, running, live))
-                if isinstance(error, DriverError | SpawnerGone | OSError):
-                    raise StartFailed("start_failed", str(error)[:500], retryable=True) from error
-                raise
-        live.pause_changed_at_ms = row.healthy_at_ms or 0
-        self._live[row.runtime_id] = live
-        running.exited.add_done_callback(lambda _future: self._spawn(self._on_exit(live)))
-        return self._runtime(row)
-
-    def _make_live(self, row: Row, running: Running, request: StartRequest) -> Live:
-        definition = self._machine.images[row.image].definition
-        outward = self._machine.egress.attach(row, running.listener)
-        environment = {**definition.environment, **outward, **request.environment}
-        supervisor, shell = SupervisorClient(running.control), definition.shell or "/bin/sh"
-        return Live(row, running, supervisor, environment, shell, self._machine, self.distrusting, self._clock_ms)
-
-    async def _boot(self, row: Row, digest: str, warm: Running | None) -> Running:
-        """With a snapshot: in the volume before a cold boot, or in a warm slot's mounted and untouched workspace."""
-
-        async def fill(place: Place) -> None:
-            await self._workspaces.restore(digest, row, place)
-
-        if warm is None:
-            return await self._boots.boot(row.slot, row.size_class, row.image, fill)
-        await fill(self._machine.place(row.slot, row.size_class))
-        return warm
-
-    async def _undo_start(self, row: Row, running: Running | None, live: Live | None) -> None:
-        if live is not None:
-            await live.close()
-        await self._boots.discard(row.slot, row.size_class, running)
-        await self._slots.undo(row.runtime_id)
 
     def _runtime(self, row: Row) -> Runtime:
         assert row.healthy_at_ms is not None
