@@ -89,7 +89,7 @@ async def test_an_upload_over_the_limit_is_413_however_it_is_sent(service: Runni
 
 @pytest.mark.parametrize(
     "path",
-    ["../../etc/shadow", "/etc/passwd", "/proc/self/environ", "/proc/1/mem", "a\0b", "/workspace/../../root/x", "link"],
+    ["../../etc/shadow", "/etc/passwd", "/proc/self/environ", "/proc/1/mem", "a\0b", "/workspace/../../srv/x", "link"],
 )
 async def test_paths_do_not_lead_out(service: RunningService, tenant: Owner, path: str) -> None:
     """What can be read is what the tenant can read inside; nothing of the host."""

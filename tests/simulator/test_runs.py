@@ -1,4 +1,4 @@
-"""The simulator on new seeds, and again on seeds that once failed."""
+"""The simulator on the same seeds every time; at night also on new ones, and on seeds that once failed."""
 
 import json
 import os
