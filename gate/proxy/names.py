@@ -6,6 +6,7 @@ import secrets
 
 from aiohttp import web
 
+from gate.calls.paths import called_path
 from gate.handlers.handles import meant
 from gate.ports import Services
 from gate.routing import METRICS, PEERS, SERVICES, error_response
@@ -34,9 +35,6 @@ async def send_on(request: web.Request) -> web.StreamResponse:
 async def _location(services: Services, request: web.Request) -> str:
     request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
     address = await meant(services, request.match_info["name"], None)
-    raw = request.raw_path
-    if not raw.startswith("/"):  # the absolute form: scheme and authority come first
-        raw = "/" + raw.partition("://")[2].partition("/")[2]
-    path, mark, query = raw.partition("?")
-    rest = path.split("/", 4)[4]  # "", sandbox, proxy, the name, and what stays as it came
+    _, mark, query = request.raw_path.partition("?")
+    rest = called_path(request).split("/", 4)[4]  # "", sandbox, proxy, the name, and what stays as it came
     return f"/sandbox/proxy/{address}/{rest}{mark}{query}"
