@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import resource
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,15 +17,16 @@ from typing import TypeVar
 from actors.actor import Surroundings, WalletActor
 from actors.clock import Clock
 from actors.effects import Effects, LossSink, PayoutSink
-from actors.errors import CorruptWalletError, FencedError
+from actors.errors import FencedError
 from actors.liveness import Liveness
 from actors.meter_reader import MeterReader
 from actors.node_link import NodeLink
 from actors.order_delivery import EarningSink, OrderDelivery
 from actors.overview import ROWS_MAX, AtRest, HostOverview, wallet_row
 from actors.placement import wallet_path
-from actors.storage import WalletStore, read_state
+from actors.storage import WalletStore
 from actors.timers import Timers
+from actors.unfinished import is_damage, is_unfinished, unfinished
 from actors.view import View
 from actors.wallet import commands as c
 from actors.wallet.state import Phase, Policy, Proof, WalletState
@@ -269,7 +269,7 @@ class WalletHost:
     async def _activate_unfinished(self) -> None:
         """Open the wallets with a runtime or a loss to tell; the rest can wait until somebody asks."""
         loop = asyncio.get_running_loop()
-        addresses = await loop.run_in_executor(self._executor, self._unfinished)
+        addresses = await loop.run_in_executor(self._executor, unfinished, self._settings.wallets, self._settings.owns)
         for start in range(0, len(addresses), 64):
             await asyncio.gather(*(self._activate_undamaged(a) for a in addresses[start : start + 64]))
         self._gap = None
@@ -278,25 +278,10 @@ class WalletHost:
         """One wallet's damage must not keep the others from starting; it fails whoever asks for it."""
         try:
             await self._actor(address)
-        except (CorruptWalletError, sqlite3.DatabaseError) as error:
-            if not _is_damage(error):
+        except Exception as error:
+            if not is_damage(error):
                 raise
             log.exception("the wallet of %s is damaged", address)
-
-    def _unfinished(self) -> list[str]:
-        found: list[str] = []
-        for path in self._settings.wallets.glob("*/*.sqlite"):
-            if self._settings.owns is None or self._settings.owns(path.stem):
-                try:
-                    state = read_state(path)
-                except sqlite3.DatabaseError as error:
-                    if not _is_damage(error):
-                        raise
-                    log.exception("the wallet of %s is damaged", path.stem)
-                    continue
-                if state is not None and (state.runtime is not None or owes(state)):
-                    found.append(path.stem)
-        return found
 
     def _passivate(self) -> None:
         """Put wallets away that nothing runs for and nobody has asked about."""
@@ -307,7 +292,7 @@ class WalletHost:
         excess = len(self._actors) - self._settings.resident_max
         for address, actor in list(self._actors.items()):
             is_old = actor.last_used_ms < oldest_ms
-            if (is_old or excess > 0) and actor.is_idle and actor.state.runtime is None and not owes(actor.state):
+            if (is_old or excess > 0) and actor.is_idle and not is_unfinished(actor.state):
                 del self._actors[address]
                 actor.retire()
                 self._executor.submit(actor.store.close)  # closing writes the log back: not on the loop
@@ -397,7 +382,9 @@ class WalletHost:
     async def _owns_now(self, address: str, runtime_id: str) -> bool:
         try:
             actor = await self._actor(address)
-        except (CorruptWalletError, sqlite3.DatabaseError):
+        except Exception as error:
+            if not is_damage(error):
+                raise
             log.exception("who owns runtime %s of %s cannot be read, so it is left alone", runtime_id, address)
             return True
         runtime = actor.state.runtime
@@ -438,7 +425,7 @@ class WalletHost:
             del self._actors[actor.address]
             self._timers.arm(actor.address, None)
         actor.close()
-        if (actor.state.runtime is not None or owes(actor.state)) and not self._is_closing:
+        if is_unfinished(actor.state) and not self._is_closing:
             # A newer copy looks after it now; but its host may be the one that is gone soon, and somebody must.
             pause = FENCED_REOPEN_SECONDS if isinstance(error, FencedError) else 1.0
             asyncio.get_running_loop().call_later(pause, self._reopen, actor.address)
@@ -460,22 +447,7 @@ def creates(command: c.Command) -> bool:
             return False
 
 
-def _is_damage(error: Exception) -> bool:
-    """Whether a file is no good, rather than the disk busy or full (`sqlite3.OperationalError`)."""
-    return not isinstance(error, sqlite3.OperationalError)
-
-
 def _raise_file_limit() -> None:
     """A resident wallet holds three descriptors (file, log, index): take all the process may have."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def owes(state: WalletState) -> bool:
-    """Whether something is still to be done for a wallet without a runtime."""
-    return (
-        bool(state.losses)
-        or state.forgets
-        or bool(state.transit)
-        or any(not payout.is_told for payout in state.payouts)
-    )

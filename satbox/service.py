@@ -15,14 +15,12 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from actors.clock import SystemClock
-from actors.host import owes
-from actors.placement import SHARDS
 from actors.ray_call import NamedActors
 from actors.ray_oracle import NAME as ORACLE
 from actors.ray_oracle import start_oracle
 from actors.ray_settlements import start_settlements
 from actors.ray_system import RayTransport, start_host
-from actors.storage import read_state
+from actors.unfinished import unfinished
 from actors.view import iso
 from satbox.children import Child, python_module
 from satbox.compose import Deployment, on_devnet
@@ -153,14 +151,7 @@ async def _start_actors(deployment: Deployment, actors: NamedActors) -> list[str
 
 def _unfinished_wallets(deployment: Deployment) -> list[str]:
     """Dedicated placement makes actors on demand, but a wallet with a sandbox cannot wait for somebody to ask."""
-    wallets = deployment.settings.home / "wallets"
-    found = []
-    for shard in range(SHARDS):
-        for path in (wallets / f"{shard:04d}").glob("*.sqlite"):
-            state = read_state(path)
-            if state is not None and (state.runtime is not None or owes(state)):
-                found.append(f"wallet-{path.stem}")
-    return found
+    return [f"wallet-{address}" for address in unfinished(deployment.settings.home / "wallets")]
 
 
 def _watchdog(actors: NamedActors, names: list[str]) -> AsyncIOScheduler:
