@@ -84,6 +84,20 @@ class DepositInput(Input):
     sats: Annotated[int, Field(ge=1, le=SATS_MAX, description="how much, in sats")]
 
 
+class BucketOf(Input):
+    """Whose bucket."""
+
+    address: StacksAddress = Field(description="whose bucket")
+
+
+class Bucket(Output):
+    """What calls can be paid from. `reserved_usat` is set aside for calls under way, and comes back when they are not made."""
+
+    address: str
+    balance_usat: int
+    reserved_usat: int
+
+
 ROUTES = (
     Operation(
         "routes.set", "PUT", "/sandbox/routes",
@@ -98,6 +112,13 @@ ROUTES = (
         RoutesOf, Routes, Auth.OPTIONAL, ("routes", "list"), None, positional=("address",),
         no_tool_because="a 402 names the price of a call",
         errors=("wallet_not_found", *IDENTITY),
+    ),
+    Operation(
+        "bucket.show", "GET", "/bucket",
+        "See what is left in a bucket: what a wake page tells of it, also for whoever has no sandbox.",
+        BucketOf, Bucket, Auth.NONE, ("bucket",), None, positional=("address",),
+        no_tool_because="satbox_status shows one's own",
+        errors=("wallet_not_found",),
     ),
     Operation(
         "bucket.deposit", "POST", "/bucket/deposit",

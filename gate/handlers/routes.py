@@ -76,6 +76,15 @@ async def list_routes(services: Services, request: web.Request, caller: Caller, 
     return _shown(services, view, caller)
 
 
+async def bucket(services: Services, request: web.Request, caller: Caller, data: r.BucketOf) -> r.Bucket:
+    """Whoever pays for calls need not be registered, and can prove nothing: balances are public, as on wake pages."""
+    view = await services.views.get(data.address)
+    if not view.state.exists:
+        raise SatboxError("wallet_not_found", "Nothing was ever put into this bucket.", hint="Check the address.")
+    accounts = view.state.accounts
+    return r.Bucket(address=data.address, balance_usat=accounts.bucket, reserved_usat=accounts.reserved)
+
+
 async def deposit(services: Services, request: web.Request, caller: Caller, data: r.DepositInput) -> web.StreamResponse:
     """Into any bucket, by anybody; nothing is started."""
     network = services.settings.network
@@ -90,4 +99,9 @@ async def deposit(services: Services, request: web.Request, caller: Caller, data
     return await buy(services, request, caller, purchase)
 
 
-HANDLERS: dict[str, Handler] = {"routes.set": set_routes, "routes.list": list_routes, "bucket.deposit": deposit}
+HANDLERS: dict[str, Handler] = {
+    "routes.set": set_routes,
+    "routes.list": list_routes,
+    "bucket.show": bucket,
+    "bucket.deposit": deposit,
+}

@@ -1816,6 +1816,16 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "bucket.show",
+        ("bucket",),
+        "See what is left in a bucket: what a wake page tells of it, also for whoever has no sandbox.",
+        method="bucket_show",
+        body="json",
+        is_paid=False,
+        is_operators=False,
+        arguments=(Argument("address", "text", "whose bucket", is_required=True, is_positional=True, choices=()),),
+    ),
+    Command(
         "bucket.deposit",
         ("deposit",),
         "Put money into a bucket, to pay for calls from it; answers 402 with offers until it is paid.",

@@ -97,13 +97,9 @@ def _is_wider(one: "RouteInput", route: "RouteInput") -> bool:
 
 async def list_routes(context: Context) -> int:
     """One's own, all of them; of another wallet those that one may know of. A name will do for an address."""
-    from satbox.cli.waking import has_agent, resolved
+    from satbox.cli.waking import has_agent
 
-    whose = context.arguments.address
-    if whose is not None and not _ADDRESS.match(whose):
-        found = await resolved(context, whose, None)
-        note(context, f"{whose} is {found.name}")
-        whose = found.address
+    whose = await _whose(context)
     async with context.client(with_agent=whose is None or has_agent(context)) as client:
         answer = await client.routes_list(address=whose)
     document = answer.model_dump()
@@ -111,6 +107,26 @@ async def list_routes(context: Context) -> int:
     if not answer.items and not context.as_json:
         mine = ": satbox routes set PORT PATH --sats N sells calls"
         print(f"none{mine if answer.is_whole else ' that are sold to you'}")
+    return 0
+
+
+async def _whose(context: Context) -> str | None:
+    """The address that was given, or whose name was; None for one's own."""
+    from satbox.cli.waking import resolved
+
+    given: str | None = context.arguments.address
+    if given is None or _ADDRESS.match(given):
+        return given
+    found = await resolved(context, given, None)
+    note(context, f"{given} is {found.name}")
+    return found.address
+
+
+async def bucket(context: Context) -> int:
+    """What is left to pay calls from; nothing is asked that would have to be proven."""
+    whose = await _whose(context) or context.load_agent().addresses(context.client_network()).stx
+    async with context.client(with_agent=False) as client:
+        show(context, await client.bucket_show(address=whose))
     return 0
 
 

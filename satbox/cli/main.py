@@ -54,6 +54,7 @@ VERBS = {
     "routes.set": "calling:set_route",
     "routes.list": "calling:list_routes",
     "bucket.deposit": "calling:deposit",
+    "bucket.show": "calling:bucket",
     "call": "calling:call",
     "files.read": "copying:read",
     "files.write": "copying:write",

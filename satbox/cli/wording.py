@@ -49,6 +49,7 @@ SUMMARIES = {
     "sandbox.budget": "say what your sandbox may cost an hour",
     "routes.set": "say what strangers may reach inside, and at which price",
     "routes.list": "what a wallet offers to callers, and at which price",
+    "bucket.show": "see what is left in a bucket",
     "bucket.deposit": "put money into a bucket, to pay for calls from it",
     "sandbox.meters": "see what is metered, and at which rate",
     "sandbox.meter": "check every charge by hand",
@@ -108,6 +109,7 @@ HELP = {
         "sandbox.visibility",
         "public",
     ): "let everybody see status, burn chart, earnings and routes, or only you; with neither: see how it is",
+    ("bucket.show", "address"): "whose: an address or a handle; default: your own",
     ("bucket.deposit", "address"): "whose bucket; default: your own",
     ("routes.list", "address"): "whose: an address or a handle; default: your own",
     ("snapshots.restore", "digest"): "its name, or its digest, whole or the first letters",
@@ -141,5 +143,9 @@ for _operation, _name, _what in (
 ):
     HELP[_operation, _name] = _what + _FROM_STDIN
 
-DEFAULTS = {("files.list", "path"): "/workspace", ("bucket.deposit", "address"): None}
+DEFAULTS = {
+    ("files.list", "path"): "/workspace",
+    ("bucket.deposit", "address"): None,
+    ("bucket.show", "address"): None,
+}
 """Arguments that other surfaces require."""

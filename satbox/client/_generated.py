@@ -758,6 +758,13 @@ class Operations(Calls):
         """
         return await self._call("routes.list", rt.Routes, address=address)
 
+    async def bucket_show(self, address: str) -> rt.Bucket:
+        """See what is left in a bucket: what a wake page tells of it, also for whoever has no sandbox.
+
+        Errors: wallet_not_found.
+        """
+        return await self._call("bucket.show", rt.Bucket, address=address)
+
     async def bucket_deposit(
         self, *, address: str, sats: int, max_sats: int | None = None, asset: str | None = None, sponsored: bool = False
     ) -> m.Paid:
@@ -1778,6 +1785,13 @@ class SyncOperations(SyncCalls[Operations]):
         Errors: wallet_not_found, pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing.
         """
         return self._run(self._client.routes_list(address=address))
+
+    def bucket_show(self, address: str) -> rt.Bucket:
+        """See what is left in a bucket: what a wake page tells of it, also for whoever has no sandbox.
+
+        Errors: wallet_not_found.
+        """
+        return self._run(self._client.bucket_show(address))
 
     def bucket_deposit(
         self, *, address: str, sats: int, max_sats: int | None = None, asset: str | None = None, sponsored: bool = False

@@ -248,6 +248,7 @@ async def killed(teller: Teller, cast: Cast) -> None:
         await cast.devnet.hold_confirmations()
         paid = await cast.client.sandbox_extend(sats=77)
         pid = await cast.service.actor_pid(name)
+        teller.say(f"SIGKILL for process {pid}; Ray reports it at length below, as it should")
         os.kill(pid, signal.SIGKILL)
         await cast.devnet.clear_faults()
         await cast.client.wait_confirmed(paid.paymentId)

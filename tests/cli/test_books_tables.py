@@ -19,7 +19,7 @@ def lines(
     operation: str, document: dict[str, object], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
     monkeypatch.setenv("COLUMNS", "80")
-    output._tables(for_people(operation, document), None)
+    output.tables(for_people(operation, document), None)
     return capsys.readouterr().out.splitlines()
 
 

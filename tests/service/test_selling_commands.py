@@ -82,18 +82,28 @@ async def street(service: RunningService, tmp_path_factory: pytest.TempPathFacto
     await found.document("seller", "reap")
 
 
+async def left(street: Street) -> int:
+    """What the stranger has, set aside or not."""
+    shown = await street.document("stranger", "bucket")
+    assert shown["address"] == street.address("stranger")
+    return int(shown["balance_usat"]) + int(shown["reserved_usat"])
+
+
 async def test_a_stranger_deposits_calls_and_the_agent_has_earned(street: Street) -> None:
     await street.reset()
     shown = await street.document("seller", "routes", "set", "8000", "/answer", "--sats", "7")
     assert [item["url"] for item in shown["items"]] == [street.url("/answer")]
     assert shown["is_whole"]
 
+    empty = await street.say("stranger", "bucket")
+    assert (empty.code, empty.error["code"]) == (1, "wallet_not_found")
     poor = await street.say("stranger", "call", street.url("/answer"))
     assert (poor.code, poor.error["code"]) == (1, "credit_insufficient")
     assert "satbox deposit" in poor.error["hint"]
 
     put = await street.document("stranger", "deposit", "--sats", "100", "--wait")
     assert (put["status"], put["credited_usat"]) == ("confirmed", 100 * SATS)
+    assert await left(street) == 100 * SATS
 
     before = (await street.document("seller", "status"))["earnings"]
     called = await street.document("stranger", "call", street.url("/answer"), "--data", "what is it?")
@@ -103,6 +113,11 @@ async def test_a_stranger_deposits_calls_and_the_agent_has_earned(street: Street
         "path": "/answer", "method": "POST", "body": "what is it?", "payer": street.address("stranger"), "pass": None
     }  # fmt: skip
     assert called["receipt"]["statement"]["order_id"] == called["order_id"]
+
+    async def spent() -> bool:
+        return await left(street) == 93 * SATS
+
+    assert await eventually(spent)
 
     async def earned() -> bool:
         now = (await street.document("seller", "status"))["earnings"]

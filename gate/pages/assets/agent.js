@@ -71,9 +71,11 @@ async function drawEarnings() {
   if (routesOf === seen) return;
   routesOf = seen;
   const { value } = await ask("GET", `/sandbox/routes?address=${address}`);
-  const rows = value.items.map((route) =>
-    make("tr", {}, make("td", {}, route.methods.join(", ") || "any"), make("td", { class: "mono" }, `:${route.port}${route.path}`),
-      make("td", { class: "number" }, route.sats ? `${whole(route.sats)} sats` : "free"), make("td", {}, route.callers)));
+  const rows = value.items.map((route) => {
+    const link = make("a", { href: route.url.replace(/\*$/, "") }, `:${route.port}${route.path}`);
+    return make("tr", {}, make("td", {}, route.methods.join(", ") || "any"), make("td", { class: "mono" }, link),
+      make("td", { class: "number" }, route.sats ? `${whole(route.sats)} sats` : "free"), make("td", {}, route.callers));
+  });
   $("routes").replaceChildren(make("table", { class: "list-table" }, make("tbody", {}, ...rows)));
 }
 
