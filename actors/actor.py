@@ -210,6 +210,7 @@ class WalletActor:
                     [span for made in decisions for span in made.spans],
                     [event for made in decisions for event in made.events],
                     marks,
+                    [order for made in decisions for order in made.orders],
                 )
             )
         return results
@@ -303,21 +304,11 @@ def _marks(command: Command) -> tuple[Mark, ...]:
 
 
 def _order_mark(command: PayOrder | PromiseOrder) -> Mark:
-    return Mark("order", command.order_id, _kept_until_ms(command))
+    return Mark("order", command.order_id)
 
 
 def _attempt_mark(command: PayOrder | PromiseOrder) -> Mark:
-    return Mark("attempt", command.attempt_id, _kept_until_ms(command))
-
-
-ORDER_KEPT_MS = 600_000
-"""How long after its expiry an order is remembered: longer than any command about it can be on its way."""
-
-
-def _kept_until_ms(command: PayOrder | PromiseOrder) -> int | None:
-    if isinstance(command, PromiseOrder) or command.expires_ms is None:
-        return None
-    return command.expires_ms + ORDER_KEPT_MS
+    return Mark("attempt", command.attempt_id)
 
 
 def _barring(command: Command) -> tuple[Mark, ...]:

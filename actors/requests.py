@@ -11,7 +11,18 @@ from actors.storage import StoredEvent, WalletStore
 from actors.view import View
 from actors.wallet.bucket import Accounts
 from actors.wallet.calls import Allowance
-from actors.wallet.commands import Command, Look, PayOrder, Prepare, PromiseOrder, Refusal, SpanRecord
+from actors.wallet.commands import (
+    Command,
+    Look,
+    PayOrder,
+    PostOrders,
+    Prepare,
+    PromiseOrder,
+    Refusal,
+    Reserve,
+    SpanRecord,
+    Unreserve,
+)
 from actors.wallet.decide_disputes import STEP
 from actors.wallet.journal import GENESIS, Entry
 from actors.wallet.state import WalletState
@@ -28,12 +39,16 @@ class Ask:
     command: Command
 
 
+Spending = Reserve | Unreserve | PostOrders | PayOrder | PromiseOrder
+"""What gates ask of those who pay for calls."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pay:
-    """Pay for a call. Answer: Purse: a whole wallet would cost more on its way than the payment does."""
+    """Set money aside for calls, or pay for them. Answer: Purse: a whole wallet would cost more on its way than that does."""
 
     address: str
-    command: PayOrder | PromiseOrder
+    command: Spending
 
 
 @dataclass(frozen=True, slots=True)

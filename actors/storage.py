@@ -1,4 +1,4 @@
-"""One wallet, one SQLite file: state, journal, spans, events, credited payments, burnt nonces.
+"""One wallet, one SQLite file: state, journal, orders of bundles, spans, events, credited payments, burnt nonces.
 
 A commit writes everything a turn decided, or nothing. It checks the `epoch` first: activation raises it, so a second
 live copy of a wallet can never write. WAL with synchronous=FULL: when `commit` returns, the turn survives power loss.
@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from actors.books import pages
 from actors.errors import CorruptWalletError, FencedError
 from actors.wallet.bucket import check
+from actors.wallet.calls import BundledOrder
 from actors.wallet.commands import Happening, SpanRecord
 from actors.wallet.journal import GENESIS, Entry, entry_hash
 from actors.wallet.state import WalletState
@@ -40,6 +41,12 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TRIGGER journal_keeps_all BEFORE DELETE ON journal BEGIN SELECT RAISE(ABORT, 'append-only'); END;
     """,
     "CREATE INDEX seen_until ON seen (expires_ms) WHERE expires_ms IS NOT NULL;",
+    """
+    CREATE TABLE orders (entry_seq INTEGER NOT NULL, seq INTEGER NOT NULL, order_id TEXT NOT NULL, usat INTEGER NOT NULL,
+        PRIMARY KEY (entry_seq, seq)) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER orders_are_append_only BEFORE UPDATE ON orders BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+    CREATE TRIGGER orders_keep_all BEFORE DELETE ON orders BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+    """,
 )
 
 EVENTS_KEPT = 10_000
@@ -68,6 +75,7 @@ class Batch:
     spans: Sequence[SpanRecord] = ()
     events: Sequence[tuple[int, Happening]] = ()
     marks: Sequence[Mark] = ()
+    orders: Sequence[BundledOrder] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +183,7 @@ class WalletStore:
                 ("journal", _journal_rows(batch)),
                 ("spans", _span_rows(batch)),
                 ("events", [(seq, batch.at_ms, h.type, json.dumps(h.data)) for seq, h in batch.events]),
+                ("orders", [(o.entry_seq, o.seq, o.order_id, o.usat) for o in batch.orders]),
                 ("seen", [(m.kind, m.id, m.expires_ms) for m in batch.marks]),
             ):
                 if rows:

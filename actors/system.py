@@ -30,11 +30,12 @@ from actors.requests import (
     Request,
     Response,
     SpansPage,
+    Spending,
     Wait,
     serve,
 )
 from actors.view import View
-from actors.wallet.commands import Command, Look, PayOrder, Prepare, PromiseOrder, Refusal
+from actors.wallet.commands import Command, Look, Prepare, Refusal
 from actors.wallet.journal import Entry
 from operations.errors import SatboxError
 
@@ -75,8 +76,8 @@ class ActorSystem:
         """Run a command; a refusal by the rules raises its SatboxError."""
         return _accepted(_expect(View, await self._transport.send(Ask(address, command))))
 
-    async def pay(self, address: str, command: PayOrder | PromiseOrder) -> Purse:
-        """Pay for a call out of a wallet; a refusal by the rules raises its SatboxError."""
+    async def pay(self, address: str, command: Spending) -> Purse:
+        """Pay for calls out of a wallet, or set money aside for them; a refusal by the rules raises its SatboxError."""
         purse = _expect(Purse, await self._transport.send(Pay(address, command)))
         if purse.refusal is not None:
             raise _refused(purse.refusal)

@@ -1,6 +1,7 @@
 """How much one caller may take: requests under way by wallet, and requests a second by peer where nobody proves who they are."""
 
 import contextlib
+import functools
 import ipaddress
 import math
 from collections import Counter, OrderedDict
@@ -35,6 +36,7 @@ IPV6_SUBSCRIBER_BITS = 64
 """What one subscriber is given as a rule: counting single IPv6 addresses would count nobody."""
 
 
+@functools.lru_cache(maxsize=4096)
 def peer_of(remote: str | None) -> str:
     """Whom an address is counted as."""
     try:

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -100,6 +101,8 @@ class Services:
     operator_key: Ed25519PrivateKey
     room: Room
     read_quote: Callable[[str], Quote]
+    order_logs: Path
+    """The folder of the gates' logs of paid calls."""
     secrets: Secrets | None = None
     handles: HandleResolver | None = None
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)

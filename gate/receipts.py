@@ -45,6 +45,13 @@ class ReceiptSigner:
         signature = base64.b64encode(self._key.sign(canonical(statement))).decode()
         return Receipt(statement=statement, signature=signature, public_key=self.public_key)
 
+    def sign_text(self, statement: dict[str, Any]) -> bytes:
+        """The same as canonical JSON; the statement in it is written once, as it was signed."""
+        text = canonical(statement)
+        signature = base64.b64encode(self._key.sign(text))
+        names = b'{"public_key":"%b","signature":"%b","statement":%b}'
+        return names % (self.public_key.encode(), signature, text)
+
 
 def checkpoint_log(home: Path, signer: ReceiptSigner, *, deployment: str, network: str) -> CheckpointLog:
     """The checkpoints of a service's home, signed with its key."""

@@ -4,6 +4,7 @@ An order is a SIP-018 message over who pays whom at most how much for which reso
 the two wallets settle it between themselves. Its id is a function of what was signed, so that nothing can give it two.
 """
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,8 @@ from operations.errors import SatboxError
 from relay_client.models import decode_payment_json
 from stacks import Address, AddressError, Network, PrivateKey, SignatureError
 from stacks.clarity import StringAscii, Tuple, UInt
-from stacks.sip018 import domain, recover_structured, sign_structured, structured_hash
+from stacks.keys import recover_rsv
+from stacks.sip018 import domain, sign_structured, structured_hash
 
 SCHEME = "satbox-bucket"
 ASSET = "sats"
@@ -56,7 +58,11 @@ class Order:
 
     def order_id(self, network: Network) -> str:
         """Names it for ever."""
-        return f"ord_{structured_hash(order_domain(network), self.message()).hex()[:32]}"
+        return _id_of(self.digest(network))
+
+    def digest(self, network: Network) -> bytes:
+        """The hash that is signed."""
+        return structured_hash(order_domain(network), self.message())
 
     def wire(self) -> dict[str, Any]:
         """As it travels."""
@@ -83,6 +89,7 @@ class SignedOrder:
     signature: str
 
 
+@functools.cache
 def order_domain(network: Network) -> Tuple:
     """The SIP-018 domain: the same as a challenge's, so a wallet shows one application."""
     return domain(*DOMAIN, network.chain_id)
@@ -136,20 +143,30 @@ def verify_order(
     if not 0 < left <= ORDER_SECONDS_MAX + 5:
         details = {"expires_at": order.expires_at, "now": wall_ms // 1000, "seconds_max": ORDER_SECONDS_MAX}
         raise SatboxError("order_expired", details=details, funds_moved=False)
+    digest = order.digest(network)
     try:
-        address = Address.parse(order.payer)
-    except AddressError as error:
-        raise SatboxError("stx_address_invalid", details={"reason": str(error)}, funds_moved=False) from error
-    if str(address) != order.payer or address.version != network.single_sig_version:
-        raise SatboxError("stx_network_mismatch", funds_moved=False)
-    try:
-        key = recover_structured(order_domain(network), order.message(), signed.signature.removeprefix("0x"))
+        signer = recover_rsv(digest, signed.signature).address(network)
     except SignatureError as error:
+        _check_payer(order.payer, network)  # what is wrong with the name is said first
         code = "signature_high_s" if error.code == "high_s" else "stx_signature_invalid"
         raise SatboxError(code, details={"reason": str(error)}, funds_moved=False) from error
-    if key.hash160 != address.hash160:
+    if str(signer) != order.payer:
+        _check_payer(order.payer, network)
         raise SatboxError("stx_signature_invalid", details={"reason": "signed by another key"}, funds_moved=False)
-    return order.order_id(network)
+    return _id_of(digest)
+
+
+def _check_payer(payer: str, network: Network) -> None:
+    try:
+        address = Address.parse(payer)
+    except AddressError as error:
+        raise SatboxError("stx_address_invalid", details={"reason": str(error)}, funds_moved=False) from error
+    if address.version != network.single_sig_version:
+        raise SatboxError("stx_network_mismatch", funds_moved=False)
+
+
+def _id_of(digest: bytes) -> str:
+    return f"ord_{digest.hex()[:32]}"
 
 
 def _malformed(reason: str) -> SatboxError:

@@ -207,6 +207,7 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
             passes=PassIssuer(key, deployment=settings.deployment, wall_seconds=time.time),
             receipts=ReceiptSigner(key),
             checkpoints=deployment.checkpoints(),
+            order_logs=deployment.settings.home / "orders",
             disputes=DisputeIndex(deployment.settings.home / "disputes.sqlite"),
             operator_key=key,
             room=Room(control, clock),

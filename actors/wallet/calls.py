@@ -4,6 +4,9 @@ A payer's side of a call is `bucket -> reserved -> in_transit -> spent`, the pay
 is named in the payer's state until the payee has said that it is there, so a crash on either side loses and doubles nothing.
 """
 
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -37,16 +40,52 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Money set aside for the orders that one gate takes, so that no order waits for its hold; goes back when unused."""
+    """Money set aside for the orders that one gate takes, so that no order waits for its hold; the gate gives back what it
+    does not use. `posted_seq`: the last of the gate's orders that this wallet has posted; an earlier one is a repetition.
+    """
 
     gate_id: str
     usat: int
-    until_wall_ms: int
+    posted_seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedOrder:
+    """A call that is paid: durable in its gate's log under `seq`, and paid from what is set aside for that gate."""
+
+    seq: int
+    order_id: str
+    payee: str
+    usat: int
+
+
+@dataclass(frozen=True, slots=True)
+class BundledOrder:
+    """An order that went with others to the same payee, in the one entry of their bundle."""
+
+    entry_seq: int
+    seq: int
+    order_id: str
+    usat: int
+
+
+BUNDLE = "calls_"
+"""How the names of bundles begin; orders' own begin with `ord_` or `call_`."""
+
+
+def bundle_id(orders: Sequence[LoggedOrder]) -> str:
+    """Names what goes to one payee together, for ever: the order's own id when it goes alone, else how many they are and a
+    hash of what they are. The chain over the journal thereby holds every order of a bundle, and no bundle is another's.
+    """
+    if len(orders) == 1:
+        return orders[0].order_id
+    said = json.dumps([[one.seq, one.order_id, one.usat] for one in orders], separators=(",", ":"))
+    return f"{BUNDLE}{len(orders)}_{hashlib.sha256(said.encode()).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Transit:
-    """An order that is paid and has not been heard of from the payee's side yet."""
+    """An order, or a bundle of orders, that is paid and has not been heard of from the payee's side yet."""
 
     order_id: str
     payee: str

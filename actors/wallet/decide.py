@@ -21,6 +21,7 @@ from actors.wallet import (
 )
 from actors.wallet.advance import advance, charge_proven, stretch_for_outage
 from actors.wallet.bucket import fee
+from actors.wallet.calls import BundledOrder
 from actors.wallet.decide_pause import paused_rate
 from actors.wallet.journal import Entry
 from actors.wallet.state import After, Instant, Phase, Policy, WalletState
@@ -33,6 +34,7 @@ class Decision:
 
     state: WalletState
     entries: tuple[Entry, ...]
+    orders: tuple[BundledOrder, ...]
     spans: tuple[c.SpanRecord, ...]
     events: tuple[tuple[int, c.Happening], ...]
     effects: tuple[c.Effect, ...]
@@ -56,7 +58,6 @@ def decide(
     """
     turn = Turn(state, at, policy)
     advance(turn)
-    decide_calls.lapse(turn)
     refusal = None
     if not is_duplicate:
         refusal = c.Refusal(conflict) if conflict is not None else _HANDLERS[type(command)](turn, command)
@@ -68,6 +69,7 @@ def decide(
     return Decision(
         turn.state,
         tuple(turn.entries),
+        tuple(turn.orders),
         tuple(turn.spans),
         tuple(turn.events),
         tuple(turn.effects),

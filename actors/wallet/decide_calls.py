@@ -5,32 +5,12 @@ from dataclasses import replace
 from actors.wallet import bucket
 from actors.wallet import commands as c
 from actors.wallet.advance import charge_proven
-from actors.wallet.calls import Allowance, Promise, Transit
+from actors.wallet.calls import Allowance, BundledOrder, LoggedOrder, Promise, Transit, bundle_id
 from actors.wallet.going_on import go_on
 from actors.wallet.state import Phase
 from actors.wallet.turn import Turn
 
 BPS = 10_000
-ALLOWANCE_MS_MAX = 60_000
-"""How far ahead money is set aside; gates ask for less, again and again."""
-
-
-def lapse(turn: Turn) -> None:
-    """Give back what was set aside for a gate that did not come back for it. One that lasts longer than any may was set aside
-    by a clock that has been set back since.
-    """
-    for allowance in turn.state.allowances:
-        if not turn.at.wall_ms < allowance.until_wall_ms <= turn.at.wall_ms + ALLOWANCE_MS_MAX:
-            _give_back(turn, allowance)
-
-
-def _give_back(turn: Turn, allowance: Allowance) -> None:
-    turn.set(allowances=tuple(one for one in turn.state.allowances if one is not allowance))
-    if allowance.usat:
-        if turn.state.phase is Phase.GRACE:
-            charge_proven(turn)
-        turn.post(bucket.unreserve(allowance.usat, allowance.gate_id))
-        go_on(turn)
 
 
 def _set_routes(turn: Turn, command: c.SetRoutes) -> c.Refusal | None:
@@ -67,7 +47,7 @@ def _reserve(turn: Turn, command: c.Reserve) -> c.Refusal | None:
         if has_more:
             turn.post(bucket.reserve(has_more, command.gate_id))
         has += has_more
-    _put(turn, Allowance(command.gate_id, has, min(command.until_wall_ms, turn.at.wall_ms + ALLOWANCE_MS_MAX)))
+    _put(turn, replace(found or Allowance(command.gate_id, 0), usat=has))
     return None
 
 
@@ -78,27 +58,51 @@ def _too_little(turn: Turn, usat: int) -> c.Refusal:
 
 def _unreserve(turn: Turn, command: c.Unreserve) -> c.Refusal | None:
     found = _allowance(turn, command.gate_id)
-    if found is not None:
-        _give_back(turn, found)
+    if found is not None and found.usat:
+        if turn.state.phase is Phase.GRACE:
+            charge_proven(turn)  # the time up to now was used without this money
+        _put(turn, replace(found, usat=0))
+        turn.post(bucket.unreserve(found.usat, found.gate_id))
+        go_on(turn)
     return None
 
 
+def _post_orders(turn: Turn, command: c.PostOrders) -> c.Refusal | None:
+    """A gate logs no order that its allowance does not cover, so a refusal here means that its log is not what it was."""
+    found = _allowance(turn, command.gate_id) or Allowance(command.gate_id, 0)
+    orders = [one for one in command.orders if one.seq > found.posted_seq]
+    if not orders:
+        return None
+    usat = sum(one.usat for one in orders)
+    if usat > found.usat:
+        return c.Refusal("order_invalid", {"reason": "more than is set aside", "gate": command.gate_id})
+    payees = list(dict.fromkeys(one.payee for one in orders))
+    if len(turn.state.transit) + len(payees) > turn.policy.transit_max:
+        return c.Refusal("overloaded", {"orders_in_transit": len(turn.state.transit)})
+    _put(turn, replace(found, usat=found.usat - usat, posted_seq=orders[-1].seq))
+    for payee in payees:
+        _send_bundle(turn, payee, [one for one in orders if one.payee == payee])
+    return None
+
+
+def _send_bundle(turn: Turn, payee: str, orders: list[LoggedOrder]) -> None:
+    """One entry for all that goes to one payee now: at a thousand calls a second nobody reads an entry for each."""
+    usat, named = sum(one.usat for one in orders), bundle_id(orders)
+    _send(turn, named, payee, usat, usat)
+    if len(orders) > 1:
+        seq = turn.state.seq
+        turn.orders += [BundledOrder(seq, one.seq, one.order_id, one.usat) for one in orders]
+
+
 def _pay_order(turn: Turn, command: c.PayOrder) -> c.Refusal | None:
-    """From the gate's allowance, and what it lacks from the bucket."""
-    if command.expires_ms is not None and command.expires_ms <= turn.at.wall_ms:
-        return c.Refusal("order_expired")
+    """From the bucket, into which the payment went that the order leans on."""
     refusal = _check_order(turn, command.payee, command.usat)
     if refusal is not None:
         return refusal
-    found = _allowance(turn, command.gate_id)
-    reserved = 0 if found is None else min(found.usat, command.usat)
-    if reserved < command.usat:
-        charge_proven(turn)
-        if turn.state.accounts.owed or turn.state.accounts.bucket < command.usat - reserved:
-            return _too_little(turn, command.usat - reserved)
-    if found is not None:
-        _put(turn, replace(found, usat=found.usat - reserved))
-    _send(turn, command.order_id, command.payee, command.usat, reserved)
+    charge_proven(turn)
+    if turn.state.accounts.owed or turn.state.accounts.bucket < command.usat:
+        return _too_little(turn, command.usat)
+    _send(turn, command.order_id, command.payee, command.usat, 0)
     return None
 
 
@@ -168,6 +172,7 @@ HANDLERS: dict[type[c.Command], c.Handler] = {
     c.SetRoutes: _set_routes,
     c.Reserve: _reserve,
     c.Unreserve: _unreserve,
+    c.PostOrders: _post_orders,
     c.PayOrder: _pay_order,
     c.PromiseOrder: _promise_order,
     c.OrdersDelivered: _orders_delivered,

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from actors.wallet.bucket import Posting, posted
+from actors.wallet.calls import BundledOrder
 from actors.wallet.commands import Effect, Happening, SpanRecord
 from actors.wallet.journal import Entry, chained
 from actors.wallet.lots import fitted
@@ -19,6 +20,7 @@ class Turn:
         self.at = at
         self.policy = policy
         self.entries: list[Entry] = []
+        self.orders: list[BundledOrder] = []
         self.spans: list[SpanRecord] = []
         self.events: list[tuple[int, Happening]] = []
         self.effects: list[Effect] = []

@@ -18,9 +18,10 @@ from gate.callers import Caller
 from gate.calls.guest import Call, Guest, by_order, by_payment
 from gate.calls.matching import route_for
 from gate.calls.offering import PURPOSE, WAKE, offer_call, offer_wake, wake_price
+from gate.calls.order_log import Held, OrderLog
 from gate.calls.paths import called_path
 from gate.calls.rates import CallRates
-from gate.calls.till import Held, Till
+from gate.calls.till import Till
 from gate.calls.waking import ASLEEP, Wakers
 from gate.crowd import peer_of
 from gate.payment_answers import payment_status
@@ -45,12 +46,12 @@ ANSWERED_WITHIN_MS = 360_000
 class Desk:
     """One gate's."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, orders: OrderLog) -> None:
         self._services = services
-        self._gate_id = f"gate_{secrets.token_hex(6)}"
+        self._run_id = f"{orders.gate_id}_{secrets.token_hex(6)}"
         self._attempts = itertools.count(1)
         self._rates = CallRates()
-        self.till = Till(services.system, services.clock, self._gate_id)
+        self.till = Till(services.system, services.clock, orders)
         self.wakers = Wakers(services)
 
     async def admit(
@@ -131,7 +132,8 @@ class Desk:
         _check_listed(call.route, payer)
         self._limit(call, payer)
         # Judged when it comes: were it judged once more at its answer, a payer could have the work and let the order run out.
-        held = Held(order_id, payer, call.payee, call.usat, signed.order.expires_at * 1000 + ANSWERED_WITHIN_MS)
+        until_ms = signed.order.expires_at * 1000 + ANSWERED_WITHIN_MS
+        held = Held(order_id, payer, call.payee, call.usat, until_ms, call.resource)
         await self.till.hold(held)
         return by_order(services, self.till, call, held)
 
@@ -173,7 +175,7 @@ class Desk:
             raise
         if is_used:
             raise SatboxError("order_used", funds_moved=report.funds_moved)
-        return by_payment(services, self.till, call, report, f"{self._gate_id}.p{next(self._attempts)}")
+        return by_payment(services, self.till, call, report, f"{self._run_id}.p{next(self._attempts)}")
 
     def _may_answer(self, call: Call, report: PaymentReport) -> bool:
         if report.state is PaymentState.CONFIRMED:

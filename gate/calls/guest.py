@@ -14,15 +14,15 @@ from actors.requests import Purse
 from actors.view import iso
 from actors.wallet.calls import Route
 from actors.wallet.commands import PayOrder, PromiseOrder
-from gate.calls.till import UNPAID, Held, Till
+from gate.calls.order_log import Held
+from gate.calls.till import UNPAID, Till
 from gate.ports import Services
-from gate.receipts import canonical
 from operations.errors import SatboxError
-from operations.models import Receipt
 from relay_client.models import SettleResult, encode_header
 from relay_client.settlements import PaymentReport
 
 RECEIPT_HEADER = "X-Satbox-Receipt"
+"""A receipt as a header's text: base64url of its canonical JSON; `satbox verify receipt` takes it as it is."""
 REFUSED = UNPAID | {"order_used", "order_settled", "payment_failed"}
 """By the payer's wallet: this call was not paid. Of any other error nobody can tell whether the payment came before it."""
 log = structlog.get_logger()
@@ -86,8 +86,8 @@ def by_order(services: Services, till: Till, call: Call, held: Held) -> Guest:
     """A guest who pays from a bucket."""
 
     async def settle(status: int) -> Mapping[str, str]:
-        purse = await till.pay(held)
-        return _paid_headers(services, call, held.payer, held.order_id, purse, status)
+        logged = await till.pay(held)
+        return _paid_headers(services, call, held.payer, held.order_id, {"order_seq": str(logged.seq)}, status)
 
     return Guest(call, held.payer, settle, lambda: till.release(held))
 
@@ -106,7 +106,8 @@ def by_payment(services: Services, till: Till, call: Call, report: PaymentReport
             if error.code in REFUSED:
                 error.funds_moved = report.funds_moved  # on chain, into the payer's own bucket
             raise
-        return _paid_headers(services, call, payer, order_id, purse, status, report)
+        place: dict[str, str | int] = {"journal_head": purse.head, "journal_seq": purse.seq}
+        return _paid_headers(services, call, payer, order_id, place, status, report)
 
     async def pay(payer: str) -> Purse:
         try:
@@ -115,7 +116,7 @@ def by_payment(services: Services, till: Till, call: Call, report: PaymentReport
         except SatboxError as error:
             if error.code != "order_settled":
                 raise
-        return await services.system.pay(payer, PayOrder(order_id, attempt_id, "", call.payee, call.usat))
+        return await services.system.pay(payer, PayOrder(order_id, attempt_id, call.payee, call.usat))
 
     return Guest(call, report.payer, settle, lambda: till.forget(order_id))
 
@@ -125,7 +126,7 @@ def _paid_headers(
     call: Call,
     payer: str,
     order_id: str,
-    purse: Purse,
+    place: Mapping[str, str | int],
     status: int,
     report: PaymentReport | None = None,
 ) -> dict[str, str]:
@@ -142,18 +143,12 @@ def _paid_headers(
         "answered": status,
         "payment_id": None if report is None else report.payment_id,
         "payment_status": "settled" if report is None else report.state.value,
-        "journal_head": purse.head,
-        "journal_seq": purse.seq,
+        **place,
         "issued_at": iso(services.clock.wall_ms()),
     }
     transaction = order_id if report is None else report.txid or ""
     result = SettleResult(success=True, payer=payer, transaction=transaction, network=network)
     return {
         "payment-response": encode_header(result),
-        RECEIPT_HEADER: _encoded(services.receipts.sign(statement)),
+        RECEIPT_HEADER: base64.urlsafe_b64encode(services.receipts.sign_text(statement)).decode(),
     }
-
-
-def _encoded(receipt: Receipt) -> str:
-    """A receipt as a header's text: base64url of its canonical JSON; `satbox verify receipt` takes it as it is."""
-    return base64.urlsafe_b64encode(canonical(receipt.model_dump())).decode()

@@ -12,7 +12,9 @@ from aiohttp import web
 from actors.view import View
 from gate.calls.desk import Desk
 from gate.calls.guest import Guest
+from gate.calls.order_log import free_slot
 from gate.calls.paths import inner_target
+from gate.calls.till import adopt
 from gate.crowd import Crowd, peer_of
 from gate.handlers.reach import Reach
 from gate.ports import Services
@@ -31,6 +33,8 @@ whom it is being found out, so that nobody locks out anybody who is worth more t
 """
 FREE_CALLS_PER_CALLER_MAX = 32
 """Of the strangers' share: what one of them can hold without paying."""
+DRAIN_SECONDS_MAX = 2.0
+"""For posting what was paid, at the end; what is left is posted by the next gate."""
 COUNTER: web.AppKey[RequestCounter] = web.AppKey("request_counter", RequestCounter)
 FORWARDER: web.AppKey[Forwarder] = web.AppKey("forwarder", Forwarder)
 DESK: web.AppKey[Desk] = web.AppKey("desk", Desk)
@@ -50,8 +54,8 @@ def add_proxy_routes(app: web.Application) -> None:
     app[STRANGERS] = Crowd(REQUESTS_PER_WALLET_MAX)
     app[FREE_CALLERS] = Crowd(FREE_CALLS_PER_CALLER_MAX)
     app.cleanup_ctx.append(_opened)
+    app.router.add_route("*", PATH + "/{path:.*}", serve)  # the usual one is tried first
     app.router.add_route("*", PATH, serve)
-    app.router.add_route("*", PATH + "/{path:.*}", serve)
     app.router.add_route("*", names.PATH, names.send_on)
     app.router.add_route("*", names.PATH + "/{path:.*}", names.send_on)
 
@@ -64,17 +68,18 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
     )  # fmt: skip
     app[FORWARDER] = Forwarder(session, services.settings)
     counter = app[COUNTER] = RequestCounter(services, f"gate_{secrets.token_hex(8)}")
-    desk = app[DESK] = Desk(services)
+    desk = app[DESK] = Desk(services, free_slot(services.order_logs, services.clock.wall_ms))
     tasks = [
         asyncio.create_task(counter.run(), name="request counts"),
         asyncio.create_task(desk.till.run(), name="till"),
+        asyncio.create_task(adopt(services.system, services.clock, services.order_logs), name="logs left behind"),
     ]
     yield
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await counter.tell()
-    await desk.till.sweep(everything=True)
+    await desk.till.close(DRAIN_SECONDS_MAX)
     await session.close()
 
 

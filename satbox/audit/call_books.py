@@ -2,13 +2,14 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from actors.books.replay import Tell
 from actors.placement import wallet_path
+from actors.wallet.calls import BUNDLE, Allowance, LoggedOrder, bundle_id
 from actors.wallet.journal import Entry
 from satbox.audit.findings import Findings
 
@@ -29,6 +30,10 @@ class CallReplay:
     paid: dict[str, Order] = field(default_factory=dict)
     delivered: set[str] = field(default_factory=set)
     earned: dict[str, Order] = field(default_factory=dict)
+    bundles: dict[int, tuple[str, Order]] = field(default_factory=dict)
+    orders: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Each order by itself: who has it, and how much it was."""
+    allowances: tuple[Allowance, ...] = ()
 
     def take(self, entry: Entry) -> None:
         """The next entry."""
@@ -40,6 +45,10 @@ class CallReplay:
             case "order":
                 self._once(entry, order_id, self.paid)
                 self.paid[order_id] = Order(other, moved["in_transit"])
+                if order_id.startswith(BUNDLE):
+                    self.bundles[entry.seq] = order_id, self.paid[order_id]
+                else:
+                    self._order(entry.seq, order_id, other, moved["in_transit"])
             case "earning":
                 self._once(entry, order_id, self.earned)
                 self.earned[order_id] = Order(other, -moved["earnings"])
@@ -47,6 +56,27 @@ class CallReplay:
                 if self.paid.get(order_id) != Order(other, moved["spent"]) or order_id in self.delivered:
                     self.tell(f"journal {entry.seq}", "order", f"{order_id[:60]} is delivered, and was not under way")
                 self.delivered.add(order_id)
+
+    def take_bundles(self, rows: Iterable[tuple[int, LoggedOrder]]) -> None:
+        """After the entries: the orders that went together, with the entries they went in. Nothing is in a bundle but what its
+        name, which the chain holds, was made of.
+        """
+        found: dict[int, list[LoggedOrder]] = {}
+        for entry_seq, order in rows:
+            _, bundle = self.bundles.get(entry_seq, ("", Order("", 0)))
+            self._order(entry_seq, order.order_id, bundle.other, order.usat)
+            found.setdefault(entry_seq, []).append(order)
+        for entry_seq, (named, bundle) in self.bundles.items():
+            orders = found.pop(entry_seq, [])
+            if not orders or bundle_id(orders) != named or sum(one.usat for one in orders) != bundle.usat:
+                self.tell(f"journal {entry_seq}", "bundle", f"{named[:60]} is not what its {len(orders)} orders make")
+        for entry_seq in found:
+            self.tell(f"orders {entry_seq}", "bundle", "belong to an entry that is no bundle")
+
+    def _order(self, entry_seq: int, order_id: str, payee: str, usat: int) -> None:
+        if order_id in self.orders:
+            self.tell(f"journal {entry_seq}", "order", f"{order_id[:60]} is posted a second time")
+        self.orders[order_id] = payee, usat
 
     def _once(self, entry: Entry, order_id: str, known: dict[str, Order]) -> None:
         if order_id in known:
@@ -60,12 +90,17 @@ class CallBooks:
     paid: dict[tuple[str, str], Order] = field(default_factory=dict)
     delivered: set[tuple[str, str]] = field(default_factory=set)
     earned: dict[tuple[str, str], Order] = field(default_factory=dict)
+    orders: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    allowances: dict[tuple[str, str], Allowance] = field(default_factory=dict)
+    """By payer and gate."""
 
     def add(self, address: str, calls: CallReplay) -> None:
         """One more wallet."""
         self.paid |= {(order_id, address): order for order_id, order in calls.paid.items()}
         self.delivered |= {(order_id, address) for order_id in calls.delivered}
         self.earned |= {(order_id, address): order for order_id, order in calls.earned.items()}
+        self.orders |= {(order_id, address): order for order_id, order in calls.orders.items()}
+        self.allowances |= {(address, one.gate_id): one for one in calls.allowances}
 
 
 def match_calls(home: Path, books: CallBooks, unread: set[str], found: Findings) -> None:

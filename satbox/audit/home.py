@@ -5,7 +5,8 @@ What is proven, to the micro-sat:
 - every deposit in a wallet has exactly one confirmed settlement, and the reverse;
 - money in = money burnt + balances + in transit + held for payouts + paid out + payout fees - debts - write-offs - put right,
   over all wallets and accounts; every payout was set aside by its wallet, and ends there as it does in the queue;
-- every call that one wallet earned was paid by another, once, and what was delivered was earned;
+- every call that one wallet earned was paid by another, once, and what was delivered was earned; every call that a gate took
+  for paid is posted in its payer's wallet, or set aside there;
 - every charge is for a span, every span costs what its time and rate say, and lies in uptime its node has proven;
 - every chain is whole, and goes through every head that a checkpoint holds; checkpoints are whole and signed.
 
@@ -23,6 +24,7 @@ from actors.wallet.commands import SpanRecord
 from satbox.audit.call_books import CallBooks, match_calls
 from satbox.audit.checkpoint_books import CheckpointBooks, audit_checkpoints, check_held
 from satbox.audit.findings import Findings
+from satbox.audit.order_books import match_order_log, read_order_log
 from satbox.audit.payout_books import match_payouts, read_payouts
 from satbox.audit.settlement_books import SettlementBooks, audit_settlements
 from satbox.audit.uptime import Uptime, read_uptime
@@ -76,6 +78,7 @@ class HomeAudit:
         """Everything; the report."""
         before = self._settlements(quick=False)
         payouts = read_payouts(self.home / "payouts.sqlite", self.found)
+        logged = read_order_log(self.home / "orders" / "orders.sqlite", self.found)
         self._checkpoints = audit_checkpoints(self.home / "checkpoints.sqlite", self._public_key, self.found)
         uptime = read_uptime(self.home / "node", self.found)
         self.found.looked_at("runtimes", len(uptime.lives))
@@ -88,6 +91,7 @@ class HomeAudit:
             self._paid_out, payouts, read_payouts(self.home / "payouts.sqlite", Findings()), unread, self.found
         )
         match_calls(self.home, self._calls, unread, self.found)
+        match_order_log(logged, self._calls, unread, self.found)
         for address in self._checkpoints.heads.keys() - self._known - unread:
             self.found.add(f"wallet {address}", "checkpoint", "was checkpointed and is gone")
         self._uptime(read_uptime(self.home / "node", Findings()))

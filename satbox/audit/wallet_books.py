@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from actors.books import pages
 from actors.books.replay import JournalReplay, SpanReplay, Tell, match_charges
 from actors.books.span_chain import linked
 from actors.placement import wallet_path
+from actors.wallet.calls import LoggedOrder
 from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import GENESIS, Entry
 from actors.wallet.state import WalletState
@@ -79,6 +80,9 @@ def audit_wallet(
         journal = _journal(db, books, asked or Asked(), tell, found)
         journal.settle(state.accounts, state.seq, state.head)
         books.accounts = asdict(journal.accounts)
+        assert books.calls is not None
+        books.calls.allowances = state.allowances
+        books.calls.take_bundles(_bundled(db))
         spans = _spans(db, books, asked or Asked(), look, tell, found)
         if (state.span_seq, state.remainder) != (spans.seq, spans.remainder):
             there = f"the spans at {spans.seq} with {spans.remainder}"
@@ -117,6 +121,13 @@ def _journal(db: sqlite3.Connection, books: WalletBooks, asked: Asked, tell: Tel
     verdicts.settle()
     books.unproven_usat, books.write_offs = bindings.unproven_usat, bindings.write_offs
     return journal
+
+
+def _bundled(db: sqlite3.Connection) -> Iterator[tuple[int, LoggedOrder]]:
+    for entry_seq, seq, order_id, usat in db.execute(
+        "SELECT entry_seq, seq, order_id, usat FROM orders ORDER BY entry_seq, seq"
+    ):
+        yield entry_seq, LoggedOrder(seq, order_id, "", usat)
 
 
 def _spans(

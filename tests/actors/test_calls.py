@@ -1,5 +1,7 @@
 """Money between wallets in the pure core: two wallets, commands lost and repeated at every step, and not a usat lost or made."""
 
+from dataclasses import replace
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
@@ -7,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from actors.wallet import commands as c
 from actors.wallet.bucket import check
-from actors.wallet.calls import HOUR_MS, Route, counted_wake
+from actors.wallet.calls import HOUR_MS, BundledOrder, LoggedOrder, Route, bundle_id, counted_wake
 from actors.wallet.decide import Decision, decide, resume
 from actors.wallet.state import Instant, Phase, Policy, Proof, WalletState
 from tests.actors.harness import STATE, World
@@ -15,7 +17,7 @@ from tests.actors.harness import STATE, World
 SAT = 1_000_000
 PAYER = "ST1PQHQKV0RJXZFY1DGX8MNSNYVE3VGZJSRTPGZGM"
 AGENT = "ST15C31B8C1C11C515E244B75806BAC48D1399C775"
-SOON = 1_700_000_030_000
+PAYEE = "ST2CY5V39NHDPWSXMW9QDT3HC3GD6Q6XX4CFRK9AG"
 
 
 class Purse:
@@ -26,6 +28,7 @@ class Purse:
         self.state = WalletState(address)
         self.marks: set[tuple[str, str]] = set()
         self.effects: list[c.Effect] = []
+        self.bundles: tuple[BundledOrder, ...] = ()
         self.wall_ms = 1_700_000_000_000
         if sats:
             self.ask(c.Deposit("pay_0", address, sats * SAT, "tx0", "sBTC", sats))
@@ -58,9 +61,18 @@ class Purse:
             case _:
                 return [], None
 
-    def pay(self, order: str, sats: int, *, attempt: str | None = None, gate: str = "gate_a") -> str | None:
-        made = self.ask(c.PayOrder(order, attempt or f"{order}_1", gate, AGENT, sats * SAT, SOON))
+    def pay(self, order: str, sats: int, *, attempt: str | None = None) -> str | None:
+        made = self.ask(c.PayOrder(order, attempt or f"{order}_1", AGENT, sats * SAT))
         return made.refusal.code if made.refusal else None
+
+    def post(self, *orders: LoggedOrder, gate: str = "gate_a") -> str | None:
+        made = self.ask(c.PostOrders(gate, orders))
+        self.bundles += made.orders
+        return made.refusal.code if made.refusal else None
+
+
+def logged(seq: int, sats: int, payee: str = AGENT) -> LoggedOrder:
+    return LoggedOrder(seq, f"ord_{seq}", payee, sats * SAT)
 
 
 def deliver(payer: Purse, agent: Purse) -> None:
@@ -72,10 +84,10 @@ def deliver(payer: Purse, agent: Purse) -> None:
 
 def test_a_call_moves_its_price_less_the_operators_share() -> None:
     payer, agent = Purse(PAYER, 1_000), Purse(AGENT)
-    payer.ask(c.Reserve("gate_a", 100 * SAT, 10 * SAT, SOON))
+    payer.ask(c.Reserve("gate_a", 100 * SAT, 10 * SAT))
     assert payer.state.accounts.reserved == 100 * SAT
 
-    assert payer.pay("ord_1", 10) is None
+    assert payer.post(logged(1, 10)) is None
     assert payer.effects[-1:] == [c.DeliverOrders()]
     assert payer.state.accounts.in_transit == 10 * SAT
     deliver(payer, agent)
@@ -94,54 +106,66 @@ def test_a_repetition_of_one_attempt_is_the_same_payment_and_another_use_is_refu
     assert payer.state.accounts.bucket == 90 * SAT
 
 
-def test_nothing_is_paid_on_credit_too_late_or_to_oneself() -> None:
+def test_nothing_is_paid_on_credit_or_to_oneself() -> None:
     payer = Purse(PAYER, 5)
     assert payer.pay("ord_1", 6) == "credit_insufficient"
-    made = payer.ask(c.PayOrder("ord_2", "a", "gate_a", PAYER, SAT, SOON))
+    made = payer.ask(c.PayOrder("ord_2", "a", PAYER, SAT))
     assert made.refusal is not None
     assert made.refusal.code == "order_invalid"
-    payer.wall_ms = SOON
-    assert payer.pay("ord_3", 1) == "order_expired"
     assert payer.state.accounts.bucket == 5 * SAT
 
 
-def test_what_a_gate_did_not_use_goes_back_when_its_time_is_over() -> None:
+def test_orders_are_posted_once_by_their_number_and_only_from_what_is_set_aside_for_their_gate() -> None:
     payer = Purse(PAYER, 100)
-    payer.ask(c.Reserve("gate_a", 40 * SAT, SAT, SOON))
-    payer.wall_ms = SOON
-    payer.ask(c.Look())
-    assert (payer.state.accounts.bucket, payer.state.accounts.reserved, payer.state.allowances) == (100 * SAT, 0, ())
+    payer.ask(c.Reserve("gate_a", 30 * SAT, SAT))
+    payer.ask(c.Reserve("gate_b", 30 * SAT, SAT))
+    assert payer.post(logged(1, 5), logged(2, 5)) is None
+    assert payer.post(logged(1, 5), logged(2, 5), logged(3, 5)) is None  # an answer was lost; what is new is posted
+    assert payer.post(logged(2, 5)) is None
+    assert payer.state.accounts.in_transit == 15 * SAT
+    assert payer.post(logged(4, 16)) == "order_invalid"
+    payer.ask(c.Unreserve("gate_a"))
+    assert payer.post(logged(3, 5)) is None  # from a process that was thought dead, after everything is over
+    assert payer.post(logged(5, 1)) == "order_invalid"
+    accounts = payer.state.accounts
+    assert (accounts.bucket, accounts.reserved, accounts.in_transit) == (55 * SAT, 30 * SAT, 15 * SAT)
+    payer.ask(c.Reserve("gate_a", 30 * SAT, SAT))
+    assert payer.post(logged(3, 5)) is None
+    assert payer.state.accounts.in_transit == 15 * SAT
 
 
-def test_what_was_set_aside_by_a_clock_that_was_set_back_does_not_stay_away_for_ever() -> None:
+def test_orders_that_are_posted_together_go_to_each_payee_in_one_entry_that_names_them_all() -> None:
     payer = Purse(PAYER, 100)
-    payer.ask(c.Reserve("gate_a", 40 * SAT, SAT, payer.wall_ms + 15_000))
-    payer.wall_ms -= 3_600_000
-    payer.ask(c.Look())
-    assert (payer.state.accounts.bucket, payer.state.accounts.reserved, payer.state.allowances) == (100 * SAT, 0, ())
+    payer.ask(c.Reserve("gate_a", 50 * SAT, SAT))
+    orders = [logged(1, 1), logged(2, 2, PAYEE), logged(3, 3), logged(4, 4)]
+    assert payer.post(*orders) is None
+    mine = [orders[0], orders[2], orders[3]]
+    assert [(one.order_id, one.payee, one.usat) for one in payer.state.transit] == [
+        (bundle_id(mine), AGENT, 8 * SAT),
+        ("ord_2", PAYEE, 2 * SAT),
+    ]
+    assert bundle_id(mine).startswith("calls_3_")
+    assert [(one.seq, one.order_id, one.usat) for one in payer.bundles] == [(o.seq, o.order_id, o.usat) for o in mine]
+    changed = [replace(mine[0], usat=2 * SAT), *mine[1:]]
+    assert bundle_id(changed) != bundle_id(mine)
 
 
-def test_nobody_sets_money_aside_for_longer_than_a_minute() -> None:
-    payer = Purse(PAYER, 100)
-    payer.ask(c.Reserve("gate_a", 40 * SAT, SAT, payer.wall_ms + 10**12))
-    assert payer.state.allowances[0].until_wall_ms == payer.wall_ms + 60_000
-    payer.wall_ms += 60_000
-    payer.ask(c.Look())
-    assert payer.state.accounts.reserved == 0
+def test_orders_wait_in_their_log_while_too_many_are_in_transit() -> None:
+    payer = Purse(PAYER, 100, Policy(transit_max=2))
+    payer.ask(c.Reserve("gate_a", 50 * SAT, SAT))
+    assert [payer.post(logged(seq, 1)) for seq in (1, 2, 3)] == [None, None, "overloaded"]
+    deliver(payer, Purse(AGENT))
+    assert payer.post(logged(3, 1)) is None
 
 
-@pytest.mark.parametrize("is_asked", [True, False])
 @pytest.mark.parametrize(("aside", "phase", "owed", "left"), [(10, Phase.GRACE, 20, 0), (50, Phase.ALIVE, 0, 20)])
 def test_what_goes_back_in_grace_pays_first_for_the_time_up_to_now(
-    is_asked: bool, aside: int, phase: Phase, owed: int, left: int
+    aside: int, phase: Phase, owed: int, left: int
 ) -> None:
     world = World().alive(60 + aside)
-    until_ms = world.instant().wall_ms + 60_000
-    world.ask(c.Reserve("gate_a", aside * SAT, aside * SAT, until_ms))
-    world.pass_ms(59_999)
-    world.ask(c.Reserve("gate_a", 0, 0, until_ms + (60_000 if is_asked else 1)))
-    world.pass_ms(30_001)
-    world.ask(c.Unreserve("gate_a") if is_asked else c.Tick())
+    world.ask(c.Reserve("gate_a", aside * SAT, aside * SAT))
+    world.pass_ms(90_000)
+    world.ask(c.Unreserve("gate_a"))
 
     accounts = world.state.accounts
     assert (world.state.phase, accounts.debt_usat, accounts.bucket) == (phase, owed * SAT, left * SAT)
@@ -149,10 +173,10 @@ def test_what_goes_back_in_grace_pays_first_for_the_time_up_to_now(
 
 def test_a_reserve_takes_what_there_is_but_not_less_than_the_call_needs() -> None:
     payer = Purse(PAYER, 7)
-    made = payer.ask(c.Reserve("gate_a", 40 * SAT, 8 * SAT, SOON))
+    made = payer.ask(c.Reserve("gate_a", 40 * SAT, 8 * SAT))
     assert made.refusal is not None
     assert made.refusal.code == "credit_insufficient"
-    assert payer.ask(c.Reserve("gate_a", 40 * SAT, 7 * SAT, SOON)).refusal is None
+    assert payer.ask(c.Reserve("gate_a", 40 * SAT, 7 * SAT)).refusal is None
     assert payer.state.accounts.reserved == 7 * SAT
 
 
@@ -251,31 +275,57 @@ class TwoWallets(RuleBasedStateMachine):
         self.orders = 0
         self.deposited = 50 * SAT
         self.paid: dict[str, int] = {}
+        self.settled: dict[str, int] = {}
+        """Those that lean on a payment."""
+        self.logs: dict[str, list[LoggedOrder]] = {"a": [], "b": []}
+        self.posted = {"a": 0, "b": 0}
 
     @rule(sats=st.integers(1, 30), least=st.integers(1, 30), gate=st.sampled_from("ab"))
     def reserve(self, sats: int, least: int, gate: str) -> None:
-        self.payer.ask(c.Reserve(gate, sats * SAT, least * SAT, self.payer.wall_ms + 5_000))
+        self.payer.ask(c.Reserve(gate, sats * SAT, least * SAT))
 
     @rule(gate=st.sampled_from("ab"))
     def unreserve(self, gate: str) -> None:
-        self.payer.ask(c.Unreserve(gate))
+        """A gate does so when it has posted everything."""
+        if not self.unposted(gate):
+            self.payer.ask(c.Unreserve(gate))
 
-    @rule(sats=st.integers(1, 20), gate=st.sampled_from("abx"), times=st.integers(1, 3))
-    def pay(self, sats: int, gate: str, times: int) -> None:
+    @rule(prices=st.lists(st.integers(1, 10), min_size=1, max_size=4), gate=st.sampled_from("ab"))
+    def call(self, prices: list[int], gate: str) -> None:
+        """Calls are paid at a gate, from what is set aside for it and not spent there."""
+        for sats in prices:
+            found = [one.usat for one in self.payer.state.allowances if one.gate_id == gate]
+            if sum(found) - sum(one.usat for one in self.unposted(gate)) >= sats * SAT:
+                self.orders += 1
+                self.logs[gate].append(logged(self.orders, sats))
+                self.paid[f"ord_{self.orders}"] = sats * SAT
+
+    @precondition(lambda self: any(self.logs.values()))
+    @rule(gate=st.sampled_from("ab"), first=st.integers(0, 20), count=st.integers(1, 8), is_answered=st.booleans())
+    def post(self, gate: str, first: int, count: int, is_answered: bool) -> None:
+        """What is not posted, from the first on; or once more what is, by somebody who should be dead."""
+        begin = min(first, self.posted[gate])
+        orders = self.logs[gate][begin : begin + count]
+        assert self.payer.post(*orders, gate=gate) is None
+        if is_answered:
+            self.posted[gate] = max(self.posted[gate], begin + len(orders))
+
+    def unposted(self, gate: str) -> list[LoggedOrder]:
+        return self.logs[gate][self.posted[gate] :]
+
+    @rule(sats=st.integers(1, 20), times=st.integers(1, 3))
+    def pay(self, sats: int, times: int) -> None:
         self.orders += 1
-        order = f"ord_{self.orders}"
+        order = f"call_{self.orders}"
         for _ in range(times):
-            made = self.payer.ask(c.PayOrder(order, f"{order}_1", gate, AGENT, sats * SAT))
-            if made.refusal is None:
-                self.paid[order] = sats * SAT
+            if self.payer.pay(order, sats) is None:
+                self.paid[order] = self.settled[order] = sats * SAT
 
-    @precondition(lambda self: self.paid)
-    @rule(data=st.data(), gate=st.sampled_from("ab"))
-    def use_again(self, data: st.DataObject, gate: str) -> None:
-        order = data.draw(st.sampled_from(sorted(self.paid)))
-        made = self.payer.ask(c.PayOrder(order, "another", gate, AGENT, SAT))
-        assert made.refusal is not None
-        assert made.refusal.code == "order_used"
+    @precondition(lambda self: self.settled)
+    @rule(data=st.data())
+    def use_again(self, data: st.DataObject) -> None:
+        order = data.draw(st.sampled_from(sorted(self.settled)))
+        assert self.payer.pay(order, 1, attempt="another") == "order_used"
 
     @rule(sats=st.integers(1, 20), credited=st.booleans(), promised_first=st.booleans())
     def promise(self, sats: int, credited: bool, promised_first: bool) -> None:
@@ -287,7 +337,7 @@ class TwoWallets(RuleBasedStateMachine):
             self.payer.ask(c.Deposit(payment, PAYER, sats * SAT, f"tx{payment}", "sBTC", sats, wakes=False))
             self.deposited += sats * SAT
             if is_promised:
-                self.paid[order] = sats * SAT
+                self.paid[order] = self.settled[order] = sats * SAT
         else:
             self.payer.ask(c.Observe(payment, PAYER, "failed", sats * SAT, 0, 0, "dropped"))
 
@@ -310,13 +360,22 @@ class TwoWallets(RuleBasedStateMachine):
         check(payer)
         check(agent)
         assert -payer.deposits == self.deposited
-        assert payer.in_transit + payer.spent == sum(self.paid.values())
+        unposted = sum(
+            one.usat
+            for gate, orders in self.logs.items()
+            for one in orders
+            if one.seq > sum(a.posted_seq for a in self.payer.state.allowances if a.gate_id == gate)
+        )
+        assert payer.in_transit + payer.spent + unposted == sum(self.paid.values())
+        assert unposted <= payer.reserved
         assert payer.spent <= -agent.earnings <= payer.in_transit + payer.spent
         assert payer.reserved == sum(one.usat for one in self.payer.state.allowances)
         assert payer.in_transit == sum(one.usat for one in self.payer.state.transit)
         assert bool(self.payer.state.transit) == (c.DeliverOrders() in resume(self.payer.state))
 
     def teardown(self) -> None:
+        for gate, orders in self.logs.items():
+            assert self.payer.post(*orders, gate=gate) is None
         deliver(self.payer, self.agent)
         assert -self.agent.state.accounts.earnings == sum(self.paid.values()) == self.payer.state.accounts.spent
 

@@ -4,6 +4,7 @@ import asyncio
 
 from actors.books.pages import Range
 from actors.wallet import commands as c
+from actors.wallet.calls import LoggedOrder
 from operations.errors import SatboxError
 from tests.actors.hosting import Hosted, new_address
 
@@ -28,7 +29,7 @@ async def cleared(hosted: Hosted, address: str) -> None:
 
 
 async def pay(hosted: Hosted, payer: str, payee: str, number: int, *, attempt: str = "one") -> str:
-    command = c.PayOrder(f"ord_{number}", f"ord_{number}.{attempt}", "gate_x", payee, SAT)
+    command = c.PayOrder(f"ord_{number}", f"ord_{number}.{attempt}", payee, SAT)
     try:
         await hosted.system.ask(payer, command)
     except SatboxError as error:
@@ -63,3 +64,22 @@ async def test_many_wallets_pay_one_at_once(hosted: Hosted) -> None:
     )
     assert set(told) == {"paid"}
     await earned(hosted, payee, 80 * SAT)
+
+
+async def test_what_a_gate_logged_is_posted_once_however_often_it_is_told(hosted: Hosted) -> None:
+    payer, payees = new_address(), [new_address(), new_address()]
+    await hosted.system.ask(payer, c.Deposit("pay_1", payer, 100 * SAT, "tx1", "sBTC", wakes=False))
+    await hosted.system.pay(payer, c.Reserve("gate_1", 60 * SAT, SAT))
+    orders = [LoggedOrder(seq, f"ord_{seq}", payees[seq % 2], SAT) for seq in range(1, 61)]
+    for end in range(10, 61, 10):
+        telling = asyncio.gather(
+            *(hosted.system.pay(payer, c.PostOrders("gate_1", tuple(orders[:end]))) for _ in range(2))
+        )
+        if end in (20, 40):
+            await hosted.kill_host_of(payer if end == 20 else payees[0])
+        await telling
+    await earned(hosted, payees[0], 30 * SAT)
+    await earned(hosted, payees[1], 30 * SAT)
+    await cleared(hosted, payer)
+    accounts = (await hosted.system.look(payer)).state.accounts
+    assert (accounts.bucket, accounts.spent, accounts.reserved) == (40 * SAT, 60 * SAT, 0)

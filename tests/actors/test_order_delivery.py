@@ -58,7 +58,7 @@ async def fill(host: WalletHost, sats: int) -> None:
 
 
 async def pay(host: WalletHost, number: int, payee: str = PAYEE) -> None:
-    view = await host.ask(PAYER, c.PayOrder(f"ord_{number}", f"a{number}", "gate_x", payee, SAT))
+    view = await host.ask(PAYER, c.PayOrder(f"ord_{number}", f"a{number}", payee, SAT))
     assert view.refusal is None
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gate.calls.order_log import Held, free_slot
+from gate.calls.till import Till
 from satbox.audit.files import snapshot
 from satbox.audit.wallet_books import pages
 from tests.gate.gatehouse import OPERATOR_TOKEN, House, Who, gatehouse
@@ -40,8 +42,32 @@ async def used(house: House, who: Who, *, times: int = 3) -> None:
         await house.until(lambda: not house.state(who).runtime.is_paused)
 
 
+async def called(house: House, payer: Who, *payees: Who) -> None:
+    """Calls that went alone, in a bundle, to somebody else; and one that its gate died over before it was posted."""
+    orders = free_slot(house.services.order_logs, house.clock.wall_ms)
+    till = Till(house.services.system, house.clock, orders)
+    until_ms = house.clock.wall_ms() + 60_000
+    held = [
+        Held(f"ord_{n}", payer.address, payee.address, 1_000_000, until_ms)
+        for n, payee in enumerate([payees[0]] * 4 + [payees[-1]])
+    ]
+    for one in held:
+        await till.hold(one)
+    await till.pay(held[0])
+    await house.until(lambda: house.state(payer).accounts.in_transit)
+    await asyncio.gather(*(till.pay(one) for one in held[1:]))
+    await till.drain()
+    last = Held("ord_9", payer.address, payees[0].address, 1_000_000, house.clock.wall_ms() + 60_000)
+    await till.hold(last)
+    await orders.write(last, lambda _: None)
+    await house.until(lambda: house.state(payer).accounts.spent == 5_000_000)
+    await orders.close()
+
+
 async def history(house: House) -> list[Who]:
-    """Three wallets: one in use, one that ran dry and was reaped, one whose second payment never confirmed."""
+    """Three wallets: one in use, one that ran dry and was reaped, one whose second payment never confirmed. The first one calls
+    the other two.
+    """
     first, second, third = [await house.agent() for _ in range(3)]
     for who in (first, second, third):
         await house.created(who, 500 if who is first else 20)
@@ -53,6 +79,7 @@ async def history(house: House) -> list[Who]:
     await house.until(lambda: house.state(second).phase.value == "reaped")
     await house.pay("/sandbox/extend", third, house.sbtc(third, 30), {"sats": 30})
     await house.until(lambda: house.state(first).accounts.deposits == -540_000_000)
+    await called(house, first, second, third)
     assert (await house.ask("POST", "/operator/checkpoint", headers=OPERATOR)).body["made"]
     return [first, second, third]
 

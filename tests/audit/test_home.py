@@ -31,6 +31,7 @@ async def test_clean_books_are_clean_and_every_micro_sat_is_somewhere(home: Home
     assert checked["spans"] > 12
     assert checked["checkpoints"] == 2
     assert checked["checkpointed heads"] >= 4
+    assert (checked["paid calls"], checked["logged orders"]) == (3, 6)
 
 
 async def test_a_running_service_is_audited_as_it_goes(house: House, tmp_path: Path) -> None:
@@ -72,6 +73,10 @@ WALLET_CHANGES = {
         "UPDATE spans SET from_ms = from_ms - 100000, to_ms = to_ms - 100000 WHERE seq = 1", "span 1", "uptime"),
     "another boot": ("UPDATE spans SET boot_id = 'other'", "span 1", "uptime"),
     "a balance": ("UPDATE wallet SET state = replace(state, '\"bucket\":', '\"bucket\":1')", "state", "accounts"),
+    "an order of a bundle": ("UPDATE orders SET usat = usat + 1 WHERE seq = (SELECT max(seq) FROM orders)", "journal", "bundle"),
+    "an order that is gone": ("DELETE FROM orders WHERE seq = (SELECT min(seq) FROM orders)", "journal", "bundle"),
+    "an order's name": ("UPDATE orders SET order_id = 'ord_x' WHERE seq = (SELECT min(seq) FROM orders)", "journal", "bundle"),
+    "an order from nowhere": ("INSERT INTO orders VALUES (1, 1, 'ord_x', 1)", "orders 1", "bundle"),
     "a mark": ("DELETE FROM seen WHERE kind = 'deposit'", "seen", "mark"),
 }  # fmt: skip
 
@@ -100,6 +105,24 @@ async def test_a_wallet_that_was_tampered_with_is_named(home: Home, tmp_path: Pa
     change(wallet(spoilt, address), statement)
     found = [f for f in audit(spoilt)["findings"] if address in f["where"]]
     assert any(place in f["where"] and f["rule"] == rule for f in found), found
+
+
+LOG_CHANGES = {
+    "an order's price": "UPDATE orders SET usat = 2 * usat WHERE is_posted = 0",
+    "an order's payee": "UPDATE orders SET payee = payer WHERE is_posted = 1 AND seq = (SELECT max(seq) - 1 FROM orders)",
+    "an order that nobody posted": "UPDATE orders SET is_posted = 1 WHERE is_posted = 0",
+    "an order that nobody placed": (
+        "INSERT INTO orders SELECT gate_id, seq + 1, 'ord_x', payer, payee, usat, resource, at_ms, expires_ms, 0 FROM orders "
+        "ORDER BY seq DESC LIMIT 1"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOG_CHANGES)
+async def test_a_log_of_calls_that_was_tampered_with_is_named(home: Home, tmp_path: Path, name: str) -> None:
+    spoilt = home.copy(tmp_path / "home")
+    change(spoilt / "orders" / "orders.sqlite", LOG_CHANGES[name])
+    assert any(f["rule"] == "order" and "gate_2" in f["where"] for f in audit(spoilt)["findings"])
 
 
 SETTLEMENT_CHANGES = {

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from gate.calls.order_log import free_slot
+from gate.calls.till import Till
 from tests.gate.gatehouse import House, gatehouse
 
 
@@ -11,3 +13,11 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     """A gate with everything behind it, in this process."""
     async with gatehouse(tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+async def till(house: House) -> AsyncIterator[Till]:
+    """The till of one more gate over the same wallets."""
+    made = Till(house.services.system, house.clock, free_slot(house.services.order_logs, house.clock.wall_ms))
+    yield made
+    await made.close(1.0)

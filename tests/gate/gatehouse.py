@@ -408,7 +408,7 @@ async def gatehouse(folder: Path, slots: dict[str, int] | None = None, **changes
             challenger=Challenger(key, deployment=DEPLOYMENT, network=NETWORK, wall_seconds=clock.now),
             passes=PassIssuer(key, deployment=DEPLOYMENT, wall_seconds=clock.now), receipts=ReceiptSigner(key),
             payouts=queues[0], next_nonce=next_nonce,
-            disputes=DisputeIndex(folder / "disputes.sqlite"),
+            order_logs=folder / "orders", disputes=DisputeIndex(folder / "disputes.sqlite"),
             checkpoints=checkpoint_log(folder, ReceiptSigner(key), deployment=DEPLOYMENT, network=NETWORK.caip2),
             operator_key=key, room=Room(node, clock),  # type: ignore[arg-type]
             read_quote=quote_reader(key.public_key(), network=NETWORK.caip2, pay_to=str(PAY_TO)),

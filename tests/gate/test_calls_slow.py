@@ -5,27 +5,25 @@ import pytest
 from actors.wallet.calls import Route
 from actors.wallet.commands import Reap, SetRoutes
 from actors.wallet.state import Phase
-from gate.calls.till import ALLOWANCE_MS, Held, Till
+from gate.calls.order_log import Held
+from gate.calls.till import IDLE_MS, Till
 from gate.calls.waking import Wakers
 from operations.errors import SatboxError
 from tests.gate.gatehouse import SATS, House
 
 
-async def test_what_a_slow_call_is_paid_from_is_kept_until_its_answer(house: House) -> None:
+async def test_what_a_slow_call_is_paid_from_is_kept_until_its_answer(house: House, till: Till) -> None:
     payer, payee = await house.agent(), await house.agent()
     await house.created(payer, 500)
-    till = Till(house.services.system, house.clock, "gate_1")
     held = Held("ord_1", payer.address, payee.address, 5 * SATS, house.clock.wall_ms() + 400_000)
     await till.hold(held)
     for _ in range(6):
-        house.clock.ahead_ms += ALLOWANCE_MS // 2 + 500
+        house.clock.ahead_ms += 10 * IDLE_MS
         await till.sweep()
-        assert sum(one.usat for one in house.state(payer).allowances) >= held.usat
-    await house.services.system.look(payer.address)
-    assert house.state(payer).allowances
+        assert house.state(payer).accounts.reserved >= held.usat
     await till.pay(held)
-    await till.sweep(everything=True)
-    assert not sum(one.usat for one in house.state(payer).allowances)
+    await till.drain()
+    assert house.state(payer).accounts.reserved == 0
 
 
 async def test_a_call_that_came_while_it_stopped_wakes_nothing_that_its_route_would_not(house: House) -> None:

@@ -1,7 +1,16 @@
 """What can be asked of a wallet, what a turn may cause, and what it answers; by families."""
 
 from actors.wallet.commands.base import Command, Handler, Refusal
-from actors.wallet.commands.calls import Earn, OrdersDelivered, PayOrder, PromiseOrder, Reserve, SetRoutes, Unreserve
+from actors.wallet.commands.calls import (
+    Earn,
+    OrdersDelivered,
+    PayOrder,
+    PostOrders,
+    PromiseOrder,
+    Reserve,
+    SetRoutes,
+    Unreserve,
+)
 from actors.wallet.commands.consequences import (
     DeliverOrders,
     Effect,
@@ -72,6 +81,7 @@ __all__ = [
     "PayOrder",
     "PayoutEnded",
     "PayoutTold",
+    "PostOrders",
     "Prepare",
     "PromiseOrder",
     "Readings",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from actors.wallet.calls import Route
+from actors.wallet.calls import LoggedOrder, Route
 from actors.wallet.commands.base import Command
 
 
@@ -20,7 +20,6 @@ class Reserve(Command):
     gate_id: str
     usat: int
     least_usat: int
-    until_wall_ms: int
     wants_proof = True
 
 
@@ -32,17 +31,25 @@ class Unreserve(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class PostOrders(Command):
+    """Post the calls that a gate took, in the order of its log, each once, from what is set aside for that gate and from
+    nothing else: they are paid already.
+    """
+
+    gate_id: str
+    orders: tuple[LoggedOrder, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PayOrder(Command):
-    """Pay another wallet for a call, once by `order_id`. `attempt_id` tells a repetition of this command from another use of
-    the same order: that one is refused. `expires_ms`: when the order is void (None: it leans on a payment, and never is).
+    """Pay another wallet for a call that leans on a credited payment, once by `order_id`. `attempt_id` tells a repetition of
+    this command from another use of the same order: that one is refused.
     """
 
     order_id: str
     attempt_id: str
-    gate_id: str
     payee: str
     usat: int
-    expires_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,312 @@
+"""The log of the calls that were paid from buckets: one file for all gates, written ahead of the wallets, each order in it once.
+
+A call is paid when its order is durable here. Orders that come at the same time share a transaction, so that durability costs
+each of them a fraction of a disk's flush, and no order waits for a wallet. The wallets post what is logged afterwards, from
+what they have set aside for each gate (`gate.calls.till`). The file outlives the gates: whoever takes a slot next goes on there.
+"""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from actors.wallet.calls import LoggedOrder
+from operations.errors import SatboxError
+
+SLOTS_MAX = 8
+"""Gates over one home. A wallet keeps as many allowances (`Policy.allowances_max`)."""
+BUSY_ORDERS = 3
+GATHER_SECONDS = 0.002
+"""When so many came during the last transaction, the next one waits so long for company: a flush costs as much as ten calls."""
+TRIMMED_EVERY = 64
+TRIMMED_AT_ONCE = 4_096
+"""More than can be written between two trims at full speed, so that the file does not grow for ever."""
+
+FILE = "orders.sqlite"
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS orders (gate_id TEXT NOT NULL, seq INTEGER NOT NULL, order_id TEXT NOT NULL UNIQUE,
+    payer TEXT NOT NULL, payee TEXT NOT NULL, usat INTEGER NOT NULL, resource TEXT NOT NULL, at_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL, is_posted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (gate_id, seq)) STRICT;
+CREATE INDEX IF NOT EXISTS orders_unposted ON orders (gate_id, seq) WHERE is_posted = 0;
+CREATE INDEX IF NOT EXISTS orders_expiry ON orders (expires_ms) WHERE is_posted = 1;
+CREATE TABLE IF NOT EXISTS payers (gate_id TEXT NOT NULL, address TEXT NOT NULL, PRIMARY KEY (gate_id, address)) STRICT;
+"""
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An order whose money is set aside. It was presented in time; by `expires_ms` it is paid, or never."""
+
+    order_id: str
+    payer: str
+    payee: str
+    usat: int
+    expires_ms: int
+    resource: str = ""
+
+
+Written = Callable[[LoggedOrder | None], None]
+"""Told before anybody else: the order as it stands in the log, or None when it does not, or it is not known whether it does."""
+
+
+@dataclass(slots=True)
+class _Write:
+    held: Held
+    told: Written
+    future: "asyncio.Future[LoggedOrder]"
+
+
+class OrderLog:
+    """One gate's part of the log, by its slot. A lock says who holds a slot; a dead process keeps none."""
+
+    def __init__(self, folder: Path, gate_id: str, wall_ms: Callable[[], int]) -> None:
+        """Raises BlockingIOError when another gate has this slot."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.gate_id = gate_id
+        self._path = folder / FILE
+        self._wall_ms = wall_ms
+        self._lock = os.open(folder / f"{gate_id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._db = self._opened()
+        except BaseException:
+            os.close(self._lock)
+            raise
+        (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM orders WHERE gate_id = ?", (gate_id,)).fetchone()
+        # A log that was lost must not give out numbers again that wallets know as posted.
+        self._seq = max(last, wall_ms() * 1_000)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="orders")
+        self._writes: list[_Write] = []
+        self._posted: list[int] = []
+        self._opens: list[tuple[str, asyncio.Future[None]]] = []
+        self._closed: list[str] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._commits = 0
+        self.is_broken = False
+
+    def _opened(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=16)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA busy_timeout = 5000")
+        db.executescript(SCHEMA)
+        return db
+
+    async def write(self, held: Held, told: Written) -> LoggedOrder:
+        """Log an order; durable when this returns. `told` is called even if whoever waits here has gone. Raises order_used;
+        another error means that it is not known whether the order is paid (`funds_moved` is "unknown"), or that the log takes
+        no orders now (overloaded).
+        """
+        if self.is_broken:
+            told(None)
+            raise SatboxError("overloaded", retry_after=2, funds_moved=False)
+        write = _Write(held, told, asyncio.get_running_loop().create_future())
+        self._writes.append(write)
+        self._flush_soon()
+        return await write.future
+
+    async def opens(self, payer: str) -> None:
+        """Remember that this wallet has money set aside for this gate; durable when this returns."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._opens.append((payer, future))
+        self._flush_soon()
+        await future
+
+    def closed(self, payer: str) -> None:
+        """It has none any more."""
+        self._closed.append(payer)
+        self._flush_soon()
+
+    def posted(self, orders: Iterable[LoggedOrder]) -> None:
+        """Their wallet has posted these. Written with the next order, or by `tidy`: told twice, a wallet posts them once."""
+        self._posted += [one.seq for one in orders]
+
+    def tidy(self) -> None:
+        """Write what has waited for an order to go with."""
+        if self._posted and not self.is_broken:
+            self._flush_soon()
+
+    def goes_on_after(self, seq: int) -> None:
+        """A wallet knows this number of ours: after a log was lost, and its clock was set back."""
+        self._seq = max(self._seq, seq)
+
+    def unposted(self) -> dict[str, list[LoggedOrder]]:
+        """By payer, oldest first. Called when nothing is being written."""
+        found: dict[str, list[LoggedOrder]] = {}
+        rows = self._db.execute(
+            "SELECT seq, order_id, payee, usat, payer FROM orders WHERE is_posted = 0 AND gate_id = ? ORDER BY seq",
+            (self.gate_id,),
+        )
+        for seq, order_id, payee, usat, payer in rows:
+            found.setdefault(payer, []).append(LoggedOrder(seq, order_id, payee, usat))
+        return found
+
+    def payers(self) -> list[str]:
+        """Wallets that may have money set aside for this gate."""
+        return [row[0] for row in self._db.execute("SELECT address FROM payers WHERE gate_id = ?", (self.gate_id,))]
+
+    def used(self, most: int) -> list[tuple[str, int]]:
+        """Orders that were paid and could still be shown again, newest last, with the time until when they could."""
+        rows = self._db.execute(
+            "SELECT order_id, expires_ms FROM orders WHERE expires_ms > ? ORDER BY seq DESC LIMIT ?",
+            (self._wall_ms(), most),
+        ).fetchall()
+        return rows[::-1]
+
+    def _flush_soon(self) -> None:
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush(), name=f"orders of {self.gate_id}")
+
+    async def _flush(self) -> None:
+        """Commit what has gathered, and again while there is more: one transaction for all that came during the last."""
+        crowd = 0
+        try:
+            while self._writes or self._opens or self._closed or self._posted:
+                if crowd >= BUSY_ORDERS:
+                    await asyncio.sleep(GATHER_SECONDS)
+                crowd = len(self._writes)
+                writes, self._writes = self._writes, []
+                opens, self._opens = self._opens, []
+                closed, self._closed = self._closed, []
+                posted, self._posted = self._posted, []
+                orders = [self._numbered(write.held) for write in writes]
+                work = (list(zip(orders, (w.held for w in writes), strict=True)), posted, [p for p, _ in opens], closed)
+                try:
+                    refused = await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, *work)
+                except Exception as error:  # noqa: BLE001 - whatever it was, nobody knows what of it is on disk
+                    self._fail(writes, opens, error)
+                    return
+                for _, future in opens:
+                    if not future.done():
+                        future.set_result(None)
+                for write, order in zip(writes, orders, strict=True):
+                    _tell(write, order, is_used=order.seq in refused)
+        finally:
+            self._flushing = None
+
+    def _numbered(self, held: Held) -> LoggedOrder:
+        self._seq += 1
+        return LoggedOrder(self._seq, held.order_id, held.payee, held.usat)
+
+    def _fail(self, writes: list[_Write], opens: "list[tuple[str, asyncio.Future[None]]]", error: Exception) -> None:
+        log.error("the log of orders cannot be written", gate=self.gate_id, reason=str(error))
+        self.is_broken = True
+        for write in writes + self._writes:
+            write.told(None)
+            if not write.future.done():
+                unknown = SatboxError("internal", retry_after=2, funds_moved="unknown")
+                late = SatboxError("overloaded", retry_after=2, funds_moved=False)
+                write.future.set_exception(unknown if write in writes else late)
+        for _, future in opens + self._opens:
+            if not future.done():
+                future.set_exception(SatboxError("overloaded", retry_after=2, funds_moved=False))
+        self._writes, self._opens = [], []
+
+    def _commit(
+        self, orders: list[tuple[LoggedOrder, Held]], posted: list[int], opens: list[str], closed: list[str]
+    ) -> set[int]:
+        """In the thread: one transaction; the numbers of orders that were in the log before."""
+        me, at_ms, db = self.gate_id, self._wall_ms(), self._db
+        refused: set[int] = set()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            if orders:
+                rows = [
+                    (
+                        me,
+                        one.seq,
+                        one.order_id,
+                        held.payer,
+                        one.payee,
+                        one.usat,
+                        held.resource,
+                        at_ms,
+                        held.expires_ms,
+                        0,
+                    )
+                    for one, held in orders
+                ]
+                written = db.executemany(
+                    "INSERT OR IGNORE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+                ).rowcount
+                if written != len(rows):
+                    refused = {one.seq for one, _ in orders if not self._holds(one)}
+            if posted:
+                db.executemany(
+                    "UPDATE orders SET is_posted = 1 WHERE gate_id = ? AND seq = ?", [(me, seq) for seq in posted]
+                )
+            if closed:
+                db.executemany(
+                    "DELETE FROM payers WHERE gate_id = ? AND address = ?", [(me, payer) for payer in closed]
+                )
+            if opens:
+                db.executemany("INSERT OR IGNORE INTO payers VALUES (?, ?)", [(me, payer) for payer in opens])
+            self._commits += 1
+            if self._commits % TRIMMED_EVERY == 0:
+                db.execute(
+                    "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE is_posted = 1 AND expires_ms < ? LIMIT ?)",
+                    (at_ms, TRIMMED_AT_ONCE),
+                )
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+        return refused
+
+    def _holds(self, order: LoggedOrder) -> bool:
+        mine = self._db.execute("SELECT 1 FROM orders WHERE gate_id = ? AND seq = ?", (self.gate_id, order.seq))
+        return mine.fetchone() is not None
+
+    def reopen(self) -> None:
+        """After a failure: read the file anew. Raises sqlite3.Error when it still cannot be written."""
+        self._db.close()
+        self._db = self._opened()
+        self._commit([], [], [], [])
+        self.is_broken = False
+
+    async def close(self) -> None:
+        """Write what is left, and let the slot go."""
+        while self._flushing is not None:
+            await asyncio.wait([self._flushing])
+        if self._posted and not self.is_broken:
+            posted, self._posted = self._posted, []
+            with suppress(sqlite3.Error):  # the next holder tells the wallets once more
+                self._commit([], posted, [], [])
+        self._thread.shutdown()
+        self._db.close()
+        os.close(self._lock)
+
+
+def _tell(write: _Write, order: LoggedOrder, *, is_used: bool) -> None:
+    write.told(None if is_used else order)
+    if write.future.done():
+        return
+    if is_used:
+        write.future.set_exception(SatboxError("order_used", funds_moved=False))
+    else:
+        write.future.set_result(order)
+
+
+def free_slot(folder: Path, wall_ms: Callable[[], int]) -> OrderLog:
+    """The part of the first slot that no gate has. Raises overloaded when all are taken."""
+    for number in range(1, SLOTS_MAX + 1):
+        with suppress(BlockingIOError):
+            return OrderLog(folder, f"gate_{number}", wall_ms)
+    raise SatboxError("overloaded", f"{SLOTS_MAX} gates run on this home")
+
+
+def left_behind(folder: Path, wall_ms: Callable[[], int]) -> Iterator[OrderLog]:
+    """Parts whose gates are gone with something left to do, one after another; the caller drains and closes each."""
+    with closing(sqlite3.connect(folder / FILE)) as db:
+        found = db.execute("SELECT gate_id FROM orders WHERE is_posted = 0 UNION SELECT gate_id FROM payers").fetchall()
+    for (gate_id,) in found:
+        with suppress(BlockingIOError):
+            yield OrderLog(folder, gate_id, wall_ms)

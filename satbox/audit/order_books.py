@@ -1,0 +1,55 @@
+"""The log of paid calls: every order that a gate took for paid is posted in its payer's wallet, or set aside there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.wallet.calls import LoggedOrder
+from satbox.audit.call_books import CallBooks
+from satbox.audit.files import check_pages, readable, snapshot
+from satbox.audit.findings import Findings
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A row of the log."""
+
+    gate_id: str
+    payer: str
+    order: LoggedOrder
+    is_posted: bool
+
+
+def read_order_log(path: Path, found: Findings) -> list[Logged]:
+    """All that the log says. Read before the wallets: what is noted as posted by then is in them."""
+    logged: list[Logged] = []
+    if path.exists():
+        with readable(path.name, found), snapshot(path) as db:
+            check_pages(db, path.name, found)
+            rows = db.execute(
+                "SELECT gate_id, seq, order_id, payer, payee, usat, is_posted FROM orders ORDER BY gate_id, seq"
+            )
+            for gate_id, seq, order_id, payer, payee, usat, is_posted in rows:
+                logged.append(Logged(gate_id, payer, LoggedOrder(seq, order_id, payee, usat), bool(is_posted)))
+    return logged
+
+
+def match_order_log(logged: list[Logged], books: CallBooks, unread: set[str], found: Findings) -> None:
+    """Hold the log against what wallets, read later, say of it."""
+    owed: dict[tuple[str, str], int] = {}
+    for one in logged:
+        if one.payer in unread:
+            continue
+        allowance = books.allowances.get((one.payer, one.gate_id))
+        order, where = one.order, f"orders/{one.gate_id} {one.order.seq}"
+        if one.is_posted or (allowance is not None and order.seq <= allowance.posted_seq):
+            if books.orders.get((order.order_id, one.payer)) != (order.payee, order.usat):
+                told = f"{order.order_id[:60]} over {order.usat} usat was paid, and {one.payer} has not posted it"
+                found.add(where, "order", told)
+            continue
+        owed[one.payer, one.gate_id] = owed.get((one.payer, one.gate_id), 0) + order.usat
+    for (payer, gate_id), usat in owed.items():
+        allowance = books.allowances.get((payer, gate_id))
+        aside = 0 if allowance is None else allowance.usat
+        if usat > aside:
+            found.add(f"orders/{gate_id}", "order", f"{payer} owes {usat} usat for calls, and has set {aside} aside")
+    found.looked_at("logged orders", len(logged))
