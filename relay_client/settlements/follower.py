@@ -52,6 +52,7 @@ class Follower:
         self._checkpoint = checkpoint
         self._ended = ended
         self._tries: dict[str, int] = {}
+        self._watched: dict[str, int] = {}
         self._looked_ms: dict[str, int] = {}
         self._told_ms: dict[str, int] = {}
         self._rebroadcast_ms: dict[str, int] = {}
@@ -257,7 +258,12 @@ class Follower:
                 return await self._saw(payment, sight)
             case Displaced() | Found(ChainTransaction(phase=ChainPhase.ABORTED)):
                 return await self._store.run(lambda db: journal.stop_watching(db, payment_id))
-        if self._clock.now_ms() - payment.created_at_ms > self._policy.watch_ms and not isinstance(sight, Silent):
+        if isinstance(sight, Silent):
+            return payment
+        # The clock alone does not end it: set forward by days, it would leave money uncredited that is about to confirm.
+        looks = self._watched[payment_id] = self._watched.get(payment_id, 0) + 1
+        is_over = self._clock.now_ms() - payment.created_at_ms > self._policy.watch_ms
+        if is_over and looks >= self._policy.watch_looks_min:
             return await self._store.run(lambda db: journal.stop_watching(db, payment_id))
         return payment
 
@@ -317,6 +323,7 @@ class Follower:
     def _forget(self, payment_id: str) -> None:
         for memory in (
             self._tries,
+            self._watched,
             self._looked_ms,
             self._told_ms,
             self._rebroadcast_ms,

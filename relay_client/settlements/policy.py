@@ -38,6 +38,7 @@ class Policy:
     rebroadcast_ms: int = MINUTE_MS
     direct_broadcast_attempts: int = 2  # self-paid: unreachable relay calls before a node is asked directly
     watch_ms: int = 48 * HOUR_MS  # mempools keep a transaction for about 42 h
+    watch_looks_min: int = 12  # about an hour and a half of looks that were answered, whatever the clock says
     watch_first_ms: int = 10 * SECOND_MS
     watch_max_ms: int = 10 * MINUTE_MS
     reorg_depth: int = 6

@@ -343,6 +343,37 @@ async def test_given_up_but_confirmed_later_it_is_credited_all_the_same(bench):
     await credited_once(bench, report.payment_id, 250_000_000)
 
 
+async def watched(bench) -> int:
+    return (await bench.store.run(lambda db: db.execute("SELECT watching FROM payments").fetchone()))[0]
+
+
+async def test_a_clock_set_forward_by_days_does_not_end_the_watch_over_what_was_given_up(bench):
+    tx = sbtc_payment()
+    await bench.fault("down", routes="relay", mode="refuse")
+    await bench.fault("down", routes="stacks", path="/v2/transactions", mode="503")
+    report = await bench.present(tx)
+    bench.clock.ms += 5 * 24 * 3_600_000
+    await bench.until(report.payment_id, lambda now: now.state == "failed", mining=False)
+    await bench.pass_time(60)
+    assert await watched(bench)
+    await bench.heal()
+    await bench.broadcast(tx)
+    await bench.mine()
+    await bench.until(report.payment_id, lambda now: now.credited_usat > 0, mining=False)
+    await credited_once(bench, report.payment_id, 250_000_000)
+
+
+async def test_the_watch_over_what_was_given_up_ends(bench):
+    await bench.fault("down", routes="relay", mode="refuse")
+    await bench.fault("down", routes="stacks", path="/v2/transactions", mode="503")
+    report = await bench.present(sbtc_payment())
+    await bench.until(report.payment_id, lambda now: now.state == "failed", mining=False, step_seconds=30)
+    await bench.pass_time(47 * 3_600, step_seconds=600)
+    assert await watched(bench)
+    await bench.pass_time(2 * 3_600, step_seconds=600)
+    assert not await watched(bench)
+
+
 async def test_a_confirmed_payment_that_leaves_the_chain_comes_back_or_is_reversed(bench):
     report = await bench.present(sbtc_payment())
     await bench.confirmed(report.payment_id)

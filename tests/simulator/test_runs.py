@@ -55,6 +55,7 @@ REGRESSIONS = {
     "an old host that ended what a new one owned": (710_000, 6_000),
     "a reversal that waited for a clock to catch up": (810_021, 10_000),
     "a payment that waited for a clock to catch up": (963_576_926, 1_000),
+    "a watch that a clock set forward ended": (3, 3_000),
 }
 
 
