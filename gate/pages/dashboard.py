@@ -67,7 +67,7 @@ def _entry() -> Html:
             el("button", "Open", class_="primary"),
             class_="row",
         ),
-        el("p", where, el("code", "SATBOX_HOME/keys"), ".", class_="hint"),
+        el("p", where, el("code", "SATBOX_HOME/keys/operator.token"), ".", class_="hint"),
         el("p", id="refused", class_="trouble", role="alert", hidden=True),
         el(
             "noscript",

@@ -25,7 +25,6 @@ ANSWER_BYTES_MAX = 64 << 20
 ORDER_SECONDS = 120
 PROXY = "/sandbox/proxy/"
 AUTHORIZATION = "Authorization"
-SHOWN = "satbox routes list ADDRESS shows what is sold there."
 WHAT = "A call is ADDRESS-OR-NAME/PORT/PATH, or a whole URL of this gate that satbox routes list shows."
 
 
@@ -67,7 +66,7 @@ async def call(
             unpaid = await _ask(client, method, where, headers, data, timeout_seconds)
     required = payment_required_of(Answer(unpaid.status, unpaid.headers, unpaid.body)) if unpaid.status == 402 else None
     if required is None:
-        return _understood(unpaid)
+        return _understood(unpaid, _is_own(client, where))
     order, sats = _order(client, method, where, required, max_sats)
     assert client.agent is not None
     network = client.settings.network
@@ -84,10 +83,10 @@ async def call(
         raise SatboxError(
             "ambiguous", f"No answer came: the call may have been made, and paid with {sats} sats, once.",
             details={"order_id": order_id, "reason": error.code}, funds_moved="unknown",
-            hint="The order ends within two minutes: satbox ledger shows by then whether it was paid.",
+            hint="The order ends within two minutes: satbox bucket, or satbox ledger, shows by then whether it was paid.",
         ) from error  # fmt: skip
     try:
-        answer = _understood(paid)
+        answer = _understood(paid, is_own=False)
     except SatboxError as error:
         if error.code not in ("wallet_not_found", "credit_insufficient"):
             raise
@@ -203,13 +202,37 @@ async def _ask(
         raise SatboxError("unreachable", details={"reason": type(error).__name__}) from error
 
 
-def _understood(answer: CallAnswer) -> CallAnswer:
+ABROAD = {
+    "not_found": ("Nobody sells this there, or not to you.", "satbox routes list ADDRESS shows what is sold there."),
+    "sandbox_reaped": (
+        "The seller's sandbox sleeps, and this call does not wake it.",
+        "Its owner wakes it; a gift of more time may: satbox extend --address ADDRESS --seconds 3600.",
+    ),
+    "port_closed": ("The seller's server is not there; nothing was paid.", "Try again later, or tell its owner."),
+    "bad_gateway": (
+        "The seller's server did not answer as one; nothing was paid.",
+        "Try again later, or tell its owner.",
+    ),
+    "gateway_timeout": ("The seller's server fell silent; nothing was paid.", "Try again later, or tell its owner."),
+}
+"""What the gate tells owners, as whoever buys from them needs to hear it: message and hint by code."""
+
+
+def _understood(answer: CallAnswer, is_own: bool) -> CallAnswer:
     """The gate's own errors are raised; what the server inside says is returned, whatever it is."""
     if not _is_inner(answer):
         known = Answer(answer.status, answer.headers, answer.body)
         if has_error(known):
             error = error_of(known)
-            if error.code == "not_found":
-                raise SatboxError("not_found", "Nobody sells this there, or not to you.", hint=SHOWN) from error
+            if not is_own and error.code in ABROAD and error.funds_moved is False:
+                message, hint = ABROAD[error.code]
+                raise SatboxError(
+                    error.code,
+                    message,
+                    details=error.details,
+                    retry_after=error.retry_after,
+                    hint=hint,
+                    funds_moved=False,
+                ) from error
             raise error
     return answer

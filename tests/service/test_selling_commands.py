@@ -136,6 +136,20 @@ async def test_what_fails_inside_or_costs_too_much_is_not_paid(street: Street) -
     assert (dear.code, dear.error["code"]) == (1, "max_sats_exceeded")
 
 
+async def test_a_buyer_is_told_what_a_buyer_can_do(street: Street) -> None:
+    await street.reset()
+    await street.document("seller", "routes", "set", "9000", "/nobody-listens", "--sats", "1")
+    await street.document("stranger", "deposit", "--sats", "20", "--wait")
+    address = street.address("seller")
+    silent = await street.say("stranger", "call", f"{address}/9000/nobody-listens")
+    assert (silent.code, silent.error["funds_moved"]) == (1, False)
+    assert "its owner" in silent.error["hint"]
+    unsold = await street.say("stranger", "call", f"{address}/8000/unsold")
+    assert (unsold.error["code"], "routes list" in unsold.error["hint"]) == ("not_found", True)
+    elsewhere = await street.say("stranger", "call", "http://127.0.0.1:1/sandbox/proxy/x/1/")
+    assert (elsewhere.code, elsewhere.error["code"]) == (2, "invalid_request")
+
+
 async def test_routes_are_changed_one_by_one_in_their_places_and_keep_their_lists(street: Street) -> None:
     await street.reset()
     stranger, neighbour = street.address("stranger"), street.address("neighbour")
