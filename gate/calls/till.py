@@ -231,6 +231,7 @@ class Till:
                     purse.unposted_usat -= one.usat
                 self._see(purse, seen)
                 self._log.posted(orders)
+            self._log.tidy()
         finally:
             purse.posting = None
 

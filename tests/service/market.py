@@ -1,9 +1,11 @@
 """A market for tests of calls: one agent that sells from a real sandbox, one that buys."""
 
+import asyncio
 import base64
 import contextlib
 import json
 import secrets
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -74,14 +76,21 @@ class Market:
         return {"payment-signature": base64.b64encode(document).decode()}
 
     async def settled(self) -> dict[str, int]:
-        """The buyer's accounts once nothing is in transit."""
+        """The buyer's accounts once everything is posted and nothing in transit."""
 
         async def at_rest() -> dict[str, int] | None:
+            if await asyncio.to_thread(self._unposted):
+                return None
             accounts = (await self.buyer.client.sandbox_ledger(limit=1)).accounts
             return None if accounts["in_transit"] else accounts
 
         found: dict[str, int] = await eventually(at_rest)
         return found
+
+    def _unposted(self) -> int:
+        path = self.service.settings.home / "orders" / "orders.sqlite"
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            return int(db.execute("SELECT count(*) FROM orders WHERE is_posted = 0").fetchone()[0])
 
     async def earned_usat(self) -> int:
         """All that the seller has earned so far."""
