@@ -14,6 +14,7 @@ import ray
 from actors.actor import QueueFullError
 from actors.clock import SystemClock
 from actors.errors import ActorError
+from actors.garbage import spare_startup
 from actors.host import HostSettings, WalletHost
 from actors.placement import HostMap
 from actors.ray_call import packed, unpacked
@@ -136,6 +137,7 @@ class HostProcess:
             tell_earning=self._tell_earning,
         )
         await host.start()
+        spare_startup()
         if spec.placement.placement == "dedicated":
             self._leaving = asyncio.ensure_future(self._leave_when_idle(host))
         return host

@@ -9,6 +9,7 @@ import threading
 import uvloop
 from aiohttp import web
 
+from actors.garbage import spare_startup
 from gate.genesis import bitcoin
 from satbox import logs
 from satbox.keys import load_keys
@@ -34,6 +35,7 @@ async def serve(settings: Settings) -> None:
         await site.start()
         port = runner.addresses[0][1]
         # The proof library takes a second to load: meanwhile everything else is served.
+        spare_startup()
         threading.Thread(target=bitcoin.warm, name="warm", daemon=True).start()
         print(json.dumps({"ready": True, "url": f"http://{gate.host}:{port}", "pid": os.getpid()}), flush=True)
         await ending.wait()

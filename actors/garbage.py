@@ -1,0 +1,15 @@
+"""How long-lived processes collect garbage: not over and over through what was loaded at their start."""
+
+import gc
+
+YOUNG_OBJECTS = 20_000
+"""Containers made before the youngest are looked through; Python's own default is 700."""
+
+
+def spare_startup() -> None:
+    """Called once everything is loaded: half a million objects of modules and classes live for ever, and looking through them
+    cost a gate a fifth of its time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 50)
