@@ -114,7 +114,9 @@ class OrderLog:
         return await write.future
 
     async def opens(self, payer: str) -> None:
-        """Remember that this wallet has money set aside for this gate; durable when this returns."""
+        """Remember that this wallet has money set aside for this gate; durable when this returns. Raises overloaded."""
+        if self.is_broken:
+            raise SatboxError("overloaded", retry_after=2, funds_moved=False)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._opens.append((payer, future))
         self._flush_soon()
@@ -122,8 +124,10 @@ class OrderLog:
 
     def closed(self, payer: str) -> None:
         """It has none any more."""
-        self._closed.append(payer)
-        self._flush_soon()
+        if not self.is_broken:  # else it is found once more, and given back once more
+            self._opens = [one for one in self._opens if one[0] != payer]  # whoever waited for that has gone
+            self._closed.append(payer)
+            self._flush_soon()
 
     def posted(self, orders: Iterable[LoggedOrder]) -> None:
         """Their wallet has posted these. Written with the next order, or by `tidy`: told twice, a wallet posts them once."""
@@ -262,14 +266,19 @@ class OrderLog:
         return refused
 
     def _holds(self, order: LoggedOrder) -> bool:
-        mine = self._db.execute("SELECT 1 FROM orders WHERE gate_id = ? AND seq = ?", (self.gate_id, order.seq))
+        named = (self.gate_id, order.seq, order.order_id)
+        mine = self._db.execute("SELECT 1 FROM orders WHERE gate_id = ? AND seq = ? AND order_id = ?", named)
         return mine.fetchone() is not None
 
-    def reopen(self) -> None:
+    async def reopen(self) -> None:
         """After a failure: read the file anew. Raises sqlite3.Error when it still cannot be written."""
-        self._db.close()
-        self._db = self._opened()
-        self._commit([], [], [], [])
+
+        def anew() -> None:
+            self._db.close()
+            self._db = self._opened()
+            self._commit([], [], [], [])
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, anew)  # a disk that failed may be slow
         self.is_broken = False
 
     async def close(self) -> None:
@@ -279,7 +288,7 @@ class OrderLog:
         if self._posted and not self.is_broken:
             posted, self._posted = self._posted, []
             with suppress(sqlite3.Error):  # the next holder tells the wallets once more
-                self._commit([], posted, [], [])
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, [], posted, [], [])
         self._thread.shutdown()
         self._db.close()
         os.close(self._lock)

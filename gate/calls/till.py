@@ -9,8 +9,8 @@ gate dies, the next one on its log posts what was paid and gives back the rest.
 import asyncio
 import contextlib
 import sqlite3
-from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from actors.system import ActorSystem
 from actors.wallet.calls import LoggedOrder
 from actors.wallet.commands import PostOrders, Reserve, Unreserve
 from gate.calls.order_log import Held, OrderLog, left_behind
+from gate.calls.purse import POST_PAUSE_MS, TillPurse
 from operations.errors import SatboxError
 
 CALLS_AHEAD = 64
@@ -29,10 +30,7 @@ BUCKET_SHARE = 20
 """At most one twentieth of the bucket is set aside ahead: a wallet's own sandbox runs on it too."""
 IDLE_MS = 5_000
 SWEEP_SECONDS = 2.0
-POST_PAUSE_MS = 1_000
-"""Between two posts to one wallet: the orders of that time share a commit there, and one more at each payee. The first order
-after a pause waits for none.
-"""
+GIVEN_BACK_AT_ONCE = 64
 POSTED_AT_ONCE = 256
 UNPOSTED_MAX = 1_024
 RETRY_SECONDS = (0.2, 1.0, 5.0)
@@ -46,55 +44,27 @@ ADOPT_SECONDS = 30.0
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class _Purse:
-    """What a till knows of one payer's allowance: what the wallet said last, and what was paid from it since."""
-
-    usat: int = 0
-    version: int = -1
-    bucket_usat: int = 0
-    unposted: deque[LoggedOrder] = field(default_factory=deque)
-    unposted_usat: int = 0
-    under_way_usat: int = 0
-    under_way: int = 0
-    used_ms: int = 0
-    is_noted: bool = False
-    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    posting: "asyncio.Task[None] | None" = None
-    posted_ms: int = -POST_PAUSE_MS
-
-    @property
-    def needed_usat(self) -> int:
-        """What the allowance must cover: calls paid and not posted yet, and calls under way."""
-        return self.unposted_usat + self.under_way_usat
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing hangs on it."""
-        return not (self.under_way or self.unposted or self.posting or self.asking.locked())
-
-
 class Till:
-    """One gate's."""
+    """One gate's. `takes_orders`: not, when it only finishes what another gate left."""
 
-    def __init__(self, system: ActorSystem, clock: Clock, orders: OrderLog) -> None:
+    def __init__(self, system: ActorSystem, clock: Clock, orders: OrderLog, *, takes_orders: bool = True) -> None:
         self._system = system
         self._clock = clock
         self._log = orders
-        self._purses: OrderedDict[str, _Purse] = OrderedDict()
-        self._used: OrderedDict[str, int] = OrderedDict(orders.used(USED_MAX))
-        self._topping: set[asyncio.Task[None]] = set()
+        self._purses: OrderedDict[str, TillPurse] = OrderedDict()
+        self._used: OrderedDict[str, int] = OrderedDict(orders.used(USED_MAX) if takes_orders else ())
+        self._held: set[str] = set()
+        self._asking: set[asyncio.Task[None]] = set()
         self._ending = asyncio.Event()
         self._load()
 
     def _load(self) -> None:
         """Go on where the log's last holder stopped."""
         for payer in self._log.payers():
-            self._purses.setdefault(payer, _Purse()).is_noted = True
+            purse = self._purses.setdefault(payer, TillPurse())
+            purse.is_named = purse.is_noted = purse.may_hold = True
         for payer, orders in self._log.unposted().items():
-            purse = self._purses.setdefault(payer, _Purse())
-            purse.unposted = deque(orders)
-            purse.unposted_usat = sum(one.usat for one in orders)
+            self._purses.setdefault(payer, TillPurse()).go_on_with(orders)
 
     async def hold(self, order: Held) -> None:
         """Set the money of an order aside. Raises order_used, order_invalid, rate_limited, overloaded, credit_insufficient."""
@@ -115,6 +85,7 @@ class Till:
             raise SatboxError("overloaded", retry_after=2)
         purse.under_way += 1
         purse.under_way_usat += order.usat
+        self._held.add(order.order_id)
         try:
             ahead = self._ahead(purse, order.usat)
             if purse.usat < purse.needed_usat:
@@ -124,30 +95,45 @@ class Till:
             elif purse.usat < purse.needed_usat + ahead // 2 and not purse.asking.locked():
                 self._top_up(order.payer, purse, ahead)  # so that no later call has to wait
         except BaseException:
-            self._over(purse, order.usat)
+            self._over(purse, order)
+            if purse.is_idle and not purse.may_hold:
+                self._drop(order.payer, purse)  # whoever has nothing costs nothing
             raise
 
-    def _ahead(self, purse: _Purse, usat: int) -> int:
+    def _ahead(self, purse: TillPurse, usat: int) -> int:
         return min(CALLS_AHEAD * usat, purse.bucket_usat // BUCKET_SHARE)
 
-    def _top_up(self, payer: str, purse: _Purse, ahead: int) -> None:
+    def _top_up(self, payer: str, purse: TillPurse, ahead: int) -> None:
         async def ask() -> None:
             async with purse.asking:
+                if purse.usat >= purse.needed_usat + ahead // 2:
+                    return  # another one, that came at the same time, has asked
                 with contextlib.suppress(SatboxError):  # who needs it asks again, and is told
                     await self._reserve(payer, purse, ahead)
 
-        task = asyncio.create_task(ask(), name=f"top up {payer}")
-        self._topping.add(task)
-        task.add_done_callback(self._topping.discard)
+        self._start(ask(), f"top up {payer}")
 
-    async def _reserve(self, payer: str, purse: _Purse, ahead: int) -> None:
+    def _start(self, asking: Coroutine[None, None, None], name: str) -> "asyncio.Task[None]":
+        task = asyncio.create_task(asking, name=name)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+        return task
+
+    async def _reserve(self, payer: str, purse: TillPurse, ahead: int) -> None:
         if not purse.is_noted:
+            purse.is_named = True  # even if whoever waits for that goes away
             await self._log.opens(payer)  # before the wallet sets anything aside: nothing is to be forgotten there
             purse.is_noted = True
-        least = purse.needed_usat
-        self._see(purse, await self._system.pay(payer, Reserve(self._log.gate_id, least + ahead, least)))
+        least, held_before, purse.may_hold = purse.needed_usat, purse.may_hold, True
+        try:
+            seen = await self._system.pay(payer, Reserve(self._log.gate_id, least + ahead, least))
+        except SatboxError as error:
+            if error.code in UNPAID:
+                purse.may_hold = held_before
+            raise
+        self._see(purse, seen)
 
-    def _see(self, purse: _Purse, seen: Purse) -> None:
+    def _see(self, purse: TillPurse, seen: Purse) -> None:
         if seen.version >= purse.version:
             purse.version = seen.version
             purse.bucket_usat = seen.bucket_usat
@@ -161,7 +147,7 @@ class Till:
         purse = self._purse(order.payer)
 
         def told(logged: LoggedOrder | None) -> None:
-            self._over(purse, order.usat)
+            self._over(purse, order)
             if logged is not None:
                 purse.unposted.append(logged)
                 purse.unposted_usat += logged.usat
@@ -171,17 +157,18 @@ class Till:
 
     def release(self, order: Held) -> None:
         """The call failed: what was set aside serves the next one, and the order may be used again."""
-        self._over(self._purse(order.payer), order.usat)
+        self._over(self._purse(order.payer), order)
         self.forget(order.order_id)
 
-    def _over(self, purse: _Purse, usat: int) -> None:
+    def _over(self, purse: TillPurse, order: Held) -> None:
+        self._held.discard(order.order_id)
         purse.under_way -= 1
-        purse.under_way_usat -= usat
+        purse.under_way_usat -= order.usat
         purse.used_ms = self._clock.monotonic_ms()
 
     def take(self, order_id: str, until_ms: int) -> None:
         """Let nobody else use this order here; the log refuses it for good once it is paid."""
-        if order_id in self._used:
+        if order_id in self._used or order_id in self._held:
             raise SatboxError("order_used", funds_moved=False)
         self._used[order_id] = until_ms
         while len(self._used) > USED_MAX:
@@ -191,21 +178,21 @@ class Till:
         """It was not used after all."""
         self._used.pop(order_id, None)
 
-    def _purse(self, payer: str) -> _Purse:
+    def _purse(self, payer: str) -> TillPurse:
         purse = self._purses.get(payer)
         if purse is None:
             if len(self._purses) >= PURSES_MAX:
                 raise SatboxError("overloaded", retry_after=1)
-            purse = self._purses[payer] = _Purse(used_ms=self._clock.monotonic_ms())
+            purse = self._purses[payer] = TillPurse(used_ms=self._clock.monotonic_ms())
         return purse
 
     # Posting
 
-    def _post_soon(self, payer: str, purse: _Purse) -> None:
+    def _post_soon(self, payer: str, purse: TillPurse) -> None:
         if purse.posting is None:
             purse.posting = asyncio.create_task(self._post(payer, purse), name=f"post {payer}")
 
-    async def _post(self, payer: str, purse: _Purse) -> None:
+    async def _post(self, payer: str, purse: TillPurse) -> None:
         """Have a wallet post its orders, in the order of the log, until there are none left."""
         tries = 0
         try:
@@ -220,20 +207,26 @@ class Till:
                 try:
                     seen = await self._system.pay(payer, PostOrders(self._log.gate_id, orders))
                 except Exception as error:  # noqa: BLE001 - whatever it was, these are paid and owed to their payees
+                    if isinstance(error, SatboxError) and error.code == "order_invalid":
+                        await self._set_aside_anew(payer, purse)
                     if tries % 10 == 0:
                         log.warning("paid orders are posted later", payer=payer, reason=str(error))
                     await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                     tries += 1
                     continue
                 tries = 0
-                for one in orders:
-                    purse.unposted.popleft()
-                    purse.unposted_usat -= one.usat
+                purse.was_posted(len(orders))
                 self._see(purse, seen)
                 self._log.posted(orders)
             self._log.tidy()
         finally:
             purse.posting = None
+
+    async def _set_aside_anew(self, payer: str, purse: TillPurse) -> None:
+        """The wallet has not what was set aside there (it was restored, or its log was): what is paid is paid from its bucket."""
+        async with purse.asking:
+            with contextlib.suppress(Exception):
+                await self._reserve(payer, purse, 0)
 
     # Sweeping
 
@@ -244,19 +237,21 @@ class Till:
                 if purse.unposted:
                     self._post_soon(payer, purse)
             await asyncio.sleep(SWEEP_SECONDS)
-            if self._log.is_broken:
-                await self._recover()
-            await self.sweep()
+            try:
+                if self._log.is_broken:
+                    await self._recover()
+                await self.sweep()
+            except Exception:
+                log.exception("a sweep of the till failed", gate=self._log.gate_id)
 
     async def _recover(self) -> None:
         """The log could not be written: what it says is true, not what is remembered here."""
-        posting = [purse.posting for purse in self._purses.values() if purse.posting is not None]
-        if posting:
-            await asyncio.wait(posting, timeout=SWEEP_SECONDS)
-            if any(not task.done() for task in posting):
-                return  # while somebody posts, two would; the next sweep tries again
+        posting = [purse for purse in self._purses.values() if purse.posting is not None]
+        await self._stop(*(purse.posting for purse in posting))  # told or not, a wallet may be told once more
+        for purse in posting:
+            purse.posting = None  # a task that never began has not said so itself
         with contextlib.suppress(sqlite3.Error):
-            self._log.reopen()
+            await self._log.reopen()
             self._load()
 
     async def sweep(self) -> None:
@@ -264,24 +259,43 @@ class Till:
         now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.wall_ms()
         while self._used and next(iter(self._used.values())) <= wall_ms:
             self._used.popitem(last=False)
-        for payer, purse in list(self._purses.items()):
-            if purse.is_idle and now_ms - purse.used_ms > IDLE_MS:
-                await self._give_back(payer, purse)
+        if self._log.is_broken:
+            return  # an order whose commit failed may be in it all the same, and needs what is set aside
+        given_back = self._give_back_idle(lambda purse: now_ms - purse.used_ms > IDLE_MS)
+        if given_back:
+            await asyncio.wait(given_back, timeout=SWEEP_SECONDS)  # a wallet that does not answer holds up itself
         self._log.tidy()
 
-    async def _give_back(self, payer: str, purse: _Purse) -> None:
+    def _give_back_idle(self, is_due: Callable[[TillPurse], bool]) -> "list[asyncio.Task[None]]":
+        due = [(payer, purse) for payer, purse in self._purses.items() if purse.is_idle and is_due(purse)]
+        waiting = iter(due)
+
+        async def some() -> None:
+            for payer, purse in waiting:
+                if purse.is_idle:
+                    await self._give_back(payer, purse)
+
+        return [self._start(some(), "give back") for _ in due[:GIVEN_BACK_AT_ONCE]]
+
+    async def _give_back(self, payer: str, purse: TillPurse) -> None:
         async with purse.asking:
-            if purse.is_noted:
+            if purse.may_hold:
                 purse.usat = 0  # what comes from now on asks for its own
                 try:
                     self._see(purse, await self._system.pay(payer, Unreserve(self._log.gate_id)))
-                except SatboxError as error:
-                    if error.code != "wallet_not_found":
+                except Exception as error:  # noqa: BLE001 - a wallet that fails is no reason to keep others' money
+                    if not isinstance(error, SatboxError) or error.code != "wallet_not_found":
+                        purse.used_ms = self._clock.monotonic_ms()
                         return  # it is tried again
-                self._log.closed(payer)
-                purse.is_noted = False
+                purse.may_hold = False
         if purse.is_idle:
-            self._purses.pop(payer, None)
+            self._drop(payer, purse)
+
+    def _drop(self, payer: str, purse: TillPurse) -> None:
+        if purse.is_named:
+            self._log.closed(payer)
+        purse.is_named = purse.is_noted = False
+        self._purses.pop(payer, None)
 
     async def drain(self) -> None:
         """Before the end: have everything posted, and give everything back. What fails is left to the log's next holder."""
@@ -293,20 +307,24 @@ class Till:
         if tasks:
             await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(Exception):
-            await asyncio.gather(
-                *(self._give_back(p, purse) for p, purse in list(self._purses.items()) if purse.is_idle)
-            )
+            if not self._log.is_broken:
+                await asyncio.gather(*self._give_back_idle(lambda _: True))
 
     async def close(self, seconds_max: float) -> None:
         """Drain within a time, then let the log go."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds_max):
-                await self.drain()
-        tasks = [purse.posting for purse in self._purses.values() if purse.posting is not None]
-        for task in (*tasks, *self._topping):
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds_max):
+                    await self.drain()
+        finally:
+            await self._stop(*(purse.posting for purse in self._purses.values()), *self._asking)
+            await self._log.close()
+
+    async def _stop(self, *tasks: "asyncio.Task[None] | None") -> None:
+        running = [task for task in tasks if task is not None]
+        for task in running:
             task.cancel()
-        await asyncio.gather(*tasks, *self._topping, return_exceptions=True)
-        await self._log.close()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def adopt(system: ActorSystem, clock: Clock, folder: Path) -> None:
@@ -314,7 +332,16 @@ async def adopt(system: ActorSystem, clock: Clock, folder: Path) -> None:
     while True:
         try:
             for orders in left_behind(folder, clock.wall_ms):
-                await Till(system, clock, orders).close(ADOPT_SECONDS)
+                await _finish(system, clock, orders)
         except Exception:
             log.exception("a log that was left behind cannot be finished")
         await asyncio.sleep(ADOPT_SECONDS)
+
+
+async def _finish(system: ActorSystem, clock: Clock, orders: OrderLog) -> None:
+    try:
+        till = Till(system, clock, orders, takes_orders=False)
+    except BaseException:
+        await orders.close()  # or nobody could take the slot while this process lives
+        raise
+    await till.close(ADOPT_SECONDS)

@@ -123,7 +123,7 @@ async def test_when_the_disk_fails_what_was_under_way_is_unknown_and_nothing_mor
     assert refused.value.funds_moved is False
     assert told == [None, None]
 
-    orders.reopen()
+    await orders.reopen()
     assert [one.order_id for one in orders.unposted()["SP1"]] == ["ord_1"]
     await orders.write(held(2), nobody)
     await orders.close()
