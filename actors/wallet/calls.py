@@ -42,11 +42,13 @@ class Route:
 class Allowance:
     """Money set aside for the orders that one gate takes, so that no order waits for its hold; the gate gives back what it
     does not use. `posted_seq`: the last of the gate's orders that this wallet has posted; an earlier one is a repetition.
+    `until_wall_ms` is in files of an earlier version alone: no gate gives those back, so the wallet's next turn does.
     """
 
     gate_id: str
     usat: int
     posted_seq: int = 0
+    until_wall_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

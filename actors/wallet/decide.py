@@ -58,6 +58,7 @@ def decide(
     """
     turn = Turn(state, at, policy)
     advance(turn)
+    decide_calls.lapse(turn)
     refusal = None
     if not is_duplicate:
         refusal = c.Refusal(conflict) if conflict is not None else _HANDLERS[type(command)](turn, command)

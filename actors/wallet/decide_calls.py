@@ -13,6 +13,14 @@ from actors.wallet.turn import Turn
 BPS = 10_000
 
 
+def lapse(turn: Turn) -> None:
+    """Give back what an earlier version set aside: its gates are gone, and had no logs."""
+    for one in turn.state.allowances:
+        if one.until_wall_ms is not None:
+            _unreserve(turn, c.Unreserve(one.gate_id))
+            turn.set(allowances=tuple(kept for kept in turn.state.allowances if kept.gate_id != one.gate_id))
+
+
 def _set_routes(turn: Turn, command: c.SetRoutes) -> c.Refusal | None:
     if not turn.state.is_planned:
         return c.Refusal("wallet_not_found")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from actors.books.replay import Tell
 from actors.placement import wallet_path
-from actors.wallet.calls import BUNDLE, Allowance, LoggedOrder, bundle_id
+from actors.wallet.calls import BUNDLE, Allowance, LoggedOrder, Transit, bundle_id
 from actors.wallet.journal import Entry
 from satbox.audit.findings import Findings
 
@@ -72,6 +72,18 @@ class CallReplay:
                 self.tell(f"journal {entry_seq}", "bundle", f"{named[:60]} is not what its {len(orders)} orders make")
         for entry_seq in found:
             self.tell(f"orders {entry_seq}", "bundle", "belong to an entry that is no bundle")
+
+    def settle(self, reserved_usat: int, transit: Iterable[Transit]) -> None:
+        """At the end: what is set aside is for somebody, and what is under way is what the wallet still delivers."""
+        aside = sum(one.usat for one in self.allowances)
+        if aside != reserved_usat:
+            self.tell("state", "reserved", f"{reserved_usat} usat are reserved, and {aside} set aside for gates")
+        under_way = {order_id: order for order_id, order in self.paid.items() if order_id not in self.delivered}
+        known = [(one.order_id, Order(one.payee, one.usat)) for one in transit]
+        if dict(known) != under_way or len(known) != len(under_way):
+            self.tell(
+                "state", "transit", f"{len(known)} orders are to be delivered, {len(under_way)} are not delivered"
+            )
 
     def _order(self, entry_seq: int, order_id: str, payee: str, usat: int) -> None:
         if order_id in self.orders:

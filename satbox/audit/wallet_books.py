@@ -83,6 +83,7 @@ def audit_wallet(
         assert books.calls is not None
         books.calls.allowances = state.allowances
         books.calls.take_bundles(_bundled(db))
+        books.calls.settle(state.accounts.reserved, state.transit)
         spans = _spans(db, books, asked or Asked(), look, tell, found)
         if (state.span_seq, state.remainder) != (spans.seq, spans.remainder):
             there = f"the spans at {spans.seq} with {spans.remainder}"
@@ -124,6 +125,8 @@ def _journal(db: sqlite3.Connection, books: WalletBooks, asked: Asked, tell: Tel
 
 
 def _bundled(db: sqlite3.Connection) -> Iterator[tuple[int, LoggedOrder]]:
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'orders'").fetchone():
+        return  # an earlier version's file, which holds no bundles; one that does lacks their orders
     for entry_seq, seq, order_id, usat in db.execute(
         "SELECT entry_seq, seq, order_id, usat FROM orders ORDER BY entry_seq, seq"
     ):
