@@ -129,7 +129,7 @@ def _settings(home: Path) -> Settings:
 
 
 async def figures(home: Path, *, quick: bool = False) -> list[Figure]:
-    """Calls a second by 64 callers, and what payment adds to one call when four callers take turns."""
+    """Calls a second by 64 callers, and what payment adds to one call, when four callers are there and when one is."""
     rounds, each = (2, 60) if quick else (5, 120)
     async with running(_settings(home), _say) as service, aiohttp.ClientSession() as session:
         market = await _opened(service, session)
@@ -137,26 +137,23 @@ async def figures(home: Path, *, quick: bool = False) -> list[Figure]:
             await _load(market, "/paid" if paid else "/free", PAYERS, 5, paid=paid)
         free = [await _load(market, "/free", PAYERS, each, paid=False) for _ in range(rounds)]
         paid_ = [await _load(market, "/paid", PAYERS, each, paid=True) for _ in range(rounds)]
-        added = []
+        added: dict[int, list[tuple[dict[str, Any], dict[str, Any]]]] = {4: [], 1: []}
         for _ in range(rounds):
-            unpaid = await _load(market, "/free", 4, 3 * each, paid=False)
-            paying = await _load(market, "/paid", 4, 3 * each, paid=True)
-            added.append((unpaid, paying))
+            for callers, pairs in added.items():
+                unpaid = await _load(market, "/free", callers, 3 * each, paid=False)
+                pairs.append((unpaid, await _load(market, "/paid", callers, 3 * each, paid=True)))
         system = ActorSystem(RayTransport(service.deployment.host_spec()))
         earned = -(await system.look(market.address)).state.accounts.earnings
-        calls = PAYERS * 5 + sum(one["n"] for one in paid_) + sum(paying["n"] for _, paying in added)
+        calls = PAYERS * 5 + sum(one["n"] for one in paid_)
+        calls += sum(paying["n"] for pairs in added.values() for _, paying in pairs)
         note = f"{earned // SAT:,} of {calls:,} sats earned when the last answer was there"
         await market.seller.sandbox_reap()
         await market.seller.close()
     return [
         _rps("proxy_rps_free", free, "64 callers, one gate process; gate, node, sandbox and load share the cores"),
         _rps("proxy_rps_bucket", paid_, f"the same, each paid from its own bucket, durable before its answer; {note}"),
-        Figure(
-            "proxy_added_ms", "ms", sum(paying["n"] for _, paying in added),
-            round(statistics.median(paying["p50"] - unpaid["p50"] for unpaid, paying in added), 3),
-            note="what payment adds to the median call, 4 callers; free and paid in turns: "
-            f"{statistics.median(u['p50'] for u, _ in added):.2f} and {statistics.median(p['p50'] for _, p in added):.2f} ms",
-        ),
+        _added("proxy_added_ms", "4 callers", added[4]),
+        _added("proxy_added_alone_ms", "one caller", added[1]),
     ]  # fmt: skip
 
 
@@ -165,6 +162,15 @@ def _rps(name: str, runs: list[dict[str, Any]], note: str) -> Figure:
     return Figure(
         name, "1/s", sum(one["n"] for one in runs), round(median["rps"], 1), round(median["p50"], 2),
         round(median["p95"], 2), note,
+    )  # fmt: skip
+
+
+def _added(name: str, who: str, pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> Figure:
+    free, paid = (statistics.median(pair[k]["p50"] for pair in pairs) for k in (0, 1))
+    return Figure(
+        name, "ms", sum(paying["n"] for _, paying in pairs),
+        round(statistics.median(paying["p50"] - unpaid["p50"] for unpaid, paying in pairs), 3),
+        note=f"what payment adds to the median call, {who}; free and paid in turns: {free:.2f} and {paid:.2f} ms",
     )  # fmt: skip
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from actors.wallet.calls import LoggedOrder
 
 POST_PAUSE_MS = 1_000
-"""Between two posts to one wallet: the orders of that time share a commit there, and one more at each payee. The first order
-after a pause waits for none.
+"""Of a wallet that is called all the time, the orders of so long are posted together, at the same moment as other wallets': they
+share a commit in each wallet, and one hop to each host. The first order after a pause waits for nothing.
 """
 
 

@@ -197,11 +197,7 @@ class Till:
         tries = 0
         try:
             while purse.unposted:
-                early_ms = purse.posted_ms + POST_PAUSE_MS - self._clock.monotonic_ms()
-                if early_ms > 0 and not self._ending.is_set():
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(early_ms / 1000):
-                            await self._ending.wait()
+                await self._post_time(purse)
                 purse.posted_ms = self._clock.monotonic_ms()
                 orders = tuple(islice(purse.unposted, POSTED_AT_ONCE))
                 try:
@@ -227,6 +223,13 @@ class Till:
         async with purse.asking:
             with contextlib.suppress(Exception):
                 await self._reserve(payer, purse, 0)
+
+    async def _post_time(self, purse: TillPurse) -> None:
+        now_ms = self._clock.monotonic_ms()
+        if now_ms - purse.posted_ms < POST_PAUSE_MS:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout((POST_PAUSE_MS - now_ms % POST_PAUSE_MS) / 1000):
+                    await self._ending.wait()
 
     # Sweeping
 
