@@ -1,10 +1,12 @@
 """Sell calls, and buy them: one route at a time, and one call."""
 
+import contextlib
 import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from satbox.cli.arrival import arriving
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
 from satbox.cli.generic import values_of
@@ -12,26 +14,20 @@ from satbox.cli.output import note, show
 from satbox.cli.people import for_people
 
 if TYPE_CHECKING:
-    from operations.routes import RouteInput, Routes, RouteShown
+    from operations.routes import RouteInput
 
 _ADDRESS = re.compile(r"S[0-9A-Z]{27,41}\Z")
 
 
 async def set_route(context: Context) -> int:
     """Add a route, put another in the place of one with the same port, path and methods, or take it away."""
+    from satbox.client.route_changes import change_route, same_route
+
     given = context.arguments
     route = _route_of(context)
     async with context.client() as client:
-        shown = await client.routes_list(address=given.address)
-        if not shown.is_whole:  # what is not shown would be lost: this is to be its owner
-            await client.prove()
-            shown = await client.routes_list(address=given.address)
-        if not shown.is_whole:
-            from operations.errors import SatboxError
-
-            raise SatboxError("not_owner", details={"address": shown.address})
-        answer = await client.routes_set(address=given.address, routes=_changed(_again(shown), route, given.remove))
-    ours = None if given.remove else next((one for one in answer.items if _key(one) == _key(route)), None)
+        answer = await change_route(client, given.address, route, is_removed=given.remove)
+    ours = None if given.remove else next((one for one in answer.items if same_route(one, route)), None)
     if context.as_json:
         show(context, answer)
         return 0
@@ -62,37 +58,6 @@ def _route_of(context: Context) -> "RouteInput":
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False, include_context=False)
         raise UsageError("; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in faults)) from error
-
-
-def _again(shown: "Routes") -> "list[RouteInput]":
-    from operations.routes import RouteInput
-
-    return [RouteInput.model_validate(one.model_dump(exclude={"url"})) for one in shown.items]
-
-
-def _key(route: "RouteInput | RouteShown") -> tuple[int, str, tuple[str, ...]]:
-    return route.port, route.path, tuple(sorted(route.methods))
-
-
-def _changed(routes: "list[RouteInput]", route: "RouteInput", is_removed: bool) -> "list[RouteInput]":
-    """With the one in the other's place. The first that fits decides, so that a new one goes before those with a `*` that
-    would take all its calls.
-    """
-    same = [number for number, one in enumerate(routes) if _key(one) == _key(route)]
-    if is_removed:
-        if not same:
-            raise UsageError(f"there is no route for {route.path} on port {route.port} with these methods")
-        return [one for one in routes if _key(one) != _key(route)]
-    if same:
-        return [route if number == same[0] else one for number, one in enumerate(routes)]
-    wider = [number for number, one in enumerate(routes) if _is_wider(one, route)]
-    place = wider[0] if wider else len(routes)
-    return [*routes[:place], route, *routes[place:]]
-
-
-def _is_wider(one: "RouteInput", route: "RouteInput") -> bool:
-    covers = one.path.endswith("*") and route.path.rstrip("*").startswith(one.path[:-1])
-    return one.port == route.port and covers and one.path != route.path
 
 
 async def list_routes(context: Context) -> int:
@@ -132,21 +97,26 @@ async def bucket(context: Context) -> int:
 
 async def deposit(context: Context) -> int:
     """Into one's own bucket, or into another. Whoever pays need not be registered anywhere, so that nothing is asked that would
-    have to be proven.
+    have to be proven; but they are told when nobody could reclaim what is left.
     """
+    from satbox.client.reclaimable import warning_about
+
     given, values = context.arguments, values_of(context)
     max_sats = given.max_sats if given.max_sats is not None else values["sats"]
     async with context.client() as client:
         if "address" not in values:
             assert client.agent is not None
             values["address"] = client.agent.addresses(client.settings.network).stx
+        warning = await warning_about(client, values["address"])
+        if warning is not None:
+            note(context, warning)
         paid = await client.bucket_deposit(**values, max_sats=max_sats, asset=given.asset, sponsored=given.sponsored)
         payment = paid.payment
         if given.wait or (context.is_live and not context.as_json):
             note(context, f"payment {paid.paymentId} is {payment.status}; waiting until it is confirmed")
             payment = await client.wait_confirmed(paid.paymentId)
     if context.as_json:
-        show(context, payment)
+        show(context, payment.model_dump(mode="json") | ({} if warning is None else {"warning": warning}))
     else:
         show(
             context,
@@ -163,21 +133,33 @@ async def deposit(context: Context) -> int:
 async def call(context: Context) -> int:
     """One call; exit 1 when the server inside answers with an error."""
     given = context.arguments
+    if given.raw and given.output is not None:
+        raise UsageError("the answer goes to stdout (--raw) or into a file (--output), not both")
     data = _body(given.data)
     method = (given.method or ("GET" if data is None else "POST")).upper()
-    async with context.client() as client:
-        answer = await client.call(
-            given.url, method=method, headers=dict(given.header or ()), data=data, max_sats=given.max_sats
-        )
-    if given.raw or not context.as_json:
+    with contextlib.nullcontext() if given.output is None else arriving(Path(given.output)) as arrival:
+        async with context.client() as client:
+            answer = await client.call(
+                given.url, method=method, headers=dict(given.header or ()), data=data, max_sats=given.max_sats,
+                timeout_seconds=given.timeout,
+            )  # fmt: skip
+        if arrival is not None:
+            arrival.write(answer.body)
+    if arrival is None and (given.raw or not context.as_json):
         sys.stdout.buffer.write(answer.body)
         if sys.stdout.isatty() and answer.body and not answer.body.endswith(b"\n"):
             sys.stdout.buffer.write(b"\n")  # on a terminal what we say is not to stand on the answer's last line
         sys.stdout.buffer.flush()
-        if not given.raw:
-            paid = f"paid {answer.sats} sats by {answer.order_id}" if answer.order_id else "nothing paid"
-            note(context, f"{answer.status}, {paid}")
-    else:
+    if not context.as_json and not given.raw:
+        paid = f"paid {answer.sats} sats by {answer.order_id}" if answer.order_id else "nothing paid"
+        where = "" if arrival is None else f"; {len(answer.body):,} bytes in {given.output}"
+        note(context, f"{answer.status}, {paid}{where}")
+    elif not given.raw:
+        body = (
+            {"body": answer.body.decode("utf-8", "replace")}
+            if arrival is None
+            else {"output": given.output, "size_bytes": len(answer.body)}
+        )
         show(
             context,
             {
@@ -185,7 +167,7 @@ async def call(context: Context) -> int:
                 "sats": answer.sats,
                 "order_id": answer.order_id,
                 "headers": dict(answer.headers),
-                "body": answer.body.decode("utf-8", "replace"),
+                **body,
                 "receipt": answer.receipt,
             },
         )

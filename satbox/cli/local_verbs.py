@@ -3,6 +3,11 @@
 import argparse
 from collections.abc import Callable
 
+from satbox.cli.durations import seconds_of
+
+ANSWER_SECONDS = 300
+"""As long as a gate waits for the head of a paid answer."""
+
 
 def _up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
@@ -44,6 +49,23 @@ def _call(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-sats", type=int, default=100, help="the most to pay for it (default: 100)")
     parser.add_argument("--raw", action="store_true", help="the answer's body on stdout, nothing else")
+    parser.add_argument(
+        "--output", metavar="FILE", help="the answer's body into a file; nothing is paid if it can't be"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_answer_seconds,
+        default=ANSWER_SECONDS,
+        metavar="TIME",
+        help="wait so long (default: 5m, the most)",
+    )
+
+
+def _answer_seconds(text: str) -> int:
+    seconds = seconds_of(text)
+    if seconds > ANSWER_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is more than {ANSWER_SECONDS} seconds")
+    return seconds
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -26,7 +26,7 @@ from satbox.client.answers import Answer, error_of, model_of
 from satbox.client.attached import Attached
 from satbox.client.caller import Caller
 from satbox.client.calls import Output, PaymentTerms, Upload
-from satbox.client.paid_calls import CallAnswer, call
+from satbox.client.paid_calls import ANSWER_SECONDS, CallAnswer, call
 from satbox.client.passes import PassCache
 from satbox.client.purchase import Announce, Purchases, Surroundings
 from satbox.client.requests import request_for
@@ -173,9 +173,14 @@ class Client(Operations):
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
         max_sats: int = 100,
+        timeout_seconds: float = ANSWER_SECONDS,
+        cut_at_bytes: int | None = None,
     ) -> CallAnswer:
         """Call what another agent sells, paid from this agent's own bucket with one signature (`satbox.client.paid_calls`)."""
-        return await call(self, url, method=method, headers=headers, data=data, max_sats=max_sats)
+        return await call(
+            self, url, method=method, headers=headers, data=data, max_sats=max_sats, timeout_seconds=timeout_seconds,
+            cut_at_bytes=cut_at_bytes,
+        )  # fmt: skip
 
     # Calls, for the generated methods
 

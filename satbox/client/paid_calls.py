@@ -8,7 +8,7 @@ import base64
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from satbox.client.client import Client
 
 ANSWER_BYTES_MAX = 64 << 20
+ANSWER_SECONDS = 300
+"""How long a gate waits for the head of a paid answer, and so how long waiting for one makes sense."""
 ORDER_SECONDS = 120
 PROXY = "/sandbox/proxy/"
 AUTHORIZATION = "Authorization"
@@ -30,7 +32,9 @@ WHAT = "A call is ADDRESS-OR-NAME/PORT/PATH, or a whole URL of this gate that sa
 
 @dataclass(frozen=True, slots=True)
 class CallAnswer:
-    """What the server inside answered. `sats` is what it cost; `receipt` the operator's signed word on that, if it did."""
+    """What the server inside answered. `sats` is what it cost; `receipt` the operator's signed word on that, if it did.
+    `is_cut`: the body is longer, and reading stopped where the caller wanted it to.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -38,6 +42,18 @@ class CallAnswer:
     sats: int = 0
     order_id: str | None = None
     receipt: dict[str, Any] | None = None
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What stays the same however often it is asked."""
+
+    client: "Client"
+    method: str
+    data: bytes | None
+    timeout_seconds: float
+    cut_at_bytes: int | None
 
 
 async def call(
@@ -48,22 +64,25 @@ async def call(
     headers: Mapping[str, str] | None = None,
     data: bytes | None = None,
     max_sats: int = 100,
-    timeout_seconds: float = 300.0,
+    timeout_seconds: float = ANSWER_SECONDS,
+    cut_at_bytes: int | None = None,
 ) -> CallAnswer:
-    """One call. `url` is whole, or a path from `/sandbox/proxy/` on, or `ADDRESS-OR-NAME/PORT/PATH`. Raises max_sats_exceeded
-    before anything is signed, `ambiguous` when the call was sent with an order and no answer came: it may have been made, and
-    paid, once.
+    """One call. `url` is whole, or a path from `/sandbox/proxy/` on, or `ADDRESS-OR-NAME/PORT/PATH`. An answer is waited for so
+    long, and read up to `cut_at_bytes`; without that, one that is too large is an error. Raises max_sats_exceeded before
+    anything is signed, `ambiguous` when the call was sent with an order and no answer came: it may have been made, and paid,
+    once.
     """
     where = _where(client, url)
     headers = dict(headers or {})
-    unpaid = await _ask(client, method, where, headers, data, timeout_seconds)
+    request = _Request(client, method, data, timeout_seconds, cut_at_bytes)
+    unpaid = await _ask(request, where, headers)
     if unpaid.status == 307 and not _is_inner(unpaid):
         where = _where(client, unpaid.headers.get("Location", ""))
-        unpaid = await _ask(client, method, where, headers, data, timeout_seconds)
+        unpaid = await _ask(request, where, headers)
     if _is_hidden(unpaid, headers) or (unpaid.status == 402 and _is_own(client, where)):  # nobody pays oneself
         headers = await _with_pass(client, headers)
         if AUTHORIZATION in headers:
-            unpaid = await _ask(client, method, where, headers, data, timeout_seconds)
+            unpaid = await _ask(request, where, headers)
     required = payment_required_of(Answer(unpaid.status, unpaid.headers, unpaid.body)) if unpaid.status == 402 else None
     if required is None:
         return _understood(unpaid, _is_own(client, where))
@@ -78,7 +97,7 @@ async def call(
     signed = base64.b64encode(json.dumps(payload, separators=(",", ":")).encode()).decode()
     order_id = order.order_id(network)
     try:
-        paid = await _ask(client, method, where, {**headers, "payment-signature": signed}, data, timeout_seconds)
+        paid = await _ask(request, where, {**headers, "payment-signature": signed})
     except SatboxError as error:
         raise SatboxError(
             "ambiguous", f"No answer came: the call may have been made, and paid with {sats} sats, once.",
@@ -99,7 +118,7 @@ async def call(
     if receipt is None:
         return answer
     document = json.loads(base64.urlsafe_b64decode(receipt))
-    return CallAnswer(answer.status, answer.headers, answer.body, sats, order_id, document)
+    return replace(answer, sats=sats, order_id=order_id, receipt=document)
 
 
 def _where(client: "Client", url: str) -> URL:
@@ -183,22 +202,31 @@ def _order(client: "Client", method: str, where: URL, required: Any, max_sats: i
     return Order(deployment, payer, payee, sats, resource, secrets.token_hex(16), expires_at), sats
 
 
-async def _ask(
-    client: "Client", method: str, where: URL, headers: dict[str, str], data: bytes | None, timeout_seconds: float
-) -> CallAnswer:
-    session = await client.session()
-    timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+async def _ask(request: _Request, where: URL, headers: dict[str, str]) -> CallAnswer:
+    session = await request.client.session()
+    timeout = aiohttp.ClientTimeout(total=request.timeout_seconds)
     try:
         async with session.request(
-            method, where, headers=headers, data=data, allow_redirects=False, timeout=timeout
+            request.method, where, headers=headers, data=request.data, allow_redirects=False, timeout=timeout
         ) as response:
+            is_inner = response.headers.get("X-Satbox-Origin") == "sandbox"
+            cut_at_bytes = (
+                request.cut_at_bytes if is_inner else None
+            )  # what the gate says is short, and read as a whole
             body = bytearray()
             async for chunk in response.content.iter_any():
                 body += chunk
+                if cut_at_bytes is not None and len(body) > cut_at_bytes:
+                    kept = bytes(body[:cut_at_bytes])
+                    return CallAnswer(response.status, response.headers, kept, is_cut=True)
                 if len(body) > ANSWER_BYTES_MAX:
                     raise SatboxError("body_too_large", details={"limit_bytes": ANSWER_BYTES_MAX})
             return CallAnswer(response.status, response.headers, bytes(body))
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+    except TimeoutError as error:
+        raise SatboxError(
+            "timeout", f"No whole answer came within {request.timeout_seconds:g} seconds.", hint="Allow it more time."
+        ) from error
+    except (aiohttp.ClientError, OSError) as error:
         raise SatboxError("unreachable", details={"reason": type(error).__name__}) from error
 
 

@@ -1,6 +1,7 @@
 """Selling and buying from the command line: real processes, real signatures, a real server in a real sandbox."""
 
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from tests.service.running_service import SATS, RunningService, eventually
 pytestmark = [pytest.mark.ray, pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="session")]
 
 SERVER = """
-import http.server, json
+import http.server, json, time
 class Inside(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         sent = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         told = json.dumps({"path": self.path, "method": self.command, "body": sent, "payer": self.headers.get("X-Satbox-Payer"),
                            "pass": self.headers.get("Authorization")}).encode()
+        if self.path.startswith("/slow"): time.sleep(3)
         self.send_response(503 if self.path == "/down" else 200)
         self.send_header("Content-Length", str(len(told))); self.end_headers(); self.wfile.write(told)
     do_POST = do_GET
@@ -103,6 +105,7 @@ async def test_a_stranger_deposits_calls_and_the_agent_has_earned(street: Street
 
     put = await street.document("stranger", "deposit", "--sats", "100", "--wait")
     assert (put["status"], put["credited_usat"]) == ("confirmed", 100 * SATS)
+    assert "not registered" in put["warning"]  # nobody could reclaim what is left
 
     async def has(sats: int) -> bool:  # a gate's view of a wallet may be a second old
         return await left(street) == sats * SATS
@@ -134,6 +137,56 @@ async def test_what_fails_inside_or_costs_too_much_is_not_paid(street: Street) -
     assert (down.code, down.document["status"], down.document["sats"], down.document["order_id"]) == (1, 503, 0, None)
     dear = await street.say("stranger", "call", street.url("/down"), "--max-sats", "6")
     assert (dear.code, dear.error["code"]) == (1, "max_sats_exceeded")
+
+
+async def test_who_could_reclaim_is_not_warned(street: Street) -> None:
+    put = await street.document("neighbour", "deposit", "--sats", "10", "--wait")
+    assert "warning" not in put
+    gift = await street.say("neighbour", "deposit", "--table", "--sats", "10", "--address", street.address("stranger"))
+    assert (gift.code, "can't be reclaimed" in gift.stderr) == (0, True)
+
+
+async def test_an_answer_goes_into_a_file_that_could_be_made_before_anything_was_paid(
+    street: Street, tmp_path: Path
+) -> None:
+    await street.reset()
+    await street.document("seller", "routes", "set", "8000", "/answer", "--sats", "7")
+    await street.document("stranger", "deposit", "--sats", "20", "--wait")
+    kept = tmp_path / "answer.json"
+    called = await street.document("stranger", "call", street.url("/answer"), "--output", str(kept))
+    assert (called["sats"], called["output"], called["size_bytes"]) == (7, str(kept), kept.stat().st_size)
+    assert json.loads(kept.read_text())["path"] == "/answer"
+    shown = await street.say("stranger", "call", "--table", street.url("/answer"), "--output", str(kept))
+    assert (shown.code, shown.stdout, f"bytes in {kept}" in shown.stderr) == (0, b"", True)
+
+    async def settled() -> int | None:
+        found = await street.document("stranger", "bucket")
+        return None if found["reserved_usat"] else int(found["balance_usat"])
+
+    before = await eventually(settled)
+    for unfit, code in ((tmp_path / "none" / "f", "path_not_found"), (tmp_path, "path_invalid")):
+        refused = await street.say("stranger", "call", street.url("/answer"), "--output", str(unfit))
+        assert (refused.code, refused.error["code"]) == (1, code)
+    both = await street.say("stranger", "call", street.url("/answer"), "--raw", "--output", str(kept))
+    assert (both.code, both.error["code"]) == (2, "invalid_request")
+    assert os.listdir(tmp_path) == ["answer.json"]
+    assert await eventually(settled) == before
+
+
+async def test_nobody_waits_longer_than_they_said(street: Street) -> None:
+    await street.reset()
+    await street.document("seller", "routes", "set", "8000", "/slow", "--sats", "7")
+    await street.document("seller", "routes", "set", "8000", "/slow-free")
+    await street.document("stranger", "deposit", "--sats", "20", "--wait")
+    free = await street.say("stranger", "call", street.url("/slow-free"), "--timeout", "1")
+    assert (free.code, free.error["code"], free.error["funds_moved"]) == (1, "timeout", False)
+    paid = await street.say("stranger", "call", street.url("/slow"), "--timeout", "1s")
+    assert (paid.error["code"], paid.error["funds_moved"]) == ("ambiguous", "unknown")
+    patient = await street.document("stranger", "call", street.url("/slow"), "--timeout", "1m")
+    assert (patient["status"], patient["sats"]) == (200, 7)
+    for wrong in ("301", "0", "soon"):
+        refused = await street.say("stranger", "call", street.url("/slow"), "--timeout", wrong)
+        assert (refused.code, refused.error["code"]) == (2, "invalid_request")
 
 
 async def test_a_buyer_is_told_what_a_buyer_can_do(street: Street) -> None:
