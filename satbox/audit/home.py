@@ -28,7 +28,7 @@ from satbox.audit.order_books import match_order_log, read_order_log
 from satbox.audit.payout_books import match_payouts, read_payouts
 from satbox.audit.settlement_books import SettlementBooks, audit_settlements
 from satbox.audit.uptime import Uptime, read_uptime
-from satbox.audit.wallet_books import WalletBooks, audit_wallet
+from satbox.audit.wallet_books import WalletBooks, audit_wallet, wait_until_begun
 
 
 @dataclass
@@ -126,6 +126,7 @@ class HomeAudit:
 
         self._known.add(path.stem)
         wallets, asked, found = self.home / "wallets", self._checkpoints.asked(path.stem), Findings()
+        wait_until_begun(path)
         try:
             books = audit_wallet(wallets, path, look, found, asked)
         except ChangedMeanwhileError:

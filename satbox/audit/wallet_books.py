@@ -1,7 +1,9 @@
 """One wallet's file: its chain, its sums, its spans, and what it says it was credited."""
 
+import contextlib
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from actors.books import pages
+from actors.books.looking import ChangedMeanwhileError
 from actors.books.replay import JournalReplay, SpanReplay, Tell, match_charges
 from actors.books.span_chain import linked
 from actors.placement import wallet_path
@@ -19,11 +22,14 @@ from actors.wallet.state import WalletState
 from satbox.audit.bindings import Bindings
 from satbox.audit.call_books import CallReplay
 from satbox.audit.disputes import Verdicts
-from satbox.audit.files import check_pages, readable, snapshot
+from satbox.audit.files import UNREADABLE, check_pages, readable, snapshot
 from satbox.audit.findings import Findings
 from satbox.audit.payout_books import RefundReplay
 
 _STATE = TypeAdapter(WalletState)
+
+BEGIN_TRIES = 5
+BEGIN_PAUSE_SECONDS = 0.1
 
 Look = Callable[[SpanRecord], None]
 """Is shown every span."""
@@ -93,6 +99,15 @@ def audit_wallet(
         books.is_read = True
         found.looked_at("wallets")
     return books
+
+
+def wait_until_begun(path: Path) -> None:
+    """A file that somebody is making now has no wallet in it yet; one that has none after a while is for the audit to tell."""
+    for _ in range(BEGIN_TRIES):
+        with contextlib.suppress(*UNREADABLE, ChangedMeanwhileError), snapshot(path, in_use=False) as db:
+            if db.execute("SELECT 1 FROM wallet").fetchone() is not None:
+                return
+        time.sleep(BEGIN_PAUSE_SECONDS)
 
 
 def _is_within(part: object, whole: object) -> bool:

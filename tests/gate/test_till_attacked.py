@@ -25,7 +25,7 @@ class Wires(LocalTransport):
     def __init__(self, house: House) -> None:
         super().__init__(house.transport.host)
         self.sent: list[tuple[str, type[object]]] = []
-        self.stuck: set[tuple[str, type[object]]] = set()
+        self.stuck: dict[tuple[str, type[object]], asyncio.Event] = {}
         self.failing: dict[tuple[str, type[object]], Exception] = {}
 
     async def send(self, request: Request) -> Response:
@@ -33,7 +33,7 @@ class Wires(LocalTransport):
             key = request.address, type(request.command)
             self.sent.append(key)
             if key in self.stuck:
-                await asyncio.Event().wait()
+                await self.stuck[key].wait()
             if key in self.failing:
                 raise self.failing[key]
         return await super().send(request)
@@ -95,7 +95,7 @@ async def test_a_wallet_that_does_not_answer_holds_up_nobodys_money(house: House
             assert await pay(till, order(house, 10 * n + m, who, payee)) == "paid"
     await house.until(lambda: house.state(payee).accounts.earnings == -20 * SATS)
     assert house.state(other).accounts.reserved > 0
-    wires.stuck.add((stuck.address, Unreserve))
+    wires.stuck[stuck.address, Unreserve] = asyncio.Event()
     house.clock.ahead_ms += IDLE_MS + 1
     sweeping = asyncio.create_task(till.sweep())
     await house.until(lambda: house.state(other).accounts.reserved == 0)
@@ -152,7 +152,7 @@ async def test_a_wallet_that_takes_no_orders_keeps_no_log_from_recovering(house:
     away, other, payee = await payer_with(house, 100), await payer_with(house, 100), await house.agent()
     orders = slot(house)
     till = till_over(house, wires, orders)
-    wires.stuck.add((away.address, PostOrders))
+    wires.stuck[away.address, PostOrders] = asyncio.Event()
     assert await pay(till, order(house, 1, away, payee)) == "paid"
     running = asyncio.create_task(till.run())
     mended = fail(orders)
@@ -262,3 +262,28 @@ async def test_a_log_that_cannot_be_finished_is_let_go_for_the_next_try(
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(lock)
     adopting.cancel()
+
+
+async def test_an_allowance_on_its_way_back_covers_no_call(house: House, wires: Wires) -> None:
+    payer, payee = await payer_with(house, 1_000), await house.agent()
+    till = till_over(house, wires)
+    for n in range(3):
+        assert await pay(till, order(house, n, payer, payee)) == "paid"
+    await house.until(lambda: house.state(payee).accounts.earnings == -15 * SATS)
+    await house.until(lambda: till._purses[payer.address].is_idle)
+    assert till._purses[payer.address].usat > 5 * SATS
+    gone = wires.stuck[payer.address, Unreserve] = asyncio.Event()
+    house.clock.ahead_ms += IDLE_MS + 1
+    sweeping = asyncio.create_task(till.sweep())
+    await house.until(lambda: wires.count(Unreserve))
+    asked = wires.count(Reserve)
+    holding = asyncio.create_task(till.hold(order(house, 9, payer, payee)))
+    await asyncio.sleep(0.02)
+    assert not holding.done()
+    gone.set()
+    await asyncio.gather(sweeping, holding)
+    assert wires.count(Reserve) == asked + 1
+    await till.pay(order(house, 9, payer, payee))
+    await till.close(5.0)
+    accounts = house.state(payer).accounts
+    assert (accounts.bucket, accounts.reserved) == (980 * SATS, 0)
