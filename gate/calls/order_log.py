@@ -22,12 +22,13 @@ from operations.errors import SatboxError
 
 SLOTS_MAX = 8
 """Gates over one home. A wallet keeps as many allowances (`Policy.allowances_max`)."""
+SLOTS = tuple(f"gate_{number}" for number in range(1, SLOTS_MAX + 1))
 BUSY_ORDERS = 3
 GATHER_SECONDS = 0.002
 """When so many came during the last transaction, the next one waits so long for company: a flush costs as much as ten calls."""
 TRIMMED_EVERY = 64
 TRIMMED_AT_ONCE = 4_096
-"""More than can be written between two trims at full speed, so that the file does not grow for ever."""
+"""Or twice what was written since, so that the file does not grow for ever."""
 
 FILE = "orders.sqlite"
 SCHEMA = """
@@ -88,8 +89,9 @@ class OrderLog:
         self._posted: list[int] = []
         self._opens: list[tuple[str, asyncio.Future[None]]] = []
         self._closed: list[str] = []
+        self._strays: list[tuple[str, str]] = []
         self._flushing: asyncio.Task[None] | None = None
-        self._commits = 0
+        self._commits = self._written = 0
         self.is_broken = False
 
     def _opened(self) -> sqlite3.Connection:
@@ -127,6 +129,12 @@ class OrderLog:
         if not self.is_broken:  # else it is found once more, and given back once more
             self._opens = [one for one in self._opens if one[0] != payer]  # whoever waited for that has gone
             self._closed.append(payer)
+            self._flush_soon()
+
+    def has_elsewhere(self, gate_id: str, payer: str) -> None:
+        """This wallet has money set aside for another slot, whose log may have been lost: it is found there now."""
+        if gate_id in SLOTS and not self.is_broken:
+            self._strays.append((gate_id, payer))
             self._flush_soon()
 
     def posted(self, orders: Iterable[LoggedOrder]) -> None:
@@ -173,7 +181,7 @@ class OrderLog:
         """Commit what has gathered, and again while there is more: one transaction for all that came during the last."""
         crowd = 0
         try:
-            while self._writes or self._opens or self._closed or self._posted:
+            while self._writes or self._opens or self._closed or self._posted or self._strays:
                 if crowd >= BUSY_ORDERS:
                     await asyncio.sleep(GATHER_SECONDS)
                 crowd = len(self._writes)
@@ -181,8 +189,10 @@ class OrderLog:
                 opens, self._opens = self._opens, []
                 closed, self._closed = self._closed, []
                 posted, self._posted = self._posted, []
+                strays, self._strays = self._strays, []
+                names = [(self.gate_id, payer) for payer, _ in opens] + strays
                 orders = [self._numbered(write.held) for write in writes]
-                work = (list(zip(orders, (w.held for w in writes), strict=True)), posted, [p for p, _ in opens], closed)
+                work = (list(zip(orders, (w.held for w in writes), strict=True)), posted, names, closed)
                 try:
                     refused = await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, *work)
                 except Exception as error:  # noqa: BLE001 - whatever it was, nobody knows what of it is on disk
@@ -215,7 +225,11 @@ class OrderLog:
         self._writes, self._opens = [], []
 
     def _commit(
-        self, orders: list[tuple[LoggedOrder, Held]], posted: list[int], opens: list[str], closed: list[str]
+        self,
+        orders: list[tuple[LoggedOrder, Held]],
+        posted: list[int],
+        opens: list[tuple[str, str]],
+        closed: list[str],
     ) -> set[int]:
         """In the thread: one transaction; the numbers of orders that were in the log before."""
         me, at_ms, db = self.gate_id, self._wall_ms(), self._db
@@ -252,12 +266,14 @@ class OrderLog:
                     "DELETE FROM payers WHERE gate_id = ? AND address = ?", [(me, payer) for payer in closed]
                 )
             if opens:
-                db.executemany("INSERT OR IGNORE INTO payers VALUES (?, ?)", [(me, payer) for payer in opens])
+                db.executemany("INSERT OR IGNORE INTO payers VALUES (?, ?)", opens)
             self._commits += 1
+            self._written += len(orders)
             if self._commits % TRIMMED_EVERY == 0:
+                most, self._written = max(TRIMMED_AT_ONCE, 2 * self._written), 0
                 db.execute(
                     "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE is_posted = 1 AND expires_ms < ? LIMIT ?)",
-                    (at_ms, TRIMMED_AT_ONCE),
+                    (at_ms, most),
                 )
         except BaseException:
             db.execute("ROLLBACK")
@@ -306,9 +322,9 @@ def _tell(write: _Write, order: LoggedOrder, *, is_used: bool) -> None:
 
 def free_slot(folder: Path, wall_ms: Callable[[], int]) -> OrderLog:
     """The part of the first slot that no gate has. Raises overloaded when all are taken."""
-    for number in range(1, SLOTS_MAX + 1):
+    for gate_id in SLOTS:
         with suppress(BlockingIOError):
-            return OrderLog(folder, f"gate_{number}", wall_ms)
+            return OrderLog(folder, gate_id, wall_ms)
     raise SatboxError("overloaded", f"{SLOTS_MAX} gates run on this home")
 
 

@@ -285,7 +285,10 @@ class Till:
             if purse.may_hold:
                 purse.usat = 0  # what comes from now on asks for its own
                 try:
-                    self._see(purse, await self._system.pay(payer, Unreserve(self._log.gate_id)))
+                    self._see(purse, seen := await self._system.pay(payer, Unreserve(self._log.gate_id)))
+                    for other in seen.allowances:
+                        if other.usat and other.gate_id != self._log.gate_id:
+                            self._log.has_elsewhere(other.gate_id, payer)
                 except Exception as error:  # noqa: BLE001 - a wallet that fails is no reason to keep others' money
                     if not isinstance(error, SatboxError) or error.code != "wallet_not_found":
                         purse.used_ms = self._clock.monotonic_ms()

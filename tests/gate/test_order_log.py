@@ -173,3 +173,19 @@ async def test_numbers_only_rise_even_when_the_log_is_lost(tmp_path: Path) -> No
     second.goes_on_after(seq + 10**12)  # what a wallet remembers, of a time when the clock was ahead
     assert (await second.write(held(2), nobody)).seq == seq + 10**12 + 1
     await second.close()
+
+
+async def test_a_log_that_is_written_in_great_crowds_is_trimmed_as_fast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gate.calls.order_log.TRIMMED_AT_ONCE", 1)
+    clock = Clock()
+    orders = opened(tmp_path, clock)
+    for batch in range(2 * TRIMMED_EVERY):
+        made = await asyncio.gather(
+            *(orders.write(held(10 * batch + n, expires_ms=clock.now_ms + 1), nobody) for n in range(10))
+        )
+        orders.posted(made)
+        clock.now_ms += 2
+    await orders.close()
+    assert count(tmp_path) < 10 * TRIMMED_EVERY

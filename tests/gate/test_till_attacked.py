@@ -3,8 +3,10 @@
 import asyncio
 import fcntl
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from actors.requests import Pay, Request, Response
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.commands import PostOrders, Reserve, Unreserve
-from gate.calls.order_log import OrderLog
+from gate.calls.order_log import FILE, OrderLog, free_slot
 from gate.calls.till import IDLE_MS, Till, adopt
 from operations.errors import SatboxError
 from tests.gate.gatehouse import SATS, House
@@ -287,3 +289,56 @@ async def test_an_allowance_on_its_way_back_covers_no_call(house: House, wires: 
     await till.close(5.0)
     accounts = house.state(payer).accounts
     assert (accounts.bucket, accounts.reserved) == (980 * SATS, 0)
+
+
+async def test_what_a_slot_that_nobody_takes_again_had_set_aside_goes_back_when_the_log_was_lost(
+    house: House, wires: Wires, tmp_path: Path
+) -> None:
+    payer, payee = await payer_with(house, 1_000), await house.agent()
+    folder = tmp_path / "lost"
+    first, second = [till_over(house, wires, free_slot(folder, house.clock.wall_ms)) for _ in range(2)]
+    assert await pay(first, order(house, 0, payer, payee)) == "paid"
+    for n in range(1, 4):
+        assert await pay(second, order(house, n, payer, payee)) == "paid"
+    await house.until(lambda: house.state(payee).accounts.earnings == -20 * SATS)
+    assert house.state(payer).accounts.reserved > 0
+    for till in (first, second):
+        await house.until(lambda till=till: till._purses[payer.address].is_idle)
+        till._purses.clear()
+        await till.close(1.0)
+    await asyncio.to_thread(shutil.rmtree, folder)
+
+    again = till_over(house, wires, free_slot(folder, house.clock.wall_ms))
+    assert again._log.gate_id == first._log.gate_id
+    assert await pay(again, order(house, 9, payer, payee)) == "paid"
+    await house.until(lambda: again._purses[payer.address].is_idle)
+    house.clock.ahead_ms += IDLE_MS + 1
+    await again.sweep()
+    await again.close(1.0)
+    adopting = asyncio.create_task(adopt(house.services.system, house.clock, folder))
+    await house.until(lambda: house.state(payer).accounts.reserved == 0)
+    adopting.cancel()
+    assert house.state(payer).accounts.bucket == 975 * SATS
+
+
+async def test_a_gate_that_dies_before_anything_is_paid_leaves_its_allowance_to_the_next(
+    house: House, wires: Wires
+) -> None:
+    payer, payee = await payer_with(house, 100), await house.agent()
+    first = till_over(house, wires)
+    reserve = wires.stuck[payer.address, Reserve] = asyncio.Event()
+    holding = asyncio.create_task(first.hold(order(house, 1, payer, payee)))
+    await house.until(lambda: wires.count(Reserve))
+    with closing(sqlite3.connect(house.services.order_logs / FILE)) as db:  # before the wallet has done anything
+        noted = db.execute("SELECT address FROM payers WHERE gate_id = ?", (first._log.gate_id,)).fetchall()
+    assert noted == [(payer.address,)]
+    reserve.set()
+    await holding
+    assert house.state(payer).accounts.reserved == 5 * SATS
+    await first._log.close()
+
+    second = till_over(house, wires)
+    assert second._log.gate_id == first._log.gate_id
+    await second.close(5.0)
+    assert house.state(payer).accounts.reserved == 0
+    assert till_over(house, wires)._log.payers() == []
