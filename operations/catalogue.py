@@ -27,7 +27,8 @@ REGISTRY = Registry(
         Operation(
             "gate.challenge", "POST", "/gate/challenge",
             "Get a challenge to prove a pair of Bitcoin and Stacks addresses.",
-            m.ChallengeInput, m.Challenge, Auth.NONE, ("challenge",), "satbox_challenge",
+            m.ChallengeInput, m.Challenge, Auth.NONE, ("challenge",), None,
+            no_tool_because="satbox_prove gets one and signs it; of other keys the server would have no use for a pass",
             errors=("btc_address_unsupported", "btc_network_mismatch", "stx_address_invalid", "stx_network_mismatch"),
         ),
         Operation(
@@ -139,7 +140,8 @@ REGISTRY = Registry(
         Operation(
             "sandbox.resume", "POST", "/sandbox/resume",
             "Let a paused sandbox run on.",
-            m.Target, m.SandboxStatus, Auth.OWNER, ("unpause",), "satbox_resume", scope="owner",
+            m.Target, m.SandboxStatus, Auth.OWNER, ("unpause",), None, scope="owner",
+            no_tool_because="satbox_pause resumes too",
             errors=(*RUNNING, "pause_unavailable", "budget_reached"), positional=("address",),
         ),
         *LEDGER,

@@ -239,7 +239,8 @@ PROCESSES = (
     Operation(
         "ports.revoke", "DELETE", "/sandbox/ports/{port}/expose",
         "Void every token of a port.",
-        PortInput, Told, Auth.OWNER, ("ports", "revoke"), "satbox_revoke_port",
+        PortInput, Told, Auth.OWNER, ("ports", "revoke"), None,
+        no_tool_because="satbox_expose_port revokes too",
         scope="owner", errors=(*IDENTITY, "not_owner", "wallet_not_found"), positional=("port",),
     ),
 )  # fmt: skip

@@ -7,11 +7,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
-from operations.registry import Body
+from operations.registry import Body, Operation
 from satbox.client import Client
+from satbox.mcp_server import trade
 from satbox.mcp_server.budget import Budget
-from satbox.mcp_server.tools import READ_BYTES_DEFAULT, WAKE_LINK, ToolSpec
+from satbox.mcp_server.spending import pay
+from satbox.mcp_server.tool_spec import ToolSpec
+from satbox.mcp_server.tools import ACTIONS, READ_BYTES_DEFAULT, WAKE_LINK
+from satbox.mcp_server.trade_tools import BUCKET, ROUTES
 
 TEXT_CHARS_MAX = 20_000
 ITEMS_MAX = 100
@@ -21,57 +26,54 @@ async def call_tool(client: Client, budget: Budget, tool: ToolSpec, arguments: M
     """The tool's result as JSON data. Raises SatboxError."""
     unknown = sorted(set(arguments) - set(tool.schema["properties"]))
     if unknown:
-        raise SatboxError("invalid_request", f"There is no argument {', '.join(unknown)[:100]}.")
+        raise SatboxError(
+            "invalid_request", f"There is no argument {', '.join(unknown)[:100]}.", hint="See the tool's arguments."
+        )
     values = {name: value for name, value in arguments.items() if value is not None}
     operation = tool.operation
-    if operation.name == "gate.prove" and not values.keys() & {"challenge", "btc_signature", "stx_signature"}:
+    if operation is None:
+        return await trade.buy(client, budget, values)
+    if tool.name == ROUTES:
+        return await trade.routes(client, values)
+    if tool.name == BUCKET:
+        return await trade.bucket(client, budget, values)
+    if operation.name == "gate.prove":
         return _without_token((await client.prove()).model_dump(mode="json"))
-    if operation.name == "gate.challenge" and client.agent is not None:
-        pair = client.agent.addresses(client.settings.network)
-        values = {"btc_address": pair.btc, "stx_address": pair.stx, **values}
     if operation.name == WAKE_LINK:
         return await _wake_link(client, values)
     if operation.paid:
-        return await _pay(client, budget, tool, values)
+        return await pay(client, budget, _method(client, operation), values)
     if operation.body is Body.UPLOAD:
-        return await _write(client, tool, values)
+        return await _write(client, values)
     if operation.body is Body.DOWNLOAD:
         return await _read(client, values)
+    if operation.name in ACTIONS:
+        operation = _chosen(ACTIONS[operation.name], values)
     if operation.name == "sandbox.exec" and "stdin" in values:
         values["stdin"] = base64.b64encode(str(values["stdin"]).encode()).decode()
-    result = await _method(client, tool)(**values)
-    document = result.model_dump(mode="json", exclude_none=True)
-    return _without_token(document) if operation.name == "gate.prove" else _cut(document)
+    result = await _method(client, operation)(**values)
+    return _cut(result.model_dump(mode="json", exclude_none=True))
 
 
-def _method(client: Client, tool: ToolSpec) -> Any:
-    return getattr(client, tool.operation.function)
+def _method(client: Client, operation: Operation) -> Any:
+    return getattr(client, operation.function)
+
+
+def _chosen(actions: Mapping[str, str], values: dict[str, Any]) -> Operation:
+    """The operation that an action names; arguments that only the tool's other ones take are refused."""
+    action = values.pop("action", next(iter(actions)))
+    if action not in actions:
+        raise SatboxError("invalid_request", f"action is one of {', '.join(actions)}.")
+    operation = REGISTRY[actions[action]]
+    foreign = sorted(set(values) - set(operation.input.model_fields))
+    if foreign:
+        raise SatboxError("invalid_request", f"action={action} takes no {', '.join(foreign)}.")
+    return operation
 
 
 def _without_token(document: dict[str, Any]) -> dict[str, Any]:
     """The pass stays in this server: whoever reads the answer could act as the wallet's owner."""
     return document | {"token": "kept by this server"}
-
-
-async def _pay(client: Client, budget: Budget, tool: ToolSpec, values: dict[str, Any]) -> dict[str, Any]:
-    max_sats = values.pop("max_sats", None)
-    if max_sats is None:
-        max_sats = values.get("sats", budget.left_sats)
-    if isinstance(max_sats, bool) or not isinstance(max_sats, int):
-        raise SatboxError("invalid_request", "max_sats is a whole number of sats.")
-    with budget.reserved(max_sats) as reservation:
-        reservation.spent_sats = max_sats  # until it is known to be less: also when this call is cancelled half way
-        try:
-            paid = await _method(client, tool)(**values, max_sats=max_sats)
-        except SatboxError as error:
-            if error.funds_moved is False:
-                reservation.spent_sats = 0
-            raise
-        signed = client.sats_signed_for(paid.paymentId)  # never the gate's word: it could say that nothing was paid
-        reservation.spent_sats = max_sats if signed is None else signed
-    document: dict[str, Any] = paid.model_dump(mode="json", exclude_none=True)
-    document["session_budget"] = {"spent_sats": budget.spent_sats, "left_sats": budget.left_sats}
-    return document
 
 
 async def _wake_link(client: Client, values: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +94,7 @@ async def _wake_link(client: Client, values: dict[str, Any]) -> dict[str, Any]:
     return result.model_dump(mode="json", exclude_none=True)
 
 
-async def _write(client: Client, tool: ToolSpec, values: dict[str, Any]) -> dict[str, Any]:
+async def _write(client: Client, values: dict[str, Any]) -> dict[str, Any]:
     text, encoded = values.pop("content", None), values.pop("content_base64", None)
     if (text is None) == (encoded is None):
         raise SatboxError("invalid_request", "Give exactly one of content and content_base64.")

@@ -14,7 +14,9 @@ from operations.errors import SatboxError
 from satbox.client import Client
 from satbox.mcp_server.budget import Budget
 from satbox.mcp_server.call import call_tool
-from satbox.mcp_server.tools import ToolSpec, tools
+from satbox.mcp_server.hints import next_step
+from satbox.mcp_server.tool_spec import ToolSpec
+from satbox.mcp_server.tools import tools
 
 HOST = "127.0.0.1"
 PURPOSE = (
@@ -23,7 +25,8 @@ PURPOSE = (
 )
 INSTRUCTIONS = """satbox: pay sats, get a Linux sandbox that burns sats by the second while it is up.
 satbox_status shows what is left; satbox_create and satbox_extend pay by themselves within max_sats and this session's
-budget; satbox_exec runs commands. Errors have a code, a hint and the next step: after `ambiguous` never pay anew, repeat
+budget; satbox_exec runs commands. satbox_routes sells calls to a server in your sandbox, satbox_call buys them from others and
+pays from your bucket (satbox_bucket). Errors have a code, a hint and the next step: after `ambiguous` never pay anew, repeat
 the same call."""
 
 
@@ -35,8 +38,8 @@ def _definition(tool: ToolSpec) -> types.Tool:
         annotations=types.ToolAnnotations(
             read_only_hint=tool.is_read_only,
             destructive_hint=tool.is_destructive,
-            idempotent_hint=tool.is_read_only,
-            open_world_hint=tool.operation.paid,
+            idempotent_hint=tool.is_idempotent,
+            open_world_hint=tool.is_open_world,
         ),
     )
 
@@ -48,9 +51,10 @@ def _result(document: dict[str, Any], *, is_error: bool = False) -> types.CallTo
     )
 
 
-def _error(error: SatboxError) -> types.CallToolResult:
+def _error(error: SatboxError, tool: ToolSpec | None) -> types.CallToolResult:
     body = error.body(str(error.details.get("request_id", "")))["error"]
-    return _result({"error": {**body, "next_step": error.hint}}, is_error=True)
+    step = next_step(error, None if tool is None else tool.name)
+    return _result({"error": {**body, "hint": step, "next_step": step}}, is_error=True)
 
 
 def make_server(client: Client, *, session_sats: int) -> Server[Any]:
@@ -68,9 +72,9 @@ def make_server(client: Client, *, session_sats: int) -> Server[Any]:
                 raise SatboxError("not_found", f"There is no tool {params.name[:60]}.", hint="List the tools.")
             return _result(await call_tool(client, budget, tool, params.arguments or {}))
         except SatboxError as error:
-            return _error(error)
+            return _error(error, tool)
         except (TypeError, ValueError) as error:
-            return _error(SatboxError("invalid_request", f"The arguments do not fit: {error}"[:300]))
+            return _error(SatboxError("invalid_request", f"The arguments do not fit: {error}"[:300]), tool)
 
     return Server(
         "satbox",

@@ -1,15 +1,15 @@
 """Tools from the registry: a name, a schema, one client method each."""
 
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 from operations.catalogue import REGISTRY
 from operations.registry import Body, Operation
+from satbox.mcp_server.tool_spec import ToolSpec
+from satbox.mcp_server.trade_tools import BUCKET, ROUTES, bucket_tool_spec, call_tool_spec, routes_tool_spec
 
 READ_BYTES_DEFAULT = 20_000
 WAKE_LINK = "wake_links.create"
-_OWN_PAIR = "default: this server's own agent"
 
 _PAYING = {
     "max_sats": {
@@ -35,33 +35,31 @@ _LINKS = {
     "link_id": {"type": "string", "description": "the link to revoke, wl_..."},
 }  # fmt: skip
 """An agent that can make a link must be able to take it back: three operations that one tool holds together."""
-_HIDDEN = {"sandbox.exec": ("stream",), "sandbox.events": ("follow",)}
-"""Fields that make a stream of an answer: a tool gives one result."""
-_OPTIONAL = {
-    "gate.prove": ("challenge", "btc_signature", "stx_signature"),
-    "gate.challenge": ("btc_address", "stx_address"),
+ACTIONS = {
+    "sandbox.pause": {"pause": "sandbox.pause", "resume": "sandbox.resume"},
+    "ports.expose": {"expose": "ports.expose", "revoke": "ports.revoke"},
 }
-_READ_ONLY = ("GET",)
-
-
-@dataclass(frozen=True, slots=True)
-class ToolSpec:
-    """One tool, as plain data."""
-
-    name: str
-    operation: Operation
-    description: str
-    schema: dict[str, Any]
-
-    @property
-    def is_read_only(self) -> bool:
-        """Whether nothing changes by calling it."""
-        return self.operation.method in _READ_ONLY
-
-    @property
-    def is_destructive(self) -> bool:
-        """Whether something can be lost by calling it."""
-        return self.operation.name in ("files.delete", "files.write", "sandbox.reap", "gate.revoke", "sandbox.exec")
+"""Operations that undo each other and take the same arguments: one tool, and an action, the first one by default."""
+_WHAT_ACTIONS_DO = {
+    "sandbox.pause": "resume lets a paused sandbox run on",
+    "ports.expose": "revoke voids every token of the port",
+}
+_HIDDEN = {
+    "sandbox.exec": ("stream",),
+    "sandbox.events": ("follow",),
+    "gate.prove": ("challenge", "btc_signature", "stx_signature"),
+}
+"""Fields that make a stream of an answer, where a tool gives one result; and what this server signs by itself."""
+_DESTRUCTIVE = frozenset(
+    {
+        "files.delete", "files.write", "sandbox.reap", "gate.revoke", "sandbox.exec", "secrets.delete", "processes.kill",
+        "ports.expose", "snapshots.restore", "contexts.run",
+    }
+)  # fmt: skip
+_IDEMPOTENT = frozenset(
+    {"files.write", "files.mkdir", "sandbox.pause", "sandbox.reap", "gate.revoke", "secrets.delete"}
+)
+"""Of those that change something: called again with the same arguments they change nothing more."""
 
 
 def _schema(operation: Operation) -> dict[str, Any]:
@@ -71,9 +69,9 @@ def _schema(operation: Operation) -> dict[str, Any]:
     schema.pop("description", None)
     for hidden in _HIDDEN.get(operation.name, ()):
         schema["properties"].pop(hidden, None)
-    for name in _OPTIONAL.get(operation.name, ()):
-        schema["properties"][name]["description"] = _OWN_PAIR
-        schema["required"] = [field for field in schema.get("required", []) if field != name]
+    required = [name for name in schema.pop("required", ()) if name in schema["properties"]]
+    if required:
+        schema["required"] = required
     extra: dict[str, Any] = _PAYING if operation.paid else {}
     if operation.body is Body.UPLOAD:
         extra = _WRITING
@@ -81,6 +79,9 @@ def _schema(operation: Operation) -> dict[str, Any]:
         extra = _READING
     elif operation.name == WAKE_LINK:
         extra = _LINKS
+    elif operation.name in ACTIONS:
+        actions = list(ACTIONS[operation.name])
+        extra = {"action": {"enum": actions, "default": actions[0], "description": _WHAT_ACTIONS_DO[operation.name]}}
     schema["properties"] |= deepcopy(extra)
     if operation.name == "sandbox.exec":
         schema["properties"]["stdin"]["description"] = "text for the command's standard input"
@@ -107,10 +108,25 @@ def _description(operation: Operation) -> str:
     return text
 
 
+def _made_from(operation: Operation, name: str) -> ToolSpec:
+    if name == ROUTES:
+        return routes_tool_spec()
+    if name == BUCKET:
+        return bucket_tool_spec(_PAYING)
+    is_read_only = operation.method == "GET"
+    return ToolSpec(
+        name,
+        operation,
+        _description(operation),
+        _schema(operation),
+        is_read_only=is_read_only,
+        is_destructive=operation.name in _DESTRUCTIVE,
+        is_idempotent=is_read_only or operation.name in _IDEMPOTENT,
+        is_open_world=operation.paid,
+    )
+
+
 def tools() -> dict[str, ToolSpec]:
     """Every tool by its name."""
-    return {
-        operation.tool: ToolSpec(operation.tool, operation, _description(operation), _schema(operation))
-        for operation in REGISTRY.values()
-        if operation.tool is not None
-    }
+    made = [_made_from(operation, operation.tool) for operation in REGISTRY.values() if operation.tool is not None]
+    return {tool.name: tool for tool in [*made, call_tool_spec()]}

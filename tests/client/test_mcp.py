@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import socket
 import sys
 import time
@@ -21,11 +22,12 @@ from mcp import StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from operations.catalogue import REGISTRY
-from operations.errors import SatboxError
+from operations.errors import ERRORS, SatboxError
 from satbox.agent.keystore import Keystore, agent_of
 from satbox.mcp_server.budget import Budget
+from satbox.mcp_server.hints import HINTS, OF_CALLS, next_step
 from satbox.mcp_server.tools import tools
-from tests.client.fake_gate import BITCOIN_KEY, PASS, STACKS_KEY, FakeGate
+from tests.client.fake_gate import BITCOIN_KEY, PASS, STACKS_KEY, FakeGate, status_of
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +63,7 @@ async def told(client: McpClient, tool: str, **arguments: Any) -> tuple[bool, di
 async def test_every_tool_is_listed_with_its_schema(home: Path) -> None:
     async with FakeGate(wall_seconds=time.time).running() as gate, session(gate, home) as client:
         listed = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert set(listed) == {operation.tool for operation in REGISTRY.values() if operation.tool}
+    assert set(listed) == {operation.tool for operation in REGISTRY.values() if operation.tool} | {"satbox_call"}
     assert listed["satbox_status"].annotations is not None
     assert listed["satbox_status"].annotations.read_only_hint
     assert listed["satbox_create"].input_schema["properties"]["max_sats"]["type"] == "integer"
@@ -225,6 +227,73 @@ def test_a_budget_is_never_overspent(payments: list[tuple[int, int]], session_sa
             assert reserve > budget.left_sats
         assert 0 <= budget.spent_sats <= session_sats
         assert budget.reserved_sats == 0
+
+
+async def test_what_undoes_each_other_is_one_tool(home: Path) -> None:
+    asked: list[str] = []
+
+    def takes(name: str, **document: Any) -> Any:
+        async def handler(request: web.Request) -> web.StreamResponse:
+            asked.append(name)
+            return web.json_response(document)
+
+        return handler
+
+    paused = status_of("SP1").model_dump(mode="json")
+    token = {"port": 8000, "token": "t", "url": "http://x", "expires_at": "2030-01-01T00:00:00Z"}
+    routes = (
+        ("POST", "/sandbox/pause", takes("pause", **paused)),
+        ("POST", "/sandbox/resume", takes("resume", **paused)),
+        ("POST", "/sandbox/ports/8000/expose", takes("expose", **token)),
+        ("DELETE", "/sandbox/ports/8000/expose", takes("revoke", message="done")),
+    )
+    async with FakeGate(wall_seconds=time.time).running(*routes) as gate, session(gate, home) as client:
+        for tool, arguments in (
+            ("satbox_pause", {}),
+            ("satbox_pause", {"action": "resume"}),
+            ("satbox_expose_port", {"port": 8000, "seconds": 60}),
+            ("satbox_expose_port", {"port": 8000, "action": "revoke"}),
+        ):
+            is_error, body = await told(client, tool, **arguments)
+            assert not is_error, body
+        for tool, arguments in (
+            ("satbox_pause", {"action": "stop"}),
+            ("satbox_expose_port", {"port": 8000, "action": "revoke", "seconds": 60}),
+        ):
+            is_error, body = await told(client, tool, **arguments)
+            assert (is_error, body["error"]["code"]) == (True, "invalid_request")
+    assert asked == ["pause", "resume", "expose", "revoke"]
+
+
+@pytest.mark.parametrize("tool", [None, "satbox_call"])
+@pytest.mark.parametrize("code", list(ERRORS))
+def test_no_next_step_speaks_http_or_of_the_command_line(code: str, tool: str | None) -> None:
+    step = next_step(SatboxError(code), tool)
+    assert step
+    for word in ("POST", "GET /", "/sandbox/", "/gate/", "/openapi", "`", "Client(", "satbox "):
+        assert word not in step
+    assert set(re.findall(r"satbox_[a-z_]+", step)) <= set(tools())
+
+
+def test_hints_are_for_codes_and_one_made_for_the_case_is_kept() -> None:
+    assert set(HINTS) | set(OF_CALLS) <= set(ERRORS)
+    assert next_step(SatboxError("not_found", hint="List the tools."), None) == "List the tools."
+    filled = SatboxError("credit_insufficient", hint="Fill it: satbox deposit --sats N.")
+    assert "satbox_bucket" in next_step(filled, "satbox_call")
+
+
+def test_tools_say_what_they_may_do() -> None:
+    known = tools()
+    assert known["satbox_status"].is_read_only
+    for name in ("satbox_call", "satbox_routes", "satbox_bucket", "satbox_pause", "satbox_delete_secret"):
+        assert not known[name].is_read_only
+    destructive = {name for name, tool in known.items() if tool.is_destructive}
+    assert destructive >= {"satbox_call", "satbox_routes", "satbox_delete_secret", "satbox_reap", "satbox_delete_file"}
+    assert not destructive & {name for name, tool in known.items() if tool.is_read_only}
+    assert known["satbox_routes"].is_idempotent
+    assert not known["satbox_call"].is_idempotent
+    assert not known["satbox_bucket"].is_idempotent
+    assert {"satbox_call", "satbox_bucket", "satbox_create"} <= {n for n, t in known.items() if t.is_open_world}
 
 
 def test_tools_are_few_enough_to_be_read() -> None:

@@ -66,7 +66,7 @@ def test_there_is_a_tool_or_a_reason(operation: Operation) -> None:
     if tool is None:
         return
     assert tool.schema["type"] == "object"
-    hidden = {"stream", "follow"}
+    hidden = {"stream", "follow", "challenge", "btc_signature", "stx_signature"}
     assert set(operation.input.model_fields) - hidden <= set(tool.schema["properties"])
     assert operation.paid == ("max_sats" in tool.schema["properties"])
 
