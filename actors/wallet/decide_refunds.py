@@ -63,7 +63,7 @@ def _reclaim(turn: Turn, command: c.Reclaim) -> c.Refusal | None:
         return c.Refusal("reclaim_owing", {"owed_usat": state.accounts.debt_usat})
     if len(state.payouts) + len(command.parts) > turn.policy.payouts_max:
         return c.Refusal("reclaim_limit", {"payouts_max": turn.policy.payouts_max})
-    lots = {lot.payment_id: lot for lot in state.lots}
+    lots = {lot.payment_id: lot for lot in state.reclaimable}
     payouts: list[Payout] = []
     for number, part in enumerate(command.parts):
         lot = lots.pop(part.payment_id, None)

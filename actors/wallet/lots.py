@@ -1,7 +1,8 @@
 """What is left of each deposit: the part that can be sent back to where it came from.
 
 Old money is spent first, so what is left is left of the newest deposits. The lots of a wallet never sum to more than its
-bucket; what the bucket holds beyond them (what was put right, dust, deposits too small to be kept here) stays credit.
+bucket with what it has set aside for calls; what the bucket holds beyond them (what was put right, dust, deposits too small to
+be kept here) stays credit.
 """
 
 from collections.abc import Collection

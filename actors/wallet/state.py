@@ -7,7 +7,7 @@ from actors.wallet.bucket import Accounts
 from actors.wallet.calls import Allowance, Promise, Route, Transit, WakeHour
 from actors.wallet.journal import GENESIS
 from actors.wallet.links import Links
-from actors.wallet.lots import Lot
+from actors.wallet.lots import Lot, Lots, fitted
 from actors.wallet.meters import DEFAULT_RATES, Budget, Hour, Metered
 
 
@@ -264,6 +264,11 @@ class WalletState:
     event_seq: int = 0
     span_seq: int = 0
     head: str = GENESIS
+
+    @property
+    def reclaimable(self) -> Lots:
+        """What of the deposits can be sent back now: what is set aside for calls cannot before it has come back."""
+        return fitted(self.lots, self.accounts.bucket)
 
     @property
     def burn_usat_per_second(self) -> int:

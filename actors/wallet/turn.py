@@ -42,7 +42,8 @@ class Turn:
             balance_after_usat=accounts.bucket,
         )
         self.entries.append(entry)
-        self.set(accounts=accounts, seq=entry.seq, head=entry.hash, lots=fitted(state.lots, accounts.bucket))
+        lots = fitted(state.lots, accounts.bucket + accounts.reserved)  # what is set aside for calls is not spent
+        self.set(accounts=accounts, seq=entry.seq, head=entry.hash, lots=lots)
 
     def tell(self, kind: str, **data: Any) -> None:
         """Append an event."""

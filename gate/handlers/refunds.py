@@ -72,11 +72,11 @@ async def _quote(services: Services, caller: Caller, address: str, named: str | 
     if state.runtime is not None:
         raise SatboxError("reclaim_running", details={"state": state.phase.value})
     wanted = None if named is None else set(named.split(","))
-    if wanted is not None and (unknown := wanted - {lot.payment_id for lot in state.lots}):
+    if wanted is not None and (unknown := wanted - {lot.payment_id for lot in state.reclaimable}):
         raise SatboxError("reclaim_deposit", details={"payment_ids": sorted(unknown)[:PARTS_MAX]})
     offered: list[_Offered] = []
     left_out: list[r.LeftOut] = []
-    for lot in reversed(state.lots):
+    for lot in reversed(state.reclaimable):
         if wanted is not None and lot.payment_id not in wanted:
             continue
         terms, reason = await _terms(services, lot)

@@ -180,6 +180,26 @@ def test_a_reserve_takes_what_there_is_but_not_less_than_the_call_needs() -> Non
     assert payer.state.accounts.reserved == 7 * SAT
 
 
+def test_what_was_set_aside_for_calls_that_were_not_made_can_be_sent_back_like_before() -> None:
+    payer = Purse(PAYER, 100)
+    payer.ask(c.Reserve("gate_a", 40 * SAT, SAT))
+    assert sum(lot.left_usat for lot in payer.state.reclaimable) == 60 * SAT
+    payer.post(logged(1, 10))
+    payer.ask(c.Unreserve("gate_a"))
+    assert payer.state.lots == payer.state.reclaimable
+    assert sum(lot.left_usat for lot in payer.state.lots) == payer.state.accounts.bucket == 90 * SAT
+
+
+def test_nothing_that_is_set_aside_for_calls_is_sent_back() -> None:
+    payer = Purse(PAYER, 100)
+    payer.ask(c.Reserve("gate_a", 40 * SAT, SAT))
+    (lot,) = payer.state.lots
+    whole = c.ReclaimPart(lot.payment_id, lot.origin, lot.asset, lot.atomic, 0, lot.usat)
+    made = payer.ask(c.Reclaim("rec_1", (whole,)))
+    assert made.refusal is not None
+    assert made.refusal.code == "reclaim_changed"
+
+
 def test_a_promise_is_kept_when_its_payment_is_credited_and_void_when_it_fails() -> None:
     payer = Purse(PAYER)
     for name in ("pay_1", "pay_2"):
