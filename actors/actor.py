@@ -12,29 +12,19 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from actors import marks as marks_of
 from actors.clock import Clock
 from actors.errors import FencedError
 from actors.storage import Batch, Mark, WalletStore
 from actors.view import View
 from actors.wallet.bucket import BrokenInvariantError
 from actors.wallet.commands import (
-    BurnNonce,
     Command,
     DeliverOrders,
-    Deposit,
-    Earn,
     Effect,
     Look,
-    Observe,
-    OpenDispute,
-    PayOrder,
-    PromiseOrder,
-    Reclaim,
-    Reverse,
-    Spend,
 )
 from actors.wallet.decide import Decision, decide, needs_proof, resume
-from actors.wallet.decide_payments import TERMINAL_FAILURES
 from actors.wallet.lifecycle import next_alarm_ms
 from actors.wallet.state import Instant, Policy, Proof, WalletState
 
@@ -197,7 +187,7 @@ class WalletActor:
                 results.append(error)
                 continue
             if not made.is_duplicate and made.refusal is None:
-                marks += _marks(command)
+                marks += marks_of.made_by(command)
             state = made.state
             results.append(made)
         decisions = [made for made in results if isinstance(made, Decision)]
@@ -222,8 +212,8 @@ class WalletActor:
             is_new = any((one.kind, one.id) == (mark.kind, mark.id) for one in marks)
             return is_new or self._store.has_seen(mark.kind, mark.id)
 
-        is_duplicate = any(map(has_seen, _barring(command)))
-        conflict = next((code for mark, code in _conflicting(command) if has_seen(mark)), None)
+        is_duplicate = any(map(has_seen, marks_of.barring(command)))
+        conflict = next((code for mark, code in marks_of.conflicting(command) if has_seen(mark)), None)
         at = Instant(self._around.clock.wall_ms(), proof or self._proof(state), self._around.new_runtime_id())
         return decide(state, command, at, self._around.policy, is_duplicate=is_duplicate, conflict=conflict)
 
@@ -276,65 +266,3 @@ class WalletActor:
         self._queue.clear()
         self._notify()
         self._around.died(self, error)
-
-
-def _marks(command: Command) -> tuple[Mark, ...]:
-    """What makes a command happen at most once."""
-    match command:
-        case PayOrder() | PromiseOrder():
-            return _order_mark(command), _attempt_mark(command)
-        case Deposit(payment_id=payment_id):
-            return (Mark("deposit", payment_id),)
-        case Reverse(payment_id=payment_id):
-            return (Mark("reversal", payment_id),)
-        case BurnNonce(nonce=nonce, expires_ms=expires_ms):
-            return (Mark("nonce", nonce, expires_ms),)
-        case OpenDispute(dispute_id=dispute_id):
-            return (Mark("dispute", dispute_id),)
-        case Earn(order_id=order_id):
-            return (Mark("earning", order_id),)
-        case Reclaim(reclaim_id=reclaim_id):
-            return (Mark("reclaim", reclaim_id),)
-        case Spend(reference=reference, expires_ms=expires_ms):
-            return (Mark("spend", reference, expires_ms),)
-        case Observe(payment_id=payment_id, state=state) if state in TERMINAL_FAILURES:
-            return (Mark("ended", payment_id),)
-        case _:
-            return ()
-
-
-def _order_mark(command: PayOrder | PromiseOrder) -> Mark:
-    return Mark("order", command.order_id)
-
-
-def _attempt_mark(command: PayOrder | PromiseOrder) -> Mark:
-    return Mark("attempt", command.attempt_id)
-
-
-def _barring(command: Command) -> tuple[Mark, ...]:
-    """The marks that make a command a repetition. A sight of a payment that has ended or was credited comes too late:
-    taken seriously it would start a sandbox on money that is spent or will not come.
-    """
-    match command:
-        case Observe(payment_id=payment_id):
-            return Mark("ended", payment_id), Mark("deposit", payment_id)
-        case PayOrder() | PromiseOrder():
-            return (_attempt_mark(command),)
-        case _:
-            return _marks(command)
-
-
-def _conflicting(command: Command) -> tuple[tuple[Mark, str], ...]:
-    """The marks that forbid a command which is no repetition, and the code it is refused with."""
-    match command:
-        case PayOrder():
-            return ((_order_mark(command), "order_used"),)
-        case PromiseOrder(payment_id=payment_id):
-            # What is credited already fulfils no promise any more: it is paid at once instead.
-            return (
-                (_order_mark(command), "order_used"),
-                (Mark("deposit", payment_id), "order_settled"),
-                (Mark("ended", payment_id), "payment_failed"),
-            )
-        case _:
-            return ()

@@ -15,7 +15,8 @@ from actors.actor import QueueFullError
 from actors.clock import SystemClock
 from actors.errors import ActorError
 from actors.garbage import spare_startup
-from actors.host import HostSettings, WalletHost
+from actors.host import WalletHost
+from actors.host_settings import HostSettings
 from actors.placement import HostMap
 from actors.ray_call import packed, unpacked
 from actors.ray_settlements import RaySettlements

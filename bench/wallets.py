@@ -11,7 +11,8 @@ from pathlib import Path
 
 from actors.actor import WalletActor
 from actors.clock import SystemClock
-from actors.host import HostSettings, WalletHost
+from actors.host import WalletHost
+from actors.host_settings import HostSettings
 from actors.wallet import commands as c
 from actors.wallet.state import Phase, Plan, Policy
 from bench.figures import Figure, cpu_seconds, latency, rss_bytes
@@ -119,11 +120,11 @@ async def memory(count: int) -> list[Figure]:
         for name in names[1:]:
             await bench.host.ask(name, c.Prepare("create", Plan("nano"), 0))
             await bench.host.ask(name, c.BurnNonce("n", 10**15))
-        kept: list[WalletActor] = list(bench.host._actors.values())
+        kept: list[WalletActor] = list(bench.host.residents.actors.values())
         gc.collect()
         resident = (rss_bytes() - before) / max(1, len(kept))
         del kept
-        while len(bench.host._actors) > 1:
+        while len(bench.host.residents.actors) > 1:
             await asyncio.sleep(0.2)
         gc.collect()
         passivated = (rss_bytes() - before) / count

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from actors.credit_sink import WalletSink
-from actors.host import HostSettings, WalletHost
+from actors.host import WalletHost
+from actors.host_settings import HostSettings
 from actors.overview import HostOverview
 from actors.requests import Request, Response, serve
 from actors.system import ActorSystem

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.clock import SystemClock
-from actors.host import HostSettings, WalletHost
+from actors.host import WalletHost
+from actors.host_settings import HostSettings
 from actors.placement import HostMap
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.state import Policy

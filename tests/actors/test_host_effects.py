@@ -5,7 +5,8 @@ import secrets
 from pathlib import Path
 
 from actors.clock import SystemClock
-from actors.host import HostSettings, WalletHost
+from actors.host import WalletHost
+from actors.host_settings import HostSettings
 from actors.wallet import commands as c
 from actors.wallet.state import Phase, Plan
 from sandboxes.clock import boottime_ms
@@ -112,11 +113,11 @@ async def test_more_wallets_than_open_files_lose_nothing(tmp_path: Path) -> None
     for name in names:
         await host.ask(name, c.Prepare("create", Plan("nano"), 10**15))  # too dear to start: money alone
     for turn in range(6):
-        host._rest()  # as every few seconds; here while the next turns are already asked for
+        host.residents.rest()  # as every few seconds; here while the next turns are already asked for
         await asyncio.gather(*(host.ask(name, c.Deposit(f"pay_{turn}", "SPpayer", 7, "tx", "sBTC")) for name in names))
     async with asyncio.timeout(20):
-        while sum(actor.store.is_open for actor in host._actors.values()) > 2:
-            host._rest()
+        while sum(actor.store.is_open for actor in host.residents.actors.values()) > 2:
+            host.residents.rest()
             await asyncio.sleep(0.01)
     views = [await host.ask(name, c.Deposit("pay_0", "SPpayer", 7, "tx", "sBTC")) for name in names]
 
@@ -157,7 +158,7 @@ async def test_an_old_host_that_lives_on_ends_nothing_of_the_new_one(tmp_path: P
     await settled(new, Phase.ALIVE)
     before = await node.runtimes()
 
-    await old._reconcile()
+    await old._reconciler.connected()
 
     assert [info.runtime_id for info in await node.runtimes()] == [before[0].runtime_id]
     await new.close()

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from actors.clock import SystemClock
-from actors.host import HostSettings, WalletHost
+from actors.host import WalletHost
+from actors.host_settings import HostSettings
 from actors.order_delivery import AT_ONCE, EarningSink
 from actors.placement import wallet_path
 from actors.storage import Batch, WalletStore
@@ -163,11 +164,11 @@ async def test_a_wallet_whose_copy_died_with_orders_in_transit_is_taken_up_again
     async with hosting(tmp_path, open_store=FailsToClear) as host:
         await fill(host, 10)
         await pay(host, 0)
-        actor = host._actors[PAYER]
+        actor = host.residents.actors[PAYER]
         async with asyncio.timeout(20):
             while actor.state.transit and not actor.is_dead:
                 await actor.wait_change(actor.state.version, 5)
-            while PAYER not in host._actors:  # nobody asks for it
+            while PAYER not in host.residents.actors:  # nobody asks for it
                 await asyncio.sleep(0.01)
         await until(host, PAYER, lambda state: not state.transit)
         assert failures == ["disk"]

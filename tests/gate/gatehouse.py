@@ -22,7 +22,8 @@ from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from actors.credit_sink import WalletPayouts, WalletSink
-from actors.host import HostSettings, WalletHost
+from actors.host import WalletHost
+from actors.host_settings import HostSettings
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.state import Payout, Policy, WalletState
 from devnet.app import create_app as create_devnet
@@ -253,7 +254,7 @@ class House:
     def state(self, who: Who | str) -> WalletState:
         """A wallet as committed; a blank one when it was never touched."""
         address = who if isinstance(who, str) else who.address
-        actor = self.transport.host._actors.get(address)
+        actor = self.transport.host.residents.actors.get(address)
         return WalletState(address) if actor is None else actor.state
 
     async def fault(self, kind: str, **parameters: Any) -> None:

@@ -76,7 +76,7 @@ async def test_calls_are_paid_without_a_hop_posted_together_and_the_rest_goes_ba
     await till.sweep()
     accounts = house.state(payer).accounts
     assert (accounts.bucket, accounts.reserved, accounts.in_transit) == (900 * SATS, 0, 0)
-    kinds = [entry.kind for entry in house.transport.host._actors[payer.address].store.entries(0, 100)]
+    kinds = [entry.kind for entry in house.transport.host.residents.actors[payer.address].store.entries(0, 100)]
     assert kinds.count("order") < 20
 
 

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from actors import actor as actor_module
-from actors import effects, host, node_link, storage
+from actors import actor, effects, host, marks, node_link, reconciling, storage
 from actors.wallet import advance, decide_meters, decide_payments, decide_runtime, going_on, lifecycle, turn
 from actors.wallet import commands as c
 from relay_client.settlements import availability, delivery, follower, journal, outbox
@@ -21,14 +20,14 @@ from simulator.run import simulate
 
 def credited_twice() -> None:
     """A deposit leaves no mark, so a message that comes twice counts twice."""
-    real = actor_module._marks
-    actor_module._marks = lambda command: () if isinstance(command, c.Deposit) else real(command)
+    real = marks.made_by
+    marks.made_by = lambda command: () if isinstance(command, c.Deposit) else real(command)
 
 
 def reversed_twice() -> None:
     """The same for money that left the chain."""
-    real = actor_module._marks
-    actor_module._marks = lambda command: () if isinstance(command, c.Reverse) else real(command)
+    real = marks.made_by
+    marks.made_by = lambda command: () if isinstance(command, c.Reverse) else real(command)
 
 
 def remainder_lost() -> None:
@@ -102,7 +101,7 @@ def unknown_is_failure() -> None:
 
 def effects_forgotten() -> None:
     """What a crash cut off is not taken up again."""
-    actor_module.resume = lambda state: ()
+    actor.resume = lambda state: ()
 
 
 def reorganisations_ignored() -> None:
@@ -152,7 +151,7 @@ def orphans_kept() -> None:
     async def reconcile(self: Any) -> None:
         await asyncio.sleep(0)
 
-    host.WalletHost._reconcile = reconcile
+    reconciling.Reconciler.connected = reconcile
 
 
 def alarms_forgotten() -> None:
