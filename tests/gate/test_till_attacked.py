@@ -22,12 +22,13 @@ from tests.gate.test_till import order, pay, payer_with, slot
 
 
 class Wires(LocalTransport):
-    """The way to the wallets, with commands of a till that get no answer (`stuck`) or an error (`failing`)."""
+    """The way to the wallets, with commands of a till that do not arrive (`stuck`), whose answers do not (`late`), or that fail."""
 
     def __init__(self, house: House) -> None:
         super().__init__(house.transport.host)
         self.sent: list[tuple[str, type[object]]] = []
         self.stuck: dict[tuple[str, type[object]], asyncio.Event] = {}
+        self.late: dict[tuple[str, type[object]], asyncio.Event] = {}
         self.failing: dict[tuple[str, type[object]], Exception] = {}
 
     async def send(self, request: Request) -> Response:
@@ -38,6 +39,10 @@ class Wires(LocalTransport):
                 await self.stuck[key].wait()
             if key in self.failing:
                 raise self.failing[key]
+            if key in self.late:
+                answer = await super().send(request)
+                await self.late[key].wait()
+                return answer
         return await super().send(request)
 
     def count(self, kind: type[object]) -> int:
@@ -342,3 +347,23 @@ async def test_a_gate_that_dies_before_anything_is_paid_leaves_its_allowance_to_
     await second.close(5.0)
     assert house.state(payer).accounts.reserved == 0
     assert till_over(house, wires)._log.payers() == []
+
+
+async def test_an_answer_that_comes_late_is_not_believed_over_a_newer_one(house: House, wires: Wires) -> None:
+    payer, payee = await payer_with(house, 1_000), await house.agent()
+    till = till_over(house, wires)
+    for n in range(3):
+        assert await pay(till, order(house, n, payer, payee)) == "paid"
+    purse = till._purses[payer.address]
+    await house.until(lambda: purse.is_idle)
+    late = wires.late[payer.address, Reserve] = asyncio.Event()
+    till._top_up(payer.address, purse, 1_000 * SATS)
+    await house.until(lambda: house.state(payer).accounts.reserved == 985 * SATS)
+    purse.usat = 2_000 * SATS  # as if it were enough: what is paid meanwhile is posted before the answer is here
+    assert await pay(till, order(house, 7, payer, payee)) == "paid"
+    await house.until(lambda: house.state(payer).accounts.reserved == 980 * SATS)
+    await house.until(lambda: purse.usat == 980 * SATS)
+    late.set()
+    await house.until(lambda: purse.is_idle)
+    assert purse.usat == 980 * SATS
+    await till.close(5.0)
