@@ -22,7 +22,7 @@ from tests.gate.test_till import order, pay, payer_with, slot
 
 
 class Wires(LocalTransport):
-    """The way to the wallets, with commands of a till that do not arrive (`stuck`), whose answers do not (`late`), or that fail."""
+    """The way to the wallets: commands of a till do not arrive (`stuck`), whose answers do not (`late`), or fail."""
 
     def __init__(self, house: House) -> None:
         super().__init__(house.transport.host)
