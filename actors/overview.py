@@ -24,7 +24,9 @@ SCAN_MS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class WalletRow:
-    """One wallet as of a look. `burn_usat_per_second` is 0 unless it runs; `seconds_left` is None then."""
+    """One wallet as of a look. `burn_usat_per_second` is 0 unless it runs; `seconds_left` is None then. `earned_usat` is all that
+    callers paid it, `call_fees_usat` the operator's share of that.
+    """
 
     address: str
     state: str
@@ -39,6 +41,8 @@ class WalletRow:
     seconds_left: float | None
     pending: int
     version: int
+    earned_usat: int = 0
+    call_fees_usat: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ def wallet_row(state: WalletState, proof: Proof | None, late_ms: int = 0) -> Wal
         seconds_left,
         len(state.pending),
         state.version,
+        -state.accounts.earnings,
+        state.accounts.call_fees,
     )
 
 

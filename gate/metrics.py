@@ -17,7 +17,12 @@ class Metrics:
             "satbox_request_seconds", "Time to answer", ["operation"], buckets=BUCKETS_SECONDS, registry=self.registry
         )
         self.wallets = Gauge("satbox_wallets", "Wallets by host and state", ["host", "state"], registry=self.registry)
+        self.calls_paid = Counter("satbox_calls_paid_total", "Calls that strangers paid for", registry=self.registry)
         self.streams = Gauge("satbox_streams", "Open event streams", registry=self.registry)
+
+    def calls_paid_count(self) -> int:
+        """How many calls strangers have paid for at this gate."""
+        return int(next(iter(self.calls_paid.collect())).samples[0].value)
 
     def text(self, statistics: dict[str, dict[str, int]]) -> bytes:
         """Prometheus text, with the hosts' counts as of now."""

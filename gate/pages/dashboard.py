@@ -79,7 +79,7 @@ def _entry() -> Html:
 
 
 def _totals() -> Html:
-    figures = (
+    wallets = (
         ("t-wallets", "Wallets", None),
         ("t-alive", "Alive", None),
         ("t-balance", "In buckets", "sats"),
@@ -87,11 +87,20 @@ def _totals() -> Html:
         ("t-burnt", "Burnt", "sats"),
         ("t-owed", "Owed", "sats"),
     )
+    calls = (
+        ("t-calls", "Calls paid", "a minute, at this gate"),
+        ("t-earned", "Agents earned by calls", "sats"),
+        ("t-fees", "Operator's share of calls", "sats"),
+    )
+    return el("div", _figures(wallets, "six"), _figures(calls, "three"), class_="totals")
+
+
+def _figures(figures: tuple[tuple[str, str, str | None], ...], columns: str) -> Html:
     made = []
     for name, label, unit in figures:
         value = el("dd", el("span", "0", id=name), unit and el("small", unit))
         made.append(el("div", el("dt", label), value))
-    return el("dl", *made, class_="figures six")
+    return el("dl", *made, class_=f"figures {columns}")
 
 
 def _panels() -> Html:

@@ -6,7 +6,7 @@ changes a balance is a line that a browser can draw by itself.
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -21,6 +21,7 @@ from sandboxes.protocol import SandboxError
 LOOK_MS = 1_000
 SIDE_MS = 2_000
 LOOK_SECONDS_MAX = 5.0
+RATE_MS = 60_000
 RUNWAY_EDGES_SECONDS = (60, 600, 3_600, 6 * 3_600, 86_400, 7 * 86_400)
 """Edges of the runway histogram: a minute, ten, an hour, six, a day, a week, longer."""
 
@@ -53,6 +54,8 @@ class Sight:
             "owed_usat": sum(row.owed_usat for row in rows),
             "burnt_usat": sum(row.burnt_usat for row in rows),
             "deposited_usat": sum(row.deposited_usat for row in rows),
+            "earned_usat": sum(row.earned_usat for row in rows),
+            "call_fees_usat": sum(row.call_fees_usat for row in rows),
             "burn_usat_per_second": sum(row.burn_usat_per_second for row in rows),
             "unread": self.unread,
             "is_stale": self.is_stale,
@@ -71,6 +74,7 @@ class Overview:
         self._looking = asyncio.Lock()
         self._side: dict[str, Any] = {}
         self._side_ms: int | None = None
+        self._calls: deque[tuple[int, int]] = deque()
         self.viewers = 0
 
     @contextlib.contextmanager
@@ -126,6 +130,7 @@ class Overview:
                 "capacity": capacity,
                 "sources": self._sources(),
                 "errors": self._errors(),
+                "calls_per_minute": self._calls_per_minute(now_ms),
                 "viewers": self.viewers,
             }
         return self._side
@@ -158,6 +163,14 @@ class Overview:
             }
             for source in snapshot.sources
         ]
+
+    def _calls_per_minute(self, now_ms: int) -> int | None:
+        """Calls paid at this gate in the last minute, or at that rate since somebody looks; None at a first look."""
+        self._calls.append((now_ms, self._metrics.calls_paid_count()))
+        while self._calls[0][0] < now_ms - RATE_MS:
+            self._calls.popleft()
+        (since_ms, before), (_, now) = self._calls[0], self._calls[-1]
+        return None if since_ms == now_ms else round((now - before) * RATE_MS / (now_ms - since_ms))
 
     def _errors(self) -> list[dict[str, Any]]:
         """Answers of this gate that were no success, the most frequent first."""

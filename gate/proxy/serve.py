@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import aiohttp
 import structlog
@@ -17,12 +17,13 @@ from gate.calls.paths import inner_target
 from gate.calls.till import adopt
 from gate.crowd import Crowd, peer_of
 from gate.handlers.reach import Reach
+from gate.metrics import Metrics
 from gate.ports import Services
 from gate.proxy import names
 from gate.proxy.access import Access, access, is_pass
 from gate.proxy.connector import PortConnector
 from gate.proxy.counting import RequestCounter
-from gate.proxy.forward import Forwarder, inward
+from gate.proxy.forward import Forwarder, Settle, inward
 from gate.routing import METRICS, PEERS, SERVICES, error_response
 from operations.errors import SatboxError
 
@@ -142,6 +143,16 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
         guest.release()
 
 
+def _counted(guest: Guest, metrics: Metrics) -> Settle:
+    async def settle(status: int) -> Mapping[str, str]:
+        headers = await guest.settle(status)
+        if headers:  # a call that failed is not paid, and gets none
+            metrics.calls_paid.inc()
+        return headers
+
+    return settle
+
+
 @contextlib.contextmanager
 def _share(request: web.Request, guest: Guest) -> Iterator[None]:
     """A stranger's place. Without paying one may hold some of them; behind a reverse proxy, which looks to that, all are one."""
@@ -175,7 +186,7 @@ async def _forward(
         keeps = not caller.is_owner and not is_pass(services, request)
         payer = None if guest is None else guest.payer
         headers = inward(request, address, keeps_authorization=keeps, payer=payer)
-        settle = None if guest is None or guest.settle_payment is None else guest.settle
+        settle = None if guest is None or guest.settle_payment is None else _counted(guest, request.app[METRICS])
         forwarder = request.app[FORWARDER]
         answer = await forwarder.forward(request, runtime_id, port, target, headers, request_id, settle)
         request.app[COUNTER].served(view, runtime_id)

@@ -68,6 +68,34 @@ async def test_viewers_are_sent_what_changed_and_nothing_else(house: House) -> N
     assert gone == []
 
 
+async def test_calls_a_minute_are_those_of_the_last_minute(house: House) -> None:
+    metrics = Metrics()
+    overview = Overview(house.services, metrics)
+
+    async def told(later_ms: int, calls: int) -> int | None:
+        house.clock.ahead_ms += later_ms
+        metrics.calls_paid.inc(calls)
+        found: int | None = (await overview.beside())["calls_per_minute"]
+        return found
+
+    assert await told(0, 1_000) is None
+    assert await told(25_000, 25) in (59, 60)
+    assert await told(25_000, 100) in (149, 150)
+    assert await told(25_000, 0) in (119, 120)  # the first 25 are too long ago
+    assert await told(90_000, 500) is None  # nobody looked: when these were is not known
+    assert await told(10_000, 5) in (29, 30)
+
+
+async def test_what_calls_earned_is_told_with_the_operators_share(house: House) -> None:
+    who = await house.agent()
+    await house.created(who, 300)
+    await house.services.system.ask(who.address, c.Earn("ord_1", "ST_payer", 100 * SATS))
+
+    totals = (await Overview(house.services, Metrics()).sight()).totals()
+
+    assert (totals["earned_usat"], totals["call_fees_usat"]) == (100 * SATS, 2 * SATS)
+
+
 async def test_many_viewers_cost_one_look(house: House) -> None:
     overview = Overview(house.services, Metrics())
 

@@ -14,6 +14,7 @@ from playwright.async_api import Browser
 
 from actors.wallet import commands as c
 from actors.wallet.state import Plan
+from gate.routing import METRICS
 from stacks import Network, PrivateKey
 from tests.gate.gatehouse import OPERATOR_TOKEN, House, gatehouse
 from tests.pages.browsing import DESKTOP, PHONE, Visit, visiting
@@ -176,6 +177,25 @@ async def test_the_dashboard_shows_sorts_and_searches(house: House, browser: Bro
         await enter(visit)
         await asyncio.sleep(0.5)
         await visit.shot("dashboard-phone-dark")
+
+
+async def test_the_dashboard_tells_what_calls_come_to(house: House, browser: Browser) -> None:
+    async def earn(number: int) -> None:
+        await house.services.system.ask(address(3), c.Earn(f"order_{number}", address(4), 50_000_000))
+
+    await earn(1)
+    async with visiting(browser, origin(house)) as visit:
+        await enter(visit)
+        await visit.until("document.getElementById('t-earned').textContent === '49.00'")
+        assert await visit.text("#t-fees") == "1.00"
+        await visit.until("document.getElementById('t-calls').textContent === '0'")
+        house.client.server.runner.app[METRICS].calls_paid.inc(40)
+        await earn(2)
+        await visit.until("Number(document.getElementById('t-calls').textContent.replaceAll(',', '')) >= 40")
+        await visit.until("document.getElementById('t-earned').textContent === '98.00'")
+        assert await visit.text("#t-fees") == "2.00"
+        await visit.page.set_viewport_size({"width": 1180, "height": 900})
+        await visit.shot("dashboard-calls", whole=False)
 
 
 async def test_five_hundred_wallets_tick_without_a_long_frame(house: House, browser: Browser) -> None:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from mcp import Client as McpClient
@@ -57,6 +58,13 @@ async def done(tools: McpClient, tool: str, **arguments: Any) -> dict[str, Any]:
     return body
 
 
+async def calls_paid(service: RunningService) -> int:
+    """As its gate counts them for the operator."""
+    async with aiohttp.ClientSession() as session, session.get(f"{service.gate_url}/metrics") as answer:
+        (line,) = [line for line in (await answer.text()).splitlines() if line.startswith("satbox_calls_paid_total ")]
+        return int(float(line.split()[1]))
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def buyer(service: RunningService) -> AsyncIterator[Owner]:
     made = await service.agent()
@@ -95,6 +103,7 @@ async def test_an_agent_sells_another_buys_and_both_have_only_tools(
 
         await eventually(is_confirmed)
         before = (await done(selling, "satbox_status")).get("earnings", {}).get("earned_usat", 0)
+        counted = await calls_paid(service)
         called = await done(buying, "satbox_call", url=urls["/answer"], body="what is it?")
         assert (called["status"], called["body"], called["paid_sats"]) == (200, "WHAT IS IT?", 7)
         assert called["receipt"]["statement"]["order_id"] == called["order_id"]
@@ -103,6 +112,8 @@ async def test_an_agent_sells_another_buys_and_both_have_only_tools(
         assert (long["body"], long["paid_sats"], "30 bytes" in long["note"]) == ("ABC" * 10, 8, True)
         down = await done(buying, "satbox_call", url=urls["/down"], body="?")
         assert (down["status"], down["paid_sats"], down["session_budget"]["left_sats"]) == (500, 0, 285)
+
+        assert await calls_paid(service) - counted == 2
 
         async def earned() -> bool:
             now = (await done(selling, "satbox_status", fresh=True))["earnings"]["earned_usat"]

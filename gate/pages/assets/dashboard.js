@@ -140,13 +140,16 @@ function showTotals() {
   say($("t-alive"), whole((states.alive ?? 0) + (states.grace ?? 0)));
   say($("t-burn"), sats(totals.burn_usat_per_second * 3600));
   say($("t-owed"), sats(totals.owed_usat));
+  say($("t-earned"), sats(totals.earned_usat - totals.call_fees_usat));
+  say($("t-fees"), sats(totals.call_fees_usat));
   const names = Object.keys(STATES).filter((name) => states[name]);
   bars($("p-states"), names.map((name) => ({ label: STATES[name], share: states[name] / totals.wallets, text: whole(states[name]), tone: TONES[name] })), "No wallets yet");
   const most = Math.max(1, ...totals.runway);
   bars($("p-runway"), totals.runway.map((count, index) => ({ label: RUNWAY[index], share: count / most, text: whole(count), tone: index === 0 && count ? "warn" : "" })));
 }
 
-function showBeside({ settlements, capacity, sources, errors }) {
+function showBeside({ settlements, capacity, sources, errors, calls_per_minute: calls }) {
+  say($("t-calls"), calls === null ? "–" : whole(calls));
   const payments = Object.entries(settlements ?? {});
   const all = payments.reduce((sum, [, count]) => sum + count, 0);
   const tones = { confirmed: "good", failed: "bad", replaced: "bad", outbox: "calm" };
