@@ -200,6 +200,16 @@ def test_nothing_that_is_set_aside_for_calls_is_sent_back() -> None:
     assert made.refusal.code == "reclaim_changed"
 
 
+def test_time_that_is_used_already_is_paid_before_anything_is_set_aside() -> None:
+    world = World().alive(60)
+    world.pass_ms(50_000)
+    made = world.ask(c.Reserve("gate_a", 40 * SAT, 40 * SAT))
+    assert made.refusal is not None
+    assert made.refusal.code == "credit_insufficient"
+    assert world.ask(c.Reserve("gate_a", 40 * SAT, 5 * SAT)).refusal is None
+    assert (world.state.accounts.reserved, world.state.accounts.burnt) == (10 * SAT, 50 * SAT)
+
+
 def test_a_promise_is_kept_when_its_payment_is_credited_and_void_when_it_fails() -> None:
     payer = Purse(PAYER)
     for name in ("pay_1", "pay_2"):

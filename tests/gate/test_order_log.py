@@ -189,3 +189,14 @@ async def test_a_log_that_is_written_in_great_crowds_is_trimmed_as_fast(
         clock.now_ms += 2
     await orders.close()
     assert count(tmp_path) < 10 * TRIMMED_EVERY
+
+
+async def test_what_one_slot_owes_no_other_posts_or_gives_back(tmp_path: Path) -> None:
+    first, second = opened(tmp_path), opened(tmp_path, number=2)
+    await first.opens("SP1")
+    await first.write(held(1), nobody)
+    assert (second.unposted(), second.payers()) == ({}, [])
+    assert (list(first.unposted()), first.payers()) == (["SP1"], ["SP1"])
+    assert second.used(10) == first.used(10) == [("ord_1", NOW_MS + 60_000)]
+    for one in (first, second):
+        await one.close()

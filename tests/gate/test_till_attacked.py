@@ -22,7 +22,7 @@ from tests.gate.test_till import order, pay, payer_with, slot
 
 
 class Wires(LocalTransport):
-    """The way to the wallets: commands of a till do not arrive (`stuck`), whose answers do not (`late`), or fail."""
+    """The way to the wallets, for commands that never arrive (`stuck`), that fail, or whose answers come `late`."""
 
     def __init__(self, house: House) -> None:
         super().__init__(house.transport.host)
@@ -366,4 +366,34 @@ async def test_an_answer_that_comes_late_is_not_believed_over_a_newer_one(house:
     late.set()
     await house.until(lambda: purse.is_idle)
     assert purse.usat == 980 * SATS
+    await till.close(5.0)
+
+
+async def test_what_a_till_takes_on_is_bounded(house: House, wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    payer, other, payee = await payer_with(house, 1_000), await payer_with(house, 100), await house.agent()
+    till = till_over(house, wires)
+    monkeypatch.setattr("gate.calls.till.CALLS_AT_ONCE_MAX", 2)
+    monkeypatch.setattr("gate.calls.till.UNPOSTED_MAX", 3)
+    monkeypatch.setattr("gate.calls.till.PURSES_MAX", 1)
+    held = [order(house, n, payer, payee) for n in range(2)]
+    for one in held:
+        await till.hold(one)
+    assert await pay(till, order(house, 5, payer, payee)) == "rate_limited"
+    assert await pay(till, order(house, 6, other, payee)) == "overloaded"
+    wires.failing[payer.address, PostOrders] = SatboxError("timeout")
+    for one in held:
+        await till.pay(one)
+    assert [await pay(till, order(house, n, payer, payee)) for n in (5, 7)] == ["paid", "overloaded"]
+    wires.failing.clear()
+    await house.until(lambda: house.state(payee).accounts.earnings == -15 * SATS)
+    assert await pay(till, order(house, 7, payer, payee)) == "paid"
+    await till.close(5.0)
+
+
+async def test_no_more_than_a_share_of_a_bucket_is_set_aside_ahead(house: House, wires: Wires) -> None:
+    payer, payee = await payer_with(house, 1_000), await house.agent()
+    till = till_over(house, wires)
+    for n in range(4):
+        assert await pay(till, order(house, n, payer, payee, sats=20)) == "paid"
+    assert house.state(payer).accounts.reserved <= (4 * 20 + 1_000 // 20) * SATS
     await till.close(5.0)
