@@ -397,3 +397,18 @@ async def test_no_more_than_a_share_of_a_bucket_is_set_aside_ahead(house: House,
         assert await pay(till, order(house, n, payer, payee, sats=20)) == "paid"
     assert house.state(payer).accounts.reserved <= (4 * 20 + 1_000 // 20) * SATS
     await till.close(5.0)
+
+
+async def test_what_was_paid_before_a_start_is_refused_before_any_server_works_for_it(
+    house: House, wires: Wires
+) -> None:
+    payer, payee = await payer_with(house, 100), await house.agent()
+    first, second = till_over(house, wires), till_over(house, wires)
+    one = order(house, 1, payer, payee)
+    assert await pay(first, one) == "paid"
+    await first.close(5.0)
+    third = till_over(house, wires)
+    with pytest.raises(SatboxError, match="order_used"):
+        await third.hold(one)
+    await second.close(1.0)
+    await third.close(1.0)
