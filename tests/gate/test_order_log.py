@@ -200,3 +200,9 @@ async def test_what_one_slot_owes_no_other_posts_or_gives_back(tmp_path: Path) -
     assert second.used(10) == first.used(10) == [("ord_1", NOW_MS + 60_000)]
     for one in (first, second):
         await one.close()
+
+
+async def test_what_is_paid_survives_a_power_cut(tmp_path: Path) -> None:
+    orders = opened(tmp_path)
+    assert orders._db.execute("PRAGMA synchronous").fetchone() == (2,)  # a flush for every commit
+    await orders.close()
