@@ -12,7 +12,6 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from itertools import islice
-from pathlib import Path
 
 import structlog
 
@@ -21,7 +20,7 @@ from actors.requests import Purse
 from actors.system import ActorSystem
 from actors.wallet.calls import LoggedOrder
 from actors.wallet.commands import PostOrders, Reserve, Unreserve
-from gate.calls.order_log import Held, OrderLog, left_behind
+from gate.calls.order_log import Held, OrderLog
 from gate.calls.purse import POST_PAUSE_MS, TillPurse
 from operations.errors import SatboxError
 
@@ -39,8 +38,6 @@ CALLS_AT_ONCE_MAX = 64
 USED_MAX = 200_000
 UNPAID = frozenset({"credit_insufficient", "order_expired", "order_invalid", "order_limit", "wallet_not_found"})
 """Refusals by the payer's wallet: nothing was paid."""
-ADOPT_SECONDS = 30.0
-"""Between two looks for logs whose gates are gone, and for how long one may be worked on."""
 log = structlog.get_logger()
 
 
@@ -331,23 +328,3 @@ class Till:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-
-
-async def adopt(system: ActorSystem, clock: Clock, folder: Path) -> None:
-    """For ever: finish for gates that are gone what their logs say."""
-    while True:
-        try:
-            for orders in left_behind(folder, clock.wall_ms):
-                await _finish(system, clock, orders)
-        except Exception:
-            log.exception("a log that was left behind cannot be finished")
-        await asyncio.sleep(ADOPT_SECONDS)
-
-
-async def _finish(system: ActorSystem, clock: Clock, orders: OrderLog) -> None:
-    try:
-        till = Till(system, clock, orders, takes_orders=False)
-    except BaseException:
-        await orders.close()  # or nobody could take the slot while this process lives
-        raise
-    await till.close(ADOPT_SECONDS)

@@ -10,11 +10,11 @@ import structlog
 from aiohttp import web
 
 from actors.view import View
+from gate.calls.adoption import adopt
 from gate.calls.desk import Desk
 from gate.calls.guest import Guest
 from gate.calls.order_log import free_slot
 from gate.calls.paths import inner_target
-from gate.calls.till import adopt
 from gate.crowd import Crowd, peer_of
 from gate.handlers.reach import Reach
 from gate.metrics import Metrics
