@@ -38,8 +38,8 @@ def main() -> int:
         else:
             _say(
                 f"seed {seed}: {report.steps} steps, {report.virtual_seconds} s simulated in {report.wall_seconds} s, "
-                f"{report.payments} payments, {report.commits} commits, {report.entries} entries: "
-                + ("clean" if report.is_clean else f"{len(report.violations)} violations")
+                f"{report.payments} payments, {report.paid_calls} paid calls, {report.commits} commits, "
+                f"{report.entries} entries: " + ("clean" if report.is_clean else f"{len(report.violations)} violations")
             )
             for violation in report.violations:
                 _say(f"  {violation}")

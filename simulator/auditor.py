@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 
 from actors.storage import Batch
 from actors.wallet.state import Phase, WalletState
+from simulator.call_auditor import CallAuditor
 
 SLACK_MS = 5_000
 UNOWNED_MS = 180_000
 UNPAID_MS = 90_000
 PAUSED_SHARE = 25
+CALL_KINDS = frozenset({"reserve", "unreserve", "order", "order_done", "earning"})
 METER_PRICES = {"egress": (50_000, 1_000_000)}
 """Usat for so many of what a meter counts; whatever else is billed is wrong."""
 
@@ -84,6 +86,7 @@ class Auditor:
         self.proven_ms: Callable[[], int] = lambda: 0
         self.rates: dict[str, set[int]] = {}
         self.violations: list[str] = []
+        self.calls = CallAuditor(self._wrong)
         self.commits = 0
         self.entries = 0
         self.bad_since_ms: int | None = None
@@ -134,11 +137,14 @@ class Auditor:
                 self._wrong(f"{address}: entry {entry.seq} after {books.seq}")
             books.seq = entry.seq
             charged -= self._entry(address, books, entry.kind, entry.reference, amounts)
+            if entry.kind in CALL_KINDS:
+                self.calls.entry(address, entry.seq, entry.kind, entry.reference or "", amounts, batch.orders)
             if entry.balance_after_usat != books.bucket:
                 self._wrong(f"{address} #{entry.seq}: says {entry.balance_after_usat}, the books say {books.bucket}")
         if charged:
             self._wrong(f"{address}: spans and charges differ by {charged}")
         self._state(address, books, known, batch.state)
+        self.calls.state(address, batch.state)
         books.state = batch.state
 
     def _entry(self, address: str, books: Books, kind: str, reference: str | None, amounts: dict[str, int]) -> int:
@@ -174,6 +180,8 @@ class Auditor:
                     self._wrong(f"{address}: arrears that are none: {amounts}")
             case "write_off":
                 books.lost += amounts["owed"]
+            case _ if kind in CALL_KINDS:
+                pass
             case _:
                 self._wrong(f"{address}: an entry of kind {kind}, which nobody asked for")
         return 0
@@ -281,7 +289,8 @@ class Auditor:
         )
         if mine != theirs:
             self._wrong(f"{address}: balances {theirs}, the books say {mine}")
-        if books.in_ != books.bucket - books.owed + books.burnt - books.lost + books.held + books.out:
+        used = books.burnt - books.lost + books.held + books.out + self.calls.moved_usat(address)
+        if books.in_ != books.bucket - books.owed + used:
             self._wrong(f"{address}: money in is not money used, left and lost")
         if (
             after.phase is Phase.GRACE

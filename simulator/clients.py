@@ -19,6 +19,7 @@ from relay_client.settlements.journal import payment_id_of
 from relay_client.sink import Purpose
 from relay_client.verify import VerifiedPayment
 from simulator.auditor import Promise
+from simulator.callers import Callers
 from simulator.chain import Transaction
 from simulator.network import LostError
 from simulator.service import Service
@@ -72,6 +73,7 @@ class Clients:
         self._numbers = itertools.count(1)
         self.requests = 0
         self.refusals: dict[str, int] = {}
+        self.callers = Callers(service, self)
 
     # Signing
 
@@ -162,7 +164,7 @@ class Clients:
                 self.service.settling, lambda: settlements.present(shown), timeout_seconds=40.0
             )
 
-        await self._request(lambda: self.service.network.call(gate, at_gate, timeout_seconds=90.0))
+        await self.request(lambda: self.service.network.call(gate, at_gate, timeout_seconds=90.0))
 
     async def ask(self, address: str, command: c.Command) -> View | None:
         """Any other request."""
@@ -172,15 +174,18 @@ class Clients:
         async def at_gate() -> None:
             made.append(await self.system.ask(address, command))
 
-        await self._request(lambda: self.service.network.call(gate, at_gate))
+        await self.request(lambda: self.service.network.call(gate, at_gate))
         return made[0] if made else None
 
-    async def _request(self, work: object) -> None:
+    async def request(self, work: object) -> None:
+        """Counts how it went."""
         self.requests += 1
         try:
             await work()  # type: ignore[operator]
         except LostError:
             self._count("lost")
+        except TimeoutError:
+            self._count("left")
         except SatboxError as error:
             self._count(error.code)
 
@@ -225,6 +230,8 @@ class Clients:
             (4, lambda: self._rate(wallet, kind)),
             (5, lambda: self.ask(wallet.address, c.Checkpoint())),
             (20, lambda: self._use(state)),
+            (40, lambda: self.callers.act(wallet, state.accounts.bucket)),
+            (6, lambda: self.callers.on_chain(wallet, self.sign(wallet, wallet.address, "extend", sats), kind)),
             (3, lambda: self._budget(wallet, state.rate_usat_per_second)),
         )
         (chosen,) = rng.choices([action for _, action in actions], [weight for weight, _ in actions])

@@ -30,15 +30,28 @@ class Disk:
     def __init__(self, rng: random.Random, committed: Committed) -> None:
         self.rng = rng
         self.committed = committed
-        self.is_full = False
-        self.tears_next = False
+        self.is_full = self.tears_next = False
+        self.tears_log = False
+        self.is_failing = False
+        """Commits to the log of orders fail at times: before they are there, or after."""
+        self.dies_at: str | None = None
+        """The next gate that passes this point dies there."""
         self.torn = 0
+        self.gates: Callable[[], list[Incarnation]] = list
         self.power_lost: Callable[[Incarnation], None] = lambda _: None
         self.wallets: dict[Path, set[DiskWalletStore]] = {}
 
     def seconds(self) -> float:
         """How long a write takes."""
         return self.rng.uniform(0.0002, 0.005)
+
+    def passes(self, point: str, life: Incarnation) -> None:
+        """A gate has come so far; here it may end."""
+        if self.dies_at == point and not life.is_dead:
+            self.dies_at = None
+            life.freeze()
+            self.power_lost(life)
+            raise PowerLossError
 
     def open_wallet(self, path: Path, address: str) -> WalletStore:
         """For hosts."""
@@ -65,7 +78,7 @@ class DiskWalletStore(WalletStore):
         """The real commit, then the auditor; or as much of it as the power allowed."""
         if self.whose is not None and self.whose.is_dead:
             raise PowerLossError
-        _limit(self._db, is_full=self._disk.is_full)
+        limit(self._db, is_full=self._disk.is_full)
         before = self.state
         if self._disk.tears_next and self._is_alone():
             self._tear(batch)
@@ -98,7 +111,8 @@ class DiskWalletStore(WalletStore):
         raise PowerLossError
 
 
-def _limit(db: sqlite3.Connection, *, is_full: bool) -> None:
+def limit(db: sqlite3.Connection, *, is_full: bool) -> None:
+    """Let a file grow, or not."""
     db.execute(f"PRAGMA max_page_count = {1 if is_full else PAGES_MAX}").fetchall()
 
 
@@ -123,7 +137,7 @@ class DiskStore(Store):
         if self._closed or (self._whose is not None and self._whose.is_dead):
             raise StoreClosed
         if self._disk.is_full or self._was_full:
-            _limit(self._connection, is_full=self._disk.is_full)
+            limit(self._connection, is_full=self._disk.is_full)
             self._was_full = self._disk.is_full
         self._connection.execute("BEGIN IMMEDIATE")
         try:

@@ -26,6 +26,11 @@ from simulator.virtual_loop import StuckError, VirtualLoop
 PEACE_SECONDS = 1_800
 STEPS_BETWEEN_PEACE = 10_000
 BLOCK_SECONDS = 8.0
+GATE_STEPS = (
+    "Reserve asked", "Reserve answered", "orders", "logged", "logged", "PostOrders asked", "PostOrders answered", "posted",
+    "noted", "Unreserve asked", "Unreserve answered",
+)  # fmt: skip
+"""Where a gate can die between a call and the end of its money's way."""
 
 
 @dataclass
@@ -41,6 +46,8 @@ class Report:
     messages: int = 0
     requests: int = 0
     payments: int = 0
+    calls: int = 0
+    paid_calls: int = 0
     faults: dict[str, int] = field(default_factory=dict)
     refusals: dict[str, int] = field(default_factory=dict)
     torn: int = 0
@@ -107,6 +114,7 @@ class Run:
         report.commits, report.entries = self.auditor.commits, self.auditor.entries
         report.messages, report.requests = self.service.network.messages, self.clients.requests
         report.refusals, report.torn = self.clients.refusals, self.service.disk.torn
+        report.calls, report.paid_calls = self.clients.callers.calls, len(self.auditor.calls.rows)
         report.payments = len(self.auditor.promises)
         report.violations = self.auditor.violations[:20]
         report.trace = f"{loop.time():.6f}/{report.commits}/{report.messages}/{self.rng.random():.12f}"
@@ -154,7 +162,7 @@ class Run:
             service.kill(service.settling, rng.uniform(0.1, 60.0))
 
         def kill_gate() -> None:
-            service.kill(rng.choice(service.gates), rng.uniform(0.1, 10.0))
+            service.kill(rng.choice(service.gates), rng.choice((0.1, 1.0, 10.0, 100.0)))
 
         def kill_all() -> None:
             for place in (*service.hosts, service.settling, *service.gates):
@@ -163,13 +171,26 @@ class Run:
         def node_restart() -> None:
             service.restart_node(reboot=rng.random() < 0.4)
 
+        def stop_gate() -> None:
+            service.tills.leave(rng.choice(service.gates), rng.choice((0.1, 2.0, 100.0)))
+
+        def gate_dies() -> None:
+            service.disk.dies_at = rng.choice(GATE_STEPS)
+
+        def log_fails() -> None:
+            service.disk.is_failing = True
+            loop.call_later(rng.uniform(0.5, 30.0), lambda: setattr(service.disk, "is_failing", False))
+
+        def tear_log() -> None:
+            service.disk.tears_log = True
+
         def lose_runtime() -> None:
             running = list(self.auditor.running)
             if running:
                 service.machine.lose(rng.choice(running), rng.choice(("exited", "oom_killed")))
 
         def partition() -> None:
-            pair = frozenset(rng.sample(["host-0", "host-1", "settlements", "node", "gate-0", "relay"], 2))
+            pair = frozenset(rng.sample(["host-0", "host-1", "settlements", "node", "gate-0", "gate-1", "relay"], 2))
             service.network.cuts.add(pair)
             loop.call_later(rng.uniform(1.0, 200.0), lambda: service.network.cuts.discard(pair))
 
@@ -222,6 +243,7 @@ class Run:
             ("kill_all", 2, kill_all), ("node_restart", 4, node_restart), ("lose_runtime", 10, lose_runtime),
             ("partition", 8, partition), ("weather", 8, weather), ("full_disk", 3, full_disk), ("torn_write", 5, tear),
             ("clock_step", 3, clock_step), ("reorg", 6, reorg), ("chain_api", 6, chain_api),
+            ("stop_gate", 4, stop_gate), ("gate_dies", 14, gate_dies), ("log_fails", 5, log_fails), ("tear_log", 4, tear_log),
             ("relay_mood", 10, relay_mood), ("mempool_drop", 5, drop), ("zombie", 4, zombie), ("outage", 2, outage),
         ]  # fmt: skip
 
@@ -252,6 +274,8 @@ class Run:
         weather = service.network.weather
         weather.loss = weather.double = weather.slow = 0.0
         service.disk.is_full = service.disk.tears_next = False
+        service.disk.is_failing = service.disk.tears_log = False
+        service.disk.dies_at = None
         self._chain_well()
         self._relay_well()
         service.exorcise()
@@ -275,6 +299,7 @@ class Run:
             wrong.append("settlements did not come back")
             return
         credited: dict[str, int] = {}
+        wrong += self.auditor.calls.at_peace()
         for address, books in self.auditor.books.items():
             for payment_id, usat in books.deposits.items():
                 if payment_id not in books.reversed:
@@ -300,6 +325,8 @@ class Run:
         assert state is not None
         if state.losses or state.phase in (Phase.STARTING, Phase.STOPPING):
             wrong.append(f"{address} has something left to do: {state.phase} {state.losses}")
+        if state.promises:
+            wrong.append(f"{address} still promises {state.promises}")
         if state.pending:
             wrong.append(f"{address} still waits for {[pending.payment_id for pending in state.pending]}")
         if state.credit_start is not None and state.phase is Phase.REAPED:

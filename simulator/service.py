@@ -15,8 +15,9 @@ from actors.credit_sink import WalletSink
 from actors.host import WalletHost
 from actors.host_settings import HostSettings
 from actors.overview import HostOverview
-from actors.requests import Request, Response, serve
+from actors.requests import Ask, Pay, Purse, Request, Response, serve
 from actors.system import ActorSystem
+from actors.wallet.commands import Earn
 from actors.wallet.state import Policy
 from operations.errors import SatboxError
 from relay_client.preflight import chain_preflight
@@ -26,11 +27,12 @@ from relay_client.settlements.policy import Policy as SettlementPolicy
 from simulator.auditor import Auditor
 from simulator.chain import SimulatedChain
 from simulator.disk import Disk, DiskStore
+from simulator.gates import Gates
 from simulator.lines import NodeLine, Payers, RelayLine, RepeatingSink
 from simulator.machine import Machine
 from simulator.network import LostError, Network, Process
 from simulator.relay import SimulatedRelay
-from simulator.virtual_loop import HereExecutor, Incarnation
+from simulator.virtual_loop import HereExecutor, Incarnation, incarnation
 
 WALL_MS = 1_800_000_000_000
 
@@ -70,6 +72,7 @@ class Service:
         self.network = Network(rng)
         self.disk = Disk(rng, auditor.committed)
         self.disk.power_lost = self._power_lost
+        self.disk.gates = lambda: [gate.life for gate in self.gates if gate.life is not None and gate.is_up]
         loop = asyncio.get_running_loop()
         self.boot_ms = int(loop.time() * 1000) - 5_000
         self.chain = SimulatedChain(rng, loop.time)
@@ -78,7 +81,8 @@ class Service:
         self.hosts = [Process(f"host-{number}") for number in range(hosts)]
         self.zombies: list[tuple[Process, Process]] = []
         self.settling, self.outside, self.node = Process("settlements"), Process("relay"), Process("node")
-        self.gates = [Process("gate-0"), Process("gate-1")]
+        self.gates = [Process("gate-0"), Process("gate-1"), Process("gate-2")]
+        self.tills = Gates(self, home / "orders", auditor.calls)
         self.settlements: Settlements | None = None
         self._served: dict[str, WalletHost] = {}
         self._ids = itertools.count(1)
@@ -86,8 +90,10 @@ class Service:
 
     async def begin(self) -> None:
         """Start everything."""
-        for process in (self.outside, self.node, *self.gates):
+        for process in (self.outside, self.node):
             process.begin()
+        for gate in self.gates:
+            self.start_gate(gate)
         for host in self.hosts:
             self.start_host(host)
         self.start_settlements()
@@ -119,6 +125,7 @@ class Service:
                 self.times,
                 lambda: f"rt_{next(self._ids)}",
                 self._tell_loss,
+                tell_earning=self._tell_earning,
                 executor=HereExecutor(),
                 open_store=self.disk.open_wallet,
             )
@@ -138,6 +145,14 @@ class Service:
 
         task = life.run(work, "main")
         contextvars.Context().run(task.add_done_callback, ended)
+
+    def start_gate(self, place: Process) -> None:
+        """A new life of a gate, on whichever slot of the log is free."""
+        life = place.begin()
+        self._run_main(place, life, self.tills.live(place, life))
+
+    async def _tell_earning(self, address: str, earning: Earn) -> None:
+        await ActorSystem(self).ask(address, earning)
 
     async def _tell_loss(self, payment_id: str, payer: str, usat: int) -> None:
         await self.network.call(self.settling, lambda: self._record_loss(payment_id, usat), repeatable=True)
@@ -188,10 +203,27 @@ class Service:
         ghosts = [old for haunted, old in self.zombies if haunted is place and old.is_up]
         if ghosts and self.rng.random() < 0.3:  # somebody's list of hosts is older than ours
             place = self.rng.choice(ghosts)
+        asked, life = "", incarnation()
+        if isinstance(request, Pay) and life is not None:
+            asked = type(request.command).__name__
+            self.disk.passes(f"{asked} asked", life)
+        is_told_twice = bool(asked) or (isinstance(request, Ask) and isinstance(request.command, Earn))
+        refused: list[Response] = []
+
+        async def serve_once_refused() -> Response:
+            """A request that was refused leaves no copy on its way: what is told again is what had no answer."""
+            made = refused[0] if refused else await self._serve(place, request)
+            if isinstance(made, Purse) and made.refusal is not None:
+                refused.append(made)
+            return made
+
         try:
-            return await self.network.call(place, lambda: self._serve(place, request))
+            answer = await self.network.call(place, serve_once_refused, repeatable=is_told_twice)
         except LostError as error:
             raise SatboxError("internal", "a wallet's host did not answer") from error
+        if asked and life is not None:
+            self.disk.passes(f"{asked} answered", life)
+        return answer
 
     async def broadcast_outage(self, since_ms: int, until_ms: int | None) -> None:
         """See `Transport.broadcast_outage`."""
@@ -233,7 +265,7 @@ class Service:
             asyncio.get_running_loop().call_later(back_in, self.revive, place)
 
     def _power_lost(self, life: Incarnation) -> None:
-        place = next((host for host in self.hosts if host.life is life), None)
+        place = next((place for place in (*self.hosts, *self.gates) if place.life is life), None)
         if place is not None:
             loop = asyncio.get_running_loop()
             contextvars.Context().run(loop.call_soon, self._after_death, place, life, self.rng.uniform(0.1, 30))
@@ -246,6 +278,8 @@ class Service:
             self.start_settlements()
         elif place in self.hosts:
             self.start_host(place)
+        elif place in self.gates:
+            self.start_gate(place)
         else:
             place.begin()
         if place is self.node:

@@ -49,6 +49,8 @@ class Allowance:
     usat: int
     posted_seq: int = 0
     until_wall_ms: int | None = None
+    asked: int = 0
+    """The number of the last `Reserve` or `Unreserve`: one that comes after a later one does nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ def _reserve(turn: Turn, command: c.Reserve) -> c.Refusal | None:
     if found is None and len(turn.state.allowances) >= turn.policy.allowances_max:
         return c.Refusal("overloaded", {"allowances": len(turn.state.allowances)})
     has = found.usat if found is not None else 0
+    if _is_late(found, command.number):
+        return None  # what its gate holds to be set aside by now is not for this to change
     if command.usat > has:
         charge_proven(turn)
         has_more = 0 if turn.state.accounts.owed else min(command.usat - has, turn.state.accounts.bucket)
@@ -55,8 +57,13 @@ def _reserve(turn: Turn, command: c.Reserve) -> c.Refusal | None:
         if has_more:
             turn.post(bucket.reserve(has_more, command.gate_id))
         has += has_more
-    _put(turn, replace(found or Allowance(command.gate_id, 0), usat=has))
+    made = found or Allowance(command.gate_id, 0)
+    _put(turn, replace(made, usat=has, asked=max(made.asked, command.number)))
     return None
+
+
+def _is_late(found: Allowance | None, number: int) -> bool:
+    return found is not None and 0 < number <= found.asked
 
 
 def _too_little(turn: Turn, usat: int) -> c.Refusal:
@@ -66,6 +73,12 @@ def _too_little(turn: Turn, usat: int) -> c.Refusal:
 
 def _unreserve(turn: Turn, command: c.Unreserve) -> c.Refusal | None:
     found = _allowance(turn, command.gate_id)
+    if _is_late(found, command.number):
+        return None
+    if command.number and (found is not None or len(turn.state.allowances) < turn.policy.allowances_max):
+        # Even when nothing is set aside: a Reserve that was sent before this may be still on its way.
+        found = replace(found or Allowance(command.gate_id, 0), asked=command.number)
+        _put(turn, found)
     if found is not None and found.usat:
         if turn.state.phase is Phase.GRACE:
             charge_proven(turn)  # the time up to now was used without this money

@@ -7,7 +7,7 @@ import structlog
 
 from actors.clock import Clock
 from actors.system import ActorSystem
-from gate.calls.order_log import OrderLog, left_behind
+from gate.calls.order_log import OpenLog, OrderLog, left_behind
 from gate.calls.till import Till
 
 ADOPT_SECONDS = 30.0
@@ -15,11 +15,11 @@ ADOPT_SECONDS = 30.0
 log = structlog.get_logger()
 
 
-async def adopt(system: ActorSystem, clock: Clock, folder: Path) -> None:
+async def adopt(system: ActorSystem, clock: Clock, folder: Path, open_log: OpenLog = OrderLog) -> None:
     """For ever: finish for gates that are gone what their logs say."""
     while True:
         try:
-            for orders in left_behind(folder, clock.wall_ms):
+            for orders in left_behind(folder, clock.wall_ms, open_log):
                 await _finish(system, clock, orders)
         except Exception:
             log.exception("a log that was left behind cannot be finished")

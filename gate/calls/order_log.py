@@ -83,7 +83,7 @@ class OrderLog:
             raise
         (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM orders WHERE gate_id = ?", (gate_id,)).fetchone()
         # A log that was lost must not give out numbers again that wallets know as posted.
-        self._seq = max(last, wall_ms() * 1_000)
+        self._seq: int = max(last, wall_ms() * 1_000)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="orders")
         self._writes: list[_Write] = []
         self._posted: list[int] = []
@@ -146,6 +146,11 @@ class OrderLog:
         if self._posted and not self.is_broken:
             self._flush_soon()
 
+    def next_number(self) -> int:
+        """A number that this slot has not used, as the last one that was told of it."""
+        self._seq += 1
+        return self._seq
+
     def goes_on_after(self, seq: int) -> None:
         """A wallet knows this number of ours: after a log was lost, and its clock was set back."""
         self._seq = max(self._seq, seq)
@@ -207,8 +212,7 @@ class OrderLog:
             self._flushing = None
 
     def _numbered(self, held: Held) -> LoggedOrder:
-        self._seq += 1
-        return LoggedOrder(self._seq, held.order_id, held.payee, held.usat)
+        return LoggedOrder(self.next_number(), held.order_id, held.payee, held.usat)
 
     def _fail(self, writes: list[_Write], opens: "list[tuple[str, asyncio.Future[None]]]", error: Exception) -> None:
         log.error("the log of orders cannot be written", gate=self.gate_id, reason=str(error))
@@ -320,18 +324,22 @@ def _tell(write: _Write, order: LoggedOrder, *, is_used: bool) -> None:
         write.future.set_result(order)
 
 
-def free_slot(folder: Path, wall_ms: Callable[[], int]) -> OrderLog:
+OpenLog = Callable[[Path, str, Callable[[], int]], OrderLog]
+"""How a slot's part is opened: the folder, the slot, the wall clock."""
+
+
+def free_slot(folder: Path, wall_ms: Callable[[], int], open_log: OpenLog = OrderLog) -> OrderLog:
     """The part of the first slot that no gate has. Raises overloaded when all are taken."""
     for gate_id in SLOTS:
         with suppress(BlockingIOError):
-            return OrderLog(folder, gate_id, wall_ms)
+            return open_log(folder, gate_id, wall_ms)
     raise SatboxError("overloaded", f"{SLOTS_MAX} gates run on this home")
 
 
-def left_behind(folder: Path, wall_ms: Callable[[], int]) -> Iterator[OrderLog]:
+def left_behind(folder: Path, wall_ms: Callable[[], int], open_log: OpenLog = OrderLog) -> Iterator[OrderLog]:
     """Parts whose gates are gone with something left to do, one after another; the caller drains and closes each."""
     with closing(sqlite3.connect(folder / FILE)) as db:
         found = db.execute("SELECT gate_id FROM orders WHERE is_posted = 0 UNION SELECT gate_id FROM payers").fetchall()
     for (gate_id,) in found:
         with suppress(BlockingIOError):
-            yield OrderLog(folder, gate_id, wall_ms)
+            yield open_log(folder, gate_id, wall_ms)

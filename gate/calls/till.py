@@ -122,13 +122,17 @@ class Till:
             await self._log.opens(payer)  # before the wallet sets anything aside: nothing is to be forgotten there
             purse.is_noted = True
         least, held_before, purse.may_hold = purse.needed_usat, purse.may_hold, True
-        try:
-            seen = await self._system.pay(payer, Reserve(self._log.gate_id, least + ahead, least))
-        except SatboxError as error:
-            if error.code in UNPAID:
-                purse.may_hold = held_before
-            raise
-        self._see(purse, seen)
+        for _ in range(2):  # a wallet that knows a later number, of a clock that was ahead, tells it and does nothing
+            try:
+                reserve = Reserve(self._log.gate_id, least + ahead, least, self._log.next_number())
+                self._see(purse, await self._system.pay(payer, reserve))
+            except SatboxError as error:
+                if error.code in UNPAID:
+                    purse.may_hold = held_before
+                raise
+            if purse.usat >= least:
+                return
+        raise SatboxError("overloaded", retry_after=2, funds_moved=False)
 
     def _see(self, purse: TillPurse, seen: Purse) -> None:
         if seen.version >= purse.version:
@@ -137,7 +141,7 @@ class Till:
             mine = next((one for one in seen.allowances if one.gate_id == self._log.gate_id), None)
             purse.usat = 0 if mine is None else mine.usat
             if mine is not None:
-                self._log.goes_on_after(mine.posted_seq)
+                self._log.goes_on_after(max(mine.posted_seq, mine.asked))
 
     async def pay(self, order: Held) -> LoggedOrder:
         """Pay an order that is held; durable when this returns. It counts as used from here on."""
@@ -282,7 +286,8 @@ class Till:
             if purse.may_hold:
                 purse.usat = 0  # what comes from now on asks for its own
                 try:
-                    self._see(purse, seen := await self._system.pay(payer, Unreserve(self._log.gate_id)))
+                    unreserve = Unreserve(self._log.gate_id, self._log.next_number())
+                    self._see(purse, seen := await self._system.pay(payer, unreserve))
                     for other in seen.allowances:
                         if other.usat and other.gate_id != self._log.gate_id:
                             self._log.has_elsewhere(other.gate_id, payer)
@@ -290,6 +295,8 @@ class Till:
                     if not isinstance(error, SatboxError) or error.code != "wallet_not_found":
                         purse.used_ms = self._clock.monotonic_ms()
                         return  # it is tried again
+                if purse.usat:
+                    return  # the wallet knows a later number; it is tried again
                 purse.may_hold = False
         if purse.is_idle:
             self._drop(payer, purse)

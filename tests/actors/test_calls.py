@@ -134,6 +134,19 @@ def test_orders_are_posted_once_by_their_number_and_only_from_what_is_set_aside_
     assert payer.state.accounts.in_transit == 15 * SAT
 
 
+def test_what_a_gate_asked_before_what_it_asked_last_changes_nothing_when_it_comes_late() -> None:
+    payer = Purse(PAYER, 100)
+    payer.ask(c.Unreserve("gate_a", 2))
+    payer.ask(c.Reserve("gate_a", 30 * SAT, SAT, 1))  # nobody would give it back any more
+    assert payer.state.accounts.reserved == 0
+    payer.ask(c.Reserve("gate_a", 30 * SAT, SAT, 3))
+    payer.ask(c.Unreserve("gate_a", 2))  # calls lean on it by now
+    payer.ask(c.Reserve("gate_a", 90 * SAT, SAT, 3))
+    assert payer.state.accounts.reserved == 30 * SAT
+    payer.ask(c.Unreserve("gate_a", 4))
+    assert payer.state.accounts.reserved == 0
+
+
 def test_orders_that_are_posted_together_go_to_each_payee_in_one_entry_that_names_them_all() -> None:
     payer = Purse(PAYER, 100)
     payer.ask(c.Reserve("gate_a", 50 * SAT, SAT))

@@ -16,6 +16,7 @@ from actors.wallet import commands as c
 from relay_client.settlements import availability, delivery, follower, journal, outbox
 from relay_client.states import Observation, TerminalReason
 from simulator.run import simulate
+from tests.simulator.planted_calls import PLANTED_CALLS
 
 
 def credited_twice() -> None:
@@ -223,6 +224,7 @@ PLANTED: dict[str, tuple[Callable[[], None], int]] = {
     "outage_without_end": (outage_without_end, 30_000),
     "arrears_forgiven": (arrears_forgiven, 2_000),
     "readings_without_marks": (readings_without_marks, 2_000),
+    **PLANTED_CALLS,
 }
 """Each with the number of steps within which it is found, over the seeds that the test tries."""
 

@@ -20,14 +20,17 @@ class Reserve(Command):
     gate_id: str
     usat: int
     least_usat: int
+    number: int = 0
+    """Rises with what a gate asks. One that comes late, when the wallet knows a later one, does nothing; 0 always does."""
     wants_proof = True
 
 
 @dataclass(frozen=True, slots=True)
 class Unreserve(Command):
-    """A gate needs what was set aside for it no more."""
+    """A gate needs what was set aside for it no more. `number`: as for `Reserve`."""
 
     gate_id: str
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

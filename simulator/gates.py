@@ -1,0 +1,128 @@
+"""Gates as far as money goes: each has the real till on the real log of orders, and finishes what dead gates left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from actors.system import ActorSystem
+from actors.wallet.calls import Route
+from actors.wallet.commands import PayOrder, PromiseOrder
+from gate.calls.adoption import adopt
+from gate.calls.guest import Call, Guest
+from gate.calls.order_log import Held, free_slot
+from gate.calls.till import Till
+from operations.errors import SatboxError
+from simulator.call_auditor import CallAuditor
+from simulator.log_disk import DiskOrderLog
+from simulator.network import LostError, Process
+from simulator.virtual_loop import Incarnation
+
+if TYPE_CHECKING:
+    from simulator.service import Service
+
+LEAVES_IN_SECONDS = 5.0
+ANSWERED_WITHIN_MS = 360_000
+"""As `gate.calls.desk` has it: an order that came in time may be paid so much later."""
+
+
+class Gates:
+    """The tills of all gates, by the gate's name, each with the life that it belongs to."""
+
+    def __init__(self, service: Service, folder: Path, auditor: CallAuditor) -> None:
+        self._service = service
+        self._folder = folder
+        self._auditor = auditor
+        self._tills: dict[str, tuple[Incarnation, Till, str]] = {}
+        self._attempts = 0
+
+    async def live(self, place: Process, life: Incarnation) -> None:
+        """What a gate does beside answering."""
+        times, system = self._service.times, ActorSystem(self._service)
+        open_log = partial(DiskOrderLog, self._service.disk, self._auditor)
+        orders = free_slot(self._folder, times.wall_ms, open_log)
+        till = Till(system, times, orders)
+        self._tills[place.name] = life, till, orders.gate_id
+        await asyncio.gather(till.run(), adopt(system, times, self._folder, open_log))
+
+    def leave(self, place: Process, back_in: float) -> None:
+        """A gate ends in good order, and comes back."""
+        life, till, _ = self._tills.pop(place.name, (None, None, ""))
+        if life is None or till is None or life.is_dead or place.life is not life:
+            return
+
+        async def end() -> None:
+            with contextlib.suppress(Exception):
+                await till.close(LEAVES_IN_SECONDS)
+            loop = asyncio.get_running_loop()
+            contextvars.Context().run(loop.call_soon, self._service.kill, place, back_in)
+
+        life.run(end(), "leaving")
+
+    def _till(self, place: Process) -> tuple[Incarnation, Till, str]:
+        life, till, slot = self._tills.get(place.name, (None, None, ""))
+        if till is None or life is None or life.is_dead:
+            raise LostError(place.name)
+        return life, till, slot
+
+    async def call(self, place: Process, order: Held, work_seconds: float, status: int, leaves_after: float) -> None:
+        """One paid call at this gate: `status` is what the server inside answers after a while, `leaves_after` how long the
+        caller waits. As `gate.proxy` does it.
+        """
+        life, till, slot = self._till(place)
+        if self._service.times.wall_ms() > order.expires_ms - ANSWERED_WITHIN_MS:
+            raise SatboxError("order_expired")
+        shown = self._auditor.shown(life, slot, order)
+
+        async def settle(_: int) -> Mapping[str, str]:
+            try:
+                await till.pay(order)
+            except SatboxError as error:
+                if error.funds_moved is False:
+                    shown.is_over(unpaid=error.code != "order_used")
+                raise
+            finally:
+                shown.is_holding = False  # in the log, or given up; whoever does not know asks the log
+            shown.answered()
+            return {}
+
+        def release() -> None:
+            till.release(order)
+            shown.is_over(unpaid=True)
+
+        async with asyncio.timeout(leaves_after):
+            try:
+                await till.hold(order)
+            except BaseException as error:
+                shown.is_over(unpaid=not (isinstance(error, SatboxError) and error.code == "order_used"))
+                raise
+            shown.held()
+            route = Route(80, "/", sats=max(1, order.usat // 1_000_000))
+            guest = Guest(Call(order.payee, 80, "GET", "GET /", route, 0), order.payer, settle, release)
+            try:
+                await asyncio.sleep(work_seconds)
+                await guest.settle(status)
+            finally:
+                guest.release()
+
+    async def call_on_chain(self, place: Process, order: Held, payment_id: str) -> None:
+        """A call that leans on a payment: promised until it confirms, paid at once after that."""
+        life, _, _ = self._till(place)
+        self._attempts += 1
+        attempt_id = f"{place.name}.{self._attempts}"
+        system = ActorSystem(self._service)
+        if await system.has_order(order.payer, order.order_id):
+            raise SatboxError("order_used")
+        try:
+            await system.pay(order.payer, PromiseOrder(order.order_id, attempt_id, payment_id, order.payee, order.usat))
+        except SatboxError as error:
+            if error.code != "order_settled":
+                raise
+            await system.pay(order.payer, PayOrder(order.order_id, attempt_id, order.payee, order.usat))
+        if not life.is_dead:
+            self._auditor.answered_on_chain(order)

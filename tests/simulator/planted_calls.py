@@ -1,0 +1,121 @@
+"""Bugs planted in what paid calls cost: the till, the log of orders, the wallets' side of both. See `planted`."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from actors import actor as actor_module
+from actors.wallet import commands as c
+from actors.wallet import decide_calls
+from actors.wallet.calls import LoggedOrder
+from gate.calls.order_log import OrderLog
+from gate.calls.till import Till
+
+
+def posted_number_ignored() -> None:
+    """A wallet posts what a gate tells it, as often as it is told."""
+    real, find = decide_calls._post_orders, decide_calls._allowance
+
+    def forgetful(turn: Any, gate_id: str) -> Any:
+        found = find(turn, gate_id)
+        return None if found is None else replace(found, posted_seq=0)
+
+    def post(turn: Any, command: Any) -> Any:
+        decide_calls._allowance = forgetful
+        try:
+            return real(turn, command)
+        finally:
+            decide_calls._allowance = find
+
+    _handle(c.PostOrders, post)
+
+
+def log_not_read() -> None:
+    """A gate that comes back does not look at what its log says."""
+    Till._load = lambda self: None
+
+
+def allowance_used_on_its_way_back() -> None:
+    """Calls are held against an allowance that the wallet is being asked to take back."""
+    real = Till._give_back
+
+    async def give_back(self: Any, payer: str, purse: Any) -> None:
+        usat, pay = purse.usat, self._system.pay
+
+        async def asked(address: str, command: Any) -> Any:
+            purse.usat = usat
+            return await pay(address, command)
+
+        self._system.pay = asked
+        try:
+            await real(self, payer, purse)
+        finally:
+            self._system.pay = pay
+
+    Till._give_back = give_back
+
+
+def answered_before_logged() -> None:
+    """The caller has the answer when the order is on its way to the disk."""
+    real = OrderLog.write
+
+    async def write(self: Any, held: Any, told: Any) -> LoggedOrder:
+        task = asyncio.create_task(real(self, held, told))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.sleep(0)
+        return LoggedOrder(0, held.order_id, held.payee, held.usat)
+
+    OrderLog.write = write
+
+
+def earned_twice() -> None:
+    """An earning leaves no mark."""
+    real = actor_module._marks
+    actor_module._marks = lambda command: () if isinstance(command, c.Earn) else real(command)
+
+
+def late_asks_obeyed() -> None:
+    """What a gate asked before what it asked last is done all the same."""
+    decide_calls._is_late = lambda found, number: False
+
+
+def used_orders_taken() -> None:
+    """The log does not say that it had an order before."""
+    OrderLog._holds = lambda self, order: True
+
+
+def delivered_before_earned() -> None:
+    """Orders count as delivered when they are sent."""
+    from actors import order_delivery
+
+    real = order_delivery._Courier.__init__
+
+    def begin(self: Any, actor: Any, tell: Any) -> None:
+        async def told(address: str, earning: Any) -> None:
+            sent = asyncio.ensure_future(tell(address, earning))
+            sent.add_done_callback(lambda done: done.cancelled() or done.exception())
+            await asyncio.sleep(0)
+
+        real(self, actor, told)
+
+    order_delivery._Courier.__init__ = begin
+
+
+def _handle(command: type, handler: Any) -> None:
+    from actors.wallet import decide
+
+    decide._HANDLERS[command] = handler
+
+
+PLANTED_CALLS: dict[str, tuple[Callable[[], None], int]] = {
+    "posted_number_ignored": (posted_number_ignored, 6_000),
+    "log_not_read": (log_not_read, 3_000),
+    "allowance_used_on_its_way_back": (allowance_used_on_its_way_back, 12_000),
+    "answered_before_logged": (answered_before_logged, 1_000),
+    "earned_twice": (earned_twice, 3_000),
+    "late_asks_obeyed": (late_asks_obeyed, 6_000),
+    "used_orders_taken": (used_orders_taken, 3_000),
+    "delivered_before_earned": (delivered_before_earned, 3_000),
+}
+"""As `planted.PLANTED`."""
