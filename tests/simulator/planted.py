@@ -204,9 +204,9 @@ def readings_without_marks() -> None:
 
 
 PLANTED: dict[str, tuple[Callable[[], None], int]] = {
-    "credited_twice": (credited_twice, 2_000),
+    "credited_twice": (credited_twice, 12_000),
     "reversed_twice": (reversed_twice, 12_000),
-    "remainder_lost": (remainder_lost, 1_000),
+    "remainder_lost": (remainder_lost, 2_000),
     "charged_by_own_clock": (charged_by_own_clock, 1_000),
     "losses_not_in_beats": (losses_not_in_beats, 12_000),
     "grace_cut_short": (grace_cut_short, 2_000),
@@ -217,12 +217,12 @@ PLANTED: dict[str, tuple[Callable[[], None], int]] = {
     "effects_forgotten": (effects_forgotten, 6_000),
     "reorganisations_ignored": (reorganisations_ignored, 12_000),
     "mempool_is_money": (mempool_is_money, 1_000),
-    "billed_after_loss": (billed_after_loss, 3_000),
+    "billed_after_loss": (billed_after_loss, 6_000),
     "orphans_kept": (orphans_kept, 12_000),
     "alarms_forgotten": (alarms_forgotten, 3_000),
     "losses_not_told": (losses_not_told, 3_000),
     "outage_without_end": (outage_without_end, 30_000),
-    "arrears_forgiven": (arrears_forgiven, 2_000),
+    "arrears_forgiven": (arrears_forgiven, 4_000),
     "readings_without_marks": (readings_without_marks, 2_000),
     **PLANTED_CALLS,
 }

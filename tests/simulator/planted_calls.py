@@ -15,18 +15,11 @@ from gate.calls.till import Till
 
 def posted_number_ignored() -> None:
     """A wallet posts what a gate tells it, as often as it is told."""
-    real, find = decide_calls._post_orders, decide_calls._allowance
-
-    def forgetful(turn: Any, gate_id: str) -> Any:
-        found = find(turn, gate_id)
-        return None if found is None else replace(found, posted_seq=0)
+    real = decide_calls._post_orders
 
     def post(turn: Any, command: Any) -> Any:
-        decide_calls._allowance = forgetful
-        try:
-            return real(turn, command)
-        finally:
-            decide_calls._allowance = find
+        turn.set(allowances=tuple(replace(one, posted_seq=0) for one in turn.state.allowances))
+        return real(turn, command)
 
     _handle(c.PostOrders, post)
 
@@ -34,26 +27,6 @@ def posted_number_ignored() -> None:
 def log_not_read() -> None:
     """A gate that comes back does not look at what its log says."""
     Till._load = lambda self: None
-
-
-def allowance_used_on_its_way_back() -> None:
-    """Calls are held against an allowance that the wallet is being asked to take back."""
-    real = Till._give_back
-
-    async def give_back(self: Any, payer: str, purse: Any) -> None:
-        usat, pay = purse.usat, self._system.pay
-
-        async def asked(address: str, command: Any) -> Any:
-            purse.usat = usat
-            return await pay(address, command)
-
-        self._system.pay = asked
-        try:
-            await real(self, payer, purse)
-        finally:
-            self._system.pay = pay
-
-    Till._give_back = give_back
 
 
 def answered_before_logged() -> None:
@@ -111,10 +84,9 @@ def _handle(command: type, handler: Any) -> None:
 PLANTED_CALLS: dict[str, tuple[Callable[[], None], int]] = {
     "posted_number_ignored": (posted_number_ignored, 6_000),
     "log_not_read": (log_not_read, 3_000),
-    "allowance_used_on_its_way_back": (allowance_used_on_its_way_back, 12_000),
     "answered_before_logged": (answered_before_logged, 1_000),
     "earned_twice": (earned_twice, 3_000),
-    "late_asks_obeyed": (late_asks_obeyed, 6_000),
+    "late_asks_obeyed": (late_asks_obeyed, 24_000),
     "used_orders_taken": (used_orders_taken, 3_000),
     "delivered_before_earned": (delivered_before_earned, 3_000),
 }
