@@ -16,7 +16,8 @@ up *options:
 
 # the whole test suite
 test *options: node-packages sandbox-packages browser-packages
-    pytest -n 2 --dist loadfile "$@"
+    # One more than two cores: a test that waits for a chain or a deadline leaves its core to another.
+    pytest -n 3 --dist loadfile "$@"
 
 # style and import directions
 lint:

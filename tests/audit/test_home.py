@@ -109,7 +109,7 @@ async def test_a_wallet_that_was_tampered_with_is_named(home: Home, tmp_path: Pa
 
 LOG_CHANGES = {
     "an order's price": "UPDATE orders SET usat = 2 * usat WHERE is_posted = 0",
-    "an order's payee": "UPDATE orders SET payee = payer WHERE is_posted = 1 AND seq = (SELECT max(seq) - 1 FROM orders)",
+    "an order's payee": "UPDATE orders SET payee = payer WHERE seq = (SELECT max(seq) FROM orders WHERE is_posted = 1)",
     "an order that nobody posted": "UPDATE orders SET is_posted = 1 WHERE is_posted = 0",
     "an order that nobody placed": (
         "INSERT INTO orders SELECT gate_id, seq + 1, 'ord_x', payer, payee, usat, resource, at_ms, expires_ms, 0 FROM orders "
