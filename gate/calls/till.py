@@ -121,8 +121,9 @@ class Till:
             purse.is_named = True  # even if whoever waits for that goes away
             await self._log.opens(payer)  # before the wallet sets anything aside: nothing is to be forgotten there
             purse.is_noted = True
-        least, held_before, purse.may_hold = purse.needed_usat, purse.may_hold, True
+        held_before, purse.may_hold = purse.may_hold, True
         for _ in range(2):  # a wallet that knows a later number, of a clock that was ahead, tells it and does nothing
+            least = purse.needed_usat
             try:
                 reserve = Reserve(self._log.gate_id, least + ahead, least, self._log.next_number())
                 self._see(purse, await self._system.pay(payer, reserve))
@@ -130,7 +131,7 @@ class Till:
                 if error.code in UNPAID:
                     purse.may_hold = held_before
                 raise
-            if purse.usat >= least:
+            if purse.usat >= min(least, purse.needed_usat):  # what was posted meanwhile needs nothing any more
                 return
         raise SatboxError("overloaded", retry_after=2, funds_moved=False)
 

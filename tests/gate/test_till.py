@@ -225,3 +225,43 @@ async def test_a_log_that_was_lost_costs_its_calls_and_nothing_else(house: House
     await house.until(lambda: house.state(payee).accounts.earnings == -10 * SATS)
     await second.close(5.0)
     assert house.state(payer).accounts.bucket == 990 * SATS
+
+
+class Overtaking(LocalTransport):
+    """Posts wait until they are let through; the answer to a `Reserve` waits until it may come."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__(house.transport.host)
+        self.may_post, self.may_answer, self.reserved = asyncio.Event(), asyncio.Event(), 0
+
+    async def send(self, request: Request) -> Response:
+        command = request.command if isinstance(request, Pay) else None
+        if isinstance(command, PostOrders):
+            await self.may_post.wait()
+        answer = await super().send(request)
+        if isinstance(command, Reserve):
+            self.reserved += 1
+            if self.reserved > 1:
+                await self.may_answer.wait()
+        return answer
+
+
+async def test_an_answer_that_a_post_overtook_is_enough_when_what_is_left_is_covered(house: House) -> None:
+    payer, payee = await payer_with(house, 1_000), await house.agent()
+    wire = Overtaking(house)
+    till = Till(ActorSystem(wire), house.clock, slot(house))
+    purse = till._purse(payer.address)
+    first, second = order(house, 1, payer, payee), order(house, 2, payer, payee)
+    await till.hold(first)
+    purse.bucket_usat = 0  # nothing ahead
+    await till.pay(first)
+    holding = asyncio.create_task(till.hold(second))
+    await house.until(lambda: house.state(payer).accounts.reserved == 10 * SATS)
+    wire.may_post.set()
+    await house.until(lambda: not purse.unposted)
+    wire.may_answer.set()
+    await holding
+    assert (wire.reserved, house.state(payer).accounts.reserved) == (2, 5 * SATS)
+    await till.pay(second)
+    await till.close(5.0)
+    assert house.state(payer).accounts.bucket == 990 * SATS
