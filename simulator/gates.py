@@ -15,7 +15,8 @@ from actors.wallet.calls import Route
 from actors.wallet.commands import PayOrder, PromiseOrder
 from gate.calls.adoption import adopt
 from gate.calls.guest import Call, Guest
-from gate.calls.order_log import Held, free_slot
+from gate.calls.order_log import Held
+from gate.calls.slots import free_slot
 from gate.calls.till import Till
 from operations.errors import SatboxError
 from simulator.call_auditor import CallAuditor

@@ -7,7 +7,8 @@ import structlog
 
 from actors.clock import Clock
 from actors.system import ActorSystem
-from gate.calls.order_log import OpenLog, OrderLog, left_behind
+from gate.calls.order_log import OrderLog
+from gate.calls.slots import OpenLog, left_behind
 from gate.calls.till import Till
 
 ADOPT_SECONDS = 30.0

@@ -9,9 +9,9 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -242,20 +242,9 @@ class OrderLog:
         try:
             if orders:
                 rows = [
-                    (
-                        me,
-                        one.seq,
-                        one.order_id,
-                        held.payer,
-                        one.payee,
-                        one.usat,
-                        held.resource,
-                        at_ms,
-                        held.expires_ms,
-                        0,
-                    )
+                    (me, one.seq, one.order_id, held.payer, one.payee, one.usat, held.resource, at_ms, held.expires_ms, 0)
                     for one, held in orders
-                ]
+                ]  # fmt: skip
                 written = db.executemany(
                     "INSERT OR IGNORE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
                 ).rowcount
@@ -322,24 +311,3 @@ def _tell(write: _Write, order: LoggedOrder, *, is_used: bool) -> None:
         write.future.set_exception(SatboxError("order_used", funds_moved=False))
     else:
         write.future.set_result(order)
-
-
-OpenLog = Callable[[Path, str, Callable[[], int]], OrderLog]
-"""How a slot's part is opened: the folder, the slot, the wall clock."""
-
-
-def free_slot(folder: Path, wall_ms: Callable[[], int], open_log: OpenLog = OrderLog) -> OrderLog:
-    """The part of the first slot that no gate has. Raises overloaded when all are taken."""
-    for gate_id in SLOTS:
-        with suppress(BlockingIOError):
-            return open_log(folder, gate_id, wall_ms)
-    raise SatboxError("overloaded", f"{SLOTS_MAX} gates run on this home")
-
-
-def left_behind(folder: Path, wall_ms: Callable[[], int], open_log: OpenLog = OrderLog) -> Iterator[OrderLog]:
-    """Parts whose gates are gone with something left to do, one after another; the caller drains and closes each."""
-    with closing(sqlite3.connect(folder / FILE)) as db:
-        found = db.execute("SELECT gate_id FROM orders WHERE is_posted = 0 UNION SELECT gate_id FROM payers").fetchall()
-    for (gate_id,) in found:
-        with suppress(BlockingIOError):
-            yield open_log(folder, gate_id, wall_ms)

@@ -13,8 +13,8 @@ from actors.view import View
 from gate.calls.adoption import adopt
 from gate.calls.desk import Desk
 from gate.calls.guest import Guest
-from gate.calls.order_log import free_slot
 from gate.calls.paths import inner_target
+from gate.calls.slots import free_slot
 from gate.crowd import Crowd, peer_of
 from gate.handlers.reach import Reach
 from gate.metrics import Metrics

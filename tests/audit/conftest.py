@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gate.calls.order_log import Held, free_slot
+from gate.calls.order_log import Held
+from gate.calls.slots import free_slot
 from gate.calls.till import Till
 from satbox.audit.files import snapshot
 from satbox.audit.wallet_books import pages

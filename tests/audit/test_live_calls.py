@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from gate.calls.order_log import free_slot
+from gate.calls.slots import free_slot
 from gate.calls.till import IDLE_MS, Till
 from satbox.audit.home import HomeAudit
 from tests.gate.gatehouse import House, Who

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gate.calls.order_log import free_slot
+from gate.calls.slots import free_slot
 from gate.calls.till import Till
 from tests.gate.gatehouse import House, gatehouse
 

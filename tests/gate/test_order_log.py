@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from actors.wallet.calls import LoggedOrder
-from gate.calls.order_log import FILE, SLOTS_MAX, TRIMMED_EVERY, Held, OrderLog, free_slot, left_behind
+from gate.calls.order_log import FILE, SLOTS_MAX, TRIMMED_EVERY, Held, OrderLog
+from gate.calls.slots import free_slot, left_behind
 from operations.errors import SatboxError
 
 NOW_MS = 1_700_000_000_000

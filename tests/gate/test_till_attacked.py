@@ -15,7 +15,8 @@ from actors.requests import Pay, Request, Response
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.commands import PostOrders, Reserve, Unreserve
 from gate.calls.adoption import adopt
-from gate.calls.order_log import FILE, OrderLog, free_slot
+from gate.calls.order_log import FILE, OrderLog
+from gate.calls.slots import free_slot
 from gate.calls.till import IDLE_MS, Till
 from operations.errors import SatboxError
 from tests.gate.gatehouse import SATS, House
