@@ -17,7 +17,7 @@ up *options:
 # the whole test suite
 test *options: node-packages sandbox-packages browser-packages
     # One more than two cores: a test that waits for a chain or a deadline leaves its core to another.
-    pytest -n 3 --dist loadfile "$@"
+    pytest -n 3 --no-loadscope-reorder "$@"
 
 # style and import directions
 lint:
@@ -34,7 +34,7 @@ bench *options:
     @python -m bench "$@"
 
 # the long tests
-nightly *options: node-packages sandbox-packages
+nightly *options: node-packages sandbox-packages browser-packages site-packages
     pytest -m nightly "$@"
 
 # the whole service on a virtual clock, from one seed (--seed N --steps M)
@@ -44,9 +44,10 @@ simulate *options:
 # all that CI runs
 check: lint types test
 
-# the unmodified Node clients and codecs that tests compare with
+# the unmodified Node clients and codecs that tests compare with, and the servers that they put behind the gate
 node-packages:
     @tests/node/install
+    @tests/gate/install
 
 # what the tests of the second driver and of images need
 sandbox-packages:
@@ -55,6 +56,10 @@ sandbox-packages:
 # the browser that tests of pages drive
 browser-packages:
     @tests/pages/install
+
+# the servers that long tests run inside a sandbox and open in a browser
+site-packages:
+    @tests/pages/sites/install
 
 # bundle what pages take from npm into gate/pages/assets (--check compares with what is committed)
 assets *options:

@@ -23,6 +23,7 @@ from actors.wallet.commands import (
     DeliverOrders,
     Effect,
     Look,
+    PostOrders,
 )
 from actors.wallet.decide import Decision, decide, needs_proof, resume
 from actors.wallet.lifecycle import next_alarm_ms
@@ -187,7 +188,7 @@ class WalletActor:
                 results.append(error)
                 continue
             if not made.is_duplicate and made.refusal is None:
-                marks += marks_of.made_by(command)
+                marks += [*marks_of.made_by(command), *marks_of.posted(made.posted)]
             state = made.state
             results.append(made)
         decisions = [made for made in results if isinstance(made, Decision)]
@@ -214,8 +215,12 @@ class WalletActor:
 
         is_duplicate = any(map(has_seen, marks_of.barring(command)))
         conflict = next((code for mark, code in marks_of.conflicting(command) if has_seen(mark)), None)
+        used: frozenset[str] = frozenset()
+        if isinstance(command, PostOrders):
+            ids = [one.order_id for one in command.orders]
+            used = self._store.seen_among(marks_of.ORDER, ids) | {one.id for one in marks if one.kind == marks_of.ORDER}
         at = Instant(self._around.clock.wall_ms(), proof or self._proof(state), self._around.new_runtime_id())
-        return decide(state, command, at, self._around.policy, is_duplicate=is_duplicate, conflict=conflict)
+        return decide(state, command, at, self._around.policy, is_duplicate=is_duplicate, conflict=conflict, used=used)
 
     def _proof(self, state: WalletState) -> Proof | None:
         return self._around.proof(None if state.runtime is None else state.runtime.runtime_id)

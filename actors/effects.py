@@ -159,5 +159,7 @@ class Effects:
                 stopped.snapshot_digest,
                 stopped.reason,
                 readings(stopped.counts, stopped.stopped_at_ms or 0),
+                stopped.skipped,
+                stopped.skipped_examples,
             )
         )

@@ -77,7 +77,12 @@ class WalletHost:
         self._at_rest = AtRest(settings.wallets, settings.owns, clock.monotonic_ms)
         self._overview = asyncio.Lock()
         self.link = NodeLink(
-            node, clock, on_lost=self._reconciler.lost, on_connect=self._reconciler.connected, on_beat=self._due.set
+            node,
+            clock,
+            on_lost=self._reconciler.lost,
+            on_start_file=self._reconciler.start_file_ended,
+            on_connect=self._reconciler.connected,
+            on_beat=self._due.set,
         )
         self.meter_reader = MeterReader(node, lambda: list(self.residents.actors.values()), settings.meter_seconds)
         self._effects = Effects(node, tell_loss, settings.pre_stop_seconds, send_payout)
@@ -148,7 +153,9 @@ class WalletHost:
         """May a payment for this wallet be presented now? Reserves a slot when it would start a sandbox."""
         view = await self.ask(address, command)
         if view.refusal is None and view.state.phase in (Phase.NONE, Phase.REAPED):
-            reservation = Reservation(address, view.state.plan.size_class, self._settings.reserve_seconds)
+            reservation = Reservation(
+                address, (command.plan or view.state.plan).size_class, self._settings.reserve_seconds
+            )
             try:
                 await self.link.node.reserve(reservation)
             except NoCapacity as error:

@@ -1,5 +1,7 @@
 """Marks: what a wallet's file remembers for good, so that a command happens at most once."""
 
+from collections.abc import Iterable
+
 from actors.storage import Mark
 from actors.wallet.commands import (
     BurnNonce,
@@ -15,6 +17,9 @@ from actors.wallet.commands import (
     Spend,
 )
 from actors.wallet.decide_payments import TERMINAL_FAILURES
+
+ORDER = "order"
+"""The kind of the marks of orders: paid or promised by themselves, or posted from a gate's log."""
 
 
 def made_by(command: Command) -> tuple[Mark, ...]:
@@ -43,7 +48,12 @@ def made_by(command: Command) -> tuple[Mark, ...]:
 
 
 def _order_mark(command: PayOrder | PromiseOrder) -> Mark:
-    return Mark("order", command.order_id)
+    return Mark(ORDER, command.order_id)
+
+
+def posted(order_ids: Iterable[str]) -> tuple[Mark, ...]:
+    """Of the orders of a `PostOrders` that were posted: no number and no other gate makes one of them new."""
+    return tuple(Mark(ORDER, order_id) for order_id in order_ids)
 
 
 def _attempt_mark(command: PayOrder | PromiseOrder) -> Mark:

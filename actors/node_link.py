@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from actors.clock import Clock
 from actors.wallet.state import Proof
-from sandboxes.protocol import Beat, NodeUnavailable, RuntimeLost, SandboxNode
+from sandboxes.protocol import Beat, NodeUnavailable, RuntimeLost, SandboxNode, StartFileEnded
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +30,14 @@ class NodeLink:
         clock: Clock,
         *,
         on_lost: Callable[[RuntimeLost], Awaitable[None]],
+        on_start_file: Callable[[StartFileEnded], Awaitable[None]],
         on_connect: Callable[[], Awaitable[None]],
         on_beat: Callable[[], None],
     ) -> None:
         self.node = node
         self._clock = clock
         self._on_lost = on_lost
+        self._on_start_file = on_start_file
         self._on_connect = on_connect
         self._on_beat = on_beat
         self._beat: Beat | None = None
@@ -103,6 +105,8 @@ class NodeLink:
                             self.hear(heard)
                             await self._on_connect()
                         self.hear(heard)
+                    elif isinstance(heard, StartFileEnded):
+                        await self._on_start_file(heard)
                     else:
                         self._note(heard)
                         await self._on_lost(heard)

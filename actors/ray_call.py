@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,6 +11,7 @@ import ray
 from ray.exceptions import RayActorError
 
 from operations.errors import SatboxError
+from operations.full_disk import FULL_SECONDS, is_full
 
 NAMESPACE = "satbox"
 CALL_SECONDS_MAX = 30.0
@@ -63,6 +65,10 @@ async def answered(work: Awaitable[Any]) -> Any:
         return await work
     except SatboxError as error:
         return error
+    except (OSError, sqlite3.Error) as error:
+        if not is_full(error):
+            raise
+        return SatboxError("storage_full", retry_after=FULL_SECONDS)
 
 
 def packed(value: Any) -> bytes:

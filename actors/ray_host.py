@@ -24,7 +24,9 @@ from actors.requests import Request, Response, serve
 from actors.system import ActorSystem
 from actors.wallet.commands import Earn
 from actors.wallet.state import Policy
+from operations import logs
 from operations.errors import SatboxError
+from operations.full_disk import FULL_SECONDS, is_full
 from sandboxes.client import NodeClient
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ class HostProcess:
     """The Ray actor. Its first call, or the watchdog's ping after a restart, starts the host."""
 
     def __init__(self, name: str, spec: HostSpec) -> None:
-        logging.basicConfig(level=logging.WARNING)
+        logs.configure()
         self._name = name
         self._spec = spec
         self._settlements = RaySettlements(spec.settlements)
@@ -163,6 +165,6 @@ async def _serve(host: WalletHost, request: Request) -> Response | SatboxError |
         return SatboxError("overloaded", retry_after=1)
     except (SatboxError, ActorError) as error:
         return error
-    except Exception:
+    except Exception as error:
         log.exception("a request failed: %s", type(request).__name__)
-        return SatboxError("internal")
+        return SatboxError("storage_full", retry_after=FULL_SECONDS) if is_full(error) else SatboxError("internal")

@@ -1,7 +1,6 @@
 """The oracle on Ray: one actor that keeps prices fresh, and the client through which gates follow it."""
 
 import asyncio
-import logging
 import os
 import sqlite3
 import time
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from ray.exceptions import RayError
 
 from actors.ray_call import NamedActors, answered, start_actor
+from actors.steady_scheduler import SteadyScheduler
+from operations import logs
 from operations.errors import SatboxError
 from oracle import AnchorBook, Oracle, OracleSettings, Snapshot, http_sources
 
@@ -30,7 +30,7 @@ class OracleSpec:
 
     home: Path
     bases: Mapping[str, str]
-    headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     settings: OracleSettings = field(default_factory=OracleSettings)
 
 
@@ -38,11 +38,11 @@ class OracleProcess:
     """The Ray actor. What it must not forget, the anchors, is in `oracle.sqlite`; quotes are no business of its own."""
 
     def __init__(self, spec: OracleSpec) -> None:
-        logging.basicConfig(level=logging.WARNING)
+        logs.configure()
         self._spec = spec
         self._oracle: Oracle | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._scheduler: AsyncIOScheduler | None = None
+        self._scheduler: SteadyScheduler | None = None
         self._book: AnchorBook | None = None
 
     def _started(self) -> Oracle:
@@ -56,7 +56,7 @@ class OracleProcess:
                 spec.settings,
                 now_ms=lambda: time.time_ns() // 1_000_000,
             )
-            self._scheduler = AsyncIOScheduler()
+            self._scheduler = SteadyScheduler()
             self._scheduler.add_job(
                 self._oracle.refresh, "interval", seconds=REFRESH_SECONDS, max_instances=1, coalesce=True,
                 misfire_grace_time=None,

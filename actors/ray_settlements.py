@@ -7,8 +7,9 @@ import asyncio
 import hashlib
 import logging
 import os
+import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import aiohttp
 
 from actors.clock import SystemClock
 from actors.ray_call import NamedActors, answered, packed, start_actor, unpacked
+from actors.sponsoring import Sponsoring
 from actors.wallet.state import Payout
+from operations import logs
 from operations.errors import SatboxError
 from relay_client.chain import StacksApi
 from relay_client.payouts import KeyFile, Order, PayoutPolicy, PayoutQueue, PayoutReport
@@ -52,7 +55,7 @@ class SettlementsSpec:
     """A HostSpec: how to reach the wallets."""
     policy: Policy
     count: int = 1
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     payouts: PayoutSpec | None = None
 
 
@@ -75,7 +78,7 @@ class SettlementsProcess:
     """The Ray actor. Its first call, or the watchdog's ping after a restart, starts the work."""
 
     def __init__(self, name: str, spec: SettlementsSpec) -> None:
-        logging.basicConfig(level=logging.WARNING)
+        logs.configure()
         self._name = name
         self._spec = spec
         self._settlements: Settlements | None = None
@@ -159,6 +162,22 @@ class SettlementsProcess:
         """What a repeated presentation would be answered."""
         return await answered(self._started().recall(unpacked(payload)))
 
+    async def claim_spare(self, payload: bytes, usat: int) -> Any:
+        """The earlier payment that a new one stands for."""
+        return await answered(self._started().claim_spare(unpacked(payload), usat))
+
+    async def keep_spare(self, payment_id: str) -> None:
+        """The call of this payment failed."""
+        await self._started().keep_spare("", payment_id)
+
+    async def drop_spare(self, payment_id: str) -> None:
+        """Its money is used up."""
+        await self._started().drop_spare("", payment_id)
+
+    async def is_told(self, payment_id: str) -> bool:
+        """Whether its wallet has heard all there is of it."""
+        return await self._started().is_told("", payment_id)
+
     async def report(self, payment_id: str) -> PaymentReport | None:
         """A payment by its id."""
         return await self._started().report(payment_id)
@@ -166,6 +185,10 @@ class SettlementsProcess:
     async def states(self) -> dict[str, int]:
         """Payments by state."""
         return await self._started().states()
+
+    async def can_sponsor(self) -> bool:
+        """Whether the relay pays fees for others now."""
+        return await self._started().can_sponsor()
 
     async def record_loss(self, payment_id: str, usat: int) -> None:
         """A start on credit that was never paid."""
@@ -200,6 +223,7 @@ class RaySettlements:
     def __init__(self, count: int = 1) -> None:
         self._count = count
         self._actors = NamedActors()
+        self._sponsoring = Sponsoring(lambda: self._actors.call(self.names()[0], "can_sponsor"), time.monotonic)
 
     def names(self) -> list[str]:
         """The actors that run."""
@@ -222,6 +246,25 @@ class RaySettlements:
         )
         return report
 
+    async def claim_spare(self, presentation: Presentation, usat: int) -> PaymentReport | None:
+        """The earlier payment that a new one stands for; None when it must be sent."""
+        report: PaymentReport | None = await self._actors.call(
+            self._name(presentation.payment.origin), "claim_spare", packed(presentation), usat
+        )
+        return report
+
+    async def keep_spare(self, payer: str, payment_id: str) -> None:
+        """The call of this payment failed."""
+        await self._actors.call(self._name(payer), "keep_spare", payment_id)
+
+    async def drop_spare(self, payer: str, payment_id: str) -> None:
+        """Its money is used up."""
+        await self._actors.call(self._name(payer), "drop_spare", payment_id)
+
+    async def is_told(self, payer: str, payment_id: str) -> bool:
+        """Whether its wallet has heard all there is of it."""
+        return bool(await self._actors.call(self._name(payer), "is_told", payment_id))
+
     async def report(self, payment_id: str) -> PaymentReport | None:
         """A payment by its id, whichever shard has it."""
         for name in self.names():
@@ -229,6 +272,10 @@ class RaySettlements:
             if report is not None:
                 return report
         return None
+
+    async def can_sponsor(self) -> bool:
+        """Whether the relay pays fees for others now."""
+        return await self._sponsoring.get()
 
     async def states(self) -> dict[str, int]:
         """Payments by state, all shards together."""

@@ -8,7 +8,7 @@ from actors.host_settings import HostSettings
 from actors.residents import Residents
 from actors.unfinished import is_damage
 from actors.wallet import commands as c
-from sandboxes.protocol import RuntimeLost, SandboxNode, StopRequest
+from sandboxes.protocol import RuntimeLost, SandboxNode, StartFileEnded, StopRequest
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,13 @@ class Reconciler:
         for actor in list(self._residents.actors.values()):
             if actor.state.runtime is not None and actor.state.runtime.runtime_id == lost.runtime_id:
                 await actor.ask(c.Lost(lost.runtime_id, lost.reason))
+                return
+
+    async def start_file_ended(self, ended: StartFileEnded) -> None:
+        """The node says that a workspace's start file has failed for good."""
+        for actor in list(self._residents.actors.values()):
+            if actor.state.runtime is not None and actor.state.runtime.runtime_id == ended.runtime_id:
+                await actor.ask(c.StartFileFailed(ended.runtime_id, ended.exit_code, ended.signal, ended.process_id))
                 return
 
     async def connected(self) -> None:

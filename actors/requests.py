@@ -7,6 +7,7 @@ from actors.books import pages
 from actors.books.pages import Bounds, Range
 from actors.clock import Clock
 from actors.host import WalletHost, creates
+from actors.marks import ORDER
 from actors.storage import StoredEvent, WalletStore
 from actors.view import View
 from actors.wallet.bucket import Accounts
@@ -112,7 +113,7 @@ class ReadDisputes:
 
 @dataclass(frozen=True, slots=True)
 class ReadOrder:
-    """Whether an order was paid or promised. Answer: OrderSight."""
+    """Whether an order was paid, promised or posted. Answer: OrderSight."""
 
     address: str
     order_id: str
@@ -211,7 +212,7 @@ async def serve(host: WalletHost, request: Request) -> Response:
         case ReadMeter(address):
             return await host.read(address, _meter)
         case ReadOrder(address, order_id):
-            return await host.read(address, lambda store: OrderSight(store.has_seen("order", order_id)))
+            return await host.read(address, lambda store: OrderSight(store.has_seen(ORDER, order_id)))
 
 
 def absent(request: Request, clock: Clock) -> Response | None:

@@ -22,6 +22,7 @@ from actors.wallet.calls import BundledOrder
 from actors.wallet.commands import Happening, SpanRecord
 from actors.wallet.journal import GENESIS, Entry, entry_hash
 from actors.wallet.state import WalletState
+from operations.transactions import Transaction
 
 _STATE = TypeAdapter(WalletState)
 
@@ -47,11 +48,18 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TRIGGER orders_are_append_only BEFORE UPDATE ON orders BEGIN SELECT RAISE(ABORT, 'append-only'); END;
     CREATE TRIGGER orders_keep_all BEFORE DELETE ON orders BEGIN SELECT RAISE(ABORT, 'append-only'); END;
     """,
+    """
+    INSERT OR IGNORE INTO seen SELECT 'order', order_id, NULL FROM orders;
+    INSERT OR IGNORE INTO seen SELECT 'order', substr(reference, 1, instr(reference, ':') - 1), NULL FROM journal
+        WHERE kind = 'order' AND substr(reference, 1, 6) <> 'calls_';
+    """,
 )
 
 EVENTS_KEPT = 10_000
 TRIMMED_EVERY = 32
 """Versions between two looks for marks that have expired."""
+MARKS_KEPT = 1_024
+"""The newest of those that expire are kept whatever the clock says."""
 
 Page = TypeVar("Page")
 
@@ -161,8 +169,8 @@ class WalletStore:
         if state.address != self._address or (seq, head, balance) != (state.seq, state.head, state.accounts.bucket):
             raise CorruptWalletError(f"{self._address}: state and journal disagree at entry {seq}")
 
-    def _transaction(self) -> "_Transaction":
-        return _Transaction(self._db)
+    def _transaction(self) -> Transaction:
+        return Transaction(self._db)
 
     def commit(self, batch: Batch) -> None:
         """Write a batch; FencedError when this copy is no longer the newest."""
@@ -196,7 +204,12 @@ class WalletStore:
         if any(seq % 1000 == 0 for seq, _ in batch.events):
             self._db.execute("DELETE FROM events WHERE seq <= ?", (batch.state.event_seq - EVENTS_KEPT,))
         if batch.state.version % TRIMMED_EVERY == 0 and any(mark.expires_ms is not None for mark in batch.marks):
-            self._db.execute("DELETE FROM seen WHERE expires_ms < ?", (batch.at_ms,))
+            # The clock may be ahead, and be set back: the newest stay even so.
+            self._db.execute(
+                "DELETE FROM seen WHERE expires_ms < ? AND rowid NOT IN"
+                " (SELECT rowid FROM seen WHERE expires_ms IS NOT NULL ORDER BY rowid DESC LIMIT ?)",
+                (batch.at_ms, MARKS_KEPT),
+            )
 
     def is_newest(self) -> bool:
         """Whether no other copy of this wallet was activated since."""
@@ -209,6 +222,12 @@ class WalletStore:
         with self._lock:
             found = self._db.execute("SELECT 1 FROM seen WHERE kind = ? AND id = ?", (kind, mark_id)).fetchone()
         return found is not None
+
+    def seen_among(self, kind: str, mark_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these marks were committed before."""
+        query = "SELECT id FROM seen WHERE kind = ? AND id IN (SELECT value FROM json_each(?))"
+        with self._lock:
+            return frozenset(row[0] for row in self._db.execute(query, (kind, json.dumps(mark_ids))))
 
     def read(self, query: Callable[[sqlite3.Connection], Page]) -> Page:
         """Run a read of this file; nothing is committed meanwhile."""
@@ -264,19 +283,6 @@ def _span_rows(batch: Batch) -> list[tuple[Any, ...]]:
         )
         for s in batch.spans
     ]  # fmt: skip
-
-
-class _Transaction:
-    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when anything is raised."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._db.execute("ROLLBACK" if kind else "COMMIT")
 
 
 def broken_links(address: str, entries: Iterator[Entry]) -> Iterator[int]:

@@ -39,7 +39,7 @@ def unfinished(wallets: Path, owns: Callable[[str], bool] | None = None) -> list
     others waiting.
     """
     found: list[str] = []
-    for path in wallets.glob("*/*.sqlite"):
+    for path in sorted(wallets.glob("*/*.sqlite")):
         if owns is not None and not owns(path.stem):
             continue
         try:

@@ -10,7 +10,8 @@ from actors.wallet.lifecycle import grace_cap_ms, grace_deadline_ms, holding
 from actors.wallet.metering import MS_PER_SECOND, charge
 from actors.wallet.meters import Budget
 from actors.wallet.state import Phase, Policy, Proof, RuntimeRef, WalletState
-from operations.models import BudgetStatus, Earnings, Grace, PendingPayment, SandboxStatus
+from operations.models import BudgetStatus, Earnings, Grace, PendingPayment, SandboxStatus, StartFile
+from sandboxes.protocol import CANNOT_RUN
 
 USAT_PER_SAT = 1_000_000
 
@@ -75,6 +76,7 @@ def status(view: View, policy: Policy, wall_ms: int) -> SandboxStatus:
         burn_usat_per_hour={} if ahead is None else dict(ahead.usat_per_hour),
         meter_rates=dict(state.meters.rates),
         budget=_budget(state),
+        start_file=_start_file(state),
         grace=_grace(state, policy, now_ms),
         pending_payments=[
             PendingPayment(
@@ -86,6 +88,18 @@ def status(view: View, policy: Policy, wall_ms: int) -> SandboxStatus:
         version=state.version,
         chain_head=state.head,
         as_of=iso(wall_ms),
+    )
+
+
+def _start_file(state: WalletState) -> StartFile | None:
+    failed = state.start_file
+    if failed is None:
+        return None
+    return StartFile(
+        state="cannot_run" if failed.exit_code in CANNOT_RUN else "failed",
+        exit_code=failed.exit_code,
+        signal=failed.signal,
+        process_id=failed.process_id,
     )
 
 

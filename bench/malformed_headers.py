@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 
 from bench.figures import Figure, percentile, rss_bytes
-from bench.service import _client
+from bench.service import funded_client
 from satbox.demo import demo_settings
 from satbox.demo.devnet_control import DevnetControl
 from satbox.service import Service, running
@@ -59,7 +59,7 @@ async def figures(home: Path, *, quick: bool = False) -> list[Figure]:
     seconds = 5.0 if quick else 60.0
     async with running(demo_settings(home, "shared"), _say) as service, aiohttp.ClientSession() as session:
         control = DevnetControl(service.devnet_urls["devnet"], session)
-        honest, attacker = [await _client(service, control, name) for name in ("honest", "attacker")]
+        honest, attacker = [await funded_client(service, control, name) for name in ("honest", "attacker")]
         for client in (honest, attacker):
             await client.sandbox_create(sats=100)
         tokens = [(await client.prove()).token for client in (honest, attacker)]

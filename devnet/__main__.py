@@ -12,6 +12,7 @@ from aiohttp import web
 
 from devnet.app import create_app
 from devnet.settings import DevnetSettings
+from operations import logs
 from stacks.network import Network
 
 HOST = "127.0.0.1"
@@ -52,7 +53,7 @@ async def serve(settings: DevnetSettings, port: int) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logs.configure(logging.INFO)
     given = _arguments(argv)
     settings = DevnetSettings(network=Network(given.network), block_seconds=given.block_seconds, state_path=given.state)
     asyncio.run(serve(settings, given.port))

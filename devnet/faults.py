@@ -9,7 +9,9 @@
 | hold_confirmations | matching transactions stay in the mempool; a use is one kept out of one block |
 | abort | a matching transaction ends on chain with `mode`: abort_by_response or abort_by_post_condition |
 | replace | another transaction takes a matching one's nonce |
-| hold_nonce | the relay answers transaction_held |
+| hold_nonce | the relay holds a sponsored payment for want of a free sponsor wallet, and dispatches it within a minute |
+| no_records | `/settle/status/{txid}` of the relay is always 404, as the real one's was seen to be |
+| cold_relay | the relay has not yet read the chain: `/health` and `/status/sponsor` say degraded, `canSponsor` is false |
 | relay_error | /settle answers `error_reason` (HTTP `status`), before the work or, with `after_work`, after it |
 | sponsor_twice | /settle sponsors the payment again in a second transaction that replaces the first; `mode` says which
   of the two txids it answers: first or second |
@@ -40,6 +42,8 @@ KINDS = (
     "abort",
     "replace",
     "hold_nonce",
+    "no_records",
+    "cold_relay",
     "relay_error",
     "sponsor_twice",
 )

@@ -7,19 +7,18 @@ compared. Origin signature, balance and post-conditions are left to the node.
 import hashlib
 from dataclasses import dataclass
 
-from devnet.admission import CHAINING_MAX, Rejected
+from devnet.admission import Rejected
 from devnet.assets import requirement_error
 from devnet.chain import Chain
 from devnet.clock import iso
 from devnet.faults import FaultBoard
 from devnet.records import ABORTS, SUCCESS, JsonObject, TxRecord
+from devnet.relay_hand import HAND_SECONDS, SWEEP_SECONDS, HeldPayment, Sender
 from devnet.relay_memory import (
     CACHE_RECHECK_SECONDS,
     CACHE_SECONDS,
-    HAND_SECONDS,
     POLL_SECONDS,
     CachedAnswer,
-    HeldPayment,
     RelayMemory,
     SettlementRecord,
 )
@@ -30,13 +29,16 @@ from stacks.payloads import TokenTransfer
 from stacks.signing import is_unsponsored, sign_sponsor
 from stacks.transaction import TRANSACTION_BYTES_MAX, Transaction, decode_transaction
 
-HAND_MAX = 1_000
+DISPATCH_ESTIMATE_MS = 10_000
+"""What the relay answers as `estimatedDispatchMs` when it holds for capacity. [relay: types.ts]"""
 _FEES = {"token_transfer": 500, "contract_call": 3_000}
 _NODE_ERRORS = {
     "NotEnoughFunds": "client_insufficient_funds",
     "BadNonce": "client_bad_nonce",
     "ConflictingNonceInMempool": "conflicting_nonce",
     "SignatureValidation": "signature_validation_failed",
+    "FeeTooLow": "transaction_failed",
+    "BadTransactionVersion": "transaction_failed",
 }
 
 
@@ -84,22 +86,25 @@ class Relay:
         self.keys = [sponsor_key(index) for index in range(wallets)]
         self.addresses = [str(key.address(chain.network)) for key in self.keys]
 
+    def refuse(self, reason: str) -> Answer:
+        """The answer to a body that cannot be read."""
+        return self._failure(reason, 400)
+
     def settle(self, body: JsonObject, now: float) -> Answer:
         """POST /settle."""
         self.memory.expire(now)
         try:
             request = parse_settle(body, self.chain.network)
         except Refused as refused:
-            return self._failure(refused.reason, 400)
+            return self._failure(refused.reason, refused.status)
         known = self._by_identifier(request, now)
         if known is not None:
             return known
         answer = self._settle_transaction(request, now)
-        if request.identifier is not None:
+        if request.identifier is not None and answer.body["success"] is True:
             answer.body["extensions"] = {"payment-identifier": {"info": {"id": request.identifier}}}
-            if answer.status == 200:
-                cached = CachedAnswer(now, body_hash=request.body_hash, body=answer.body)
-                self.memory.remember_identifier(request.identifier, cached)
+            cached = CachedAnswer(now, body_hash=request.body_hash, body=answer.body)
+            self.memory.remember_identifier(request.identifier, cached)
         return answer
 
     def _by_identifier(self, request: SettleRequest, now: float) -> Answer | None:
@@ -132,6 +137,8 @@ class Relay:
         except Rejected as rejected:
             return self._failure(_node_error(rejected), 200, payer)
         self.memory.remember_transaction(digest, CachedAnswer(now, record.txid, payer))
+        if is_unsponsored(tx):
+            self._dispatch(payer, tx.origin.nonce + 1, now)  # what waited for this one follows; the frontier stays
         if fault is not None:
             return self._failure(fault.error_reason, fault.status, payer)
         return self._success(payer, record.txid)
@@ -148,41 +155,58 @@ class Relay:
         return cached
 
     def _held(self, request: SettleRequest, tx: Transaction, now: float) -> Answer | None:
-        sender, nonce = str(tx.origin_address), tx.origin.nonce
-        expected = self.chain.next_nonce(sender)
-        forced = self.faults.take("hold_nonce", addresses=(sender,), txid=tx.txid())
-        if forced is None and nonce <= expected:
+        """The answer to a sponsored payment that is not dispatched now: below the sender's frontier, or held."""
+        address, nonce, hand = str(tx.origin_address), tx.origin.nonce, self.memory.hand
+        sender = hand.seed(address, self.chain.next_nonce(address))
+        if nonce < sender.next_expected:
+            return self._failure("conflicting_nonce")
+        no_capacity = self.faults.take("hold_nonce", addresses=(address,), txid=tx.txid()) is not None
+        if nonce == sender.next_expected and not no_capacity:
             return None
-        if len(self.memory.hand) < HAND_MAX and nonce > expected:
-            self.memory.hand[sender, nonce] = HeldPayment(request.transaction_hex, sender, nonce, now)
-        missing = list(range(expected, min(nonce, expected + CHAINING_MAX)))
-        answer = self._failure("transaction_held", 200, sender)
+        hand.put(HeldPayment(request.transaction_hex, address, nonce, now))
+        missing = hand.missing(address)
+        numbers = ", ".join(str(number) for number in missing)
+        help_text = "Verify your account nonce at /fees or via the Stacks API, then submit transactions with nonces "
+        answer = self._failure("transaction_held", 200, address)
         answer.body["queue"] = {
             "status": "held",
             "senderNonce": nonce,
-            "nextExpectedNonce": expected,
+            "nextExpectedNonce": sender.next_expected,
             "missingNonces": missing,
-            "handSize": sum(1 for who, _ in self.memory.hand if who == sender),
-            "estimatedDispatchMs": None,
-            "expiresAt": iso(now + HAND_SECONDS),
-            "help": "Submit the missing nonces; this transaction is dispatched when they arrive.",
+            "handSize": len(hand.of(address)),
+            "estimatedDispatchMs": None if missing else DISPATCH_ESTIMATE_MS,
+            "expiresAt": iso(hand.of(address)[0].at + HAND_SECONDS),
+            "help": f"{help_text}{numbers} to unblock dispatch"
+            if missing
+            else "All wallet slots are at capacity — tx will be dispatched when headroom opens",
         }
         return answer
 
     def dispatch_held(self, now: float) -> None:
-        """Broadcasts held payments whose nonce gap has closed; called after every settlement and block."""
+        """The sweep over held payments, once a minute at most; called after every settlement and block."""
+        hand = self.memory.hand
         self.memory.expire(now)
-        for slot, held in sorted(self.memory.hand.items(), key=lambda item: item[0]):
-            if self.chain.next_nonce(held.sender) < held.nonce:
-                continue
-            del self.memory.hand[slot]
+        if now - hand.swept_at < SWEEP_SECONDS:
+            return
+        hand.swept_at = now
+        for address in sorted({held.sender for held in hand.held.values()}):
+            lowest = hand.needs_repair(address, now)
+            if lowest is not None:
+                is_next = self.chain.next_nonce(address) >= lowest
+                expected = lowest if is_next else hand.senders[address].next_expected
+                hand.move(address, Sender(expected, refreshed_at=now))
+            self._dispatch(address, hand.senders[address].next_expected, now)
+
+    def _dispatch(self, address: str, first: int, now: float) -> None:
+        """Broadcast the sender's held payments from nonce `first` on, up to the next gap."""
+        for held in self.memory.hand.take_run(address, first):
             tx = read_transaction(held.transaction_hex)
             if tx is None:
                 continue
             try:
                 record = self._broadcast(tx, now)
             except Rejected:
-                continue  # the gap closed with another transaction: this one is stale
+                continue  # another transaction has taken its nonce
             digest = hashlib.sha256(held.transaction_hex.encode()).hexdigest()
             self.memory.remember_transaction(digest, CachedAnswer(now, record.txid, held.sender))
 
@@ -257,8 +281,8 @@ class Relay:
         """GET /settle/status/{txid}."""
         self.memory.expire(now)
         record = self.memory.records.get(txid)
-        if record is None:
-            return Answer(404, {"success": False, "error": "Settlement not found"})
+        if record is None or self.faults.take("no_records", addresses=(record.payer,), txid=txid) is not None:
+            return Answer(404, {"success": False, "error": "Transaction not found in relay records"})
         chain_status = self._refresh(record, now) if live else None
         body: JsonObject = {
             "success": True,

@@ -1,14 +1,14 @@
-"""What the relay remembers: its two 300 s caches, 24 h of settlement records, and transactions held for a nonce gap."""
+"""What the relay remembers: its two 300 s caches, 24 h of settlement records, and what it holds for senders."""
 
 from dataclasses import asdict, dataclass, field
 
 from devnet.records import JsonObject
+from devnet.relay_hand import Hand
 
 CACHE_SECONDS = 300
 CACHE_RECHECK_SECONDS = 60
 RECORD_SECONDS = 24 * 3600
 POLL_SECONDS = 180
-HAND_SECONDS = 15 * 60
 ENTRIES_MAX = 5_000
 
 
@@ -40,16 +40,6 @@ class SettlementRecord:
     error_reason: str | None = None
 
 
-@dataclass(slots=True)
-class HeldPayment:
-    """A sponsored payment whose sender skipped a nonce; dispatched when the gap closes, forgotten after 15 minutes."""
-
-    transaction_hex: str
-    sender: str
-    nonce: int
-    at: float
-
-
 class RelayMemory:
     """All of it, bounded; `dirty` names what to save."""
 
@@ -57,7 +47,7 @@ class RelayMemory:
         self.identifiers: dict[str, CachedAnswer] = {}
         self.transactions: dict[str, CachedAnswer] = {}
         self.records: dict[str, SettlementRecord] = {}
-        self.hand: dict[tuple[str, int], HeldPayment] = {}
+        self.hand = Hand()
         self.dirty: set[str] = set()
 
     def remember_identifier(self, identifier: str, answer: CachedAnswer) -> None:
@@ -93,9 +83,7 @@ class RelayMemory:
                 break
             del self.records[txid]
             self.dirty.add("record/" + txid)
-        for slot, held in list(self.hand.items()):
-            if now - held.at > HAND_SECONDS:
-                del self.hand[slot]
+        self.hand.expire(now)
 
     def forget_caches(self) -> None:
         """Drops both caches at once, as when they expire or the relay is redeployed."""
@@ -106,6 +94,8 @@ class RelayMemory:
     def document(self, key: str) -> JsonObject | None:
         """The stored form of one dirty key; None when it is gone."""
         kind, _, name = key.partition("/")
+        if kind in ("sender", "hand"):
+            return self.hand.document(kind, name)
         item = {"id": self.identifiers, "tx": self.transactions, "record": self.records}[kind].get(name)  # type: ignore[attr-defined]
         return None if item is None else asdict(item)
 
@@ -113,7 +103,9 @@ class RelayMemory:
         """Takes back what was stored, oldest first."""
         for key, document in sorted(documents.items(), key=lambda item: _age(item[1])):
             kind, _, name = key.partition("/")
-            if kind == "record":
+            if kind in ("sender", "hand"):
+                self.hand.restore(kind, name, document)
+            elif kind == "record":
                 self.records[name] = SettlementRecord(**document)  # type: ignore[arg-type]
             else:
                 answers = self.identifiers if kind == "id" else self.transactions

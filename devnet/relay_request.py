@@ -13,11 +13,11 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
-    """The body is refused with one of the relay's `errorReason` words and HTTP 400."""
+    """The body is refused with one of the relay's `errorReason` words, and an HTTP status."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, status: int = 400) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.status = reason, status
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ def parse_settle(body: JsonObject, network: Network) -> SettleRequest:
     if required.get("scheme", "exact") != "exact":
         raise Refused("invalid_scheme")
     pay_to, amount, asset = required.get("payTo"), required.get("amount"), required.get("asset")
+    if isinstance(amount, int) and not isinstance(amount, bool):
+        raise Refused("invalid_transaction_state", 200)  # passes the relay's shape check and fails behind it
     if not isinstance(pay_to, str) or not isinstance(asset, str) or not isinstance(amount, str):
         raise Refused("invalid_payment_requirements")
     if not (amount.isascii() and amount.isdigit()) or len(amount) > 39 or not pay_to:

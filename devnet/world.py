@@ -59,7 +59,7 @@ class World:
                     "account": {who: self._account(who) for who in chain.ledger.dirty},
                     "tx": {txid: self._tx(txid) for txid in chain.dirty.txids},
                     "block": {str(height): self._block(height) for height in chain.dirty.heights},
-                    "relay": {key: relay.document(key) for key in relay.dirty},
+                    "relay": {key: relay.document(key) for key in relay.dirty | relay.hand.dirty},
                     "agent": {stx: registry.document(stx) for stx in registry.dirty},
                     "meta": {"chain": self._meta()},
                 }
@@ -67,6 +67,7 @@ class World:
         chain.ledger.dirty.clear()
         chain.dirty = Dirty()
         relay.dirty.clear()
+        relay.hand.dirty.clear()
         registry.dirty.clear()
 
     def close(self) -> None:

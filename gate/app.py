@@ -1,40 +1,54 @@
 """The gate's aiohttp application: routes from the registry, uniform errors, CORS, clean start and stop."""
 
+import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
+from gate.byte_budget import ByteBudget
+from gate.calls.paths import PLACE
+from gate.connections import KEPT_HEAD_BYTES_MAX
+from gate.cors import is_preflight, mark_prepared, preflight
 from gate.crowd import Crowd, Peers
 from gate.discovery import add_discovery_routes
 from gate.handlers import HANDLERS
 from gate.metrics import Metrics
-from gate.pages import add_page_routes, missing_page, wants_page
+from gate.pages import add_page_routes, closed_page, missing_page, opens_page, wants_page
+from gate.port_origins import PortOrigins
 from gate.ports import Services
-from gate.proxy import add_proxy_routes
+from gate.proxy import add_proxy_routes, serve
 from gate.routing import (
+    BUDGET,
     CROWD,
-    EXPOSED_HEADERS,
     LINK_PEERS,
     METRICS,
     PEERS,
     QUOTE_PEERS,
     SERVICES,
+    TENURES,
     error_response,
     route,
 )
+from gate.tenures import Tenures
 from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
 
-ALLOWED_HEADERS = "authorization, content-type, payment-signature, x-payment-token-type, x-satbox-wake-link"
+PORT_ORIGINS: web.AppKey[PortOrigins] = web.AppKey("port_origins", PortOrigins)
 
 
 def create_app(services: Services) -> web.Application:
     """An application that serves every operation of the registry."""
     app = web.Application(client_max_size=services.settings.upload_bytes_max, middlewares=[_edges])
+    app.on_response_prepare.append(mark_prepared)
+    app.on_response_prepare.append(_part_with_connection)
     app[SERVICES] = services
     app[METRICS] = Metrics()
+    app[PORT_ORIGINS] = PortOrigins.of(services.settings.public_url, services.settings.ports_host)
     app[CROWD] = Crowd(services.settings.requests_per_wallet_max)
+    app[BUDGET] = ByteBudget(services.settings.held_bytes_max, services.settings.held_bytes_per_caller_max)
+    app[TENURES] = Tenures(services.views)
+    app.cleanup_ctx.append(_looking)
     app[PEERS] = Peers(services.settings.open_requests_per_second, services.settings.open_requests_burst)
     is_counted = (
         services.settings.open_requests_per_second > 0
@@ -55,31 +69,53 @@ def create_app(services: Services) -> web.Application:
     return app
 
 
+async def _looking(app: web.Application) -> AsyncIterator[None]:
+    """End what has lasted too long, while the gate runs."""
+    looking = asyncio.create_task(app[TENURES].run(), name="tenures")
+    yield
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+
+
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @web.middleware
 async def _edges(request: web.Request, handler: Serve) -> web.StreamResponse:
-    """What no route sees: unknown paths, wrong methods, preflights; and the headers every answer carries."""
-    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-        response: web.StreamResponse = web.Response(status=204)
-        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, DELETE, OPTIONS"
-        response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
-        response.headers["Access-Control-Max-Age"] = "86400"
-    else:
-        try:
-            response = await handler(request)
-        except web.HTTPException as error:
-            if error.status == 404 and wants_page(request):
-                response = missing_page(request)
-            else:
-                response = error_response(_as_satbox_error(error), f"req_{secrets.token_hex(8)}")
-            if "Allow" in error.headers:
-                response.headers["Allow"] = error.headers["Allow"]
-    if not response.prepared:
-        response.headers["Access-Control-Allow-Origin"] = "*"
-        response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
-    return response
+    """What no route sees: the origins of ports, where nothing is the gate's; unknown paths, wrong methods, preflights."""
+    try:
+        place = request.app[PORT_ORIGINS].place(request.headers.getall("Host", ()), request.raw_path)
+    except SatboxError as error:
+        request_id = f"req_{secrets.token_hex(8)}"
+        if opens_page(request):
+            return closed_page(error, request_id, request.app[SERVICES].settings.public_url)
+        return error_response(error, request_id)
+    if place is not None:
+        request[PLACE] = place
+        return await serve(request)
+    if is_preflight(request):
+        return preflight(request)
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status == 404 and wants_page(request):
+            response = missing_page(request)
+        else:
+            response = error_response(_as_satbox_error(error), f"req_{secrets.token_hex(8)}")
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
+
+
+async def _part_with_connection(request: web.Request, response: web.StreamResponse) -> None:
+    """Close after an answer to a head that is too large to be kept, or to an `Upgrade` with a body: aiohttp reads no request
+    behind that one.
+    """
+    head_bytes = sum(len(name) + len(value) for name, value in request.raw_headers) + len(request.raw_path)
+    if head_bytes > KEPT_HEAD_BYTES_MAX or ("Upgrade" in request.headers and request.body_exists):
+        response.force_close()
+        if response.status != 101:
+            response.headers["Connection"] = "close"  # aiohttp has set it by now, by what the request said
 
 
 def _as_satbox_error(error: web.HTTPException) -> SatboxError:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from actors.view import View
+from gate.carried_passes import CARRIED
 from gate.genesis import Pass
 from gate.ports import Services
+from gate.tenures import PASS_REVOKED, Term
 from gate.wake_links import LinkHolder, held
 from operations.errors import SatboxError
 from operations.registry import ANY_LINK, Auth, Operation
@@ -21,6 +23,8 @@ class Caller:
     gate_pass: Pass | None
     is_operator: bool = False
     link: LinkHolder | None = None
+    answers_as: str | None = None
+    """Under which name a payment is presented that comes with neither pass nor link."""
 
     @property
     def name(self) -> str:
@@ -41,7 +45,9 @@ class Caller:
         """Who answers for a payment that fails: the pass's wallet; for links all of a wallet's together, so that a new link is
         no new start. Not the wallet itself: its owner still pays in a name without losses.
         """
-        return f"{self.link.address}.wake-links" if self.link is not None else self.known_address
+        if self.link is not None:
+            return f"{self.link.address}.wake-links"
+        return self.known_address or self.answers_as
 
     def address(self, named: str | None) -> str:
         """The wallet meant: the one named, or the pass's own. A link means its own, whatever is named."""
@@ -63,6 +69,17 @@ class Caller:
         if not self.is_operator and (self.gate_pass is None or self.gate_pass.address != address):
             raise SatboxError("not_owner")
         return address
+
+
+ANYBODY = Caller(None)
+"""Somebody who showed nothing."""
+
+
+def asks_for_offers(operation: Operation, request: web.Request) -> bool:
+    """Whether somebody without a pass asks what a paid operation costs. The price is no secret: it is shown before any proof."""
+    has_pass = "Authorization" in request.headers or CARRIED in request
+    has_payment = "payment-signature" in request.headers or "X-PAYMENT" in request.headers
+    return operation.paid and not has_pass and not has_payment
 
 
 def link_token(operation: Operation, request: web.Request) -> str | None:
@@ -88,10 +105,10 @@ async def authenticate(services: Services, operation: Operation, request: web.Re
         if operation.link_scope is not None:
             raise SatboxError("wake_link_invalid", "This operation needs a wake link.", hint=f"Send {LINK_HEADER}.")
         return Caller(None)
-    if operation.auth is Auth.OPTIONAL and "Authorization" not in request.headers:
+    if operation.auth is Auth.OPTIONAL and "Authorization" not in request.headers and CARRIED not in request:
         return Caller(None)
     token = bearer(request)
-    if hmac.compare_digest(token.encode(), services.settings.operator_token.encode()):
+    if CARRIED not in request and hmac.compare_digest(token.encode(), services.settings.operator_token.encode()):
         return Caller(None, is_operator=True)
     if operation.auth is Auth.OPERATOR:
         raise SatboxError("operator_only")
@@ -108,9 +125,16 @@ def check_epoch(gate_pass: Pass, view: View) -> None:
         raise SatboxError("pass_revoked")
 
 
+def pass_term(gate_pass: Pass) -> Term:
+    """What lasts as long as a pass is not voided."""
+    return Term(gate_pass.address, lambda view: PASS_REVOKED if gate_pass.pass_epoch < view.state.pass_epoch else None)
+
+
 def bearer(request: web.Request) -> str:
     """The token a request carries. Raises pass_missing, pass_invalid."""
     header = request.headers.get("Authorization", "") or _of_socket(request)
+    if not header and CARRIED in request:
+        return request[CARRIED]
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise SatboxError("pass_missing")

@@ -31,6 +31,40 @@ class Crowd:
                 del self._under_way[address]
 
 
+class Places:
+    """Places at one wallet for callers who are known apart. One of them may hold as many as it leaves free: alone half of all,
+    beside others less, so that a few who hold on leave some for everybody else.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._taken: Counter[str] = Counter()
+        self._held: Counter[tuple[str, str]] = Counter()
+
+    @contextlib.contextmanager
+    def entered(self, address: str, who: str | None) -> Iterator[None]:
+        """Count one request at `address` while it lasts; rate_limited when there are too many. Nobody's share is looked at
+        where `who` is None.
+        """
+        free, key = self._limit - self._taken[address], (address, who or "")
+        if free <= 0:
+            raise SatboxError("rate_limited", details={"requests_at_once": self._limit}, retry_after=1)
+        if who is not None and self._held[key] >= free:
+            details = {"requests_at_once": self._limit, "of_one_caller": self._held[key]}
+            raise SatboxError("rate_limited", details=details, retry_after=1)
+        self._taken[address] += 1
+        self._held[key] += 1
+        try:
+            yield
+        finally:
+            self._taken[address] -= 1
+            self._held[key] -= 1
+            if not self._held[key]:
+                del self._held[key]
+            if not self._taken[address]:
+                del self._taken[address]
+
+
 PEERS_MAX = 10_000
 IPV6_SUBSCRIBER_BITS = 64
 """What one subscriber is given as a rule: counting single IPv6 addresses would count nobody."""
@@ -43,6 +77,8 @@ def peer_of(remote: str | None) -> str:
         address = ipaddress.ip_address(remote or "")
     except ValueError:
         return ""  # a socket without addresses: all of those together
+    if address.version == 6 and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
     if address.version == 4:
         return str(address)
     return str(ipaddress.ip_network((address, IPV6_SUBSCRIBER_BITS), strict=False))
@@ -60,7 +96,7 @@ class Peers:
         self._left: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def give_back(self, remote: str | None) -> None:
-        """Count the last request no more: it was none of those that are counted."""
+        """Undo the last `take`: that request does not count."""
         peer = peer_of(remote)
         if peer in self._left:
             left, at_ms = self._left[peer]

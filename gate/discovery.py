@@ -1,5 +1,7 @@
 """What machines read first: /openapi.json, /llms.txt and the error table, all made from the registry."""
 
+import asyncio
+import functools
 import json
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -8,10 +10,13 @@ from typing import Any
 from aiohttp import web
 
 from gate.port_tokens import TOKEN_HEADER, TOKEN_QUERY
+from gate.routing import SERVICES
+from gate.settings import GateSettings
 from operations.catalogue import REGISTRY
 from operations.errors import ERRORS
 from operations.registry import Auth, Body, Operation
 from operations.wake_links import LINK_HEADER
+from relay_client.offers import assets, either
 
 
 def openapi() -> dict[str, Any]:
@@ -60,7 +65,8 @@ def _proxied() -> dict[str, Any]:
         },
         {
             "name": TOKEN_QUERY, "in": "query", "schema": text,
-            "description": "what the owner's ports.expose gave out; taken off before the request is passed on",
+            "description": "what the owner's ports.expose gave out; taken off before the request is passed on. "
+            "Browsers use the `url` that came with it: an origin of the port's own",
         },
         {"name": TOKEN_HEADER, "in": "header", "schema": text, "description": "the same token, as a header"},
     ]  # fmt: skip
@@ -151,16 +157,52 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> Iterator[tuple[
         yield str(status), {"description": ", ".join(codes)}
 
 
-def llms_txt() -> str:
+def service_document(settings: GateSettings) -> dict[str, Any]:
+    """`/` for machines: what this is, and where to read on."""
+    url = settings.public_url
+    return {
+        "name": "satbox",
+        "version": version("satbox"),
+        "description": f"Pay sats, get a sandbox: x402 v2 in {_coins(settings)}.",
+        "deployment": settings.deployment,
+        "network": settings.network.caip2,
+        "openapi": f"{url}/openapi.json",
+        "llms": f"{url}/llms.txt",
+        "x402": f"{url}/.well-known/x402",
+        "health": f"{url}/health",
+        "challenge": f"{url}/gate/challenge",
+    }
+
+
+def x402_document(settings: GateSettings) -> dict[str, Any]:
+    """`/.well-known/x402`: what can be bought (x402scan's discovery: `version` 1, `resources`, `instructions`)."""
+    paid = [operation for operation in REGISTRY.values() if operation.paid]
+    return {
+        "version": 1,
+        "x402Version": 2,
+        "network": settings.network.caip2,
+        "payTo": settings.pay_to,
+        "resources": [f"{settings.public_url}{operation.path}" for operation in paid],
+        "endpoints": [f"{operation.method} {operation.path}" for operation in paid],
+        "instructions": f"An unpaid request answers 402 with offers. Read {settings.public_url}/llms.txt.",
+    }
+
+
+def _coins(settings: GateSettings) -> str:
+    return either([asset.symbol for asset in assets(settings.network)])
+
+
+def llms_txt(settings: GateSettings) -> str:
     """A short way in for agents."""
     lines = [
         "# satbox: pay sats, get a sandbox",
         "",
         "One Stacks wallet owns one durable Linux sandbox that burns sats per second while it is up. Prove a registered",
-        "pair of Bitcoin and Stacks keys (aibtc.com, level 2), pay over x402 v2 in sBTC, STX or USDCx, run commands.",
+        f"pair of Bitcoin and Stacks keys (aibtc.com, level 2), pay over x402 v2 in {_coins(settings)}, run commands.",
         "",
         "1. POST /gate/challenge {btc_address, stx_address}; sign `text` (BIP-322 or BIP-137) and `message` (SIP-018).",
         "2. POST /gate/prove {challenge, btc_signature, stx_signature}: a pass; send it as `Authorization: Bearer`.",
+        "   Where no header can be set, the query or body field `pass` does for it.",
         "3. POST /sandbox/create: 402 with offers; pay one (header `payment-signature`) and repeat the request.",
         "4. POST /sandbox/exec {shell}; GET /sandbox/status shows seconds_left; POST /sandbox/extend pays for more.",
         "",
@@ -191,14 +233,33 @@ def llms_txt() -> str:
     return "\n".join(lines)
 
 
+@functools.cache
+def _openapi_text() -> str:
+    """Takes a third of a second to make, so it is made when it is first asked for: the same for every gate."""
+    return json.dumps(openapi())
+
+
 def add_discovery_routes(app: web.Application) -> None:
-    """Serve the documents, rendered once."""
+    """Serve the documents, each rendered once."""
+    settings = app[SERVICES].settings
     documents = {
-        "/openapi.json": ("application/json", json.dumps(openapi())),
-        "/llms.txt": ("text/plain", llms_txt()),
+        "/.well-known/x402": ("application/json", json.dumps(x402_document(settings))),
+        "/llms.txt": ("text/plain", llms_txt(settings)),
     }
+    app.router.add_get("/openapi.json", _serve_openapi())
     for path, (content_type, text) in documents.items():
         app.router.add_get(path, _document(content_type, text))
+
+
+def _serve_openapi() -> Any:
+    rendering = asyncio.Lock()
+
+    async def serve(request: web.Request) -> web.Response:
+        async with rendering:  # one thread makes it, others wait for that
+            text = await asyncio.to_thread(_openapi_text)
+        return web.Response(text=text, content_type="application/json")
+
+    return serve
 
 
 def _document(content_type: str, text: str) -> Any:

@@ -7,6 +7,7 @@ how much was cut off.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,9 +33,11 @@ class Ran:
 SALT_BYTES = 32
 
 
-def salted(salt: bytes, data: bytes) -> str:
+def salted(salt: bytes, data: bytes | bytearray) -> str:
     """The name of bytes in a receipt, in hex. Receipts from before there were salts have none."""
-    return hashlib.sha256(salt + data).hexdigest()
+    digest = hashlib.sha256(salt)
+    digest.update(data)
+    return digest.hexdigest()
 
 
 def _salt_of(result: m.ExecResult) -> bytes:
@@ -45,13 +48,17 @@ def _salt_of(result: m.ExecResult) -> bytes:
     return salt
 
 
-def output_hashes(result: m.ExecResult) -> dict[str, Any]:
-    """Both outputs as delivered."""
-    return {"stdout": _output(result, "stdout"), "stderr": _output(result, "stderr")}
+OUTPUTS: tuple[Literal["stdout", "stderr"], ...] = ("stdout", "stderr")
 
 
-def _output(result: m.ExecResult, name: Literal["stdout", "stderr"]) -> dict[str, Any]:
-    data = m.delivered(result, name)
+def output_hashes(result: m.ExecResult, output: Mapping[str, bytes | bytearray] | None = None) -> dict[str, Any]:
+    """Both outputs as delivered; `output` has them where they are not in `result` yet."""
+    return {
+        name: _output(result, name, m.delivered(result, name) if output is None else output[name]) for name in OUTPUTS
+    }
+
+
+def _output(result: m.ExecResult, name: str, data: bytes | bytearray) -> dict[str, Any]:
     return {
         "sha256": salted(_salt_of(result), data),
         "bytes": len(data),
@@ -59,8 +66,10 @@ def _output(result: m.ExecResult, name: Literal["stdout", "stderr"]) -> dict[str
     }
 
 
-async def exec_receipt(services: Services, view: View, ran: Ran, result: m.ExecResult) -> m.Receipt:
-    """What the operator signs about a command that has ended. `result` carries the salt."""
+async def exec_receipt(
+    services: Services, view: View, ran: Ran, result: m.ExecResult, output: Mapping[str, bytes | bytearray]
+) -> m.Receipt:
+    """What the operator signs about a command that has ended. `result` carries the salt, and not yet its outputs."""
     salt = _salt_of(result)
     settings, state, data = services.settings, view.state, ran.data
     plan = state.plan
@@ -84,7 +93,7 @@ async def exec_receipt(services: Services, view: View, ran: Ran, result: m.ExecR
         "cwd": data.cwd,
         "env_sha256": salted(salt, rfc8785.dumps(data.env)),
         "stdin_sha256": None if ran.stdin is None else salted(salt, ran.stdin),
-        **output_hashes(result),
+        **output_hashes(result, output),
         "exit_code": result.exit_code,
         "signal": result.signal,
         "timed_out": result.timed_out,

@@ -49,17 +49,18 @@ async def offers_for(services: Services, price: Price, only: Asset | None) -> Of
     """Every asset that can pay `price` now, sBTC first: clients take the first entry they can."""
     settings = services.settings
     made = Offers()
+    is_sponsored = await services.settlements.can_sponsor()
     for asset in assets(settings.network):
         if only is not None and asset != only:
             continue
         if asset.symbol == "sBTC":
-            made.offers.append(sbtc_offer(settings.network, price.usat, settings.pay_to))
+            made.offers.append(sbtc_offer(settings.network, price.usat, settings.pay_to, is_sponsored=is_sponsored))
             continue
         try:
             quote = await services.oracle.quote(asset.symbol, price.usat // USAT_PER_SAT)
         except AssetWithheld as error:
             made.not_offered[asset.symbol] = error.reason
         else:
-            made.offers.append(quoted_offer(settings.network, quote, settings.pay_to))
+            made.offers.append(quoted_offer(settings.network, quote, settings.pay_to, is_sponsored=is_sponsored))
     made.offers = list(in_offer_order(made.offers, only))
     return made

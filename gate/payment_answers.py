@@ -1,11 +1,11 @@
-"""What is said of a payment: its status, the answer to the request that brought it, and the receipt that the operator signs."""
+"""What is said of a payment: the answer to the request that brought it, and the receipt that the operator signs."""
 
 from aiohttp import web
 
-from actors.view import View, iso
+from actors.view import View, iso, status
 from actors.wallet.state import Phase
-from gate.handlers.sandbox import shown
 from gate.payment_required import RESTING
+from gate.payment_status import payment_status
 from gate.ports import Services
 from gate.routing import REQUEST_ID, json_response
 from operations import models as m
@@ -14,30 +14,10 @@ from relay_client.models import (
     encode_header,
 )
 from relay_client.settlements import PaymentReport
-from relay_client.states import PaymentState
+from relay_client.states import PaymentState, is_in_flight
 
 UP = frozenset({Phase.ALIVE, Phase.GRACE})
 PAID_STATES = frozenset({PaymentState.MEMPOOL, PaymentState.CONFIRMED})
-
-
-def payment_status(services: Services, report: PaymentReport) -> m.PaymentStatus:
-    """A payment in the words x402 clients poll for."""
-    return m.PaymentStatus(
-        paymentId=report.payment_id,
-        status=report.state.value,
-        terminalReason=report.terminal_reason.value if report.terminal_reason else None,
-        txid=report.txid,
-        blockHeight=report.block_height,
-        payer=report.payer,
-        address=report.address,
-        asset=report.asset,
-        amount=str(report.atomic_amount),
-        expected_usat=report.expected_usat,
-        credited_usat=report.credited_usat,
-        retryable=report.retryable,
-        nextSteps=report.next_steps,
-        checkStatusUrl=f"{services.settings.public_url}/payment-status/{report.payment_id}",
-    )
 
 
 def receipt_for(services: Services, report: PaymentReport, view: View) -> m.Receipt:
@@ -64,7 +44,11 @@ def receipt_for(services: Services, report: PaymentReport, view: View) -> m.Rece
 
 
 def answer(services: Services, request: web.Request, report: PaymentReport, view: View) -> web.StreamResponse:
-    """201 with a sandbox that is up, or 202: the payment as it stands, the wallet after it, and the operator's word on both."""
+    """The payment as it stands, the wallet after it, and the operator's word on both.
+
+    201 with a payment that was seen and a sandbox that is up, else 202.
+    A wallet that nothing has reached yet is shown as it is, blank: its payment is under way.
+    """
     is_up = view.state.phase in UP
     payment = payment_status(services, report)
     result = SettleResult(
@@ -78,13 +62,20 @@ def answer(services: Services, request: web.Request, report: PaymentReport, view
         paymentId=report.payment_id,
         checkStatusUrl=payment.checkStatusUrl,
         payment=payment,
-        sandbox=shown(services, view),
+        sandbox=status(view, services.settings.policy, services.clock.wall_ms()),
         receipt=receipt_for(services, report, view),
         message=_message(report, view),
     )
-    headers = {"payment-response": encode_header(result), "x-request-id": request[REQUEST_ID]}
+    headers = {"payment-response": encode_header(result), "x-request-id": request[REQUEST_ID], **when_to_poll(report)}
     is_up = is_up or (view.state.phase is Phase.NONE and report.state is PaymentState.CONFIRMED)
-    return json_response(paid, 201 if is_up else 202, headers)
+    return json_response(paid, 201 if is_up and report.state in PAID_STATES else 202, headers)
+
+
+def when_to_poll(report: PaymentReport) -> dict[str, str]:
+    """`Retry-After` for a payment under way. One that the relay holds takes minutes."""
+    if not is_in_flight(report.state):
+        return {}
+    return {"Retry-After": "30" if report.state is PaymentState.QUEUED else "3"}
 
 
 def _message(report: PaymentReport, view: View) -> str | None:

@@ -21,6 +21,7 @@ from relay_client.offers import chosen_asset
 from relay_client.sink import Purpose
 
 WITHHELD = "offers-withheld"
+PROVE_FIRST = "satbox-pass"
 RESTING = frozenset({Phase.NONE, Phase.REAPED})
 
 
@@ -35,46 +36,67 @@ class Purchase:
     plan: Plan | None = None
     wakes: bool = True
     """False: it fills the bucket and starts nothing."""
+    starts_on_mempool: bool = True
+    """False: it starts nothing before it is confirmed."""
 
 
 async def offer(services: Services, request: web.Request, purchase: Purchase) -> web.StreamResponse:
-    """402: header and body carry the same document, so that every known client finds it."""
+    """402 for a wallet: what it may pay for what it asked for."""
     view = await services.views.get(purchase.address)
     if purchase.wakes and view.state.phase in RESTING:
         await services.room.check(purchase.plan.size_class if purchase.plan else view.state.plan.size_class)
-    only = chosen_asset(
-        services.settings.network, request.query.get("tokenType"), request.headers.get("X-PAYMENT-TOKEN-TYPE")
-    )
-    made = await offers_for(services, purchase.price, only)
-    if not made.offers:
-        asset, why = next(iter(made.not_offered.items()))
-        raise AssetWithheld(asset, why)
-    required = _required(services, request, purchase, made)
-    return web.json_response(
-        wire_json(required),
-        status=402,
-        headers={"payment-required": encode_header(required), "x-request-id": request[REQUEST_ID]},
-    )
-
-
-def _required(services: Services, request: web.Request, purchase: Purchase, made: Offers) -> PaymentRequired:
     reason = f"Pay to {purchase.purpose} the sandbox of {purchase.address}."
-    description = f"{purchase.price.seconds} seconds of a satbox sandbox"
+    description = _seconds_of(purchase.price)
     if not purchase.wakes:
         reason = f"Pay into the bucket of {purchase.address}."
         description = f"{purchase.price.usat // 1_000_000} sats in a satbox bucket"
+    return await _answered(services, request, purchase.price, reason, description, {})
+
+
+async def offer_to_anybody(
+    services: Services, request: web.Request, purpose: Purpose, price: Price, size_class: str
+) -> web.StreamResponse:
+    """402 for somebody without a pass: the price, and what to do before paying it. Shows nothing of any wallet."""
+    if purpose == "create":
+        await services.room.check(size_class)
+    url = services.settings.public_url
+    info = {
+        "required": True,
+        "challenge": f"{url}/gate/challenge",
+        "prove": f"{url}/gate/prove",
+        "send_as": ["header Authorization: Bearer PASS", "query pass=PASS", "body pass: PASS"],
+    }
+    reason = f"Pay to {purpose} a sandbox. Prove your keys first: a payment is taken with a pass only."
+    return await _answered(services, request, price, reason, _seconds_of(price), {PROVE_FIRST: {"info": info}})
+
+
+def _seconds_of(price: Price) -> str:
+    return f"{price.seconds} seconds of a satbox sandbox"
+
+
+async def _answered(
+    services: Services, request: web.Request, price: Price, reason: str, description: str, extensions: dict[str, Any]
+) -> web.StreamResponse:
+    """Header and body carry the same document, so that every known client finds it."""
+    only = chosen_asset(
+        services.settings.network, request.query.get("tokenType"), request.headers.get("X-PAYMENT-TOKEN-TYPE")
+    )
+    made = await offers_for(services, price, only)
+    if not made.offers:
+        asset, why = next(iter(made.not_offered.items()))
+        raise AssetWithheld(asset, why)
     if made.not_offered:
         reason += " Not offered now: " + "; ".join(f"{asset}: {why}" for asset, why in made.not_offered.items())
-    return PaymentRequired(
+    required = PaymentRequired(
         error=reason,
         resource=ResourceInfo(
-            url=f"{services.settings.public_url}{request.path}",
-            description=description,
-            mimeType="application/json",
+            url=f"{services.settings.public_url}{request.path}", description=description, mimeType="application/json"
         ),
-        accepts=[offer.requirements(rate_usat_per_second=purchase.price.rate_usat_per_second) for offer in made.offers],
-        extensions={**payment_identifier_extension(), **withheld_extension(made)},
+        accepts=[offer.requirements(rate_usat_per_second=price.rate_usat_per_second) for offer in made.offers],
+        extensions={**payment_identifier_extension(), **withheld_extension(made), **extensions},
     )
+    headers = {"payment-required": encode_header(required), "x-request-id": request[REQUEST_ID]}
+    return web.json_response(wire_json(required), status=402, headers=headers)
 
 
 def withheld_extension(made: Offers) -> dict[str, Any]:

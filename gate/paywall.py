@@ -11,14 +11,15 @@ import contextlib
 from aiohttp import web
 
 from actors.view import View
-from actors.wallet.commands import Prepare, TopUpByLink, TopUpOff
+from actors.wallet.commands import CreateOff, Prepare, TopUpByLink, TopUpOff
 from actors.wallet.metering import MS_PER_SECOND, cost_usat
 from actors.wallet.state import Phase
 from gate.callers import Caller
 from gate.payment_answers import PAID_STATES, UP, answer
 from gate.payment_required import RESTING, Purchase, offer
 from gate.ports import Services
-from gate.presenting import FAILED_STATES, presented, recalled, refused, unanswered, verified
+from gate.presented import note
+from gate.presenting import FAILED_STATES, presented, recalled, refused, verified
 from operations.errors import SatboxError
 from relay_client.models import (
     PaymentPayload,
@@ -42,6 +43,7 @@ async def buy(services: Services, request: web.Request, caller: Caller, purchase
         return await offer(services, request, purchase)
     payload = decode_payment_header(header)
     payment, short = await asyncio.to_thread(verified, services, purchase.price.usat, payload)
+    note(request, payment)
     presentation = _presentation(services, request, caller, purchase, payload, payment)
     before: View | None = None
     report = await recalled(services, presentation)
@@ -51,40 +53,48 @@ async def buy(services: Services, request: web.Request, caller: Caller, purchase
         # New bytes: room first, then money. Bytes seen before replay their answer whatever room there is.
         top_up = await _counted(services, caller, purchase, payment)
         try:
-            before = await _prepared(services, purchase)
+            before = await _prepared(services, purchase, payment)
         except SatboxError:
+            await _create_off(services, purchase, payment)
             await _count_no_more(services, purchase.address, top_up)
             raise
         try:
             report = await presented(services, presentation)
         except SatboxError as error:
             if error.funds_moved is False:  # in doubt it may yet start
-                await _give_room_back(services, purchase.address)
+                await _give_room_back(services, purchase, payment)
                 await _count_no_more(services, purchase.address, top_up)
             raise
         if report.state in FAILED_STATES:
-            await _give_room_back(services, purchase.address)
+            await _give_room_back(services, purchase, payment)
             await _count_no_more(services, purchase.address, top_up)
     if report.state in FAILED_STATES:
         raise refused(services, report)
-    try:
-        view = await _settled(services, purchase.address, before, report)
-    except SatboxError as error:
-        raise unanswered(services, report, error) from error
+    view = await _settled(services, purchase.address, before, report)
     return answer(services, request, report, view)
 
 
-async def _prepared(services: Services, purchase: Purchase) -> View:
+async def _prepared(services: Services, purchase: Purchase, payment: VerifiedPayment) -> View:
     if not purchase.wakes:
         return await services.views.get(purchase.address, fresh=True)
-    prepare = Prepare(purchase.purpose, purchase.plan, purchase.price.rate_usat_per_second)
+    rate, payment_id = purchase.price.rate_usat_per_second, payment_id_of(payment.identity)
+    prepare = Prepare(purchase.purpose, purchase.plan, rate, payment_id)
     return await services.system.prepare(purchase.address, prepare)
 
 
-async def _give_room_back(services: Services, address: str) -> None:
-    """A payment that came to nothing keeps no slot from those who pay; a node that does not answer frees it by itself."""
+async def _give_room_back(services: Services, purchase: Purchase, payment: VerifiedPayment) -> None:
+    """A payment that came to nothing keeps no slot from those who pay, and its create changes nothing. A node that does not
+    answer frees the slot by itself; a wallet that does not forgets the create when others have come.
+    """
     with contextlib.suppress(SandboxError):
-        await services.node.release(address)
+        await services.node.release(purchase.address)
+    await _create_off(services, purchase, payment)
+
+
+async def _create_off(services: Services, purchase: Purchase, payment: VerifiedPayment) -> None:
+    if purchase.purpose == "create":
+        with contextlib.suppress(SatboxError):
+            await services.system.ask(purchase.address, CreateOff(payment_id_of(payment.identity)))
 
 
 async def _counted(services: Services, caller: Caller, purchase: Purchase, payment: VerifiedPayment) -> str | None:
@@ -113,7 +123,7 @@ def _presentation(
     payment: VerifiedPayment,
 ) -> Presentation:
     described = {"path": request.path, "body": purchase.body, "transaction": payment.identity}
-    wants_confirmed = request.query.get("settle") == "confirmed"
+    wants_confirmed = request.query.get("settle") == "confirmed" or not purchase.starts_on_mempool
     # Nothing runs unpaid for longer than grace may last: a larger grant would only start it again.
     cap_seconds = services.settings.policy.grace_cap_ms // MS_PER_SECOND
     return Presentation(

@@ -14,16 +14,16 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def without_token(raw_query: str) -> str:
-    """A query without the token's pair; everything else stays byte for byte."""
-    pairs = raw_query.split("&") if raw_query else []
-    return "&".join(pair for pair in pairs if pair.partition("=")[0] != TOKEN_QUERY)
+def open_until(exposed: tuple[Exposure, ...], port: int, token: str, wall_ms: int) -> int | None:
+    """Until when (milliseconds of the wall clock) a token opens a port; None when it does not."""
+    return hash_open_until(exposed, port, token_hash(token), wall_ms)
 
 
-def is_open(exposed: tuple[Exposure, ...], port: int, token: str, wall_ms: int) -> bool:
-    """Whether a token opens a port now."""
-    digest = token_hash(token)
-    return any(
-        each.port == port and each.expires_wall_ms > wall_ms and hmac.compare_digest(each.token_hash, digest)
+def hash_open_until(exposed: tuple[Exposure, ...], port: int, digest: str, wall_ms: int) -> int | None:
+    """The same by a token's hash."""
+    found = [
+        each.expires_wall_ms
         for each in exposed
-    )
+        if each.port == port and each.expires_wall_ms > wall_ms and hmac.compare_digest(each.token_hash, digest)
+    ]
+    return max(found, default=None)

@@ -42,6 +42,26 @@ class SettlementsPort(Protocol):
         """Payments by state, and `outbox`: what wallets have yet to be told."""
         ...
 
+    async def claim_spare(self, presentation: Presentation, usat: int) -> PaymentReport | None:
+        """The earlier payment, of a call that failed, that a new one stands for; None when it must be sent."""
+        ...
+
+    async def keep_spare(self, payer: str, payment_id: str) -> None:
+        """The call of this payment failed: its money may pay for the payer's next one."""
+        ...
+
+    async def drop_spare(self, payer: str, payment_id: str) -> None:
+        """Its money is used up."""
+        ...
+
+    async def is_told(self, payer: str, payment_id: str) -> bool:
+        """Whether its wallet has heard all there is of a payment: one that is in a block may yet have to be credited."""
+        ...
+
+    async def can_sponsor(self) -> bool:
+        """Whether the relay pays fees for others now; never raises, up to some seconds old."""
+        ...
+
     async def recall(self, presentation: Presentation) -> PaymentReport | None:
         """What `present` would answer for bytes presented before; None for new ones. Raises conflicts."""
         ...

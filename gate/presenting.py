@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from gate.payment_answers import payment_status
+from gate.payment_status import payment_status
 from gate.ports import Services
 from operations.errors import SatboxError
 from relay_client.models import (
@@ -12,7 +12,7 @@ from relay_client.settlements import PaymentReport, Presentation
 from relay_client.states import PaymentState
 from relay_client.verify import VerifiedPayment, verify_payment
 
-SILENT = frozenset({"timeout", "internal"})
+SILENT = frozenset({"timeout", "internal", "storage_full"})
 """Errors that leave open what the other side did."""
 FAILED_STATES = frozenset({PaymentState.FAILED, PaymentState.REPLACED, PaymentState.NOT_FOUND})
 
@@ -49,7 +49,7 @@ async def recalled(services: Services, presentation: Presentation) -> PaymentRep
     try:
         return await services.settlements.recall(presentation)
     except SatboxError as error:
-        raise _in_doubt(error) from error
+        raise in_doubt(error) from error
 
 
 async def presented(services: Services, presentation: Presentation) -> PaymentReport:
@@ -57,10 +57,11 @@ async def presented(services: Services, presentation: Presentation) -> PaymentRe
     try:
         return await services.settlements.present(presentation)
     except SatboxError as error:
-        raise _in_doubt(error) from error
+        raise in_doubt(error) from error
 
 
-def _in_doubt(error: SatboxError) -> SatboxError:
+def in_doubt(error: SatboxError) -> SatboxError:
+    """When settlements are silent nobody knows what became of a payment."""
     if error.code not in SILENT:
         return error
     return SatboxError(
@@ -87,18 +88,4 @@ def refused(services: Services, report: PaymentReport) -> SatboxError:
             "nextSteps": status.nextSteps,
         },
         funds_moved=report.funds_moved,
-    )
-
-
-def unanswered(services: Services, report: PaymentReport, error: SatboxError) -> SatboxError:
-    """The payment went its way, but its wallet cannot be shown."""
-    status = payment_status(services, report)
-    details = {"paymentId": report.payment_id, "checkStatusUrl": status.checkStatusUrl, "status": report.state.value}
-    return SatboxError(
-        error.code,
-        error.message,
-        details={**error.details, **details},
-        funds_moved=report.funds_moved,
-        retry_after=error.retry_after,
-        hint="Do not pay again: poll checkStatusUrl.",
     )

@@ -13,13 +13,20 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel
 
-from gate.callers import Caller, authenticate, by_link, check_scope, link_token
-from gate.crowd import Crowd, Peers
+from gate.byte_budget import ByteBudget, Lease
+from gate.callers import ANYBODY, Caller, asks_for_offers, authenticate, by_link, check_scope, link_token, pass_term
+from gate.carried_passes import may_carry, take_pass
+from gate.crowd import Crowd, Peers, peer_of
+from gate.departures import while_there
 from gate.inputs import read_input
 from gate.metrics import Metrics
 from gate.ports import Services
+from gate.presented import explained
+from gate.tenures import TENURE, LapsedError, Tenures, break_off
 from operations.errors import SatboxError
+from operations.full_disk import FULL_SECONDS, is_full
 from operations.registry import Auth, Operation
+from sandboxes.holding import HOLD
 
 log = structlog.get_logger()
 
@@ -31,12 +38,17 @@ QUOTE_PEERS: web.AppKey[Peers] = web.AppKey("quote_peers", Peers)
 """Who asks for quotes: each is signed and kept, so they are fewer."""
 LINK_PEERS: web.AppKey[Peers] = web.AppKey("link_peers", Peers)
 """Who sends wake links that are none."""
+BUDGET: web.AppKey[ByteBudget] = web.AppKey("budget", ByteBudget)
+LEASE: web.RequestKey[Lease] = web.RequestKey("lease", Lease)
+"""What a request may hold in memory."""
+TENURES: web.AppKey[Tenures] = web.AppKey("tenures", Tenures)
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
+
+STOPS = ("sandbox.reap", "sandbox.pause")
+"""Counted by themselves: whatever else a wallet has under way, its owner can end what costs."""
 
 Handler = Callable[[Services, web.Request, Caller, Any], Awaitable[BaseModel | web.StreamResponse]]
 """Answers an operation: a model, or a response of its own for bytes and streams."""
-
-EXPOSED_HEADERS = "payment-required, payment-response, x-request-id"
 
 
 def json_response(model: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -54,6 +66,8 @@ def error_response(error: SatboxError, request_id: str) -> web.Response:
     headers = {"x-request-id": request_id}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
+    if error.code == "range_invalid" and "size_bytes" in error.details:
+        headers["Content-Range"] = f"bytes */{error.details['size_bytes']}"  # RFC 9110, 15.5.17
     return web.json_response(error.body(request_id), status=error.kind.status, headers=headers)
 
 
@@ -64,13 +78,16 @@ def _crowd(request: web.Request, operation: Operation, caller: Caller) -> Abstra
         return request.app[CROWD].entered(caller.link.link_id)
     if caller.gate_pass is None:
         return nullcontext()
-    return request.app[CROWD].entered(caller.gate_pass.address)
+    address = caller.gate_pass.address
+    return request.app[CROWD].entered(f"{address} stops" if operation.name in STOPS else address)
 
 
 async def _caller(services: Services, operation: Operation, request: web.Request) -> Caller:
     """Who calls: by pass, or by a wake link in its place. A link counts as a guess until it is known to be good."""
     token = link_token(operation, request)
     if token is None:
+        if asks_for_offers(operation, request):
+            return ANYBODY
         return await authenticate(services, operation, request)
     guesses = request.app[LINK_PEERS]
     guesses.take(request.remote, services.clock.monotonic_ms())
@@ -95,28 +112,50 @@ def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awa
                 request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
                 if operation.name == "sandbox.quote":
                     request.app[QUOTE_PEERS].take(request.remote, services.clock.monotonic_ms())
-            caller = await _caller(services, operation, request)
-            with _crowd(request, operation, caller):
-                data = await read_input(operation, request, services.settings)
-                answer = await handler(services, request, caller, data)
+            peer = f"peer {peer_of(request.remote)}"
+            with request.app[BUDGET].lease(
+                peer
+            ) as unknown:  # a body that carries a pass is read before its sender is known
+                if link_token(operation, request) is None and may_carry(operation, request):
+                    if operation.auth is not Auth.OPTIONAL:  # those were counted above
+                        request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
+                    await take_pass(services, operation, request, unknown)
+                caller = await _caller(services, operation, request)
+                read_bytes = unknown.size
+            owner = caller.gate_pass.address if caller.gate_pass is not None else peer
+            with _crowd(request, operation, caller), request.app[BUDGET].lease(owner) as lease:
+                HOLD.set(lease.grow)
+                request[LEASE] = lease
+                await lease.need(read_bytes)
+                data = await read_input(operation, request, services.settings, lease)
+                leans = [] if caller.gate_pass is None else [pass_term(caller.gate_pass)]
+                presence = while_there(request) if operation.ends_with_caller else nullcontext()
+                async with request.app[TENURES].lasting(leans) as tenure, presence:
+                    request[TENURE] = tenure
+                    answer = await handler(services, request, caller, data)
             if isinstance(answer, BaseModel):
                 return json_response(answer, headers={"x-request-id": request_id})
             return answer
         except SatboxError as error:
             code = error.code
-            return error_response(error, request_id)
-        except ConnectionResetError:
+            return error_response(await explained(services, request, error), request_id)
+        except LapsedError as over:
+            code = over.reason
+            break_off(request)
+            return web.Response(status=499)
+        except ConnectionError:
             code = "disconnected"
             return web.Response(status=499)  # the caller went away: nobody reads this
         except web.HTTPException as error:
             code = f"http_{error.status}"
             raise
-        except Exception:
-            code = "internal"
+        except Exception as error:
+            code, retry_after = ("storage_full", FULL_SECONDS) if is_full(error) else ("internal", None)
             log.exception("unexpected", operation=operation.name, request_id=request_id)
             # After a payment was presented nobody here can tell whether money moved.
             presented = operation.paid and "payment-signature" in request.headers
-            return error_response(SatboxError("internal", funds_moved="unknown" if presented else False), request_id)
+            failure = SatboxError(code, retry_after=retry_after, funds_moved="unknown" if presented else False)
+            return error_response(await explained(services, request, failure), request_id)
         finally:
             metrics.requests.labels(operation.name, code).inc()
             metrics.seconds.labels(operation.name).observe(time.perf_counter() - began)

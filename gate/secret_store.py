@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from operations.errors import SatboxError
+from operations.transactions import Transaction
 
 SECRETS_MAX = 64
 VALUE_BYTES_MAX = 32_768
@@ -78,30 +79,24 @@ class SecretStore:
         sealed_by = _bound(address, lifetime, secret.name, secret.kind)
         nonce = self._random(NONCE_BYTES)
         sealed = nonce + self._seal.encrypt(nonce, raw, sealed_by)
-        with self._lock, closing(self._db.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                cursor.execute("DELETE FROM secrets WHERE address = ? AND lifetime != ?", (address, lifetime))
-                cursor.execute(
-                    "INSERT OR REPLACE INTO secrets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (address, lifetime, secret.name, secret.kind, json.dumps(secret.details), len(raw), secret.set_at_ms,
-                     sealed),
-                )  # fmt: skip
-                count, variables = cursor.execute(
-                    "SELECT count(*), sum(CASE kind WHEN 'env' THEN value_bytes + length(name) ELSE 0 END) "
-                    "FROM secrets WHERE address = ?",
-                    (address,),
-                ).fetchone()
-                if count > SECRETS_MAX or variables > VARIABLES_BYTES_MAX + 64 * SECRETS_MAX:
-                    raise SatboxError(
-                        "secret_limit",
-                        details={"secrets_max": SECRETS_MAX, "variables_bytes_max": VARIABLES_BYTES_MAX},
-                    )
-                self._bump(cursor, address)
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
+        with self._lock, Transaction(self._db), closing(self._db.cursor()) as cursor:
+            cursor.execute("DELETE FROM secrets WHERE address = ? AND lifetime != ?", (address, lifetime))
+            cursor.execute(
+                "INSERT OR REPLACE INTO secrets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (address, lifetime, secret.name, secret.kind, json.dumps(secret.details), len(raw), secret.set_at_ms,
+                 sealed),
+            )  # fmt: skip
+            count, variables = cursor.execute(
+                "SELECT count(*), sum(CASE kind WHEN 'env' THEN value_bytes + length(name) ELSE 0 END) "
+                "FROM secrets WHERE address = ?",
+                (address,),
+            ).fetchone()
+            if count > SECRETS_MAX or variables > VARIABLES_BYTES_MAX + 64 * SECRETS_MAX:
+                raise SatboxError(
+                    "secret_limit",
+                    details={"secrets_max": SECRETS_MAX, "variables_bytes_max": VARIABLES_BYTES_MAX},
+                )
+            self._bump(cursor, address)
 
     @staticmethod
     def _bump(cursor: sqlite3.Cursor, address: str) -> None:
@@ -122,16 +117,10 @@ class SecretStore:
             self._delete("address = ? AND lifetime < ?", address, before_lifetime)
 
     def _delete(self, condition: str, address: str, *values: object) -> bool:
-        with self._lock, closing(self._db.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                deleted = cursor.execute(f"DELETE FROM secrets WHERE {condition}", (address, *values)).rowcount  # noqa: S608 - ours
-                if deleted:
-                    self._bump(cursor, address)
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
+        with self._lock, Transaction(self._db), closing(self._db.cursor()) as cursor:
+            deleted = cursor.execute(f"DELETE FROM secrets WHERE {condition}", (address, *values)).rowcount  # noqa: S608 - ours
+            if deleted:
+                self._bump(cursor, address)
         return bool(deleted)
 
     def version(self, address: str) -> int:

@@ -6,6 +6,7 @@ They go over the node's unix socket, never through Ray, and are in no log and no
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from typing import Protocol
 
@@ -14,6 +15,16 @@ from gate.secret_store import SecretStore, StoredSecret
 from sandboxes.egress.settings import ALIAS_SUFFIX
 
 DELIVERED_MAX = 65_536
+_RESERVED = re.compile(
+    r"(http|https|all|no|ftp)_proxy|satbox_.*|ld_.*|gconv_path|path|home|shell|user|logname|pwd|oldpwd|tmpdir|ifs|env|bash_env"
+    r"|bash_func.*|shellopts|bashopts|ps4|pythonhome|pythonpath|pythonstartup",
+    re.IGNORECASE,
+)
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a variable is the service's own, or decides for every command what code it runs."""
+    return _RESERVED.fullmatch(name) is not None
 
 
 class HeaderTaker(Protocol):
@@ -34,7 +45,8 @@ class Secrets:
 
     def variables(self, state: WalletState) -> dict[str, str]:
         """What every command of a wallet gets to see."""
-        return {each.secret.name: each.value for each in self.store.open(state.address, state.lifetime, "env")}
+        kept = self.store.open(state.address, state.lifetime, "env")
+        return {each.secret.name: each.value for each in kept if not is_reserved(each.secret.name)}
 
     async def deliver(self, state: WalletState, runtime_id: str) -> None:
         """Let the runtime's proxy have the headers as they are now, unless it does. Raises SandboxError.

@@ -23,7 +23,11 @@ class GateSettings:
     network: Network
     pay_to: str
     public_url: str
-    operator_token: str
+    operator_token: str = field(repr=False)
+    stacks_api: str = ""
+    """Where clients of a gate on this machine find nonces and fees; empty: where they look by themselves."""
+    ports_host: str = ""
+    """Below which name each port has an origin of its own (`gate/port_origins.py`); empty: ports have paths of the gate alone."""
     policy: Policy = field(default_factory=Policy)
     rates_usat_per_second: dict[str, int] = field(default_factory=lambda: dict(RATES_USAT))
     images: frozenset[str] = frozenset({"base"})
@@ -48,6 +52,12 @@ class GateSettings:
     """What sending a deposit back costs, in units of its asset (sats, micro-STX); others are not sent back."""
     call_mempool_sats_max: int = 1_000
     """The most a call may cost that is answered before its payment on chain has confirmed, whatever its route says."""
+    call_unconfirmed_sats_max: int = 10_000
+    """The most that one seller's calls, answered before their payments confirmed, may amount to at one gate: those under way,
+    and those of the last 24 hours that failed.
+    """
+    wake_calls_on_mempool: bool = False
+    """Whether a wake by call, paid by somebody without a pass, starts before the payment has confirmed."""
     call_wait_seconds: float = 10.0
     """How long a call waits for a confirmation before its caller is told to come again."""
     wake_wait_seconds: float = 30.0
@@ -57,6 +67,12 @@ class GateSettings:
     json_bytes_max: int = 4 << 20
     streams_max: int = 1000
     requests_per_wallet_max: int = 64
+    held_bytes_max: int = 512 << 20
+    held_bytes_per_caller_max: int = 64 << 20
+    """What requests may hold in memory, those of all and those of one wallet or peer (`gate/byte_budget.py`)."""
+    connections_max: int = 4_096
+    connections_per_peer_max: int = 256
+    """0: no limit. Peers on loopback have none: they are a reverse proxy, behind which all callers are one."""
     open_requests_per_second: float = 50.0
     open_requests_burst: int = 200
     quotes_per_second: float = 1.0

@@ -1,5 +1,6 @@
 """What a statement file is: a wallet's journal and spans with what the operator signed, as SQLite, JSON or CSV."""
 
+import contextlib
 import csv
 import json
 import sqlite3
@@ -44,6 +45,10 @@ class Writer:
 
     def close(self, documents: dict[str, Any]) -> None:
         """What is signed, and the end."""
+        raise NotImplementedError
+
+    def abandon(self) -> None:
+        """Let go of the file, whether it is whole or not."""
         raise NotImplementedError
 
 
@@ -96,6 +101,9 @@ class SqliteWriter(Writer):
         rows = {"format": FILE_FORMAT, **{name: json.dumps(body) for name, body in documents.items()}}
         self._db.executemany("INSERT INTO documents VALUES (?, ?)", rows.items())
         self._db.execute("COMMIT")
+
+    def abandon(self) -> None:
+        """Let go of the file."""
         self._db.close()
 
 
@@ -103,6 +111,11 @@ class _TextWriter(Writer):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._file: IO[str] = path.open("w", encoding="utf-8", newline="")
+
+    def abandon(self) -> None:
+        """Let go of the file; on a full disk what is still in memory has nowhere to go."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 class JsonWriter(_TextWriter):
@@ -139,7 +152,7 @@ class JsonWriter(_TextWriter):
         for name, body in documents.items():
             self._file.write(f',\n"{name}": {json.dumps(body)}')
         self._file.write("}\n")
-        self._file.close()
+        self._file.flush()
 
 
 class CsvWriter(_TextWriter):
@@ -161,7 +174,7 @@ class CsvWriter(_TextWriter):
         """What is signed, and the end."""
         for name, body in documents.items():
             self._file.write(f"# {name} {json.dumps(body)}\r\n")
-        self._file.close()
+        self._file.flush()
 
 
 WRITERS: dict[str, type[Writer]] = {"sqlite": SqliteWriter, "json": JsonWriter, "csv": CsvWriter}

@@ -122,7 +122,11 @@ async def statement_file(services: Services, address: str, wanted: Range, kind: 
         try:
             path = Path(folder.name) / f"statement.{kind}"
             async with services.statement_slots:
-                await _write(services, address, wanted, await asyncio.to_thread(WRITERS[kind], path))
+                writer = await asyncio.to_thread(WRITERS[kind], path)
+                try:
+                    await _write(services, address, wanted, writer)
+                finally:
+                    await asyncio.to_thread(writer.abandon)
             yield path
         finally:
             await asyncio.to_thread(folder.cleanup)

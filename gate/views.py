@@ -29,6 +29,11 @@ class Views:
             self._views.popitem(last=False)
         return view
 
+    def kept(self, address: str) -> View | None:
+        """The newest view here, however old."""
+        kept = self._views.get(address)
+        return None if kept is None else kept[1]
+
     async def get(self, address: str, *, fresh: bool = False) -> View:
         """A view no older than the limit; asked for anew when `fresh`."""
         if not fresh:

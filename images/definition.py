@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -80,8 +81,6 @@ class ImageDefinition(BaseModel):
 
     def model_post_init(self, _context: object) -> None:
         """What one field can't say alone."""
-        import re
-
         bad = [package for package in self.packages if not re.match(_PACKAGE, package)]
         if bad:
             raise ValueError(f"not a package's name: {bad[0][:60]!r}")
@@ -122,6 +121,7 @@ def _read(name: str, places: list[Path], extends_left: int) -> dict[str, object]
         content: dict[str, object] = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise DefinitionInvalid(f"{path}: {error}") from error
+    _take_files(content, path)
     base_name = content.pop("extends", None)
     if base_name is None:
         return content
@@ -135,3 +135,17 @@ def _read(name: str, places: list[Path], extends_left: int) -> dict[str, object]
         content[table] = {**below, **own}
     content.setdefault("shell", base.get("shell"))
     return content
+
+
+def _take_files(content: dict[str, object], path: Path) -> None:
+    """`etc_files`: what `etc` gets from files beside the definition, by their path in /etc. Raises DefinitionInvalid."""
+    wanted, etc = content.pop("etc_files", {}), content.setdefault("etc", {})
+    if not isinstance(wanted, dict) or not isinstance(etc, dict):
+        raise DefinitionInvalid(f"{path}: etc and etc_files are tables")
+    for relative, name in wanted.items():
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
+            raise DefinitionInvalid(f"{path}: etc_files names files beside the definition")
+        try:
+            etc[relative] = (path.parent / name).read_text()
+        except (OSError, ValueError) as error:
+            raise DefinitionInvalid(f"{path}: {name}: {error}") from error

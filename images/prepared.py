@@ -11,6 +11,7 @@ from pathlib import Path
 from images.definition import ImageDefinition, folders, load, names
 from images.store import ImageNotBuilt, ImageStore, hold
 
+_OWN_PROGRAMS = "etc/satbox/bin"
 _PACKAGE_STATUS = Path("/var/lib/dpkg/status")
 
 
@@ -38,6 +39,7 @@ def host_digest(definition: ImageDefinition, package_status: Path = _PACKAGE_STA
 
 def prepare_host_usr(definition: ImageDefinition, store: Path, host_etc: Path = Path("/etc")) -> PreparedImage:
     """Make the image's /etc below `store`, once per digest."""
+    definition = _with_own_programs(definition)
     identity = host_digest(definition)
     folder = store / identity
     if not folder.exists():
@@ -48,9 +50,25 @@ def prepare_host_usr(definition: ImageDefinition, store: Path, host_etc: Path = 
         for relative in definition.etc_from_host:
             _copy(host_etc / relative, etc / relative)
         for relative, text in definition.etc.items():
+            (etc / relative).parent.mkdir(parents=True, exist_ok=True)
             (etc / relative).write_text(text.lstrip("\n"))
+        _link_python(definition, etc)
         building.rename(folder)
     return PreparedImage(definition, identity, folder / "etc")
+
+
+def _with_own_programs(definition: ImageDefinition) -> ImageDefinition:
+    """Have programs be looked for in the image's own /etc too: the host's /usr is as it is."""
+    path = definition.environment.get("PATH", "/usr/bin:/bin")
+    return definition.model_copy(update={"environment": {**definition.environment, "PATH": f"{path}:/{_OWN_PROGRAMS}"}})
+
+
+def _link_python(definition: ImageDefinition, etc: Path) -> None:
+    """`python` beside the host's `python3`, which Debian installs without it. One of the host's own comes first."""
+    link = etc.parent / _OWN_PROGRAMS / "python"
+    if definition.python:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(definition.python)
 
 
 def prepare_all(store: ImageStore, etc_store: Path) -> dict[str, PreparedImage]:

@@ -73,17 +73,19 @@ REGISTRY = Registry(
             "sandbox.exec", "POST", "/sandbox/exec",
             "Run a command in your sandbox.",
             m.ExecInput, m.ExecResult, Auth.OWNER, ("exec",), "satbox_exec", scope="exec", errors=RUNNING,
+            ends_with_caller=True,
         ),
         Operation(
             "files.read", "GET", "/sandbox/files",
             "Read a file.",
             m.PathInput, None, Auth.OWNER, ("files", "read"), "satbox_read_file",
             body=Body.DOWNLOAD, scope="files", errors=(*PATHS, "range_invalid"), positional=("path",), takes_ranges=True,
+            ends_with_caller=True,
         ),
         Operation(
             "files.write", "PUT", "/sandbox/files",
-            "Write a file.",
-            m.PathInput, m.Done, Auth.OWNER, ("files", "write"), "satbox_write_file",
+            "Write a file. Missing directories above it are made; it keeps its mode.",
+            m.WriteInput, m.Done, Auth.OWNER, ("files", "write"), "satbox_write_file",
             body=Body.UPLOAD, scope="files", errors=(*PATHS, "disk_full", "body_too_large"), positional=("path",),
         ),
         Operation(
@@ -155,7 +157,7 @@ REGISTRY = Registry(
             "sandbox.events", "GET", "/sandbox/events",
             "Follow what happens to your wallet.",
             m.EventsInput, m.Events, Auth.OWNER, ("events",), "satbox_events", scope="owner",
-            errors=(*IDENTITY, "wallet_not_found"), positional=("address",),
+            errors=(*IDENTITY, "wallet_not_found"), positional=("address",), ends_with_caller=True,
         ),
         Operation(
             "operator.rate", "POST", "/operator/rate",

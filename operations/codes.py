@@ -20,6 +20,7 @@ PAYMENT = (
     "payment_multisig_unsupported", "payment_payload_unsupported", "payment_wrong_asset", "payment_wrong_recipient",
     "payment_amount_insufficient", "payment_signature_invalid", "payment_sender_mismatch", "payment_to_self",
     "payment_post_conditions_abort", "payment_fee_too_low", "payment_nonce_stale", "payment_nonce_gap",
-    "payment_insufficient_funds", "payment_refused", "payment_failed", "quote_expired", "quote_invalid",
+    "payment_in_flight", "sponsored_unsupported", "payment_insufficient_funds", "payment_refused", "payment_failed",
+    "quote_expired", "quote_invalid",
     "asset_not_offered", "payer_on_hold", "no_capacity", "node_unavailable",
 )  # fmt: skip

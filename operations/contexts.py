@@ -80,7 +80,7 @@ CONTEXTS = (
         "contexts.create", "POST", "/sandbox/contexts",
         "Start a Python that keeps its variables between runs (image: python).",
         CreateContextInput, Context, Auth.OWNER, ("contexts", "create"), "satbox_create_context",
-        scope="exec", errors=(*RUNNING, "context_unavailable", "overloaded"),
+        scope="exec", errors=(*RUNNING, "context_unavailable", "overloaded"), ends_with_caller=True,
     ),
     Operation(
         "contexts.list", "GET", "/sandbox/contexts",
@@ -92,7 +92,7 @@ CONTEXTS = (
         "contexts.run", "POST", f"{_ONE}/run",
         "Run Python in a context: output, values, pictures, exceptions.",
         RunInput, RunResult, Auth.OWNER, ("contexts", "run"), "satbox_run_code",
-        scope="exec", errors=(*_ERRORS, "context_busy"), positional=("context_id", "code"),
+        scope="exec", errors=(*_ERRORS, "context_busy"), positional=("context_id", "code"), ends_with_caller=True,
     ),
     Operation(
         "contexts.interrupt", "POST", f"{_ONE}/interrupt",

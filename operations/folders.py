@@ -24,11 +24,12 @@ class WatchInput(PathInput):
 
 
 class Unpacked(Output):
-    """What came out of an archive. `skipped` would have led out of the folder, or is no file."""
+    """What came out of an archive. `skipped` would have led out of the folder, or is no file; the first 100 are named."""
 
     files: int
     bytes: int
     skipped: int
+    skipped_names: list[str] = Field(default_factory=list)
 
 
 class Change(Output):
@@ -45,7 +46,7 @@ FOLDERS = (
         "files.pack", "GET", "/sandbox/files/archive",
         "Get a folder as an archive.",
         ArchiveInput, None, Auth.OWNER, ("files", "pack"), None, no_tool_because=_NO_TOOL,
-        body=Body.DOWNLOAD, scope="files", errors=PATHS, positional=("path",),
+        body=Body.DOWNLOAD, scope="files", errors=PATHS, positional=("path",), ends_with_caller=True,
     ),
     Operation(
         "files.unpack", "PUT", "/sandbox/files/archive",
@@ -59,6 +60,6 @@ FOLDERS = (
         "Follow what changes in a folder, for up to an hour.",
         WatchInput, None, Auth.OWNER, ("files", "watch"), None,
         no_tool_because="a stream without an end; agents list the folder again", body=Body.EVENTS,
-        scope="files", errors=PATHS, positional=("path",),
+        scope="files", errors=PATHS, positional=("path",), ends_with_caller=True,
     ),
 )  # fmt: skip

@@ -42,6 +42,6 @@ GIT = (
         "Clone a git repository into the workspace, through the egress proxy. Hooks do not run, submodules are left out.",
         CloneInput, Cloned, Auth.OWNER, ("git", "clone"), "satbox_git_clone", scope="exec",
         errors=(*RUNNING, "git_unavailable", "clone_failed", "secret_not_found", "path_exists", "timeout"),
-        positional=("url", "path"),
+        positional=("url", "path"), ends_with_caller=True,
     ),
 )  # fmt: skip

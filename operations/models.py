@@ -8,7 +8,7 @@ Times are ISO 8601 in UTC under `*_at`, durations carry their unit. Payment fiel
 import base64
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 SATS_MAX = 10_000_000
 """One tenth of a bitcoin: more in one payment is a mistake."""
@@ -118,6 +118,16 @@ class Amount(Input):
     )
 
 
+Reference = Annotated[
+    str | None,
+    Field(
+        pattern=r"^[\x20-\x7e]{1,64}$",
+        description="free text of yours; makes a payment that equals an earlier one another request",
+    ),
+]
+"""Clients exist that hold an equal request for a repetition for minutes (AIBTC's: 15): a reference tells two top-ups apart."""
+
+
 class CreateInput(Amount):
     """A new sandbox for the proven wallet."""
 
@@ -126,12 +136,14 @@ class CreateInput(Amount):
     environment: dict[str, str] = Field(
         default_factory=dict, max_length=64, description="a variable for every command; can be given more than once"
     )
+    reference: Reference = None
 
 
 class ExtendInput(Amount):
     """More time for a wallet: one's own, or anybody's as a gift."""
 
     address: StacksAddress | None = Field(None, description="the wallet's Stacks address; default: your own")
+    reference: Reference = None
 
 
 class PaymentInput(Input):
@@ -141,7 +153,7 @@ class PaymentInput(Input):
 
 
 class PaymentStatus(Output):
-    """Where a payment stands, in the words x402 clients poll for."""
+    """Where a payment stands, in the words x402 clients poll for. What is not known is left out: AIBTC's client takes no null."""
 
     paymentId: str  # noqa: N815 - tx-schemas
     status: str
@@ -156,7 +168,14 @@ class PaymentStatus(Output):
     credited_usat: int = 0
     retryable: bool = False
     nextSteps: str | None = None  # noqa: N815
+    detail: str | None = None
+    """Of a payment under way: what it waits for."""
     checkStatusUrl: str  # noqa: N815
+
+    @model_serializer(mode="wrap")
+    def _without_nulls(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class Receipt(Output):
@@ -213,6 +232,17 @@ class Earnings(Output):
     routes: int
 
 
+class StartFile(Output):
+    """How the workspace's `.satbox/start` failed when the sandbox came back; the process's log has its own words.
+    `cannot_run`: it is not executable, or the program of its first line (or one that it runs) does not exist.
+    """
+
+    state: Literal["cannot_run", "failed"]
+    exit_code: int | None = None
+    signal: int | None = None
+    process_id: str
+
+
 class SandboxStatus(Output):
     """A wallet and its sandbox at one moment."""
 
@@ -237,6 +267,7 @@ class SandboxStatus(Output):
     """Micro-sats per unit, by meter, as agreed when the sandbox was started; what is not named is free."""
     budget: BudgetStatus | None = None
     earnings: Earnings | None = None
+    start_file: StartFile | None = None
     grace: Grace | None = None
     pending_payments: list[PendingPayment] = Field(default_factory=list)
     snapshot_digest: str | None = None
@@ -283,15 +314,20 @@ class ExecInput(Target):
     )
     stdin: str | None = Field(None, max_length=1_500_000, description="base64")
     timeout_seconds: float = Field(60, gt=0, le=3600, description="end it after so many seconds")
-    output_limit_bytes: int = Field(
-        1_048_576, ge=0, le=16_777_216, description="keep so many bytes each of stdout and stderr"
+    output_limit_bytes: int | None = Field(
+        None,
+        ge=0,
+        le=16_777_216,
+        description="keep so many bytes each of stdout and stderr; default: 1048576, with stream all of it",
     )
     stream: bool = Field(False, description="answer with server-sent events as output appears")
     receipt: bool = Field(False, description="also sign what ran, what came out and what it cost; not with stream")
 
 
 class ExecResult(Output):
-    """How a command ended. Exactly one of `exit_code` and `signal` is set."""
+    """How a command ended. Exactly one of `exit_code` and `signal` is set. An output that is not UTF-8 is in its `_base64` field,
+    and its text is empty. `truncated` counts the bytes that are missing at an output's end.
+    """
 
     exit_code: int | None = None
     signal: int | None = None
@@ -325,10 +361,20 @@ class PathInput(Target):
     path: str = Field(min_length=1, max_length=4096, description="a path; relative ones are below /workspace")
 
 
+class WriteInput(PathInput):
+    """A file to write."""
+
+    mode: str | None = Field(
+        None, pattern=r"^[0-7]{3,4}$",
+        description="the file's mode in octal, such as 755; default: the mode it has, 644 if it is new",
+    )  # fmt: skip
+
+
 class MoveInput(PathInput):
     """Move or rename."""
 
     to: str = Field(min_length=1, max_length=4096, description="the new path")
+    overwrite: bool = Field(False, description="replace a file, or an empty directory, that is there already")
 
 
 class FileInfo(Output):
@@ -340,6 +386,7 @@ class FileInfo(Output):
     size_bytes: int
     mode: int | None = None
     modified_at: str | None = None
+    target: str | None = Field(None, description="where a link leads, as it is written in it")
 
 
 class FileList(Output):

@@ -22,6 +22,9 @@ class StartProcessInput(Target):
         default_factory=dict, max_length=256, description="a variable for this process; can be given more than once"
     )
     timeout_seconds: float = Field(0, ge=0, le=31_622_400, description="end it after so many seconds; 0 lets it run")
+    unattended_seconds: float = Field(
+        0, ge=0, le=86_400, description="end it once nobody has been attached for so long; 0 lets it go on"
+    )
     terminal: bool = Field(False, description="give it a terminal; both outputs then come as stdout")
     rows: int = Field(24, ge=1, le=1000, description="the terminal's height")
     columns: int = Field(80, ge=1, le=1000, description="the terminal's width")
@@ -149,11 +152,16 @@ class ExposeInput(PortInput):
 
 
 class PortToken(Output):
-    """A way in. The token is told once: send it as X-Satbox-Token, or as `url` has it."""
+    """A way in. The token is shown once. A browser opens `url`: it keeps the token as a cookie of the port's own origin. Programs
+    send it as X-Satbox-Token, or in the query as the URLs have it.
+    """
 
     port: int
     token: str
     url: str
+    """At an origin of the port's own, where pages work as on their owner's machine; as `path_url` when the gate has none."""
+    path_url: str = ""
+    """In path form, below the gate's own URL: for programs."""
     expires_at: str
 
 
@@ -198,7 +206,7 @@ PROCESSES = (
         "processes.write", "POST", f"{_ONE}/stdin",
         "Send a process input.",
         WriteInput, Told, Auth.OWNER, ("processes", "write"), "satbox_write_process",
-        scope="exec", errors=(*_ERRORS, "process_ended"), positional=("process_id",),
+        scope="exec", errors=(*_ERRORS, "process_ended"), positional=("process_id",), ends_with_caller=True,
     ),
     Operation(
         "processes.resize", "POST", f"{_ONE}/resize",
@@ -210,13 +218,13 @@ PROCESSES = (
         "processes.wait", "POST", f"{_ONE}/wait",
         "Wait for a process's end, for text it writes, or for a port it opens.",
         WaitInput, Waited, Auth.OWNER, ("processes", "wait"), "satbox_wait_process",
-        scope="exec", errors=_ERRORS, positional=("process_id",),
+        scope="exec", errors=_ERRORS, positional=("process_id",), ends_with_caller=True,
     ),
     Operation(
         "processes.logs", "GET", f"{_ONE}/logs",
         "Read what a process wrote, from a cursor on.",
         LogsInput, Logs, Auth.OWNER, ("processes", "logs"), "satbox_process_logs",
-        scope="exec", errors=_ERRORS, positional=("process_id",),
+        scope="exec", errors=_ERRORS, positional=("process_id",), ends_with_caller=True,
     ),
     Operation(
         "processes.attach", "GET", f"{_ONE}/attach",

@@ -61,6 +61,8 @@ class Operation:
     positional: tuple[str, ...] = field(default=())
     takes_ranges: bool = False
     """Whether a part may be asked for (RFC 9110, 14), and is answered with 206."""
+    ends_with_caller: bool = False
+    """Whether it is given up when its caller disconnects. Others are finished without the caller."""
 
     def __post_init__(self) -> None:
         unknown = [code for code in self.errors if code not in ERRORS]

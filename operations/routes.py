@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from operations.codes import IDENTITY, PAYMENT
-from operations.models import SATS_MAX, Input, Output, Paid, StacksAddress, Target
+from operations.models import SATS_MAX, Input, Output, Paid, Reference, StacksAddress, Target
 from operations.registry import Auth, Operation
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -64,6 +64,8 @@ class RouteShown(Output):
     wakes_per_hour: int
     url: str
     """Where it is called; a `*` stands for the rest."""
+    origin: str | None = None
+    """Where a browser opens the port, at an origin of its own; None when the gate has no such origins."""
 
 
 class Routes(Output):
@@ -82,6 +84,7 @@ class DepositInput(Input):
 
     address: StacksAddress = Field(description="whose bucket")
     sats: Annotated[int, Field(ge=1, le=SATS_MAX, description="how much, in sats")]
+    reference: Reference = None
 
 
 class BucketOf(Input):

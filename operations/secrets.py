@@ -64,7 +64,7 @@ SECRETS = (
         "Keep a secret: a variable for commands inside, or a header that is added to requests on their way out.",
         SetSecretInput, Secret, Auth.OWNER, ("secrets", "set"), None,
         no_tool_because="its value would pass through a model and stay in its transcript",
-        scope="owner", errors=(*_ERRORS, "secret_limit", "node_unavailable"), positional=("name",),
+        scope="owner", errors=(*_ERRORS, "secret_limit", "secret_name_reserved", "node_unavailable"), positional=("name",),
     ),
     Operation(
         "secrets.list", "GET", "/sandbox/secrets",

@@ -22,13 +22,17 @@ class DigestInput(Target):
 
 
 class Snapshot(Output):
-    """A workspace at rest. One without a name was left by a stop; of those only the newest few are kept."""
+    """A workspace at rest. One without a name was left by a stop; of those only the newest few are kept. `create` answers
+    with `skipped`: files that could not be taken along (pipes, sockets, what is over a limit), the first few named.
+    """
 
     digest: str
     name: str
     size_bytes: int
     created_at: str | None = None
     current: bool = False
+    skipped: int = 0
+    skipped_examples: list[str] = Field(default_factory=list)
 
 
 class SnapshotList(Output):
@@ -42,7 +46,8 @@ SNAPSHOTS = (
         "snapshots.create", "POST", "/sandbox/snapshots",
         "Keep the workspace as it is now, under a name; everything stands still meanwhile.",
         SnapshotInput, Snapshot, Auth.OWNER, ("snapshots", "create"), "satbox_create_snapshot",
-        scope="owner", errors=(*RUNNING, "snapshot_failed", "snapshots_full", "pause_unavailable"), positional=("name",),
+        scope="owner", errors=(*RUNNING, "snapshot_failed", "storage_full", "snapshots_full", "pause_unavailable"),
+        positional=("name",),
     ),
     Operation(
         "snapshots.list", "GET", "/sandbox/snapshots",

@@ -46,6 +46,11 @@ def assets(network: Network) -> tuple[Asset, ...]:
     return (sbtc_asset, STX, Asset("USDCx", usdcx(network), 6))
 
 
+def either(symbols: Sequence[str]) -> str:
+    """Assets as a choice, for people: `sBTC`, `sBTC or STX`, `sBTC, STX or USDCx`."""
+    return " or ".join(part for part in (", ".join(symbols[:-1]), symbols[-1]) if part)
+
+
 _SPELLINGS = {"STX": "STX", "SBTC": "sBTC", "USDCX": "USDCx", "USDC": "USDCx"}
 
 
@@ -105,6 +110,8 @@ class Offer:
     pay_to: str
     network: Network
     quote: QuoteTerms | None = None
+    is_sponsored: bool = False
+    """Whether the relay pays the network fee of a payment that leaves its sponsor slot empty."""
 
     def __post_init__(self) -> None:
         if self.atomic_amount <= 0 or self.usat <= 0:
@@ -115,6 +122,8 @@ class Offer:
     def requirements(self, *, rate_usat_per_second: int = 0, payment_id: str | None = None) -> PaymentRequirements:
         """As an `accepts` entry. `extra` comes back in `accepted`; only the quote in it is signed and believed."""
         extra: dict[str, Any] = {"sats": self.usat // USAT_PER_SAT}
+        if self.is_sponsored:
+            extra["feePayer"] = "relay"
         if rate_usat_per_second > 0:
             extra["seconds"] = min(self.usat // rate_usat_per_second, SECONDS_SHOWN_MAX)
         if self.quote is not None:
@@ -132,18 +141,18 @@ class Offer:
         )
 
 
-def sbtc_offer(network: Network, usat: int, pay_to: str) -> Offer:
+def sbtc_offer(network: Network, usat: int, pay_to: str, *, is_sponsored: bool = False) -> Offer:
     """The sBTC offer for `usat`, rounded up to whole sats; what is paid is credited in full."""
     sats = -(-usat // USAT_PER_SAT)
-    return Offer(assets(network)[0], sats, sats * USAT_PER_SAT, pay_to, network)
+    return Offer(assets(network)[0], sats, sats * USAT_PER_SAT, pay_to, network, is_sponsored=is_sponsored)
 
 
-def quoted_offer(network: Network, quote: QuoteTerms, pay_to: str) -> Offer:
+def quoted_offer(network: Network, quote: QuoteTerms, pay_to: str, *, is_sponsored: bool = False) -> Offer:
     """The offer of a signed quote; raises asset_not_offered when the network has no such asset."""
     asset = chosen_asset(network, quote.asset)
     if asset is None:
         raise SatboxError("asset_not_offered")
-    return Offer(asset, quote.atomic_amount, quote.usat, pay_to, network, quote)
+    return Offer(asset, quote.atomic_amount, quote.usat, pay_to, network, quote, is_sponsored)
 
 
 def in_offer_order(offers: Iterable[Offer], only: Asset | None = None) -> Sequence[Offer]:

@@ -2,8 +2,9 @@
 
     settle -> Accepted   a node took the transaction: in the mempool, not confirmed
               Refused    terminal: these bytes will not be broadcast
-              Retryable  the same bytes may work later: turned away at the door, or held for a nonce gap or for capacity
-                         (then the relay may also broadcast them without being asked)
+              Retryable  turned away at the door: the same bytes may work later
+              Held       kept by the relay, which may broadcast the bytes without being asked again
+              Unable     the relay does not settle this kind of payment, or is not there: nothing was broadcast
               Unknown    anything else: it may have been broadcast. Never a failure
 
 A reason we do not know is the relay's own trouble (tx-schemas: parse leniently), so its outcome is Unknown.
@@ -23,7 +24,7 @@ from relay_client.states import REASON_CATEGORY, ReasonCategory, TerminalReason
 
 SETTLE_TIMEOUT_SECONDS = 60.0  # the relay's own broadcast takes up to 3 x 12 s and pauses
 READ_TIMEOUT_SECONDS = 8.0
-HELD_RETRY_SECONDS = 15  # the relay's advice is 10 to 30
+CAPACITY_RETRY_SECONDS = 15  # the relay's advice is 10 to 30
 BUSY_RETRY_SECONDS = 10
 RETRY_SECONDS_MAX = 600
 MAX_TIMEOUT_SECONDS = 300
@@ -78,7 +79,23 @@ class Retryable:
 
     reason: str
     retry_after_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The relay keeps the bytes, for 15 minutes from when it last took them. `missing`: the sender's nonces it waits for; empty
+    when it waits for a free sponsor wallet.
+    """
+
+    missing: tuple[int, ...]
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unable:
+    """Nothing was decoded, let alone broadcast: the relay does not sponsor, or answers as no relay does."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +107,7 @@ class Unknown:
     retry_after_seconds: int | None = None
 
 
-SettleOutcome = Accepted | Refused | Retryable | Unknown
+SettleOutcome = Accepted | Refused | Retryable | Held | Unable | Unknown
 
 
 class RelayPhase(StrEnum):
@@ -140,6 +157,9 @@ _REFUSALS: Mapping[str, _Meaning] = {
     "transaction_failed": _Meaning(_R.CHAIN_ABORT, "payment_failed", may_be_ours=True),
 }
 _HELD = "transaction_held"
+_UNABLE = "sponsored_unsupported"
+_NO_RELAY = frozenset({403, 404, 410, 530})
+"""Statuses of an address where no relay works: a firewall's, a missing route's, Cloudflare's for a name without a server."""
 _PHASES = {
     "broadcast": RelayPhase.PENDING,
     "pending": RelayPhase.PENDING,
@@ -159,6 +179,9 @@ class Relay(Protocol):
 
     async def health(self) -> bool:
         """Whether it answers."""
+
+    async def can_sponsor(self) -> bool:
+        """Whether it says that it can pay fees for others now."""
 
 
 def order_identifier(order: SettleOrder) -> str:
@@ -212,12 +235,12 @@ def read_settlement(answer: Answer) -> SettleOutcome:
     reason = fields.get("errorReason")
     reason = reason[:64] if isinstance(reason, str) else ""
     if reason == _HELD:
-        queue = fields.get("queue")
-        help_text = queue.get("help") if isinstance(queue, dict) else None
-        return Retryable(reason, HELD_RETRY_SECONDS, str(help_text or reason)[:200])
+        return _held(fields.get("queue"))
     meaning = _REFUSALS.get(reason)
     if meaning is not None and answer.status < 500:
         return Refused(reason, meaning.terminal, meaning.code, may_be_ours=meaning.may_be_ours)
+    if reason == _UNABLE or (not reason and answer.status in _NO_RELAY):
+        return Unable(reason or f"HTTP {answer.status}")
     told_seconds = answer.retry_after_seconds or _seconds(fields.get("retryAfter"))
     if answer.status == TOO_MANY_REQUESTS:  # turned away at the door: nothing was decoded, let alone broadcast
         return Retryable(reason or "http_429", min(told_seconds or BUSY_RETRY_SECONDS, RETRY_SECONDS_MAX))
@@ -226,6 +249,17 @@ def read_settlement(answer: Answer) -> SettleOutcome:
         reached=True,
         retry_after_seconds=min(told_seconds or 0, RETRY_SECONDS_MAX) or None,
     )
+
+
+def _held(queue: Any) -> Held:
+    """A hold. A queue that cannot be read counts as a gap: then the relay is left in peace for longest."""
+    fields = queue if isinstance(queue, dict) else {}
+    listed = fields.get("missingNonces")
+    detail = str(fields.get("help") or _HELD)[:200]
+    if listed == [] and isinstance(fields.get("estimatedDispatchMs"), int):
+        return Held((), detail)
+    nonces = [nonce for nonce in listed[:64] if isinstance(nonce, int)] if isinstance(listed, list) else []
+    return Held(tuple(nonces) or (0,), detail)
 
 
 def read_status(answer: Answer) -> RelayStatus:
@@ -300,6 +334,14 @@ class RelayClient:
             return (await self._get("/health")).status == 200
         except NoAnswer:
             return False
+
+    async def can_sponsor(self) -> bool:
+        """What GET /status/sponsor says; False when it says nothing."""
+        try:
+            answer = await self._get("/status/sponsor")
+        except NoAnswer:
+            return False
+        return answer.status == 200 and answer.fields.get("canSponsor") is True
 
     async def _get(self, path: str) -> Answer:
         return await exchange(self._session, "GET", self._base + path, timeout_seconds=self._read_timeout)

@@ -101,6 +101,11 @@ def _refuse(code: str, **details: Any) -> SatboxError:
     return SatboxError(code, details=details, funds_moved=False)
 
 
+def identity_of(tx: Transaction) -> str:
+    """sha256 of the origin-signed bytes: one value for every sponsor."""
+    return hashlib.sha256(origin_identity_bytes(tx)).hexdigest()
+
+
 def decode_payment(raw: bytes, network: Network) -> Transaction:
     """The transaction of a payment, signatures proven; raises the payment_* code of the first thing wrong."""
     if len(raw) > TRANSACTION_BYTES_MAX:
@@ -274,7 +279,7 @@ def verify_payment(
     _check_fee(tx, raw)
     waits_for_sponsor = is_unsponsored(tx)
     return VerifiedPayment(
-        identity=hashlib.sha256(origin_identity_bytes(tx)).hexdigest(),
+        identity=identity_of(tx),
         origin=str(tx.origin_address),
         nonce=tx.origin.nonce,
         chain_id=network.chain_id,

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import io
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -14,7 +14,10 @@ from urllib.parse import quote
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
+from operations.left_out import left_out_of
 from sandboxes.context_client import ContextClient
+from sandboxes.holding import HOLD
+from sandboxes.node_answers import LINE_BYTES_MAX, error_of, lines_of, whole, with_output
 from sandboxes.process_client import ProcessClient
 from sandboxes.protocol import (
     BadRequest,
@@ -26,20 +29,23 @@ from sandboxes.protocol import (
     Reservation,
     Runtime,
     RuntimeInfo,
-    RuntimeLost,
     SnapshotInfo,
     StartRequest,
     Stopped,
     StopRequest,
+    WatchEvent,
 )
+from sandboxes.texts import bytes_of, text_or_base64
 from sandboxes.wire import dump, load, load_error, load_event
 
 _T = TypeVar("_T")
 CONNECTIONS_MAX = 512
 CONTROL_SECONDS_MAX = 180.0
 WATCH_SILENCE_SECONDS_MAX = 10.0
-LINE_BYTES_MAX = 4 << 20
+READ_BYTES = 1 << 16  # twice as much is held of a stream that nobody reads
+FILE_READ_BYTES = 1 << 19
 CHUNK_BYTES = 1 << 18
+_EXEC_GRACE_SECONDS = 30
 _PIECE_BYTES = 1 << 16  # a body up to this is sent with its head
 
 
@@ -74,7 +80,7 @@ class NodeClient:
         if self._session is None:
             connector = aiohttp.UnixConnector(self._socket_path, limit=CONNECTIONS_MAX)
             self._session = aiohttp.ClientSession(
-                connector=connector, timeout=aiohttp.ClientTimeout(total=None), read_bufsize=LINE_BYTES_MAX
+                connector=connector, timeout=aiohttp.ClientTimeout(total=None), read_bufsize=READ_BYTES
             )
         return self._session
 
@@ -85,11 +91,11 @@ class NodeClient:
             options["data"] = io.BytesIO(options["data"])  # sent in pieces: a large body does not hold up the loop
         try:
             async with self._open().request(method, f"http://node{path}", timeout=limit, **options) as response:
-                body = await response.read()
+                body = await whole(response)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise NodeUnavailable(f"no whole answer from the node: {type(error).__name__}") from error
         if response.status >= 400:
-            raise _error(response.status, body)
+            raise error_of(response.status, body)
         return body
 
     async def lines(self, method: str, path: str, **options: Any) -> AsyncIterator[dict[str, Any]]:
@@ -97,8 +103,8 @@ class NodeClient:
         try:
             async with self._open().request(method, f"http://node{path}", **options) as response:
                 if response.status >= 400:
-                    raise _error(response.status, await response.read())
-                async for line in response.content:
+                    raise error_of(response.status, await response.read())
+                async for line in lines_of(response):
                     yield json.loads(line)
         except (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError, ValueError) as error:
             raise NodeUnavailable(f"the stream broke: {type(error).__name__}", code="stream_broken") from error
@@ -167,13 +173,13 @@ class NodeClient:
         """See `SandboxNode.beat`."""
         return await self._record(Beat, "GET", "/v1/beat")
 
-    async def watch(self) -> AsyncIterator[Beat | RuntimeLost]:
+    async def watch(self) -> AsyncIterator[WatchEvent]:
         """See `SandboxNode.watch`. Raises NodeUnavailable when the node falls silent: then nothing more is proven."""
         timeout = aiohttp.ClientTimeout(total=None, sock_read=WATCH_SILENCE_SECONDS_MAX)
         try:
             async with self._open().get("http://node/v1/watch", timeout=timeout) as response:
                 if response.status >= 400:
-                    raise _error(response.status, await response.read())
+                    raise error_of(response.status, await response.read())
                 async for line in response.content:
                     yield load_event(line)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -227,11 +233,46 @@ class NodeClient:
         **options: Any,
     ) -> dict[str, Any]:
         """Run a command (a string goes to a shell) and wait for its result. `options`: cwd, env, output_limit_bytes."""
-        body = self._exec_body(command, stdin, timeout_seconds, options)
-        path = f"/v1/runtimes/{quote(runtime_id, safe='')}/exec"
-        return dict(
-            json.loads(await self.call("POST", path, data=json.dumps(body).encode(), seconds=timeout_seconds + 30))
+        result, output = await self.exec_bytes(
+            runtime_id, command, stdin=stdin, timeout_seconds=timeout_seconds, **options
         )
+        for name, data in output.items():
+            result |= text_or_base64(name, bytes(data))
+        return result
+
+    async def exec_bytes(
+        self,
+        runtime_id: str,
+        command: Sequence[str] | str,
+        *,
+        stdin: bytes | None = None,
+        timeout_seconds: float = 120.0,
+        **options: Any,
+    ) -> tuple[dict[str, Any], dict[str, bytearray]]:
+        """As `exec`: (the result without its outputs, the outputs). What the budget (`holding`) has no room for is dropped,
+        and counted in `truncated`.
+        """
+        body = json.dumps(self._exec_body(command, stdin, timeout_seconds, options)).encode()
+        path = f"/v1/runtimes/{quote(runtime_id, safe='')}/exec"
+        output = {"stdout": bytearray(), "stderr": bytearray()}
+        dropped = dict.fromkeys(output, 0)
+        try:
+            async with asyncio.timeout(timeout_seconds + _EXEC_GRACE_SECONDS):
+                async for event in self.lines("POST", path, data=io.BytesIO(body)):
+                    kind = event.get("event", "exit")  # a short one comes whole
+                    if kind == "error":
+                        raise load_error(NodeUnavailable.status, event)
+                    if kind in output:
+                        data = bytes_of(event, "data")
+                        if dropped[kind] or not await HOLD.get()(len(data)):
+                            dropped[kind] += len(data)
+                        else:
+                            output[kind] += data
+                    elif kind == "exit":
+                        return with_output(event, output, dropped)
+        except TimeoutError as error:
+            raise NodeUnavailable("no whole answer from the node: TimeoutError") from error
+        raise NodeUnavailable("the stream ended without an exit", code="stream_broken")
 
     async def exec_stream(
         self,
@@ -271,27 +312,40 @@ class NodeClient:
         async for chunk in self._bytes(self._files(runtime_id, path) + window):
             yield chunk
 
-    async def _bytes(self, path: str) -> AsyncIterator[bytes]:
+    async def _bytes(
+        self, path: str, on_headers: Callable[[Mapping[str, str]], None] | None = None
+    ) -> AsyncIterator[bytes]:
         try:
-            async with self._open().get(f"http://node{path}") as response:
+            async with self._open().get(f"http://node{path}", read_bufsize=FILE_READ_BYTES) as response:
                 if response.status >= 400:
-                    raise _error(response.status, await response.read())
+                    raise error_of(response.status, await response.read())
+                if on_headers is not None:
+                    on_headers(response.headers)
                 async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                     yield chunk
         except (aiohttp.ClientError, OSError) as error:
             raise NodeUnavailable("the stream was cut short", code="stream_broken") from error
 
     async def write_file(
-        self, runtime_id: str, path: str, content: bytes | AsyncIterator[bytes], *, mode: int = 0o644
+        self, runtime_id: str, path: str, content: bytes | AsyncIterator[bytes], *, mode: int | None = None
     ) -> int:
-        """Replace a file as a whole; bytes written."""
-        target = self._files(runtime_id, path) + f"&mode={mode:o}"
+        """Replace a file as a whole; bytes written. Without `mode` it keeps the one it has, and a new file is 0644."""
+        target = self._files(runtime_id, path) + ("" if mode is None else f"&mode={mode:o}")
         answer = json.loads(await self.call("PUT", target, data=content, seconds=3600))
         return int(answer["size_bytes"])
 
-    async def pack_folder(self, runtime_id: str, path: str, kind: str = "tar") -> AsyncIterator[bytes]:
-        """A folder as an archive (tar, tar.gz, zip), in pieces; raises NodeUnavailable when it is cut short."""
-        async for chunk in self._bytes(f"{self._files(runtime_id, path, '/archive')}&format={kind}"):
+    async def pack_folder(
+        self, runtime_id: str, path: str, kind: str = "tar", on_left_out: Callable[[int, list[str]], None] | None = None
+    ) -> AsyncIterator[bytes]:
+        """A folder as an archive (tar, tar.gz, zip), in pieces; raises NodeUnavailable when it is cut short. `on_left_out` is
+        called before the first piece: how many things the archive lacks, and the first of them by name.
+        """
+
+        def headers(seen: Mapping[str, str]) -> None:
+            if on_left_out is not None:
+                on_left_out(*left_out_of(seen))
+
+        async for chunk in self._bytes(f"{self._files(runtime_id, path, '/archive')}&format={kind}", headers):
             yield chunk
 
     async def unpack_folder(
@@ -326,13 +380,6 @@ class NodeClient:
         """Move or rename inside the sandbox."""
         body = {"source": source, "target": target, "overwrite": overwrite}
         await self.call("POST", f"/v1/runtimes/{quote(runtime_id, safe='')}/files/move", data=json.dumps(body).encode())
-
-
-def _error(status: int, body: bytes) -> Exception:
-    try:
-        return load_error(status, json.loads(body))
-    except ValueError:
-        return load_error(status, None)
 
 
 async def wait_until_up(socket_path: Path | str, seconds_max: float) -> NodeClient:

@@ -18,7 +18,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
+
+CANNOT_RUN = (126, 127)
+"""A shell's exit codes for a file that is not executable, or whose program is missing: a restart changes nothing."""
 
 LossReason = Literal["exited", "oom_killed", "node_restart", "reboot", "protocol_broken"]
 
@@ -59,6 +62,16 @@ class NoCapacity(SandboxError):  # noqa: N818 - reads as what happened
     def __init__(self, message: str = "no slot is free", *, retry_after_seconds: float = 5.0) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class StorageFull(SandboxError):  # noqa: N818 - reads as what happened
+    """The node's own disk has no room for what was asked. Nothing was changed."""
+
+    code = "storage_full"
+    status = 507
+    retryable = True
+    is_over_bound = False
+    """It is larger than the room that it was given, which there was."""
 
 
 class RuntimeGone(SandboxError):  # noqa: N818 - reads as what happened
@@ -163,12 +176,16 @@ class PauseState:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotInfo:
-    """A workspace at rest. Without a name it was left by a stop, and the oldest of those go."""
+    """A workspace at rest. Without a name it was left by a stop, and the oldest of those go. `skipped` counts what it lacks, as
+    in `Stopped`.
+    """
 
     digest: str
     size_bytes: int
     name: str
     created_wall_ms: int
+    skipped: int = 0
+    skipped_examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +196,18 @@ class RuntimeLost:
     boot_id: str
     lost_at_ms: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartFileEnded:
+    """The start file of a runtime's workspace (`.satbox/start`) has failed and is not started again; the runtime runs on.
+    `process_id`: whose log has the reason. Exit codes 126 and 127 mean that it could not be run.
+    """
+
+    runtime_id: str
+    exit_code: int | None
+    signal: int | None
+    process_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +222,9 @@ class Beat:
     sequence: int
     runtimes: int
     losses: tuple[RuntimeLost, ...] = ()
+
+
+WatchEvent: TypeAlias = Beat | RuntimeLost | StartFileEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +309,10 @@ class SandboxNode(Protocol):
         """A fresh proof, taken now."""
         ...
 
-    def watch(self) -> AsyncIterator[Beat | RuntimeLost]:
-        """A Beat every second; RuntimeLost as it happens and, at subscription, for each one not yet stopped."""
+    def watch(self) -> AsyncIterator[WatchEvent]:
+        """A Beat every second; RuntimeLost and StartFileEnded as they happen and, at subscription, for each runtime that is
+        not yet stopped.
+        """
         ...
 
     async def reserve(self, reservation: Reservation) -> None:

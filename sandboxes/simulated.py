@@ -24,9 +24,11 @@ from sandboxes.protocol import (
     SandboxError,
     SnapshotInfo,
     StartFailed,
+    StartFileEnded,
     StartRequest,
     Stopped,
     StopRequest,
+    WatchEvent,
 )
 
 DEFAULT_SLOTS = {"nano": 64, "small": 32, "medium": 8}
@@ -39,6 +41,7 @@ class _Entry:
     request: StartRequest
     runtime: Runtime
     lost: RuntimeLost | None = None
+    start_file: StartFileEnded | None = None
     is_paused: bool = False
     pause_changed_at_ms: int = 0
 
@@ -65,7 +68,7 @@ class SimulatedNode:
         self._named: dict[str, list[SnapshotInfo]] = {}
         self._newest: dict[str, str] = {}
         self._failures: deque[SandboxError] = deque()
-        self._watchers: set[asyncio.Queue[Beat | RuntimeLost | None]] = set()
+        self._watchers: dict[asyncio.Queue[WatchEvent | None], None] = {}
         self._sequence = 0
         self._last_beat_ms = clock_ms()
 
@@ -97,12 +100,18 @@ class SimulatedNode:
         self._entries[runtime_id] = replace(entry, lost=lost)
         self._publish(lost)
 
+    def end_start_file(self, runtime_id: str, exit_code: int) -> None:
+        """The start file of a runtime's workspace fails for good."""
+        ended = StartFileEnded(runtime_id, exit_code, None, "p1")
+        self._entries[runtime_id] = replace(self._entries[runtime_id], start_file=ended)
+        self._publish(ended)
+
     def restart(self, new_boot_id: str | None = None) -> None:
         """The node process dies and comes back, after a reboot when a boot id is given: streams end, reservations are
         forgotten, every runtime is lost at the last beat.
         """
         reason = "node_restart" if new_boot_id is None else "reboot"
-        watchers, self._watchers = self._watchers, set()
+        watchers, self._watchers = self._watchers, {}
         for runtime_id, entry in self._entries.items():
             if entry.lost is None:
                 self.lose(runtime_id, reason, self._last_beat_ms)
@@ -118,7 +127,7 @@ class SimulatedNode:
         self._publish(beat)
         return beat
 
-    def _publish(self, event: Beat | RuntimeLost) -> None:
+    def _publish(self, event: WatchEvent) -> None:
         for queue in list(self._watchers):
             queue.put_nowait(event)
 
@@ -241,19 +250,21 @@ class SimulatedNode:
         """See `SandboxNode.beat`."""
         return self._beat()
 
-    async def watch(self) -> AsyncGenerator[Beat | RuntimeLost, None]:
+    async def watch(self) -> AsyncGenerator[WatchEvent, None]:
         """See `SandboxNode.watch`; beats come with `tick`. Ends when the node restarts."""
-        queue: asyncio.Queue[Beat | RuntimeLost | None] = asyncio.Queue(WATCHER_QUEUE_MAX)
-        self._watchers.add(queue)
+        queue: asyncio.Queue[WatchEvent | None] = asyncio.Queue(WATCHER_QUEUE_MAX)
+        self._watchers[queue] = None
         try:
             for entry in list(self._entries.values()):
                 if entry.lost is not None:
                     yield entry.lost
+                elif entry.start_file is not None:
+                    yield entry.start_file
             yield self._beat()
             while (event := await queue.get()) is not None:
                 yield event
         finally:
-            self._watchers.discard(queue)
+            self._watchers.pop(queue, None)
 
     async def reserve(self, reservation: Reservation) -> None:
         """See `SandboxNode.reserve`."""

@@ -16,7 +16,10 @@ from sandboxes.protocol import (
     RuntimeLost,
     SandboxError,
     StartFailed,
+    StartFileEnded,
     StartRequest,
+    StorageFull,
+    WatchEvent,
 )
 
 _T = TypeVar("_T")
@@ -76,21 +79,26 @@ def check_start(request: StartRequest) -> None:
         raise BadRequest("an address has 1 to 128 characters")
 
 
-def dump_event(event: Beat | RuntimeLost) -> bytes:
+_WATCH_EVENTS: dict[str, type[WatchEvent]] = {"beat": Beat, "lost": RuntimeLost, "start_file_ended": StartFileEnded}
+_WATCH_NAMES = {kind: name.encode() for name, kind in _WATCH_EVENTS.items()}
+
+
+def dump_event(event: WatchEvent) -> bytes:
     """One line of a watch stream."""
-    name = b"beat" if isinstance(event, Beat) else b"lost"
-    return b'{"event":"' + name + b'","data":' + dump(event) + b"}\n"
+    return b'{"event":"' + _WATCH_NAMES[type(event)] + b'","data":' + dump(event) + b"}\n"
 
 
-def load_event(line: bytes) -> Beat | RuntimeLost:
+def load_event(line: bytes) -> WatchEvent:
     """A line of a watch stream. Raises BadRequest."""
     envelope = load(dict[str, Any], line)
-    kind: type[Beat] | type[RuntimeLost] = Beat if envelope.get("event") == "beat" else RuntimeLost
+    kind = _WATCH_EVENTS.get(str(envelope.get("event")))
     try:
-        value: Beat | RuntimeLost = _adapter(kind).validate_python(envelope.get("data"))
+        if kind is not None:
+            value: WatchEvent = _adapter(kind).validate_python(envelope.get("data"))
+            return value
     except ValidationError as error:
         raise BadRequest("not a watch event") from error
-    return value
+    raise BadRequest("not a watch event")
 
 
 def error_body(error: SandboxError) -> dict[str, object]:
@@ -116,6 +124,8 @@ def load_error(status: int, body: object) -> SandboxError:
         return NoCapacity(message, retry_after_seconds=float(details.get("retry_after_seconds", 5.0)))
     if status == RuntimeGone.status and code != "context_died":
         return RuntimeGone(message, code=code)
+    if code == StorageFull.code:
+        return StorageFull(message)
     if status == BadRequest.status:
         return BadRequest(message, code=code)
     if status == NodeUnavailable.status:

@@ -15,7 +15,7 @@ import structlog
 
 log = structlog.get_logger()
 
-READY_SECONDS_MAX = 60.0
+READY_SECONDS_MAX = 180.0
 STOP_SECONDS_MAX = 30.0
 RESTART_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 _PR_SET_PDEATHSIG = 1

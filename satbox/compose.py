@@ -19,10 +19,11 @@ from actors.ray_oracle import OracleSpec, RayOracle
 from actors.ray_settlements import PayoutSpec, RaySettlements, SettlementsSpec
 from actors.ray_system import RayTransport
 from actors.system import ActorSystem
-from actors.wallet.state import Policy
 from gate.dispute_index import DisputeIndex
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.handles import HandleResolver
+from gate.next_nonces import NextNonces
+from gate.port_origins import default_host
 from gate.ports import Services
 from gate.receipts import ReceiptSigner, checkpoint_log
 from gate.room import Room
@@ -44,6 +45,7 @@ from oracle import (
 from relay_client.chain import StacksApi
 from relay_client.payouts import KeyFile, PayoutPolicy
 from relay_client.settlements import Policy as SettlementPolicy
+from relay_client.settlements import Route
 from sandboxes.client import NodeClient
 from sandboxes.size_classes import SIZE_CLASSES, SizeClass
 from satbox.keys import DeploymentKeys, load_keys
@@ -102,7 +104,7 @@ class Deployment:
             relay_url=settings.upstreams.relay,
             stacks_api_url=settings.upstreams.stacks_api,
             transport=self.host_spec(),
-            policy=_settlement_policy(settings.policy()),
+            policy=_settlement_policy(settings),
             payouts=_payout_spec(settings),
         )
 
@@ -151,6 +153,8 @@ class Deployment:
             network=settings.stacks_network,
             pay_to=self.pay_to,
             public_url=public_url,
+            stacks_api=settings.upstreams.stacks_api,
+            ports_host=default_host(public_url) if settings.gate.ports_host is None else settings.gate.ports_host,
             operator_token=self.keys.operator_token,
             policy=settings.policy(),
             rates_usat_per_second=dict(settings.rates_usat_per_second),
@@ -168,7 +172,10 @@ class Deployment:
             verifies_for_anybody=settings.gate.verifies_for_anybody,
             verification_sats=settings.gate.verification_sats,
             open_requests_per_second=settings.gate.open_requests_per_second,
+            connections_per_peer_max=settings.gate.connections_per_peer_max,
             call_mempool_sats_max=settings.gate.call_mempool_sats_max,
+            call_unconfirmed_sats_max=settings.gate.call_unconfirmed_sats_max,
+            wake_calls_on_mempool=settings.settle.wake_calls_on == "mempool",
         )
 
 
@@ -196,7 +203,9 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
             views=Views(system, clock, settings.snapshot_ms_max),
             settlements=settlements,
             payouts=settlements,
-            next_nonce=_next_nonce(StacksApi(deployment.settings.upstreams.stacks_api, session)),
+            next_nonce=NextNonces(
+                _next_nonce(StacksApi(deployment.settings.upstreams.stacks_api, session)), clock.monotonic_ms
+            ),
             oracle=oracle,
             node=node,
             registry=AgentRegistry(deployment.settings.upstreams.registry, session, time.monotonic),
@@ -281,10 +290,10 @@ def _payout_spec(settings: Settings) -> PayoutSpec:
     )
 
 
-def _settlement_policy(policy: Policy) -> SettlementPolicy:
+def _settlement_policy(settings: Settings) -> SettlementPolicy:
     """Settlements tell a wallet of a pending payment at least three times within its grace, or grace would run out
     between two sights.
     """
-    usual = SettlementPolicy()
-    often_ms = max(100, policy.grace_ms // 3)
+    usual = SettlementPolicy(route=Route(settings.settle.route))
+    often_ms = max(100, settings.policy().grace_ms // 3)
     return replace(usual, refresh_ms=min(usual.refresh_ms, often_ms), poll_max_ms=min(usual.poll_max_ms, often_ms))

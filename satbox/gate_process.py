@@ -11,7 +11,7 @@ from aiohttp import web
 
 from actors.garbage import spare_startup
 from gate.genesis import bitcoin
-from satbox import logs
+from operations import logs
 from satbox.keys import load_keys
 from satbox.ray_cluster import join_cluster
 from satbox.settings import Settings
@@ -20,6 +20,7 @@ from satbox.settings import Settings
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; requests under way get a moment to finish."""
     from gate.app import create_app  # imports Ray, which the cluster had to be joined for
+    from gate.connections import ConnectionLimits
     from gate.server import GateRunner
     from satbox.compose import Deployment, gate_services
 
@@ -29,7 +30,10 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
     async with gate_services(deployment) as services:
-        runner = GateRunner(create_app(services))
+        limits = services.settings
+        runner = GateRunner(
+            create_app(services), ConnectionLimits(limits.connections_max, limits.connections_per_peer_max)
+        )
         await runner.setup()
         site = web.TCPSite(runner, gate.host, gate.port, shutdown_timeout=3.0)
         await site.start()

@@ -19,10 +19,10 @@ class DeploymentKeys:
     `secrets_key` seals what agents keep here.
     """
 
-    operator: Ed25519PrivateKey
-    operator_token: str
+    operator: Ed25519PrivateKey = field(repr=False)
+    operator_token: str = field(repr=False)
     ray_token_path: Path
-    treasury: PrivateKey
+    treasury: PrivateKey = field(repr=False)
     secrets_key: bytes = field(repr=False)
 
     def pay_to(self, network: Network) -> str:

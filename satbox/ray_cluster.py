@@ -32,26 +32,48 @@ def prepare(token_path: Path) -> None:
 
 def start_cluster(home: Path, token_path: Path) -> str:
     """Start a cluster of this one machine that dies with this process; returns its address, also kept for others."""
+    global _head
     prepare(token_path)
     import ray
+    from ray._private.parameter import RayParams
 
     run = home / "run"
     run.mkdir(parents=True, exist_ok=True)
     _remove_session(run / "ray.json")
+    _head = _head_of(
+        RayParams(
+            num_cpus=max(2, os.cpu_count() or 2),
+            object_store_memory=OBJECT_STORE_BYTES,
+            no_monitor=True,
+            include_log_monitor=False,
+        )
+    )
     context: Any = ray.init(
-        address="local",
-        namespace=NAMESPACE,
-        num_cpus=max(2, os.cpu_count() or 2),
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
+        address=_head.gcs_address, namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=False
     )
     address = str(context.address_info["gcs_address"])
     temporary = run / "ray.json.new"
     temporary.write_text(json.dumps({"address": address, "session": str(context.address_info["session_dir"])}))
     os.replace(temporary, run / "ray.json")
     return address
+
+
+_head: Any = None
+"""The cluster that this process started."""
+
+
+def _head_of(parameters: Any) -> Any:
+    """A head node with what one machine needs. `ray.init` would start three more processes, which cost CPU at each start
+    and at rest: one that adds machines, one that reads logs, and one that serves a dashboard. It takes no options for them, so
+    this is what it does inside (Ray 2.60, `ray._private.worker.init`), without them.
+    """
+    from ray._private.node import Node
+
+    class Head(Node):  # type: ignore[misc]  # Ray is not typed
+        def start_api_server(self, **_options: Any) -> None:
+            """Nobody looks at Ray's dashboard, and actors do not need it."""
+
+    return Head(parameters, head=True, shutdown_at_exit=False, spawn_reaper=True, ray_init_cluster=True)
 
 
 def _remove_session(record: Path) -> None:
@@ -80,8 +102,12 @@ def join_cluster(home: Path, token_path: Path) -> None:
 
 def stop_cluster(home: Path | None = None) -> None:
     """Let go of the cluster; when this process started it, end it and delete what it kept in the temporary folder."""
+    global _head
     import ray
 
     ray.shutdown()
+    if _head is not None:
+        _head.kill_all_processes(check_alive=False, allow_graceful=True)
+        _head = None
     if home is not None:
         _remove_session(home / "run" / "ray.json")

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from actors.clock import SystemClock
 from actors.ray_call import NamedActors
@@ -20,6 +19,7 @@ from actors.ray_oracle import NAME as ORACLE
 from actors.ray_oracle import start_oracle
 from actors.ray_settlements import start_settlements
 from actors.ray_system import RayTransport, start_host
+from actors.steady_scheduler import SteadyScheduler
 from actors.unfinished import unfinished
 from actors.view import iso
 from satbox.children import Child, python_module
@@ -154,7 +154,7 @@ def _unfinished_wallets(deployment: Deployment) -> list[str]:
     return [f"wallet-{address}" for address in unfinished(deployment.settings.home / "wallets")]
 
 
-def _watchdog(actors: NamedActors, names: list[str]) -> AsyncIOScheduler:
+def _watchdog(actors: NamedActors, names: list[str]) -> SteadyScheduler:
     """A restarted actor starts its work on its first call: make that call, so that no deadline waits for a visitor."""
 
     async def sweep() -> None:
@@ -163,7 +163,7 @@ def _watchdog(actors: NamedActors, names: list[str]) -> AsyncIOScheduler:
             async with asyncio.timeout(PING_SECONDS_MAX):
                 await asyncio.gather(*(actors.call(name, "ping") for name in running), return_exceptions=True)
 
-    scheduler = AsyncIOScheduler()
+    scheduler = SteadyScheduler()
     scheduler.add_job(
         sweep, "interval", seconds=WATCHDOG_SECONDS, max_instances=1, coalesce=True, misfire_grace_time=30
     )
@@ -171,7 +171,7 @@ def _watchdog(actors: NamedActors, names: list[str]) -> AsyncIOScheduler:
     return scheduler
 
 
-def _checkpoint_hourly(scheduler: AsyncIOScheduler, deployment: Deployment) -> None:
+def _checkpoint_hourly(scheduler: SteadyScheduler, deployment: Deployment) -> None:
     """Commit to what has changed, on a thread of its own; one that fails is told of and tried again with the next."""
     checkpoints = deployment.checkpoints()
 

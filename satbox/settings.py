@@ -35,6 +35,9 @@ class GateSection(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(4020, ge=0, le=65_535)
     public_url: str | None = None
+    ports_host: str | None = Field(None, max_length=200, pattern=r"^([a-z0-9-]+(\.[a-z0-9-]+)*)?$")
+    """Below which name each port has an origin of its own, `{port}-{address}.NAME`, by wildcard DNS and a wildcard certificate.
+    Default: the host of `public_url`, `localhost` on this machine, none for another IP address. Empty: none."""
     default_sats: int = Field(300, ge=1, le=10_000)
     """What a request that names no amount is asked for: below 1 STX at usual prices, which common agent wallets stop at."""
     start_wait_seconds: float = 20.0
@@ -47,8 +50,13 @@ class GateSection(BaseModel):
     """The operator's share of what calls earn, in hundredths of a percent."""
     open_requests_per_second: float = Field(50.0, ge=0)
     """What one peer may ask without a pass; 0 where a reverse proxy in front limits peers, who are all one from here."""
+    connections_per_peer_max: int = Field(256, ge=0)
+    """Open connections of one peer. Loopback is exempt: a reverse proxy there has to limit its clients itself. 0: no limit, for a
+    reverse proxy on another machine."""
     call_mempool_sats_max: int = Field(1_000, ge=0)
     """The most a call may cost that is answered before its payment on chain has confirmed."""
+    call_unconfirmed_sats_max: int = Field(10_000, ge=0)
+    """The most that unconfirmed and lately failed payments for answered calls may amount to, for each seller."""
 
 
 class DevnetSection(BaseModel):
@@ -86,9 +94,13 @@ class LifecycleSection(BaseModel):
 
 
 class SettleSection(BaseModel):
-    """When a payment starts a sandbox: as soon as it is in the mempool, or only once confirmed."""
+    """Who broadcasts payments, and when a payment starts a sandbox: as soon as it is in the mempool, or only once confirmed."""
 
+    route: Literal["relay", "direct", "relay-then-direct"] = "relay-then-direct"
+    """`direct`: to the Stacks API; no relay is asked, and nobody pays fees for others. `relay`: to the relay alone."""
     start_on: Literal["mempool", "confirmed"] = "mempool"
+    wake_calls_on: Literal["mempool", "confirmed"] = "confirmed"
+    """The same for wakes that callers without a pass pay for: their keys are made for nothing."""
 
 
 class BooksSection(BaseModel):
@@ -133,13 +145,18 @@ class OracleSection(BaseModel):
         return self
 
 
+DEPLOYMENT_DEFAULT = "satbox-local"
+
+
 class Settings(BaseSettings):
     """One deployment."""
 
-    model_config = SettingsConfigDict(env_prefix="SATBOX_", env_nested_delimiter="__", extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="SATBOX_", env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
+    )
 
     home: Path = Field(default_factory=default_home)
-    deployment: str = Field("satbox-local", pattern=r"^[a-zA-Z0-9.-]{1,64}$")
+    deployment: str = Field(DEPLOYMENT_DEFAULT, pattern=r"^[a-zA-Z0-9.-]{1,64}$")
     network: Literal["mainnet", "testnet"] = "testnet"
     pay_to: str | None = None
     gate: GateSection = Field(default_factory=GateSection)
@@ -183,6 +200,11 @@ class Settings(BaseSettings):
             for name, url in self.oracle.hosts.items():
                 if not url.startswith("https://"):
                     raise ValueError(f"oracle.hosts.{name} must be https on mainnet")
+            if self.deployment == DEPLOYMENT_DEFAULT:
+                raise ValueError(
+                    f"deployment is required on mainnet: a name of this service's own instead of {DEPLOYMENT_DEFAULT}; proofs and"
+                    " passes are bound to it"
+                )
             if self.pay_to is None:
                 raise ValueError("pay_to is required on mainnet: the address this deployment alone receives at")
         if self.pay_to is not None:

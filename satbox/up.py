@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from operations import logs
 from operations.errors import SatboxError
-from satbox import logs
 from satbox.ground import check
 from satbox.keys import load_keys
 from satbox.ray_cluster import prepare
@@ -25,7 +25,8 @@ async def run_up(settings: Settings, *, quiet: bool = False) -> None:
 
     def say(line: str) -> None:
         if not quiet:
-            print(f"satbox: {line}", file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):  # a full disk behind it ends no service
+                print(f"satbox: {line}", file=sys.stderr, flush=True)
 
     logs.configure()
     ending = asyncio.Event()

@@ -2,10 +2,10 @@
 
 import argparse
 import json
-import os
 import secrets
 import sys
 
+from relay_client.settlements import Route
 from simulator.run import simulate
 
 
@@ -23,15 +23,13 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=5_000)
     parser.add_argument("--wallets", type=int, default=60)
     parser.add_argument("--runs", type=int, default=1, help="consecutive seeds")
+    parser.add_argument("--route", type=Route, choices=list(Route), default=Route.RELAY_THEN_DIRECT)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets is part of a run
-        command = [sys.executable, "-m", "simulator", *sys.argv[1:]]
-        os.execve(sys.executable, command, os.environ | {"PYTHONHASHSEED": "0"})  # noqa: S606
     first = secrets.randbelow(10**9) if options.seed is None else options.seed
     failed = 0
     for seed in range(first, first + options.runs):
-        report = simulate(seed, options.steps, wallets=options.wallets)
+        report = simulate(seed, options.steps, wallets=options.wallets, route=options.route)
         failed += not report.is_clean
         if options.json:
             _say(json.dumps(report.as_dict()))

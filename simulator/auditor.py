@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from actors.storage import Batch
 from actors.wallet.state import Phase, WalletState
 from simulator.call_auditor import CallAuditor
+from simulator.virtual_loop import note
 
 SLACK_MS = 5_000
 UNOWNED_MS = 180_000
@@ -123,6 +124,7 @@ class Auditor:
     def committed(self, address: str, before: WalletState, batch: Batch) -> None:
         """A wallet has written this; every rule that one commit can break is looked at here."""
         self.commits += 1
+        note(address, batch.state.version, batch.state.head, [mark.id for mark in batch.marks])
         books = self.books.setdefault(address, Books())
         known = books.state or WalletState(address)
         if before.version != known.version or before.head != known.head:

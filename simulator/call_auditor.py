@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from actors.wallet.calls import BundledOrder, LoggedOrder
 from actors.wallet.state import WalletState
 from gate.calls.order_log import Held
-from simulator.virtual_loop import Incarnation
+from simulator.virtual_loop import Incarnation, note
 
 FEE_BPS = 200
 ASIDE = ("reserved", "in_transit", "spent", "earnings", "call_fees")
@@ -87,7 +87,13 @@ class CallAuditor:
     open: dict[str, int] = field(default_factory=dict)
     unpaid: set[str] = field(default_factory=set)
     has_answer: set[str] = field(default_factory=set)
-    on_chain: dict[str, Held] = field(default_factory=dict)
+    on_chain: dict[str, list[Held]] = field(default_factory=dict)
+    """What may be ordered with a payment: its payer may have shown it for several calls, of which one is paid."""
+    stand_ins: dict[str, str] = field(default_factory=dict)
+    """Payments shown for a call that an earlier one paid for, which is named."""
+    shown_by: dict[str, str] = field(default_factory=dict)
+    signed_otherwise: set[str] = field(default_factory=set)
+    """Payments that their payer showed for something else than a call."""
     aside: dict[str, dict[str, int]] = field(default_factory=dict)
     allowances: dict[tuple[str, str], int] = field(default_factory=dict)
     unposted: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -119,6 +125,19 @@ class CallAuditor:
             self.wrong(f"{order.order_id} of {order.payer} is answered a second time")
         self.has_answer.add(order.order_id)
 
+    def leans(self, order: Held, shown_id: str, payment_id: str) -> None:
+        """A gate is about to serve a call for which `shown_id` was shown, on the payment `payment_id`."""
+        note(order.order_id, shown_id)
+        self.shown_by.setdefault(shown_id, order.payer)
+        if self.shown_by.get(payment_id) != order.payer:
+            self.wrong(f"{order.order_id} of {order.payer} leans on a payment that somebody else signed")
+        self.on_chain.setdefault(order.order_id, []).append(order)
+        if shown_id == payment_id:
+            if shown_id in self.stand_ins:
+                self.wrong(f"{shown_id} of {order.payer} stands for {self.stand_ins[shown_id]}, and was sent")
+        elif self.stand_ins.setdefault(shown_id, payment_id) != payment_id:
+            self.wrong(f"{shown_id} of {order.payer} stands for {self.stand_ins[shown_id]} and for {payment_id}")
+
     def answered_on_chain(self, order: Held) -> None:
         """A call was answered that leans on a payment."""
         if order.order_id in self.has_answer:
@@ -129,6 +148,7 @@ class CallAuditor:
 
     def logged(self, gate_id: str, order: LoggedOrder, held: Held) -> None:
         """See `LogReader`."""
+        note(gate_id, order.seq, order.order_id)
         if order.order_id in self.rows:
             self.wrong(f"{order.order_id} is logged a second time")
         if order.order_id in self.unpaid:
@@ -199,8 +219,8 @@ class CallAuditor:
             self.wrong(f"{address}: {name} is posted a second time")
         self.bundles[name] = Bundle(address, payee, usat)
         if name in self.on_chain:
-            order = self.on_chain[name]
-            if (order.payer, order.payee, order.usat) != (address, payee, usat) or amounts["reserved"]:
+            ordered = [(order.payer, order.payee, order.usat) for order in self.on_chain[name]]
+            if (address, payee, usat) not in ordered or amounts["reserved"]:
                 self.wrong(f"{address}: {name} is not what was ordered")
             return
         bundled = [(one.order_id, one.usat) for one in orders if one.entry_seq == seq] or [(name, usat)]
@@ -254,8 +274,10 @@ class CallAuditor:
 
     # Peace
 
-    def at_peace(self) -> list[str]:
-        """What should have ended and has not."""
+    def at_peace(self, is_confirmed: Callable[[str], bool]) -> list[str]:
+        """What should have ended and has not, and what should never have begun. `is_confirmed`: whether the chain holds a
+        payment.
+        """
         found = [
             f"{order_id} was paid, and {row.payer} has not posted it"
             for order_id, row in self.rows.items()
@@ -267,6 +289,9 @@ class CallAuditor:
         for (payer, gate_id), usat in self.allowances.items():
             if usat:
                 found.append(f"{payer} still has {usat} set aside for {gate_id}")
+        for shown_id, payment_id in self.stand_ins.items():
+            if shown_id not in self.signed_otherwise and is_confirmed(shown_id):
+                found.append(f"{shown_id} was sent, and stands for {payment_id}")
         spent, earned = (sum(its[name] for its in self.aside.values()) for name in ("spent", "earnings"))
         if spent + earned:
             found.append(f"{spent} were spent on calls, {-earned} were earned")

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gate.calls.order_log import Held
+from gate.calls.used_orders import ANSWERED_WITHIN_MS
+from relay_client.settlements import PaymentReport, Presentation, Settlements
 from relay_client.states import PaymentState
-from simulator.gates import ANSWERED_WITHIN_MS
 from simulator.network import LostError, Process
 from simulator.service import Service
 
 if TYPE_CHECKING:
     from simulator.clients import Clients, Signed, Wallet
 
+T = TypeVar("T")
 USAT = 1_000_000
 VALID_MS = 300_000
 GATE_SECONDS = 120.0
@@ -74,21 +76,49 @@ class Callers:
         network = self._service.network
         await self._clients.request(lambda: network.call(place, at_gate, timeout_seconds=GATE_SECONDS))
 
-    async def on_chain(self, payer: Wallet, signed: Signed, kind: str) -> None:
-        """A payment into the payer's own bucket, and a call, shown once or twice, that leans on it."""
+    async def on_chain(self, payer: Wallet, signed: Signed) -> None:
+        """A payment into the payer's own bucket, and a call, shown once or twice, that leans on it. As `gate.calls.desk` does
+        it: what was paid for a call that failed pays for the next one, and the new payment is not sent.
+        """
         service, rng = self._service, self._service.rng
-        await self._clients.pay(signed, payer, kind)
         payee = rng.choice([other for other in self._clients.wallets if other is not payer])
-        usat = rng.choice((1, 10, signed.payment.usat // USAT)) * USAT
-        order = Held(f"call_{signed.payment_id}", payer.address, payee.address, min(usat, signed.payment.usat), 0)
-        service.auditor.calls.on_chain[order.order_id] = order
+        usat = min(rng.choice((1, 10, signed.payment.usat // USAT)) * USAT, signed.payment.usat)
         place = rng.choice(service.gates)
+        shown = Presentation(
+            signed.payment, payer.address, "extend", f"call of {payee.address}", payer.address,
+            credit_before_confirmation=False, wakes=False, is_bound=True,
+        )  # fmt: skip
 
         async def at_gate() -> None:
-            if service.settlements is None:
-                raise LostError("settlements")
-            report = await service.settlements.report(signed.payment_id)
-            if report is not None and report.state in (PaymentState.MEMPOOL, PaymentState.CONFIRMED):
-                await service.tills.call_on_chain(place, order, signed.payment_id)
+            report = await self._settled(shown, usat)
+            if report.state not in (PaymentState.MEMPOOL, PaymentState.CONFIRMED):
+                return
+            order = Held(f"call_{report.payment_id}", payer.address, payee.address, usat, 0)
+            service.auditor.calls.leans(order, signed.payment_id, report.payment_id)
+            if rng.random() < 0.4:  # what is inside fails
+                await self._ask(lambda settlements: settlements.keep_spare(payer.address, report.payment_id))
+                return
+            await service.tills.call_on_chain(place, order, report.payment_id)
+            await self._ask(lambda settlements: settlements.drop_spare(payer.address, report.payment_id))
 
-        await asyncio.gather(*(self._at(place, at_gate) for _ in range(rng.choice((1, 1, 2)))))
+        if rng.random() < 0.5:
+            await asyncio.gather(*(self._at(place, at_gate) for _ in range(rng.choice((1, 2)))))
+            return
+        for _ in range(rng.choice((1, 2))):
+            await self._at(place, at_gate)
+
+    async def _settled(self, shown: Presentation, usat: int) -> PaymentReport:
+        """The payment that pays for a call: this one, or an earlier one that it stands for."""
+        report = await self._ask(lambda settlements: settlements.recall(shown))
+        if report is None:
+            report = await self._ask(lambda settlements: settlements.claim_spare(shown, usat))
+        if report is None:
+            report = await self._ask(lambda settlements: settlements.present(shown), timeout_seconds=40.0)
+        return report
+
+    async def _ask(self, what: Callable[[Settlements], Coroutine[Any, Any, T]], timeout_seconds: float = 30.0) -> T:
+        settlements = self._service.settlements
+        if settlements is None:
+            raise LostError("settlements")
+        network, place = self._service.network, self._service.settling
+        return await network.call(place, lambda: what(settlements), timeout_seconds=timeout_seconds)

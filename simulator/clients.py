@@ -147,11 +147,13 @@ class Clients:
         """What a gate does with a paid request: ask the wallet, present the payment. Comes back whatever happens."""
         gate = self.rng.choice(self.service.gates)
         rate = RATES[rate_class]
+        self.service.auditor.calls.signed_otherwise.add(signed.payment_id)
         if signed.purpose == "create":
             self.service.auditor.allow_rate(signed.address, rate)
 
         async def at_gate() -> None:
-            prepare = c.Prepare(signed.purpose, Plan(rate_class) if signed.purpose == "create" else None, rate)
+            plan = Plan(rate_class) if signed.purpose == "create" else None
+            prepare = c.Prepare(signed.purpose, plan, rate, payment_id_of(signed.payment.identity))
             await self.system.prepare(signed.address, prepare)
             settlements = self.service.settlements
             if settlements is None:
@@ -231,7 +233,7 @@ class Clients:
             (5, lambda: self.ask(wallet.address, c.Checkpoint())),
             (20, lambda: self._use(state)),
             (40, lambda: self.callers.act(wallet, state.accounts.bucket)),
-            (6, lambda: self.callers.on_chain(wallet, self.sign(wallet, wallet.address, "extend", sats), kind)),
+            (6, lambda: self.callers.on_chain(wallet, self.sign(wallet, wallet.address, "extend", sats))),
             (3, lambda: self._budget(wallet, state.rate_usat_per_second)),
         )
         (chosen,) = rng.choices([action for _, action in actions], [weight for weight, _ in actions])

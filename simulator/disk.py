@@ -39,7 +39,7 @@ class Disk:
         self.torn = 0
         self.gates: Callable[[], list[Incarnation]] = list
         self.power_lost: Callable[[Incarnation], None] = lambda _: None
-        self.wallets: dict[Path, set[DiskWalletStore]] = {}
+        self.wallets: dict[Path, list[DiskWalletStore]] = {}
 
     def seconds(self) -> float:
         """How long a write takes."""
@@ -62,7 +62,7 @@ class Disk:
         for stores in list(self.wallets.values()):
             for store in [store for store in stores if store.whose is life]:
                 store.close()
-                stores.discard(store)
+                stores.remove(store)
 
 
 class DiskWalletStore(WalletStore):
@@ -72,7 +72,7 @@ class DiskWalletStore(WalletStore):
         self._disk = disk
         self.whose = incarnation()
         super().__init__(path, address)
-        disk.wallets.setdefault(path, set()).add(self)
+        disk.wallets.setdefault(path, []).append(self)
 
     def commit(self, batch: Batch) -> None:
         """The real commit, then the auditor; or as much of it as the power allowed."""

@@ -18,6 +18,7 @@ from gate.calls.guest import Call, Guest
 from gate.calls.order_log import Held
 from gate.calls.slots import free_slot
 from gate.calls.till import Till
+from gate.calls.used_orders import ANSWERED_WITHIN_MS
 from operations.errors import SatboxError
 from simulator.call_auditor import CallAuditor
 from simulator.log_disk import DiskOrderLog
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from simulator.service import Service
 
 LEAVES_IN_SECONDS = 5.0
-ANSWERED_WITHIN_MS = 360_000
-"""As `gate.calls.desk` has it: an order that came in time may be paid so much later."""
 
 
 class Gates:
@@ -92,7 +91,7 @@ class Gates:
             shown.answered()
             return {}
 
-        def release() -> None:
+        async def release() -> None:
             till.release(order)
             shown.is_over(unpaid=True)
 
@@ -109,7 +108,7 @@ class Gates:
                 await asyncio.sleep(work_seconds)
                 await guest.settle(status)
             finally:
-                guest.release()
+                await guest.release()
 
     async def call_on_chain(self, place: Process, order: Held, payment_id: str) -> None:
         """A call that leans on a payment: promised until it confirms, paid at once after that."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from relay_client.relay import RelayStatus, SettleOrder, SettleOutcome, Unknown
 from relay_client.sink import Credit, CreditSink, Observation, Outage, Reversal
-from sandboxes.protocol import Beat, NodeUnavailable, RuntimeLost
+from sandboxes.protocol import NodeUnavailable, WatchEvent
 from simulator.chain import SimulatedChain
 from simulator.machine import Machine
 from simulator.network import LostError, Network, Process
@@ -37,9 +37,9 @@ class NodeLine:
 
         return call
 
-    async def watch(self) -> AsyncIterator[Beat | RuntimeLost]:
+    async def watch(self) -> AsyncIterator[WatchEvent]:
         """Beats as they come, unless the line is cut."""
-        ear: asyncio.Queue[Beat | RuntimeLost | None] = asyncio.Queue()
+        ear: asyncio.Queue[WatchEvent | None] = asyncio.Queue()
         if not self._place.is_up or frozenset((self._host, "node")) in self._network.cuts:
             raise NodeUnavailable("no answer")
         self._machine.ears[self._host] = ear
@@ -73,6 +73,10 @@ class RelayLine:
     async def health(self) -> bool:
         """See `Relay.health`."""
         return await self._relay.health()
+
+    async def can_sponsor(self) -> bool:
+        """See `Relay.can_sponsor`."""
+        return await self._relay.can_sponsor()
 
 
 class RepeatingSink:

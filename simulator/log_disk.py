@@ -29,6 +29,9 @@ class LogReader(Protocol):
 class DiskOrderLog(OrderLog):
     """One slot's part. A process that dies lets go of the lock and of the file, and writes nothing any more."""
 
+    trimmed_every = 4
+    """Lives are short here: few would come to a trim at the real pace."""
+
     def __init__(self, disk: Disk, reader: LogReader, folder: Path, gate_id: str, wall_ms: Callable[[], int]) -> None:
         life = incarnation()
         assert life is not None

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from sandboxes.protocol import Beat, Runtime, RuntimeLost, StartRequest, Stopped, StopRequest
+from sandboxes.protocol import Beat, Runtime, RuntimeLost, StartRequest, Stopped, StopRequest, WatchEvent
 from sandboxes.simulated import SimulatedNode
 from simulator.auditor import Auditor
 
@@ -19,7 +19,7 @@ class Machine(SimulatedNode):
     def __init__(self, clock_ms: Callable[[], int], auditor: Auditor) -> None:
         super().__init__(clock_ms, slots=SLOTS)
         self._auditor = auditor
-        self.ears: dict[str, asyncio.Queue[Beat | RuntimeLost | None]] = {}
+        self.ears: dict[str, asyncio.Queue[WatchEvent | None]] = {}
         self.proven_ms = clock_ms()
         auditor.proven_ms = lambda: self.proven_ms
         auditor.used = self.used
@@ -56,7 +56,7 @@ class Machine(SimulatedNode):
         self.proven_ms = beat.at_ms
         return beat
 
-    def _publish(self, event: Beat | RuntimeLost) -> None:
+    def _publish(self, event: WatchEvent) -> None:
         for ear in self.ears.values():
             ear.put_nowait(event)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from simulator.virtual_loop import Incarnation, incarnation
+from simulator.virtual_loop import Incarnation, incarnation, note
 
 TIMEOUT_SECONDS = 30.0
 T = TypeVar("T")
@@ -82,6 +82,7 @@ class Network:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
         self.messages += 1
+        note(caller, callee.name)
 
         # The network is nobody's process: its callbacks outlive both sides.
         def post(pause: float, callback: Callable[[], None]) -> asyncio.TimerHandle:

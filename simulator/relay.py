@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from relay_client.relay import (
     Accepted,
+    Held,
     Refused,
     RelayPhase,
     RelayStatus,
@@ -22,6 +23,8 @@ from relay_client.states import TerminalReason
 from simulator.chain import SimulatedChain, Transaction
 
 CACHE_SECONDS = 300.0
+HELD_SECONDS = 280.0
+"""How long it keeps what it holds: less than settlements wait for it (`service.SETTLEMENT_POLICY`)."""
 
 
 @dataclass(slots=True)
@@ -45,6 +48,8 @@ class SimulatedRelay:
     mood: Mood = field(default_factory=Mood)
     cache: dict[str, tuple[float, SettleOutcome]] = field(default_factory=dict)
     sponsorings: int = 0
+    hand: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Which hold of a sender's nonce is the newest: handing in again restarts the wait."""
 
     async def settle(self, order: SettleOrder) -> SettleOutcome:
         """See `Relay`."""
@@ -56,7 +61,7 @@ class SimulatedRelay:
         if cached is not None and now - cached[0] < CACHE_SECONDS:
             return cached[1]
         outcome = self._settle(order)
-        if not isinstance(outcome, Retryable) and self.rng.random() >= self.mood.forgets:
+        if not isinstance(outcome, Held | Retryable) and self.rng.random() >= self.mood.forgets:
             self.cache[identifier] = (now, outcome)
         if len(self.cache) > 4096:
             self.cache = {key: kept for key, kept in self.cache.items() if now - kept[0] < CACHE_SECONDS}
@@ -66,7 +71,7 @@ class SimulatedRelay:
 
     def _settle(self, order: SettleOrder) -> SettleOutcome:
         if self.rng.random() < self.mood.held:
-            return Retryable("transaction_held", 15)
+            return self._hold(order)
         if self.rng.random() < self.mood.refused:
             return Refused("insufficient_funds", TerminalReason.INVALID_TRANSACTION, "payment_insufficient_funds")
         tx = self.chain.decode(order.transaction)
@@ -76,6 +81,22 @@ class SimulatedRelay:
             reason = TerminalReason.SENDER_NONCE_DUPLICATE
             return Refused("conflicting_nonce", reason, "payment_nonce_stale", may_be_ours=True)
         return Accepted(tx.txid, tx.origin)
+
+    def _hold(self, order: SettleOrder) -> SettleOutcome:
+        """Keep a sponsored payment: it is sent later without being asked for, or forgotten."""
+        tx = self.chain.decode(order.transaction)
+        if not tx.sponsored:
+            return Retryable("http_429", 15)
+        slot = tx.origin, tx.nonce
+        hold = self.hand[slot] = self.hand.get(slot, 0) + 1
+        if self.rng.random() < 0.7:
+            pause = self.rng.uniform(1.0, HELD_SECONDS)
+            asyncio.get_running_loop().call_later(pause, self._dispatch, slot, hold, order.transaction)
+        return Held(() if self.rng.random() < 0.5 else (max(0, tx.nonce - 1),))
+
+    def _dispatch(self, slot: tuple[str, int], hold: int, transaction: bytes) -> None:
+        if self.hand.get(slot) == hold:
+            self.chain.submit(self._sponsor(self.chain.decode(transaction)))
 
     def _sponsor(self, tx: Transaction) -> Transaction:
         """Every sponsoring has a txid of its own; one of them can confirm."""
@@ -97,5 +118,9 @@ class SimulatedRelay:
         return RelayStatus(RelayPhase.PENDING, told)
 
     async def health(self) -> bool:
+        """See `Relay`."""
+        return not self.mood.silent
+
+    async def can_sponsor(self) -> bool:
         """See `Relay`."""
         return not self.mood.silent

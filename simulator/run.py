@@ -17,11 +17,12 @@ import structlog
 from actors.placement import wallet_path
 from actors.storage import WalletStore, broken_links
 from actors.wallet.state import Phase, Policy
+from relay_client.settlements import Route
 from relay_client.states import is_in_flight
 from simulator.auditor import Auditor
 from simulator.clients import Clients, Signed
 from simulator.service import Service
-from simulator.virtual_loop import StuckError, VirtualLoop
+from simulator.virtual_loop import StuckError, VirtualLoop, note
 
 PEACE_SECONDS = 1_800
 STEPS_BETWEEN_PEACE = 10_000
@@ -52,7 +53,8 @@ class Report:
     refusals: dict[str, int] = field(default_factory=dict)
     torn: int = 0
     violations: list[str] = field(default_factory=list)
-    trace: str = ""
+    history: str = ""
+    """How many events there were, and a hash of them all: the same for the same seed, whatever the machine."""
 
     @property
     def is_clean(self) -> bool:
@@ -67,7 +69,16 @@ class Report:
 class Run:
     """See the module."""
 
-    def __init__(self, seed: int, steps: int, wallets: int, home: Path, peace_every: int = STEPS_BETWEEN_PEACE) -> None:
+    def __init__(
+        self,
+        seed: int,
+        steps: int,
+        wallets: int,
+        home: Path,
+        peace_every: int = STEPS_BETWEEN_PEACE,
+        route: Route = Route.RELAY_THEN_DIRECT,
+    ) -> None:
+        self.route = route
         self.rng = random.Random(seed)  # noqa: S311 - reproducible on purpose
         self.steps = steps
         self.wallets = wallets
@@ -81,7 +92,7 @@ class Run:
     async def run(self) -> Report:
         """All steps, or up to the first violation."""
         began = time.monotonic()
-        self.service = Service(self.home, self.rng, self.auditor, self.policy)
+        self.service = Service(self.home, self.rng, self.auditor, self.policy, self.route)
         self.clients = Clients(self.service, self.wallets)
         await self.service.begin()
         beats, blocks = asyncio.create_task(self._beats()), asyncio.create_task(self._blocks())
@@ -95,6 +106,7 @@ class Run:
             else:
                 (name,) = self.rng.choices(names, weights)
                 self.report.faults[name] = self.report.faults.get(name, 0) + 1
+                note(name)
                 deeds[name]()
             await asyncio.sleep(self._pause())
             if self.report.steps % 50 == 0:
@@ -117,7 +129,9 @@ class Run:
         report.calls, report.paid_calls = self.clients.callers.calls, len(self.auditor.calls.rows)
         report.payments = len(self.auditor.promises)
         report.violations = self.auditor.violations[:20]
-        report.trace = f"{loop.time():.6f}/{report.commits}/{report.messages}/{self.rng.random():.12f}"
+        note(self.rng.random())
+        assert isinstance(loop, VirtualLoop)
+        report.history = loop.history.digest()
 
     def _start(self, work: object) -> None:
         task = asyncio.ensure_future(work)  # type: ignore[call-overload]
@@ -205,8 +219,14 @@ class Run:
         def tear() -> None:
             service.disk.tears_next = True
 
+        def set_back(step_ms: int) -> None:
+            service.times.step_ms -= step_ms
+
         def clock_step() -> None:
-            service.times.step_ms += rng.choice((-3_600_000, -5_000, 1_000, 30_000, 86_400_000))
+            step_ms = rng.choice((-3_600_000, -5_000, 1_000, 30_000, 86_400_000))
+            service.times.step_ms += step_ms
+            if rng.random() < 0.5:  # somebody notices
+                loop.call_later(rng.uniform(0.5, 60.0), set_back, step_ms)
 
         def reorg() -> None:
             service.chain.reorganise(rng.randrange(1, 6), lose=rng.choice((0.0, 0.2)))
@@ -242,7 +262,7 @@ class Run:
             ("kill_host", 12, kill_host), ("kill_settlements", 10, kill_settlements), ("kill_gate", 4, kill_gate),
             ("kill_all", 2, kill_all), ("node_restart", 4, node_restart), ("lose_runtime", 10, lose_runtime),
             ("partition", 8, partition), ("weather", 8, weather), ("full_disk", 3, full_disk), ("torn_write", 5, tear),
-            ("clock_step", 3, clock_step), ("reorg", 6, reorg), ("chain_api", 6, chain_api),
+            ("clock_step", 8, clock_step), ("reorg", 6, reorg), ("chain_api", 6, chain_api),
             ("stop_gate", 4, stop_gate), ("gate_dies", 14, gate_dies), ("log_fails", 5, log_fails), ("tear_log", 4, tear_log),
             ("relay_mood", 10, relay_mood), ("mempool_drop", 5, drop), ("zombie", 4, zombie), ("outage", 2, outage),
         ]  # fmt: skip
@@ -299,7 +319,7 @@ class Run:
             wrong.append("settlements did not come back")
             return
         credited: dict[str, int] = {}
-        wrong += self.auditor.calls.at_peace()
+        wrong += self.auditor.calls.at_peace(lambda payment_id: self.auditor.promises[payment_id].confirmed())
         for address, books in self.auditor.books.items():
             for payment_id, usat in books.deposits.items():
                 if payment_id not in books.reversed:
@@ -341,9 +361,15 @@ class Run:
 
 
 def simulate(
-    seed: int, steps: int, *, wallets: int = 60, peace_every: int = STEPS_BETWEEN_PEACE, home: Path | None = None
+    seed: int,
+    steps: int,
+    *,
+    wallets: int = 60,
+    peace_every: int = STEPS_BETWEEN_PEACE,
+    home: Path | None = None,
+    route: Route = Route.RELAY_THEN_DIRECT,
 ) -> Report:
-    """Run and report. The same numbers give the same run."""
+    """Run and report. The same numbers give the same run. `route`: who broadcasts payments."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(50), logger_factory=structlog.ReturnLoggerFactory()
     )
@@ -351,7 +377,7 @@ def simulate(
     random.seed(seed)
     base = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # noqa: S108 - files of one run, removed after it
     folder = home or Path(tempfile.mkdtemp(prefix="simulated-", dir=base))
-    run = Run(seed, steps, wallets, folder, peace_every)
+    run = Run(seed, steps, wallets, folder, peace_every, route)
     disk_rng = random.Random(seed + 1)  # noqa: S311
     loop = VirtualLoop(lambda: disk_rng.uniform(0.0002, 0.005))
     loop.set_exception_handler(lambda *_: None)

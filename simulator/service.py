@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import random
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from actors.wallet.state import Policy
 from operations.errors import SatboxError
 from relay_client.preflight import chain_preflight
 from relay_client.relay import Relay
-from relay_client.settlements import Settlements
+from relay_client.settlements import Route, Settlements
 from relay_client.settlements.policy import Policy as SettlementPolicy
 from simulator.auditor import Auditor
 from simulator.chain import SimulatedChain
@@ -37,7 +38,7 @@ from simulator.virtual_loop import HereExecutor, Incarnation, incarnation
 WALL_MS = 1_800_000_000_000
 
 SETTLEMENT_POLICY = SettlementPolicy(
-    watch_ms=1_500_000, unknown_give_up_ms=600_000, dropped_give_up_ms=600_000, held_expiry_ms=300_000,
+    watch_ms=1_500_000, unknown_give_up_ms=600_000, dropped_give_up_ms=600_000, held_ms=300_000,
     reorg_wait_ms=300_000, poll_first_ms=1_000, poll_max_ms=8_000, refresh_ms=8_000, recheck_ms=15_000, probe_ms=15_000,
 )  # fmt: skip
 """The rules as they are; patience is shorter and looks are rarer, so that more of them fits into a minute."""
@@ -63,7 +64,10 @@ class Times:
 class Service:
     """All processes, and how each is killed and started again."""
 
-    def __init__(self, home: Path, rng: random.Random, auditor: Auditor, policy: Policy, hosts: int = 2) -> None:
+    def __init__(
+        self, home: Path, rng: random.Random, auditor: Auditor, policy: Policy, route: Route, hosts: int = 2
+    ) -> None:
+        self.settlement_policy = replace(SETTLEMENT_POLICY, route=route)
         self.rng = rng
         self.auditor = auditor
         self.policy = policy
@@ -186,7 +190,7 @@ class Service:
                 self.chain,
                 RepeatingSink(self.network, self.rng, sink),
                 self.times,
-                policy=SETTLEMENT_POLICY,
+                policy=self.settlement_policy,
                 preflight=chain_preflight(Payers(self.chain)),
                 rng=self.rng,
             )

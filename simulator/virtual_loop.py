@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import hashlib
 import selectors
-import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any
 
 START_SECONDS = 1_000.0
+TASKS_SWEPT_AT = 256
 _INCARNATION: contextvars.ContextVar[Incarnation | None] = contextvars.ContextVar("incarnation", default=None)
 
 
@@ -31,7 +32,8 @@ class Incarnation:
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_dead = False
-        self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._swept_at = TASKS_SWEPT_AT
         self.on_death: dict[object, Callable[[], object]] = {}
 
     def run(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
@@ -48,11 +50,20 @@ class Incarnation:
                 told()
             self.on_death.clear()
 
+    def owns(self, task: asyncio.Task[Any]) -> None:
+        """One of its tasks. Held until it is done: were it left to the collector, that would decide when it is closed."""
+        self._tasks.append(task)
+        if len(self._tasks) >= self._swept_at:
+            self._tasks = [one for one in self._tasks if not one.done()]
+            self._swept_at = max(TASKS_SWEPT_AT, 2 * len(self._tasks))
+
     def bury(self) -> None:
-        """Let go of its tasks. What they do while they are closed is without effect: everything they could touch is dead."""
-        for task in list(self.tasks):
+        """Let go of its tasks, the oldest first. What they do while they are closed is without effect: everything they could
+        touch is dead.
+        """
+        for task in self._tasks:
             forget(task)
-        self.tasks.clear()
+        self._tasks.clear()
 
 
 def forget(task: asyncio.Task[Any]) -> None:
@@ -68,18 +79,44 @@ def incarnation() -> Incarnation | None:
     return _INCARNATION.get()
 
 
+class History:
+    """All that happened, as one hash: two runs whose hashes are equal were the same run."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self.events = 0
+
+    def note(self, *parts: object) -> None:
+        """One event."""
+        self.events += 1
+        self._hash.update(f"{parts}".encode())
+
+    def digest(self) -> str:
+        """Of everything up to now."""
+        return f"{self.events}:{self._hash.hexdigest()}"
+
+
+def note(*parts: object) -> None:
+    """An event of the run under way."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.history.note(*parts)
+
+
 class _Jump(selectors.SelectSelector):
     """Waits by moving the clock."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = START_SECONDS
+        self.history = History()
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None:
             raise StuckError("nothing is ready and no timer is set")
         if timeout > 0:
             self.now += timeout
+            self.history.note(self.now)
         return []
 
 
@@ -96,6 +133,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(self._jump)
         self._disk_seconds = disk_seconds
         self._is_over = False
+        self.history = self._jump.history
         self.set_task_factory(_make_task)
 
     def time(self) -> float:
@@ -123,6 +161,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             forget(task)
         self.close()
 
+    def _asyncgen_finalizer_hook(self, agen: Any) -> None:
+        """Nothing: when a generator is collected is up to the collector, and must not be seen by anybody here."""
+
     call_soon_threadsafe = call_soon  # type: ignore[assignment] # there are no threads
 
     def run_in_executor(  # type: ignore[override]
@@ -149,7 +190,7 @@ def _make_task(loop: Any, work: Any, *, context: contextvars.Context | None = No
     task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, context=context)
     whose = _INCARNATION.get() if context is None else context.get(_INCARNATION)
     if whose is not None:
-        whose.tasks.add(task)
+        whose.owns(task)
     return task
 
 

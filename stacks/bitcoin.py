@@ -141,10 +141,8 @@ def _verify_bip137(address: BitcoinAddress, message: str, raw: bytes) -> None:
         raise MalformedSignature(f"header byte {header} is not 27 to 42")
     if int.from_bytes(raw[33:], "big") > HALF_ORDER:
         raise HighSSignature("s is in the upper half of the curve order")
-    if address.type == "p2sh_p2wpkh" and not 35 <= header <= 38:
-        raise MalformedSignature(f"header byte {header} is not one of a p2sh-p2wpkh address")
     key = recover_rsv(bip137_hash(message), raw[1:] + bytes([(header - 27) % 4]))
-    # A header of another type than the address (Electrum writes 31 to 34 for all) says nothing else about the key.
+    # BIP-137 has headers for each address type; wallets do not keep to them (Electrum writes 31 to 34 for all). The key decides.
     found = key.encoded(compressed=header >= 31)
     if _program_of(found, address.type) != address.program:
         raise WrongSigner("the message was signed by another key")

@@ -21,6 +21,8 @@ from actors.books.heads import Head, RewrittenError, hash_of, head_after
 from actors.books.looking import ChangedMeanwhileError, looked_at, stamp
 from actors.books.merkle import levels, path, root
 from actors.wallet.journal import GENESIS
+from operations.full_disk import is_full
+from operations.transactions import Transaction
 
 Sign = Callable[[dict[str, Any]], dict[str, Any]]
 """Takes a statement, gives `{statement, signature, public_key}`."""
@@ -85,15 +87,8 @@ class CheckpointLog:
 
     def make(self, at_ms: int, issued_at: str) -> Made:
         """Commit to every head that changed; blocks for as long as looking takes. Nothing changed: nothing is made."""
-        with self._open() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                made = self._make(db, at_ms, issued_at)
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
-        return made
+        with self._open() as db, Transaction(db):
+            return self._make(db, at_ms, issued_at)
 
     def _make(self, db: sqlite3.Connection, at_ms: int, issued_at: str) -> Made:
         rewritten: dict[str, str] = {}
@@ -107,6 +102,8 @@ class CheckpointLog:
             try:
                 head = _read(file, known)
             except (RewrittenError, sqlite3.DatabaseError) as error:
+                if is_full(error):
+                    raise  # no word on this wallet's past
                 rewritten[address] = f"{type(error).__name__}: {error}"
                 continue  # looked at again next time
             db.execute("INSERT OR REPLACE INTO looked VALUES (?, ?)", (address, seen))

@@ -132,8 +132,8 @@ def begin_start(turn: Turn, reason: str) -> None:
     runtime_id = turn.at.runtime_id
     assert runtime_id, "a turn that starts a sandbox needs a fresh id"
     turn.set(
-        phase=Phase.STARTING, reason=reason, runtime=RuntimeRef(runtime_id), grace=None, stop=None, wants_pause=False,
-        is_held=False, meters=begun(turn.state.meters, turn.policy.meter_rates),
+        phase=Phase.STARTING, reason=reason, runtime=RuntimeRef(runtime_id), start_file=None, grace=None, stop=None,
+        wants_pause=False, is_held=False, meters=begun(turn.state.meters, turn.policy.meter_rates),
     )  # fmt: skip
     turn.tell("starting", runtime_id=runtime_id, reason=reason)
     turn.do(StartSandbox(runtime_id, turn.state.plan, turn.state.snapshot_digest))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from actors.wallet import commands as c
 from actors.wallet import (
+    creates,
     decide_calls,
     decide_disputes,
     decide_links,
@@ -24,7 +25,7 @@ from actors.wallet.bucket import fee
 from actors.wallet.calls import BundledOrder
 from actors.wallet.decide_pause import paused_rate
 from actors.wallet.journal import Entry
-from actors.wallet.state import After, Instant, Phase, Policy, WalletState
+from actors.wallet.state import After, Instant, Phase, Planned, Policy, WalletState
 from actors.wallet.turn import Turn
 
 
@@ -35,6 +36,8 @@ class Decision:
     state: WalletState
     entries: tuple[Entry, ...]
     orders: tuple[BundledOrder, ...]
+    posted: tuple[str, ...]
+    """Ids of the logged orders that were posted, alone or in bundles: none of them is posted again."""
     spans: tuple[c.SpanRecord, ...]
     events: tuple[tuple[int, c.Happening], ...]
     effects: tuple[c.Effect, ...]
@@ -52,11 +55,12 @@ def decide(
     *,
     is_duplicate: bool = False,
     conflict: str | None = None,
+    used: frozenset[str] = frozenset(),
 ) -> Decision:
     """Decide one command. `is_duplicate`: the store has seen this payment or nonce before. `conflict`: the code of what
-    was seen before that forbids it.
+    was seen before that forbids it. `used`: the ids among a command's orders that were posted before.
     """
-    turn = Turn(state, at, policy)
+    turn = Turn(state, at, policy, used)
     advance(turn)
     decide_calls.lapse(turn)
     refusal = None
@@ -71,6 +75,7 @@ def decide(
         turn.state,
         tuple(turn.entries),
         tuple(turn.orders),
+        tuple(turn.posted),
         tuple(turn.spans),
         tuple(turn.events),
         tuple(turn.effects),
@@ -108,12 +113,17 @@ def _prepare(turn: Turn, command: c.Prepare) -> c.Refusal | None:
         assert command.plan is not None
         if state.phase in (Phase.STARTING, Phase.ALIVE, Phase.GRACE, Phase.STOPPING):
             return c.Refusal("already_exists", {"state": state.phase.value})
-        turn.set(plan=command.plan, is_planned=True, rate_usat_per_second=command.rate_usat_per_second)
+        creates.ask_for(turn, command.payment_id, Planned(command.plan, command.rate_usat_per_second))
         return None
     if not state.is_planned:
         return c.Refusal("wallet_not_found")
     if len(state.pending) >= turn.policy.pending_max:
         return c.Refusal("overloaded", {"pending_payments": len(state.pending)})
+    return None
+
+
+def _create_off(turn: Turn, command: c.CreateOff) -> c.Refusal | None:
+    creates.fail(turn, command.payment_id)
     return None
 
 
@@ -176,6 +186,7 @@ _HANDLERS: dict[type[c.Command], c.Handler] = {
     c.Tick: _look,
     c.BurnNonce: _look,
     c.Prepare: _prepare,
+    c.CreateOff: _create_off,
     c.Checkpoint: _checkpoint,
     c.SetRate: _set_rate,
     c.Spend: _spend,

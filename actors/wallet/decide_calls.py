@@ -89,18 +89,28 @@ def _unreserve(turn: Turn, command: c.Unreserve) -> c.Refusal | None:
 
 
 def _post_orders(turn: Turn, command: c.PostOrders) -> c.Refusal | None:
-    """A gate logs no order that its allowance does not cover, so a refusal here means that its log is not what it was."""
+    """A gate logs no order that its allowance does not cover, so a refusal here means that its log is not what it was.
+
+    An order id is posted once, whatever its number and whichever gate logged it. The log refuses a repetition first; this
+    holds when the log was lost. The money of a repetition stays in the allowance, and goes back with the rest of it.
+    """
     found = _allowance(turn, command.gate_id) or Allowance(command.gate_id, 0)
-    orders = [one for one in command.orders if one.seq > found.posted_seq]
-    if not orders:
+    new = [one for one in command.orders if one.seq > found.posted_seq]
+    if not new:
         return None
+    first = {one.order_id: one for one in reversed(new) if one.order_id not in turn.used}
+    orders = [one for one in new if first.get(one.order_id) is one]
     usat = sum(one.usat for one in orders)
     if usat > found.usat:
         return c.Refusal("order_invalid", {"reason": "more than is set aside", "gate": command.gate_id})
     payees = list(dict.fromkeys(one.payee for one in orders))
     if len(turn.state.transit) + len(payees) > turn.policy.transit_max:
         return c.Refusal("overloaded", {"orders_in_transit": len(turn.state.transit)})
-    _put(turn, replace(found, usat=found.usat - usat, posted_seq=orders[-1].seq))
+    _put(turn, replace(found, usat=found.usat - usat, posted_seq=new[-1].seq))
+    turn.posted += [one.order_id for one in orders]
+    for one in new:
+        if first.get(one.order_id) is not one:
+            turn.tell("order_repeated", order_id=one.order_id, usat=one.usat, gate=command.gate_id)
     for payee in payees:
         _send_bundle(turn, payee, [one for one in orders if one.payee == payee])
     return None

@@ -25,7 +25,7 @@ def _pause(turn: Turn, command: c.Pause) -> c.Refusal | None:
     if not state.is_planned:
         return c.Refusal("wallet_not_found")
     if state.phase not in (Phase.ALIVE, Phase.GRACE):
-        is_coming = state.phase is Phase.STARTING
+        is_coming = state.phase is Phase.STARTING or state.comes_back
         return c.Refusal("sandbox_starting" if is_coming else "sandbox_reaped", {"reason": state.reason})
     if state.is_held and not command.pause:
         return c.Refusal("budget_reached", {"state": "held"})

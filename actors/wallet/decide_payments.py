@@ -1,6 +1,6 @@
 """How a wallet takes payments: seen in the mempool, credited, failed, reversed."""
 
-from actors.wallet import bucket, links
+from actors.wallet import bucket, creates, links
 from actors.wallet import commands as c
 from actors.wallet.advance import (
     begin_start,
@@ -32,6 +32,7 @@ def _observe(turn: Turn, command: c.Observe) -> c.Refusal | None:
             turn.tell("payment_failed", payment_id=command.payment_id, reason=command.terminal_reason)
         break_promises(turn, command.payment_id)
         _grant_failed(turn, command)
+        creates.fail(turn, command.payment_id)
         return None
     before = known.get(command.payment_id)
     if before is None and not _has_room(turn, command.payer):
@@ -42,7 +43,9 @@ def _observe(turn: Turn, command: c.Observe) -> c.Refusal | None:
         turn.tell("payment", payment_id=command.payment_id, status=command.state, expected_usat=command.expected_usat)
     wakes = known[command.payment_id].wakes and _may_wake(turn, command.payer, command.payment_id)
     if command.state == IN_MEMPOOL and wakes and turn.state.phase in (Phase.NONE, Phase.REAPED):
+        creates.adopt(turn, command.payment_id)
         _start_on_credit(turn, command)
+        creates.take_back(turn, command.payment_id)  # unless it has started
     return None
 
 
@@ -142,6 +145,7 @@ def _deposit(turn: Turn, command: c.Deposit) -> c.Refusal | None:
     lot = Lot(command.payment_id, command.payer, command.asset, command.atomic, command.usat, command.usat)
     turn.set(lots=with_lot(turn.state.lots, lot, turn.policy.lots_max))
     fulfil(turn, command.payment_id)
+    creates.paid(turn, command.payment_id)
     wakes = all(p.wakes for p in turn.state.pending if p.payment_id == command.payment_id)
     wakes = wakes and command.wakes and _may_wake(turn, command.payer, command.payment_id)
     turn.set(

@@ -11,7 +11,7 @@ from actors.wallet.metering import MS_PER_SECOND, cost_usat
 from actors.wallet.state import Payout, Phase
 from actors.wallet.turn import Turn
 
-NODE_FAULTS = frozenset({"node_restart", "reboot", "unknown"})
+NODE_FAULTS = frozenset({"node_restart", "reboot", "unknown", "volume_read_only"})
 """Ends of a runtime that nothing inside it can bring about."""
 
 DOUBTFUL_FAULTS = frozenset({"protocol_broken"})

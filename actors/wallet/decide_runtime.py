@@ -1,9 +1,10 @@
 """How a sandbox comes and goes: started, lost, stopped, woken, reaped."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from actors.wallet import commands as c
+from actors.wallet import creates
 from actors.wallet.advance import (
     begin_start,
     begin_stop,
@@ -20,11 +21,13 @@ from actors.wallet.decide_pause import paused_rate
 from actors.wallet.decide_payments import write_off_credit_start
 from actors.wallet.decide_refunds import credit_failed_start, credit_fault
 from actors.wallet.links import without_wakes
-from actors.wallet.state import After, Phase
+from actors.wallet.state import After, Phase, StartFile
 from actors.wallet.turn import Turn
 
 DESTROYED = "destroyed"
 BUDGET_REACHED = "budget_reached"
+RECOVERED = "recovered"
+"""Why what was lost by itself starts again."""
 
 
 def _is_current(turn: Turn, runtime_id: str) -> bool:
@@ -71,6 +74,17 @@ def _start_failed(turn: Turn, command: c.StartFailed) -> c.Refusal | None:
     return None
 
 
+def _start_file_failed(turn: Turn, command: c.StartFileFailed) -> c.Refusal | None:
+    """The sandbox runs on without what its owner wanted started; a node may report it more than once."""
+    known = turn.state.start_file
+    if not _is_current(turn, command.runtime_id) or (known is not None and known.runtime_id == command.runtime_id):
+        return None
+    failed = StartFile(command.runtime_id, command.exit_code, command.signal, command.process_id)
+    turn.set(start_file=failed)
+    turn.tell("start_file_failed", **asdict(failed))
+    return None
+
+
 def _lost(turn: Turn, command: c.Lost) -> c.Refusal | None:
     """The runtime died by itself: finalise it at the node, and start again when the bucket pays for it."""
     if not _is_current(turn, command.runtime_id) or turn.state.phase not in (Phase.STARTING, Phase.ALIVE, Phase.GRACE):
@@ -99,6 +113,8 @@ def _stopped(turn: Turn, command: c.Stopped) -> c.Refusal | None:
         bill_readings(turn, command.readings, command.stopped_at_ms)
     if command.snapshot_digest is not None:
         turn.set(snapshot_digest=command.snapshot_digest)
+        if command.skipped:
+            turn.tell("files_left_behind", count=command.skipped, examples=list(command.skipped_examples))
     _finish_stop(turn, command)
     return None
 
@@ -113,6 +129,7 @@ def _finish_stop(turn: Turn, command: c.Stopped | None) -> None:
     lean = turn.state.credit_start
     if lean is not None and all(p.payment_id != lean.payment_id for p in turn.state.pending):
         write_off_credit_start(turn)
+    creates.settle_failed(turn)
     if stop.after is After.DESTROY:
         _destroy(turn)
         return
@@ -129,7 +146,7 @@ def _finish_stop(turn: Turn, command: c.Stopped | None) -> None:
         turn.set(crashes=crashes)
         is_funded = turn.state.accounts.bucket > 0 or turn.state.credit_start is not None
         if crashes <= turn.policy.crash_loop_max and is_funded:
-            begin_start(turn, "recovered")
+            begin_start(turn, RECOVERED)
             return
         if crashes > turn.policy.crash_loop_max:
             turn.set(crashes=0, reason="crash_loop")
@@ -187,6 +204,8 @@ def _wake(turn: Turn, command: c.Wake) -> c.Refusal | None:
     refusal = wake_refusal(turn) or _traffic_refusal(turn, command.traffic_per_hour)
     if refusal is None:
         wake_up(turn)
+    else:
+        turn.set(plan=state.plan, rate_usat_per_second=state.rate_usat_per_second)
     return refusal
 
 
@@ -241,6 +260,7 @@ def _reap(turn: Turn, command: c.Reap) -> c.Refusal | None:
 HANDLERS: dict[type[c.Command], c.Handler] = {
     c.Started: _started,
     c.StartFailed: _start_failed,
+    c.StartFileFailed: _start_file_failed,
     c.Lost: _lost,
     c.Stopped: _stopped,
     c.Wake: _wake,

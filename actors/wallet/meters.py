@@ -38,8 +38,10 @@ METERS = {
 
 STORAGE = "snapshot_storage"
 NAMES = (CLOCK, *METERS)
-DEFAULT_RATES = (("egress", 50_000),)
-"""Micro-sats per unit; what is not named is free. Egress: 0.05 sats a megabyte, about what a cloud asks for it."""
+DEFAULT_RATES = (("egress", 50_000), ("snapshot_storage", 100_000))
+"""Micro-sats per unit; what is not named is free. Egress: 0.05 sats a megabyte; snapshots: 0.1 sats for a GiB-hour, 73 sats
+a month. About what clouds ask for them.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,16 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class StartFile:
+    """How the start file of the workspace failed, in the runtime that was started last."""
+
+    runtime_id: str
+    exit_code: int | None
+    signal: int | None
+    process_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class GraceState:
     """Running without credit since `began_ms` (node time; `began_wall_ms` labels it). On credit: started on a receipt,
     with no grace of its own.
@@ -163,6 +173,25 @@ class CreditStart:
     payment_id: str
     payer: str
     debt_before_usat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What starts, and at which rate."""
+
+    plan: Plan
+    rate_usat_per_second: int
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """What a create asked for whose payment is under way. `before`: what was in force until it was put in its place."""
+
+    payment_id: str
+    planned: Planned
+    before: Planned | None = None
+    is_failed: bool = False
+    """Its payment has failed while what it started still stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +252,9 @@ class WalletState:
     remainder: int = 0
     plan: Plan = field(default_factory=Plan)
     is_planned: bool = False
+    creates: tuple[Create, ...] = ()
     runtime: RuntimeRef | None = None
+    start_file: StartFile | None = None
     grace: GraceState | None = None
     stop: Stop | None = None
     credit_start: CreditStart | None = None
@@ -267,7 +298,7 @@ class WalletState:
 
     @property
     def reclaimable(self) -> Lots:
-        """What of the deposits can be sent back now: what is set aside for calls cannot before it has come back."""
+        """What of the deposits can be paid back now. Excludes funds held for calls."""
         return fitted(self.lots, self.accounts.bucket)
 
     @property
@@ -275,6 +306,11 @@ class WalletState:
         """What the runtime costs as it is now: less while it is frozen."""
         is_paused = self.runtime is not None and self.runtime.is_paused
         return self.paused_rate_usat_per_second if is_paused else self.rate_usat_per_second
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether the sandbox stops only to start again: it was lost, or another workspace is put into it."""
+        return self.phase is Phase.STOPPING and self.stop is not None and self.stop.after is After.RESTART
 
     @property
     def exists(self) -> bool:

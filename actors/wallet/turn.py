@@ -15,10 +15,12 @@ from actors.wallet.state import Instant, Policy, WalletState
 class Turn:
     """Collects a turn's consequences. Nothing here is visible outside until the shell has committed it."""
 
-    def __init__(self, state: WalletState, at: Instant, policy: Policy) -> None:
+    def __init__(self, state: WalletState, at: Instant, policy: Policy, used: frozenset[str] = frozenset()) -> None:
         self.state = state
         self.at = at
         self.policy = policy
+        self.used = used
+        self.posted: list[str] = []
         self.entries: list[Entry] = []
         self.orders: list[BundledOrder] = []
         self.spans: list[SpanRecord] = []

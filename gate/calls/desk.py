@@ -6,6 +6,7 @@ caller has a byte of the answer; and a call that fails costs nothing.
 """
 
 import asyncio
+import contextlib
 import itertools
 import secrets
 
@@ -15,6 +16,7 @@ from actors.view import View
 from actors.wallet.calls import Route
 from actors.wallet.decide_runtime import DESTROYED
 from gate.callers import Caller
+from gate.calls.exposure import Exposure
 from gate.calls.guest import Call, Guest, by_order, by_payment
 from gate.calls.matching import route_for
 from gate.calls.offering import PURPOSE, WAKE, offer_call, offer_wake, wake_price
@@ -22,13 +24,15 @@ from gate.calls.order_log import Held, OrderLog
 from gate.calls.paths import called_path
 from gate.calls.rates import CallRates
 from gate.calls.till import Till
+from gate.calls.used_orders import ANSWERED_WITHIN_MS
 from gate.calls.waking import ASLEEP, Wakers
-from gate.crowd import peer_of
-from gate.payment_answers import payment_status
+from gate.crowd import Crowd, peer_of
 from gate.payment_required import Purchase
+from gate.payment_status import payment_status
 from gate.paywall import buy
 from gate.ports import Services
-from gate.presenting import FAILED_STATES, presented, recalled, refused, verified
+from gate.presented import note, note_report, note_unread
+from gate.presenting import FAILED_STATES, in_doubt, presented, recalled, refused, verified
 from gate.routing import REQUEST_ID, json_response
 from operations.errors import SatboxError
 from relay_client.models import PaymentPayload, canonical_hash, decode_payment_header
@@ -38,9 +42,10 @@ from relay_client.states import PaymentState
 from relay_client.verify import VerifiedPayment
 
 CONFIRM_PAUSE_SECONDS = 0.25
-USED_FOR_MS = 600_000
-ANSWERED_WITHIN_MS = 360_000
-"""Longer than a call takes from its order to its answer: a wake, and `ANSWER_SECONDS_MAX` of the proxy."""
+WAITING_MAX = 32
+"""Calls of one seller that wait for a confirmation, one for each payment: fewer than may arrive at once (`serve`), so that who
+waits, or shows one payment many times, keeps nobody else out. A call without a place is answered 202 at once.
+"""
 
 
 class Desk:
@@ -53,6 +58,9 @@ class Desk:
         self._rates = CallRates()
         self.till = Till(services.system, services.clock, orders)
         self.wakers = Wakers(services)
+        usat = services.settings.call_unconfirmed_sats_max * 1_000_000
+        self._waiting, self._waiting_payments = Crowd(WAITING_MAX), Crowd(1)
+        self._exposure = Exposure(services.settlements.report, services.clock, usat)
 
     async def admit(
         self, request: web.Request, view: View, port: int, target: str, caller: str | None, request_id: str
@@ -73,22 +81,24 @@ class Desk:
             raise SatboxError("not_found")
         if view.state.phase in ASLEEP and (not found.wakes or view.state.reason == DESTROYED):
             # Before anybody is asked to pay for what will not answer, or takes a payment for it.
+            if header is not None and found.sats:
+                await asyncio.to_thread(note_unread, self._services, request, header)
             raise SatboxError("sandbox_reaped", details={"reason": view.state.reason})
         if not found.sats:
             _check_listed(found, caller)
             self._limit(call, caller or peer_of(request.remote))
-            answer = await self._asleep(request, view, found, header, request_id)
+            answer = await self._asleep(request, view, found, header, caller, request_id)
             return answer if answer is not None else Guest(call, caller)
         if header is None:
             self._limit(call, caller or peer_of(request.remote))
-            answer = await self._asleep(request, view, found, None, request_id)
-            return answer if answer is not None else await offer_call(self._services, request, call, request_id)
+            answer = await self._asleep(request, view, found, None, caller, request_id)
+            return answer if answer is not None else await offer_call(self._services, request, call, request_id, caller)
         order = read_order(header)
         if order is not None:
             return await self._by_order(call, order)
         payload = decode_payment_header(header)
         if payload.accepted_extra.get(PURPOSE) == WAKE and found.wakes:
-            return await self._pay_wake(request, view)
+            return await self._pay_wake(request, view, caller)
         return await self._by_payment(request, call, payload, request_id)
 
     def _limit(self, call: Call, who: str) -> None:
@@ -98,7 +108,7 @@ class Desk:
     # Asleep
 
     async def _asleep(
-        self, request: web.Request, view: View, route: Route, header: str | None, request_id: str
+        self, request: web.Request, view: View, route: Route, header: str | None, caller: str | None, request_id: str
     ) -> web.StreamResponse | None:
         """What a call to a sandbox that sleeps without credit is answered, when its route would wake it."""
         state = view.state
@@ -109,15 +119,21 @@ class Desk:
         if not state.accounts.owed and state.accounts.bucket >= max(1, least):
             return None
         if header is not None:
-            return await self._pay_wake(request, view)
+            return await self._pay_wake(request, view, caller)
         if any(pending.wakes for pending in state.pending):
             raise SatboxError("sandbox_starting", retry_after=2)  # one payment is on its way: nobody is to pay a second
         return await offer_wake(self._services, request, state.address, price, request_id)
 
-    async def _pay_wake(self, request: web.Request, view: View) -> web.StreamResponse:
-        state = view.state
+    async def _pay_wake(self, request: web.Request, view: View, caller: str | None) -> web.StreamResponse:
+        """A caller with a pass pays as for a gift, and the pass answers for it. Keys without one are made for nothing: they
+        answer under one name for all of a wallet's, and start nothing before they have paid.
+        """
+        state, settings = view.state, self._services.settings
         price = wake_price(self._services, state.rate_usat_per_second, state.accounts.debt_usat)
-        return await buy(self._services, request, Caller(None), Purchase("extend", state.address, price, {WAKE: True}))
+        payer = Caller(None, answers_as=caller or f"{state.address}.wake-calls")
+        may_start = caller is not None or settings.wake_calls_on_mempool
+        purchase = Purchase("extend", state.address, price, {WAKE: True}, starts_on_mempool=may_start)
+        return await buy(self._services, request, payer, purchase)
 
     # Paid
 
@@ -142,6 +158,7 @@ class Desk:
     ) -> Guest | web.StreamResponse:
         services = self._services
         payment, short = await asyncio.to_thread(verified, services, call.usat, payload)
+        note(request, payment, is_call=True)
         payer = payment.origin
         _check_listed(call.route, payer)
         if payer == call.payee:
@@ -152,7 +169,11 @@ class Desk:
         if report is None:
             if short is not None:
                 raise short
-            report = await presented(services, presentation)
+            report = await self._from_spare(call, presentation)
+            if report is not None:
+                note_report(request, report)
+            else:
+                report = await presented(services, presentation)
         if report.state in FAILED_STATES:
             raise refused(services, report)
         if report.expected_usat < call.usat:  # the price has risen since; what it was worth is in the payer's bucket
@@ -162,11 +183,11 @@ class Desk:
         report = await self._ready(call, report)
         if report.state in FAILED_STATES:
             raise refused(services, report)
-        if not self._may_answer(call, report):
+        if not await self._may_answer(call, report):
             headers = {"Retry-After": "3", "x-request-id": request_id}
             return json_response(payment_status(services, report), 202, headers)
         order_id = f"call_{report.payment_id}"
-        self.till.take(order_id, services.clock.wall_ms() + USED_FOR_MS)
+        self.till.take(order_id)
         try:
             # One hop, for calls paid on chain alone: any gate, at any time, may be shown what another has forwarded already.
             is_used = await services.system.has_order(payer, order_id)
@@ -175,23 +196,59 @@ class Desk:
             raise
         if is_used:
             raise SatboxError("order_used", funds_moved=report.funds_moved)
-        return by_payment(services, self.till, call, report, f"{self._run_id}.p{next(self._attempts)}")
+        attempt_id = f"{self._run_id}.p{next(self._attempts)}"
+        return by_payment(services, self.till, self._exposure, call, report, attempt_id)
 
-    def _may_answer(self, call: Call, report: PaymentReport) -> bool:
+    async def _from_spare(self, call: Call, presentation: Presentation) -> PaymentReport | None:
+        """The payer's earlier payment whose call failed: it pays for this one, and the new payment is not sent."""
+        services, payer = self._services, presentation.payment.origin
+        try:
+            report = await services.settlements.claim_spare(presentation, call.usat)
+            if report is None or report.state is not PaymentState.CONFIRMED:
+                return report
+            if not await services.settlements.is_told(payer, report.payment_id):
+                return report  # its credit is on its way; what is promised on it is paid before anything else
+        except SatboxError as error:
+            raise in_doubt(error) from error
+        view = await services.views.get(payer, fresh=True)
+        is_used = await services.system.has_order(payer, f"call_{report.payment_id}")
+        if not is_used and view.state.accounts.bucket < call.usat:
+            await services.settlements.drop_spare(payer, report.payment_id)
+            raise SatboxError(
+                "credit_insufficient", "The credit of your earlier call was spent otherwise.", funds_moved=False,
+                hint="Nothing was sent: repeat without payment for a new offer, and sign a new payment.",
+            )  # fmt: skip
+        return report
+
+    async def _may_answer(self, call: Call, report: PaymentReport) -> bool:
+        """Whether it is paid, or its seller takes the risk and has not taken too much of it."""
         if report.state is PaymentState.CONFIRMED:
             return True
         is_small = call.route.sats <= self._services.settings.call_mempool_sats_max
-        return report.state is PaymentState.MEMPOOL and call.route.deliver_on == "mempool" and is_small
+        if report.state is not PaymentState.MEMPOOL or call.route.deliver_on != "mempool" or not is_small:
+            return False
+        return await self._exposure.take(call.payee, report.payment_id, call.usat)
 
     async def _ready(self, call: Call, report: PaymentReport) -> PaymentReport:
         """The payment once it may be answered for, or when the wait is over."""
+        if report.state in FAILED_STATES or await self._may_answer(call, report):
+            return report
+        with contextlib.ExitStack() as places:
+            try:
+                places.enter_context(self._waiting_payments.entered(report.payment_id))
+                places.enter_context(self._waiting.entered(call.payee))
+            except SatboxError:
+                return report
+            return await self._waited(call, report)
+
+    async def _waited(self, call: Call, report: PaymentReport) -> PaymentReport:
         services = self._services
         give_up_ms = services.clock.monotonic_ms() + int(services.settings.call_wait_seconds * 1000)
-        while not self._may_answer(call, report) and report.state not in FAILED_STATES:
-            if services.clock.monotonic_ms() >= give_up_ms:
-                break
+        while services.clock.monotonic_ms() < give_up_ms:
             await asyncio.sleep(CONFIRM_PAUSE_SECONDS)
             report = await services.settlements.report(report.payment_id) or report
+            if report.state in FAILED_STATES or await self._may_answer(call, report):
+                break
         return report
 
 

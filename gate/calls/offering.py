@@ -5,6 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from gate.calls.guest import Call
+from gate.calls.paths import shown_path
 from gate.offers import Price, offers_for
 from gate.payment_required import withheld_extension
 from gate.ports import Services
@@ -19,6 +20,11 @@ from relay_client.models import (
 from relay_client.offers import chosen_asset
 from relay_client.orders import ASSET, DOMAIN, ORDER_SECONDS_MAX, SCHEME
 
+CREDIT = "satbox-credit"
+KEPT = (
+    "A payment whose call fails stays in its payer's bucket here. Shown again, it pays for its own call; a new payment by "
+    "the same key is not sent while that credit covers the call."
+)
 WAKE = "wake"
 PURPOSE = "purpose"
 
@@ -49,8 +55,10 @@ def bucket_offer(services: Services, call: Call) -> PaymentRequirements:
     )
 
 
-async def offer_call(services: Services, request: web.Request, call: Call, request_id: str) -> web.Response:
-    """402: what the call costs."""
+async def offer_call(
+    services: Services, request: web.Request, call: Call, request_id: str, caller: str | None = None
+) -> web.Response:
+    """402: what the call costs, and what becomes of a payment whose call fails."""
     price = Price(call.usat, 0)
     only = chosen_asset(
         services.settings.network, request.query.get("tokenType"), request.headers.get("X-PAYMENT-TOKEN-TYPE")
@@ -61,8 +69,17 @@ async def offer_call(services: Services, request: web.Request, call: Call, reque
     return _required(
         services, request, request_id,
         error=f"A call costs {call.route.sats} sats, paid to {call.payee} when it is answered.",
-        description=f"{call.resource}", accepts=accepts, extensions=withheld_extension(made),
+        description=f"{call.resource}", accepts=accepts,
+        extensions={**withheld_extension(made), CREDIT: {"info": {"kept": KEPT, **await _credit_of(services, caller)}}},
     )  # fmt: skip
+
+
+async def _credit_of(services: Services, caller: str | None) -> dict[str, Any]:
+    """What is in the bucket of a caller whom a pass proves."""
+    if caller is None:
+        return {}
+    view = await services.views.get(caller)
+    return {"bucket": caller, "balance_usat": view.state.accounts.bucket}
 
 
 async def offer_wake(
@@ -93,7 +110,9 @@ def _required(
 ) -> web.Response:
     required = PaymentRequired(
         error=error,
-        resource=ResourceInfo(url=f"{services.settings.public_url}{request.path}"[:2048], description=description),
+        resource=ResourceInfo(
+            url=f"{services.settings.public_url}{shown_path(request)}"[:2048], description=description
+        ),
         accepts=accepts,
         extensions={**payment_identifier_extension(), **extensions},
     )

@@ -19,6 +19,8 @@ import structlog
 
 from actors.wallet.calls import LoggedOrder
 from operations.errors import SatboxError
+from operations.full_disk import FULL_SECONDS, is_full
+from operations.transactions import Transaction
 
 SLOTS_MAX = 8
 """Gates over one home. A wallet keeps as many allowances (`Policy.allowances_max`)."""
@@ -29,6 +31,10 @@ GATHER_SECONDS = 0.002
 TRIMMED_EVERY = 64
 TRIMMED_AT_ONCE = 4_096
 """Or twice what was written since, so that the file does not grow for ever."""
+TRIMS_KEPT = 64
+NEVER_LOOKED = -1
+NUMBERS_AHEAD = 1_000_000
+"""So many numbers a life of a slot may use before it writes down how far it has come."""
 
 FILE = "orders.sqlite"
 SCHEMA = """
@@ -38,6 +44,8 @@ CREATE TABLE IF NOT EXISTS orders (gate_id TEXT NOT NULL, seq INTEGER NOT NULL, 
 CREATE INDEX IF NOT EXISTS orders_unposted ON orders (gate_id, seq) WHERE is_posted = 0;
 CREATE INDEX IF NOT EXISTS orders_expiry ON orders (expires_ms) WHERE is_posted = 1;
 CREATE TABLE IF NOT EXISTS payers (gate_id TEXT NOT NULL, address TEXT NOT NULL, PRIMARY KEY (gate_id, address)) STRICT;
+CREATE TABLE IF NOT EXISTS numbers (gate_id TEXT PRIMARY KEY, below INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS trims (number INTEGER PRIMARY KEY, expires_ms INTEGER NOT NULL) STRICT;
 """
 log = structlog.get_logger()
 
@@ -52,6 +60,8 @@ class Held:
     usat: int
     expires_ms: int
     resource: str = ""
+    looked: int = NEVER_LOOKED
+    """The last trim of the log at which this order was known as unused: not logged then, nor posted by its wallet after."""
 
 
 Written = Callable[[LoggedOrder | None], None]
@@ -68,6 +78,8 @@ class _Write:
 class OrderLog:
     """One gate's part of the log, by its slot. A lock says who holds a slot; a dead process keeps none."""
 
+    trimmed_every = TRIMMED_EVERY
+
     def __init__(self, folder: Path, gate_id: str, wall_ms: Callable[[], int]) -> None:
         """Raises BlockingIOError when another gate has this slot."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,8 +94,13 @@ class OrderLog:
             os.close(self._lock)
             raise
         (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM orders WHERE gate_id = ?", (gate_id,)).fetchone()
-        # A log that was lost must not give out numbers again that wallets know as posted.
-        self._seq: int = max(last, wall_ms() * 1_000)
+        self.mark_ms, _ = self._mark()
+        before = self._db.execute("SELECT below FROM numbers WHERE gate_id = ?", (gate_id,)).fetchone()
+        # A log that was lost must not give out numbers again that wallets know as posted. And what the last life asked of a
+        # wallet, and is late, must not come with a later number than what this one asks: the clock may have been set back.
+        self._seq: int = max(last, wall_ms() * 1_000, before[0] if before else 0)
+        self._below = 0
+        self._note_numbers()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="orders")
         self._writes: list[_Write] = []
         self._posted: list[int] = []
@@ -92,7 +109,20 @@ class OrderLog:
         self._strays: list[tuple[str, str]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._commits = self._written = 0
-        self.is_broken = False
+        self.is_broken = self._is_full = False
+
+    def refusal(self) -> SatboxError:
+        """Why nothing can be written while it is broken."""
+        if self._is_full:
+            return SatboxError("storage_full", retry_after=FULL_SECONDS, funds_moved=False)
+        return SatboxError("overloaded", retry_after=2, funds_moved=False)
+
+    def _mark(self) -> tuple[int, int]:
+        """The highest expiry of all orders that were ever trimmed, and the number of the last trim."""
+        top_ms, number = self._db.execute(
+            "SELECT coalesce(max(expires_ms), 0), coalesce(max(number), 0) FROM trims"
+        ).fetchone()
+        return top_ms, number
 
     def _opened(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=16)
@@ -105,11 +135,11 @@ class OrderLog:
     async def write(self, held: Held, told: Written) -> LoggedOrder:
         """Log an order; durable when this returns. `told` is called even if whoever waits here has gone. Raises order_used;
         another error means that it is not known whether the order is paid (`funds_moved` is "unknown"), or that the log takes
-        no orders now (overloaded).
+        no orders now (overloaded, storage_full).
         """
         if self.is_broken:
             told(None)
-            raise SatboxError("overloaded", retry_after=2, funds_moved=False)
+            raise self.refusal()
         write = _Write(held, told, asyncio.get_running_loop().create_future())
         self._writes.append(write)
         self._flush_soon()
@@ -118,7 +148,7 @@ class OrderLog:
     async def opens(self, payer: str) -> None:
         """Remember that this wallet has money set aside for this gate; durable when this returns. Raises overloaded."""
         if self.is_broken:
-            raise SatboxError("overloaded", retry_after=2, funds_moved=False)
+            raise self.refusal()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._opens.append((payer, future))
         self._flush_soon()
@@ -146,6 +176,12 @@ class OrderLog:
         if self._posted and not self.is_broken:
             self._flush_soon()
 
+    def _note_numbers(self) -> None:
+        if self._seq > self._below - NUMBERS_AHEAD // 2:
+            below = self._seq + NUMBERS_AHEAD
+            self._db.execute("INSERT OR REPLACE INTO numbers VALUES (?, ?)", (self.gate_id, below))
+            self._below = below
+
     def next_number(self) -> int:
         """A number that this slot has not used, as the last one that was told of it."""
         self._seq += 1
@@ -171,12 +207,28 @@ class OrderLog:
         return [row[0] for row in self._db.execute("SELECT address FROM payers WHERE gate_id = ?", (self.gate_id,))]
 
     def used(self, most: int) -> list[tuple[str, int]]:
-        """Orders that were paid and could still be shown again, newest last, with the time until when they could."""
+        """Orders in the log, the last to expire last, with the time until when each could be shown again. The clock may step
+        back, so those are among them whose time is over by the clock as it is now.
+        """
         rows = self._db.execute(
-            "SELECT order_id, expires_ms FROM orders WHERE expires_ms > ? ORDER BY seq DESC LIMIT ?",
-            (self._wall_ms(), most),
+            "SELECT order_id, expires_ms FROM orders ORDER BY expires_ms DESC LIMIT ?", (most,)
         ).fetchall()
         return rows[::-1]
+
+    async def look(self, order_id: str = "") -> tuple[bool, int]:
+        """Whether the log holds an order now, and the number of the last trim; `mark_ms` is fresh after it. Raises overloaded."""
+        if self.is_broken:
+            raise self.refusal()
+
+        def look() -> tuple[bool, int]:
+            found = self._db.execute("SELECT 1 FROM orders WHERE order_id = ?", (order_id,)).fetchone()
+            self.mark_ms, number = self._mark()
+            return found is not None, number
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, look)
+        except sqlite3.Error as error:
+            raise SatboxError("overloaded", retry_after=2, funds_moved=False) from error
 
     def _flush_soon(self) -> None:
         if self._flushing is None:
@@ -216,16 +268,18 @@ class OrderLog:
 
     def _fail(self, writes: list[_Write], opens: "list[tuple[str, asyncio.Future[None]]]", error: Exception) -> None:
         log.error("the log of orders cannot be written", gate=self.gate_id, reason=str(error))
-        self.is_broken = True
+        self.is_broken, self._is_full = True, is_full(error)
         for write in writes + self._writes:
             write.told(None)
             if not write.future.done():
-                unknown = SatboxError("internal", retry_after=2, funds_moved="unknown")
-                late = SatboxError("overloaded", retry_after=2, funds_moved=False)
-                write.future.set_exception(unknown if write in writes else late)
+                refusal = self.refusal()
+                if write in writes:
+                    code = "storage_full" if self._is_full else "internal"
+                    refusal = SatboxError(code, retry_after=2, funds_moved="unknown")
+                write.future.set_exception(refusal)
         for _, future in opens + self._opens:
             if not future.done():
-                future.set_exception(SatboxError("overloaded", retry_after=2, funds_moved=False))
+                future.set_exception(self.refusal())
         self._writes, self._opens = [], []
 
     def _commit(
@@ -238,17 +292,17 @@ class OrderLog:
         """In the thread: one transaction; the numbers of orders that were in the log before."""
         me, at_ms, db = self.gate_id, self._wall_ms(), self._db
         refused: set[int] = set()
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with Transaction(db):
             if orders:
+                trimmed = self._trimmed([held for _, held in orders])
                 rows = [
                     (me, one.seq, one.order_id, held.payer, one.payee, one.usat, held.resource, at_ms, held.expires_ms, 0)
-                    for one, held in orders
+                    for one, held in orders if held.order_id not in trimmed
                 ]  # fmt: skip
                 written = db.executemany(
                     "INSERT OR IGNORE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
                 ).rowcount
-                if written != len(rows):
+                if written != len(orders):
                     refused = {one.seq for one, _ in orders if not self._holds(one)}
             if posted:
                 db.executemany(
@@ -260,19 +314,43 @@ class OrderLog:
                 )
             if opens:
                 db.executemany("INSERT OR IGNORE INTO payers VALUES (?, ?)", opens)
+            self._note_numbers()
             self._commits += 1
             self._written += len(orders)
-            if self._commits % TRIMMED_EVERY == 0:
+            if self._commits % self.trimmed_every == 0:
                 most, self._written = max(TRIMMED_AT_ONCE, 2 * self._written), 0
-                db.execute(
-                    "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE is_posted = 1 AND expires_ms < ? LIMIT ?)",
-                    (at_ms, most),
-                )
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
+                self._trim(at_ms, most)
         return refused
+
+    def _trimmed(self, orders: list[Held]) -> set[str]:
+        """Ids of those that may be orders that were paid and trimmed. The clock that said that nobody could show them any more
+        may have been ahead: what expires no later than something trimmed is taken only when it was looked for since.
+        """
+        self.mark_ms, _ = self._mark()
+        since = "SELECT coalesce(max(expires_ms), 0) FROM trims WHERE number > ?"
+        return {
+            one.order_id
+            for one in orders
+            if one.expires_ms <= self.mark_ms and one.expires_ms <= self._db.execute(since, (one.looked,)).fetchone()[0]
+        }
+
+    def _trim(self, at_ms: int, most: int) -> None:
+        """Forget what wallets have posted and nobody can show again by the clock as it is, but not until when that was."""
+        trimmed = self._db.execute(
+            "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE is_posted = 1 AND expires_ms < ? LIMIT ?)"
+            " RETURNING expires_ms",
+            (at_ms, most),
+        ).fetchall()
+        if not trimmed:
+            return
+        _, number = self._mark()
+        self._db.execute("INSERT INTO trims VALUES (?, ?)", (number + 1, max(row[0] for row in trimmed)))
+        first = number + 2 - TRIMS_KEPT  # the oldest that is kept stands for all before it
+        self._db.execute(
+            "UPDATE trims SET expires_ms = (SELECT max(expires_ms) FROM trims WHERE number <= ?) WHERE number = ?",
+            (first, first),
+        )
+        self._db.execute("DELETE FROM trims WHERE number < ?", (first,))
 
     def _holds(self, order: LoggedOrder) -> bool:
         named = (self.gate_id, order.seq, order.order_id)

@@ -11,6 +11,7 @@ import contextlib
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from itertools import islice
 
 import structlog
@@ -22,6 +23,7 @@ from actors.wallet.calls import LoggedOrder
 from actors.wallet.commands import PostOrders, Reserve, Unreserve
 from gate.calls.order_log import Held, OrderLog
 from gate.calls.purse import POST_PAUSE_MS, TillPurse
+from gate.calls.used_orders import UsedOrders
 from operations.errors import SatboxError
 
 CALLS_AHEAD = 64
@@ -35,7 +37,6 @@ UNPOSTED_MAX = 1_024
 RETRY_SECONDS = (0.2, 1.0, 5.0)
 PURSES_MAX = 20_000
 CALLS_AT_ONCE_MAX = 64
-USED_MAX = 200_000
 UNPAID = frozenset({"credit_insufficient", "order_expired", "order_invalid", "order_limit", "wallet_not_found"})
 """Refusals by the payer's wallet: nothing was paid."""
 log = structlog.get_logger()
@@ -49,9 +50,10 @@ class Till:
         self._clock = clock
         self._log = orders
         self._purses: OrderedDict[str, TillPurse] = OrderedDict()
-        self._used: OrderedDict[str, int] = OrderedDict(orders.used(USED_MAX) if takes_orders else ())
+        self._used = UsedOrders(clock.monotonic_ms(), orders.used if takes_orders else None)
         self._held: set[str] = set()
-        self._asking: set[asyncio.Task[None]] = set()
+        self._looked: dict[str, int] = {}
+        self._asking: dict[asyncio.Task[None], None] = {}
         self._ending = asyncio.Event()
         self._load()
 
@@ -69,16 +71,27 @@ class Till:
             raise SatboxError("order_invalid", details={"reason": "payer and payee are one"}, funds_moved=False)
         self.take(order.order_id, order.expires_ms)
         try:
+            if self._used.may_have_forgotten(order.expires_ms) or order.expires_ms <= self._log.mark_ms:
+                await self._look(order)
             await self._hold(order)
         except BaseException:
             self.forget(order.order_id)
             raise
 
+    async def _look(self, order: Held) -> None:
+        """An order that was used may be forgotten here by now, since the clock was set back: ask the log, then its wallet."""
+        is_logged, number = await self._log.look(order.order_id)
+        if is_logged or await self._system.has_order(order.payer, order.order_id):
+            raise SatboxError("order_used", funds_moved=False)
+        self._looked[order.order_id] = number
+
     async def _hold(self, order: Held) -> None:
         purse = self._purse(order.payer)
         if purse.under_way >= CALLS_AT_ONCE_MAX:
             raise SatboxError("rate_limited", details={"calls_at_once": CALLS_AT_ONCE_MAX}, retry_after=1)
-        if len(purse.unposted) >= UNPOSTED_MAX or self._log.is_broken:
+        if self._log.is_broken:
+            raise self._log.refusal()
+        if len(purse.unposted) >= UNPOSTED_MAX:
             raise SatboxError("overloaded", retry_after=2)
         purse.under_way += 1
         purse.under_way_usat += order.usat
@@ -112,8 +125,8 @@ class Till:
 
     def _start(self, asking: Coroutine[None, None, None], name: str) -> "asyncio.Task[None]":
         task = asyncio.create_task(asking, name=name)
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        self._asking[task] = None
+        task.add_done_callback(lambda done: self._asking.pop(done, None))
         return task
 
     async def _reserve(self, payer: str, purse: TillPurse, ahead: int) -> None:
@@ -122,7 +135,7 @@ class Till:
             await self._log.opens(payer)  # before the wallet sets anything aside: nothing is to be forgotten there
             purse.is_noted = True
         held_before, purse.may_hold = purse.may_hold, True
-        for _ in range(2):  # a wallet that knows a later number, of a clock that was ahead, tells it and does nothing
+        for _ in range(2):  # retry once: the wallet ignores a stale number and returns the current one
             least = purse.needed_usat
             try:
                 reserve = Reserve(self._log.gate_id, least + ahead, least, self._log.next_number())
@@ -147,6 +160,7 @@ class Till:
     async def pay(self, order: Held) -> LoggedOrder:
         """Pay an order that is held; durable when this returns. It counts as used from here on."""
         purse = self._purse(order.payer)
+        looked = self._looked.get(order.order_id)
 
         def told(logged: LoggedOrder | None) -> None:
             self._over(purse, order)
@@ -155,7 +169,7 @@ class Till:
                 purse.unposted_usat += logged.usat
                 self._post_soon(order.payer, purse)
 
-        return await self._log.write(order, told)
+        return await self._log.write(order if looked is None else replace(order, looked=looked), told)
 
     def release(self, order: Held) -> None:
         """The call failed: what was set aside serves the next one, and the order may be used again."""
@@ -164,21 +178,23 @@ class Till:
 
     def _over(self, purse: TillPurse, order: Held) -> None:
         self._held.discard(order.order_id)
+        self._looked.pop(order.order_id, None)
         purse.under_way -= 1
         purse.under_way_usat -= order.usat
         purse.used_ms = self._clock.monotonic_ms()
 
-    def take(self, order_id: str, until_ms: int) -> None:
-        """Let nobody else use this order here; the log refuses it for good once it is paid."""
+    def take(self, order_id: str, expires_ms: int = 0) -> None:
+        """Let nobody else use this order here; the log refuses it for good once it is paid. `expires_ms`: by the wall clock;
+        0 for an order whose wallet is asked each time.
+        """
         if order_id in self._used or order_id in self._held:
             raise SatboxError("order_used", funds_moved=False)
-        self._used[order_id] = until_ms
-        while len(self._used) > USED_MAX:
-            self._used.popitem(last=False)
+        self._used.add(order_id, expires_ms, self._clock.monotonic_ms())
 
     def forget(self, order_id: str) -> None:
         """It was not used after all."""
-        self._used.pop(order_id, None)
+        self._looked.pop(order_id, None)
+        self._used.discard(order_id)
 
     def _purse(self, payer: str) -> TillPurse:
         purse = self._purses.get(payer)
@@ -250,7 +266,7 @@ class Till:
                 log.exception("a sweep of the till failed", gate=self._log.gate_id)
 
     async def _recover(self) -> None:
-        """The log could not be written: what it says is true, not what is remembered here."""
+        """After a failed write, reload from the log: memory may be stale."""
         posting = [purse for purse in self._purses.values() if purse.posting is not None]
         await self._stop(*(purse.posting for purse in posting))  # told or not, a wallet may be told once more
         for purse in posting:
@@ -261,15 +277,15 @@ class Till:
 
     async def sweep(self) -> None:
         """Give back the allowances of payers that have not called for a while."""
-        now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.wall_ms()
-        while self._used and next(iter(self._used.values())) <= wall_ms:
-            self._used.popitem(last=False)
+        now_ms = self._clock.monotonic_ms()
+        self._used.sweep(now_ms)
         if self._log.is_broken:
             return  # an order whose commit failed may be in it all the same, and needs what is set aside
         given_back = self._give_back_idle(lambda purse: now_ms - purse.used_ms > IDLE_MS)
         if given_back:
             await asyncio.wait(given_back, timeout=SWEEP_SECONDS)  # a wallet that does not answer holds up itself
         self._log.tidy()
+        await self._log.look()  # another gate, whose clock is ahead, may have trimmed what is good here
 
     def _give_back_idle(self, is_due: Callable[[TillPurse], bool]) -> "list[asyncio.Task[None]]":
         due = [(payer, purse) for payer, purse in self._purses.items() if purse.is_idle and is_due(purse)]

@@ -9,6 +9,7 @@ from actors.wallet.calls import Route
 from actors.wallet.commands import Wake
 from actors.wallet.decide_runtime import DESTROYED
 from actors.wallet.state import Phase
+from gate.handlers.reach import lost, was_lost
 from gate.ports import Services
 from operations.errors import SatboxError
 from sandboxes.protocol import SandboxError
@@ -30,7 +31,7 @@ class Wakers:
 
     async def up(self, view: View, route: Route) -> View:
         """The wallet with its sandbox up and the route's port answering. Raises sandbox_reaped, credit_insufficient,
-        traffic_wakes_limit, sandbox_starting.
+        traffic_wakes_limit, sandbox_starting, node_unavailable.
         """
         address, phase = view.state.address, view.state.phase
         if phase in (Phase.ALIVE, Phase.GRACE) and not (route.wakes and self._is_fresh(view, route.port)):
@@ -73,7 +74,7 @@ class Wakers:
         while view.state.phase in COMING_UP:
             left = (give_up_ms - services.clock.monotonic_ms()) / 1000
             if left <= 0:
-                raise SatboxError("sandbox_starting", retry_after=2)
+                raise lost(view.state) if was_lost(view.state) else SatboxError("sandbox_starting", retry_after=2)
             view = await services.system.wait(address, view.state.version, left)
         services.views.put(view)
         runtime = view.state.runtime

@@ -1,17 +1,23 @@
 """Code contexts of a sandbox."""
 
+import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import web
 
 from actors.view import iso
+from gate.byte_budget import Lease
 from gate.callers import Caller
 from gate.handlers.reach import Reach
 from gate.handlers.streams import event_stream
 from gate.ports import Services
-from gate.routing import Handler
+from gate.routing import LEASE, Handler
 from operations import contexts as k
 from operations.models import Done, Target
+
+EVENT_COPIES = 3
+"""The event, the result made of it, and that as JSON."""
 
 
 def _view(services: Services, seen: dict[str, Any]) -> k.Context:
@@ -44,10 +50,22 @@ async def run(
         )
         if data.stream:
             return await event_stream(request, events)
-        return collected([event async for event in events])
+        return collected(*await _within_budget(events, request[LEASE]))
 
 
-def collected(events: list[dict[str, Any]]) -> k.RunResult:
+async def _within_budget(events: AsyncIterator[dict[str, Any]], lease: Lease) -> tuple[list[dict[str, Any]], bool]:
+    """(events, whether some are missing): from the first on for which there is no room, all but the last."""
+    found: list[dict[str, Any]] = []
+    is_cut = False
+    async for event in events:
+        size = len(json.dumps(event)) * EVENT_COPIES
+        is_cut = is_cut or not await lease.grow(size)
+        if not is_cut or event["event"] == "done":
+            found.append(event)
+    return found, is_cut
+
+
+def collected(events: list[dict[str, Any]], is_cut: bool = False) -> k.RunResult:
     """Events as one result. What is in them is a tenant's: fields of other types are left out."""
     texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
     results: list[k.Shown] = []
@@ -67,7 +85,7 @@ def collected(events: list[dict[str, Any]]) -> k.RunResult:
     last = events[-1]
     return k.RunResult(
         stdout="".join(texts["stdout"]), stderr="".join(texts["stderr"]), results=results, error=error,
-        timed_out=bool(last["timed_out"]), truncated=bool(last["truncated"]), execution_count=last["execution_count"],
+        timed_out=bool(last["timed_out"]), truncated=is_cut or bool(last["truncated"]), execution_count=last["execution_count"],
     )  # fmt: skip
 
 

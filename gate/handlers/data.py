@@ -9,6 +9,7 @@ from aiohttp import web
 
 from actors.view import iso
 from gate.callers import Caller
+from gate.exec_answer import answered
 from gate.exec_receipts import SALT_BYTES, Ran, exec_receipt
 from gate.handlers.reach import Reach, told
 from gate.handlers.streams import Body, bytes_out, event_stream
@@ -16,6 +17,9 @@ from gate.ports import Services
 from gate.routing import Handler
 from operations import models as m
 from operations.errors import SatboxError
+
+OUTPUT_BYTES_DEFAULT = 1 << 20
+"""Kept of each output for an answer in one piece; a stream has all of it."""
 
 
 def _stdin(text: str | None) -> bytes | None:
@@ -36,7 +40,10 @@ async def run(
         raise SatboxError("invalid_request", details={"argv": "exactly one of argv and shell"})
     command = data.argv if data.argv is not None else data.shell
     assert command is not None
-    options: dict[str, Any] = {"cwd": data.cwd, "output_limit_bytes": data.output_limit_bytes}
+    limit = data.output_limit_bytes
+    options: dict[str, Any] = {
+        "cwd": data.cwd, "output_limit_bytes": OUTPUT_BYTES_DEFAULT if limit is None and not data.stream else limit,
+    }  # fmt: skip
     if data.receipt and data.stream:
         raise SatboxError("invalid_request", details={"receipt": "not with stream"})
     stdin, reach = _stdin(data.stdin), Reach(services, address)
@@ -47,7 +54,7 @@ async def run(
                 runtime_id, command, stdin=stdin, timeout_seconds=data.timeout_seconds, **options
             )
             return await event_stream(request, events)
-        result = await services.node.exec(
+        result, output = await services.node.exec_bytes(
             runtime_id, command, stdin=stdin, timeout_seconds=data.timeout_seconds, **options
         )
     answer = m.ExecResult.model_validate({**result, "runtime_id": runtime_id})
@@ -55,8 +62,9 @@ async def run(
         with told():
             answer.receipt_salt = secrets.token_hex(SALT_BYTES)
             ran = Ran(data, stdin, caller.name, runtime_id)
-            answer.receipt = await exec_receipt(services, await services.views.get(address, fresh=True), ran, answer)
-    return answer
+            view = await services.views.get(address, fresh=True)
+            answer.receipt = await exec_receipt(services, view, ran, answer, output)
+    return await answered(request, answer, output)
 
 
 async def read_file(services: Services, request: web.Request, caller: Caller, data: m.PathInput) -> web.StreamResponse:
@@ -90,11 +98,12 @@ def _window(request: web.Request, size: int) -> tuple[int, int] | None:
     return start, stop - start
 
 
-async def write_file(services: Services, request: web.Request, caller: Caller, data: m.PathInput) -> m.Done:
+async def write_file(services: Services, request: web.Request, caller: Caller, data: m.WriteInput) -> m.Done:
     """Stream a file in; it replaces what was there as a whole, or not at all."""
     address = caller.owned(data.address)
+    mode = None if data.mode is None else int(data.mode, 8)
     async with Body(request, services.settings) as body, Reach(services, address) as runtime_id:
-        size = await services.node.write_file(runtime_id, data.path, body.chunks())
+        size = await services.node.write_file(runtime_id, data.path, body.chunks(), mode=mode)
     return m.Done(path=data.path, size_bytes=size)
 
 
@@ -115,6 +124,7 @@ def _info(path: str, entry: dict[str, Any]) -> m.FileInfo:
         size_bytes=int(entry["size_bytes"]),
         mode=entry.get("mode"),
         modified_at=None if modified is None else iso(min(int(modified), 253_402_300_799_000)),
+        target=entry.get("target"),
     )
 
 
@@ -141,9 +151,9 @@ async def make_folder(services: Services, request: web.Request, caller: Caller, 
 
 
 async def move_file(services: Services, request: web.Request, caller: Caller, data: m.MoveInput) -> m.Done:
-    """Move or rename; what is already there is never overwritten."""
+    """Move or rename; what is already there is overwritten only when that is asked for."""
     async with Reach(services, caller.owned(data.address)) as runtime_id:
-        await services.node.move_file(runtime_id, data.path, data.to)
+        await services.node.move_file(runtime_id, data.path, data.to, overwrite=data.overwrite)
     return m.Done(path=data.to)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import sqlite3
 from typing import Any
 
 import rfc8785
@@ -21,6 +22,7 @@ from gate.receipts import is_valid
 from gate.routing import Handler
 from operations import disputes as d
 from operations.errors import SatboxError
+from operations.full_disk import is_full
 from operations.models import Receipt, Target
 
 PAGE_ROWS = 200
@@ -169,12 +171,21 @@ async def waiting(
             elif dispute.state in ("open", "answered"):
                 items.append(dispute)
             else:
-                await asyncio.to_thread(index.close, row.dispute_id)
+                await _close(index, row.dispute_id)
             if len(items) == data.limit:
                 return d.Disputes(items=items)
         if len(rows) < PAGE_ROWS:
             break
     return d.Disputes(items=items)
+
+
+async def _close(index: DisputeIndex, dispute_id: str) -> None:
+    """Take a dispute that is over off the operator's list. On a full disk it stays, and the next listing takes it off."""
+    try:
+        await asyncio.to_thread(index.close, dispute_id)
+    except sqlite3.Error as error:
+        if not is_full(error):
+            raise
 
 
 async def _found(services: Services, dispute_id: str) -> tuple[str, d.Dispute]:
@@ -207,7 +218,7 @@ async def _decide(services: Services, data: d.AnswerInput, *, is_upheld: bool, u
         return dispute
     view = await services.system.ask(address, DecideDispute(data.dispute_id, is_upheld, due, data.text))
     services.views.put(view)
-    await asyncio.to_thread(_index(services).close, data.dispute_id)
+    await _close(_index(services), data.dispute_id)
     return (await _of(services, address))[data.dispute_id]
 
 

@@ -8,16 +8,22 @@ from gate.handlers.streams import Body, bytes_out, event_stream
 from gate.ports import Services
 from gate.routing import Handler
 from operations import folders as f
+from operations.left_out import left_out_headers
 
 CONTENT_TYPES = {"tar": "application/x-tar", "tar.gz": "application/gzip", "zip": "application/zip"}
 
 
 async def pack(services: Services, request: web.Request, caller: Caller, data: f.ArchiveInput) -> web.StreamResponse:
-    """Stream a folder out as an archive."""
+    """Stream a folder out as an archive; what it lacks is in the headers."""
+    headers = {"Content-Type": CONTENT_TYPES[data.format]}
+
+    def lacks(count: int, names: list[str]) -> None:
+        headers.update(left_out_headers(count, names))
+
     async with Reach(services, caller.owned(data.address)) as runtime_id:
-        chunks = services.node.pack_folder(runtime_id, data.path, data.format)
+        chunks = services.node.pack_folder(runtime_id, data.path, data.format, lacks)
         first = await anext(chunks, b"")
-        return await bytes_out(request, first, chunks, None, headers={"Content-Type": CONTENT_TYPES[data.format]})
+        return await bytes_out(request, first, chunks, None, headers=headers)
 
 
 async def unpack(services: Services, request: web.Request, caller: Caller, data: f.ArchiveInput) -> f.Unpacked:

@@ -5,7 +5,7 @@ What it prints is a tenant's word: bounded, read strictly, and believed no more 
 
 import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from aiohttp import web
 
@@ -16,6 +16,7 @@ from gate.routing import Handler
 from operations import git as g
 from operations.errors import SatboxError
 from sandboxes.egress.settings import ALIAS_SUFFIX
+from sandboxes.texts import shown
 
 STDERR_CHARACTERS_MAX = 2000
 NO_GIT, NOT_EMPTY = 97, 98
@@ -53,6 +54,8 @@ def _url(services: Services, data: g.CloneInput, aliases: dict[str, dict[str, st
         _port = parts.port
     except ValueError as error:
         raise _fault(url="not a URL") from error
+    # Scheme and host are the same in upper case; git and the proxy's rules get them in lower case.
+    url = urlunsplit(parts._replace(netloc=parts.netloc.lower()))
     if parts.username or parts.password or parts.fragment or re.search(r"[\x00-\x20\x7f]", data.url):
         raise _fault(url="a URL without user, password and fragment; keep a secret of kind header instead")
     if data.secret is not None:
@@ -60,14 +63,14 @@ def _url(services: Services, data: g.CloneInput, aliases: dict[str, dict[str, st
         if details is None:
             raise SatboxError("secret_not_found")
         base = details["upstream"].rstrip("/")
-        rest = data.url.removeprefix(base)
-        if not data.url.startswith(base) or not rest.startswith("/"):
+        rest = url.removeprefix(base)
+        if not url.startswith(base) or not rest.startswith("/"):
             raise _fault(url="not below the secret's upstream")
         return f"http://{details['alias']}{ALIAS_SUFFIX}{rest}"
     inside = parts.scheme == "http" and (parts.hostname or "").endswith(ALIAS_SUFFIX)
     if (parts.scheme != "https" and not inside) or not parts.hostname:
         raise _fault(url="https only")
-    return data.url
+    return url
 
 
 async def clone(services: Services, request: web.Request, caller: Caller, data: g.CloneInput) -> g.Cloned:
@@ -97,9 +100,9 @@ def _outcome(path: str, result: dict[str, Any]) -> g.Cloned:
         raise SatboxError("git_unavailable")
     if result["exit_code"] == NOT_EMPTY:
         raise SatboxError("path_exists")
-    match = _SEEN.fullmatch(str(result["stdout"]))
+    match = _SEEN.fullmatch(shown(result, "stdout"))
     if result["exit_code"] != 0 or match is None:
-        raise SatboxError("clone_failed", details={"stderr": str(result["stderr"])[-STDERR_CHARACTERS_MAX:]})
+        raise SatboxError("clone_failed", details={"stderr": shown(result, "stderr")[-STDERR_CHARACTERS_MAX:]})
     return g.Cloned(path=path, commit=match[1], branch=match[2] or None, files=int(match[3]), bytes=int(match[4]))
 
 

@@ -4,10 +4,10 @@ from aiohttp import web
 
 from actors.view import View
 from actors.wallet.state import Phase, Plan
-from gate.callers import Caller
+from gate.callers import ANYBODY, Caller
 from gate.offers import price_of
-from gate.payment_answers import payment_status
-from gate.payment_required import Purchase
+from gate.payment_required import Purchase, offer_to_anybody
+from gate.payment_status import payment_status
 from gate.paywall import buy
 from gate.ports import Services
 from gate.routing import Handler
@@ -19,17 +19,20 @@ from relay_client.states import PaymentState, TerminalReason, next_step
 from sandboxes.protocol import SandboxError
 from sandboxes.wire import check_environment
 
+SMALLEST = "nano"
+"""What the price of time is shown for to somebody whose wallet is not known."""
+
 
 async def create(services: Services, request: web.Request, caller: Caller, data: m.CreateInput) -> web.StreamResponse:
     """A sandbox for the proven wallet."""
-    address = caller.owned(None)
     settings = services.settings
     rate = settings.rates_usat_per_second[data.size_class]
     price = price_of(data, rate, settings.default_sats)
     least = rate * settings.policy.wake_minimum_seconds
     if price.usat < least:
         raise SatboxError("invalid_request", details={"sats": f"at least {-(-least // USAT_PER_SAT)} to start"})
-    if "payment-signature" not in request.headers:
+    address = None if caller is ANYBODY else caller.owned(None)
+    if "payment-signature" not in request.headers and address is not None:
         view = await services.views.get(address)
         if view.state.phase not in (Phase.NONE, Phase.REAPED):
             raise SatboxError("already_exists", details={"state": view.state.phase.value})
@@ -43,11 +46,17 @@ async def create(services: Services, request: web.Request, caller: Caller, data:
         raise SatboxError("invalid_request", details={"environment": error.message}) from error
     plan = Plan(data.size_class, data.image, tuple(sorted(data.environment.items())))
     body = data.model_dump(mode="json")
+    if address is None:
+        return await offer_to_anybody(services, request, "create", price, data.size_class)
     return await buy(services, request, caller, Purchase("create", address, price, body, plan))
 
 
 async def extend(services: Services, request: web.Request, caller: Caller, data: m.ExtendInput) -> web.StreamResponse:
     """More time for one's own wallet, a gift to another, or what a link's holder pays."""
+    if caller is ANYBODY:  # shows what time costs, and nothing of any wallet
+        rate = services.settings.rates_usat_per_second[SMALLEST]
+        price = price_of(data, rate, services.settings.default_sats)
+        return await offer_to_anybody(services, request, "extend", price, SMALLEST)
     address = caller.address(data.address)
     view = await services.views.get(address)
     if not view.state.is_planned:

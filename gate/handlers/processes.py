@@ -1,13 +1,12 @@
 """Background processes and ports of a sandbox."""
 
-import asyncio
 import base64
 import binascii
 import secrets
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
-import aiohttp
 from aiohttp import WSMsgType, web
 
 from actors.view import iso
@@ -15,14 +14,18 @@ from actors.wallet.commands import Expose, Unexpose
 from gate.callers import SOCKET_PROTOCOL, Caller
 from gate.handlers.reach import Reach
 from gate.handlers.streams import event_stream
+from gate.port_origins import PortOrigins
 from gate.port_tokens import TOKEN_QUERY, token_hash
 from gate.ports import Services
-from gate.routing import Handler
+from gate.routing import BUDGET, Handler
+from gate.tenures import TENURE
+from gate.websocket_ends import READER_BYTES_MAX, end_of
+from gate.websocket_messages import MessageRelay, Socket, end_overloaded
+from gate.websocket_pair import run_pair
 from operations import processes as p
 from operations.errors import SatboxError
 from operations.models import Target
 
-MESSAGE_BYTES_MAX = 1 << 20
 HEARTBEAT_SECONDS = 30.0
 
 
@@ -44,7 +47,7 @@ async def start(services: Services, request: web.Request, caller: Caller, data: 
     async with reach as runtime_id:
         seen = await services.node.processes.start(
             runtime_id, command, cwd=data.cwd, env=reach.variables(data.env), timeout_seconds=data.timeout_seconds,
-            terminal=terminal,
+            unattended_seconds=data.unattended_seconds, terminal=terminal,
         )  # fmt: skip
     return p.ProcessView.model_validate(_view(services, runtime_id, seen))
 
@@ -126,32 +129,33 @@ async def attach(services: Services, request: web.Request, caller: Caller, data:
         await services.node.processes.get(runtime_id, data.process_id)  # refused before the switch, not after
         if request.headers.get("Upgrade", "").lower() != "websocket":
             raise SatboxError("invalid_request", "This is a websocket.", hint="Use satbox processes attach, or logs.")
+        outer = web.WebSocketResponse(
+            max_msg_size=READER_BYTES_MAX, heartbeat=HEARTBEAT_SECONDS, compress=False, protocols=(SOCKET_PROTOCOL,),
+            decode_text=False,
+        )  # fmt: skip
+        if not outer.can_prepare(request):  # before there is anything that would have to be closed
+            raise SatboxError("invalid_request", "The websocket handshake is not complete.")
         inner = await services.node.processes.attach(runtime_id, data.process_id, after=data.after)
-    outer = web.WebSocketResponse(
-        max_msg_size=MESSAGE_BYTES_MAX, heartbeat=HEARTBEAT_SECONDS, compress=False, protocols=(SOCKET_PROTOCOL,)
-    )
     await outer.prepare(request)
-    pumps = [asyncio.ensure_future(_pump(outer, inner)), asyncio.ensure_future(_pump(inner, outer))]
-    try:
-        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for pump in pumps:
-            pump.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
-        await inner.close()
-        await outer.close()
+    relay = MessageRelay(request.app[BUDGET], caller.owned(data.address))
+    await run_pair(outer, inner, request[TENURE], partial(_pump, relay))
     return outer
 
 
-_Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
-
-
-async def _pump(source: _Socket, target: _Socket) -> None:
-    async for message in source:
-        if message.type is WSMsgType.BINARY:
-            await target.send_bytes(message.data)
-        elif message.type is WSMsgType.TEXT:
-            await target.send_str(message.data)
+async def _pump(relay: MessageRelay, source: Socket, target: Socket) -> None:
+    while True:
+        message = await source.receive()
+        await relay.make_way()
+        if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+            try:
+                await relay.send(message, target)
+            except SatboxError as error:
+                await end_overloaded(error, source, target)
+                return
+        else:
+            code, reason = end_of(message)
+            await target.close(code=code, message=reason)
+            return
 
 
 async def ports(services: Services, request: web.Request, caller: Caller, data: Target) -> p.Ports:
@@ -165,12 +169,15 @@ async def ports(services: Services, request: web.Request, caller: Caller, data: 
 
 
 async def expose(services: Services, request: web.Request, caller: Caller, data: p.ExposeInput) -> p.PortToken:
-    """Give a port out; the token is told here and never again."""
+    """Give a port out; the token is shown here and never again."""
     address, token = caller.owned(data.address), "pt_" + secrets.token_urlsafe(32)
     expires_ms = services.clock.wall_ms() + data.seconds * 1000
     services.views.put(await services.system.ask(address, Expose(data.port, token_hash(token), expires_ms)))
-    url = f"{services.settings.public_url}/sandbox/proxy/{address}/{data.port}/?{TOKEN_QUERY}={token}"
-    return p.PortToken(port=data.port, token=token, url=url, expires_at=iso(expires_ms))
+    settings, entry = services.settings, f"/?{TOKEN_QUERY}={token}"
+    path_url = f"{settings.public_url}/sandbox/proxy/{address}/{data.port}{entry}"
+    origin = PortOrigins.of(settings.public_url, settings.ports_host).url(address, data.port)
+    url = path_url if origin is None else origin + entry
+    return p.PortToken(port=data.port, token=token, url=url, path_url=path_url, expires_at=iso(expires_ms))
 
 
 async def revoke(services: Services, request: web.Request, caller: Caller, data: p.PortInput) -> p.Told:

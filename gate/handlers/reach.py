@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 from actors.view import View
 from actors.wallet.budget import spent_usat
+from actors.wallet.decide_runtime import RECOVERED
 from actors.wallet.state import Phase, WalletState
 from gate.ports import Services
 from operations.errors import SatboxError
-from sandboxes.protocol import NodeUnavailable, RuntimeGone, SandboxError
+from sandboxes.protocol import NodeUnavailable, RuntimeGone, SandboxError, StorageFull
 
 NODE_CODES = {
     "bad_request": "invalid_request",
@@ -21,6 +22,7 @@ NODE_CODES = {
     "not_empty": "path_exists",
     "permission_denied": "path_forbidden",
     "no_space": "disk_full",
+    "storage_full": "storage_full",
     "too_large": "body_too_large",
     "bad_archive": "archive_invalid",
     "supervisor_busy": "overloaded",
@@ -53,10 +55,28 @@ def runtime_of(view: View, *, paused_too: bool = False) -> str:
             raise SatboxError("sandbox_paused")
         case Phase.ALIVE | Phase.GRACE if state.runtime is not None:
             return state.runtime.runtime_id
+        case _ if was_lost(state):
+            raise lost(state)
         case Phase.NONE | Phase.STARTING:
+            raise SatboxError("sandbox_starting", retry_after=1)
+        case Phase.STOPPING if state.comes_back:
             raise SatboxError("sandbox_starting", retry_after=1)
         case _:
             raise SatboxError("sandbox_reaped", details={"reason": state.reason, "owed_usat": state.accounts.debt_usat})
+
+
+def was_lost(state: WalletState) -> bool:
+    """Whether it ended by itself, or with its node, and is being started again: nobody has reaped it."""
+    if state.phase is Phase.STARTING:
+        return state.reason == RECOVERED
+    return state.comes_back and state.stop is not None and state.stop.fault is not None
+
+
+def lost(state: WalletState | None = None) -> SatboxError:
+    """The error for callers of a sandbox that was lost and starts again. Nothing of what they asked for was done."""
+    reason = "runtime_gone" if state is None else state.reason if state.stop is None else state.stop.reason
+    words = "The sandbox was lost, and is being started again."
+    return SatboxError("node_unavailable", words, details={"reason": reason}, retry_after=1)
 
 
 def spent(state: WalletState) -> dict[str, object]:
@@ -99,7 +119,8 @@ class Reach:
         if isinstance(error, RuntimeGone):
             # Our snapshot may be a second old: look again, so that the answer says what is true now.
             runtime_of(await self._services.views.get(self._address, fresh=True), paused_too=self._paused_too)
-            raise SatboxError("runtime_gone") from error
+            # The wallet has not heard yet, or has another by now. Nothing was done: the same request may be made again.
+            raise lost() from error
         if isinstance(error, SandboxError):
             raise _ours(error) from error
 
@@ -121,6 +142,6 @@ def told() -> Iterator[None]:
 
 
 def _ours(error: SandboxError) -> SatboxError:
-    if isinstance(error, NodeUnavailable):
+    if isinstance(error, NodeUnavailable | StorageFull):
         return SatboxError(NODE_CODES.get(error.code, "node_unavailable"), error.message, retry_after=1)
     return SatboxError(NODE_CODES.get(error.code, "invalid_request"), error.message)

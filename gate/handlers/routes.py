@@ -9,6 +9,7 @@ from gate.callers import Caller
 from gate.offers import Price
 from gate.payment_required import Purchase
 from gate.paywall import buy
+from gate.port_origins import PortOrigins
 from gate.ports import Services
 from gate.routing import Handler
 from operations import routes as r
@@ -21,6 +22,7 @@ USAT_PER_SAT = 1_000_000
 def _shown(services: Services, view: View, caller: Caller) -> r.Routes:
     """What this caller may know of: who could not call a route is not told of it, here as at the route itself."""
     address, base = view.state.address, f"{services.settings.public_url}/sandbox/proxy"
+    origins = PortOrigins.of(services.settings.public_url, services.settings.ports_host)
     who = None if caller.gate_pass is None else caller.gate_pass.address
     is_whole = caller.is_operator or who == address
     if caller.gate_pass is not None and caller.gate_pass.scope != "owner":
@@ -30,7 +32,7 @@ def _shown(services: Services, view: View, caller: Caller) -> r.Routes:
             port=one.port, path=one.path, methods=list(one.methods), sats=one.sats, callers=one.callers,
             addresses=list(one.addresses) if is_whole else [],
             rate_per_minute=one.rate_per_minute, deliver_on=one.deliver_on, wakes=one.wakes, wakes_per_hour=one.wakes_per_hour,
-            url=f"{base}/{address}/{one.port}{one.path}",
+            url=f"{base}/{address}/{one.port}{one.path}", origin=origins.url(address, one.port),
         )
         for one in view.state.routes if is_whole or _may_know(one, who)
     ]  # fmt: skip

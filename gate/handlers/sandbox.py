@@ -1,6 +1,5 @@
 """Status, wake, reap, events, the operator's rate."""
 
-import asyncio
 import json
 
 from aiohttp import web
@@ -15,6 +14,7 @@ from gate.callers import Caller
 from gate.handlers.handles import meant
 from gate.ports import Services
 from gate.routing import METRICS, REQUEST_ID, Handler
+from gate.tenures import begin
 from operations import models as m
 from operations.errors import SatboxError
 
@@ -143,13 +143,13 @@ async def _follow(services: Services, request: web.Request, address: str, after:
         headers={
             "Content-Type": "text/event-stream",
             "Cache-Control": "no-store",
-            "Access-Control-Allow-Origin": "*",
             "x-request-id": request[REQUEST_ID],
         }
     )
     streams.inc()
     try:
         await response.prepare(request)
+        begin(request)
         while request.transport is not None and not request.transport.is_closing():
             page = await services.system.events(address, after, limit, EVENTS_WAIT_SECONDS)
             for event in page.events:
@@ -158,7 +158,7 @@ async def _follow(services: Services, request: web.Request, address: str, after:
                 await response.write(f"id: {event.seq}\nevent: {event.type}\ndata: {body}\n\n".encode())
             if not page.events:
                 await response.write(b": still here\n\n")
-    except (ConnectionResetError, ClientConnectionResetError, asyncio.CancelledError):
+    except (ConnectionResetError, ClientConnectionResetError):
         pass  # the reader went away
     finally:
         streams.dec()

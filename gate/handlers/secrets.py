@@ -1,7 +1,5 @@
 """Secrets: kept, listed without values, deleted."""
 
-import re
-
 from aiohttp import web
 
 from actors.view import iso
@@ -11,7 +9,7 @@ from gate.handlers.reach import NODE_CODES
 from gate.ports import Services
 from gate.routing import Handler
 from gate.secret_store import VALUE_BYTES_MAX, StoredSecret
-from gate.secrets import Secrets
+from gate.secrets import Secrets, is_reserved
 from operations import models as m
 from operations import secrets as s
 from operations.errors import SatboxError
@@ -22,7 +20,6 @@ from sandboxes.protocol import RuntimeGone, SandboxError
 
 OPERATORS_ALIASES = frozenset({"gate", "stacks-api"})
 HEADER_DEFAULT, TEMPLATE_DEFAULT = "Authorization", "Bearer {}"
-_TAKEN = re.compile(r"(http|https|all|no|ftp)_proxy|satbox_.*|ld_preload|ld_library_path|ld_audit", re.IGNORECASE)
 
 
 async def _state(services: Services, caller: Caller, data: Target) -> tuple[Secrets, WalletState]:
@@ -43,8 +40,8 @@ def _checked(data: s.SetSecretInput, at_ms: int) -> StoredSecret:
     if not data.value or len(data.value.encode()) > VALUE_BYTES_MAX or "\0" in data.value:
         raise _fault(value=f"1 to {VALUE_BYTES_MAX} bytes without NUL")
     if data.kind == "env":
-        if _TAKEN.fullmatch(data.name):
-            raise _fault(name="this variable is the service's own, or decides what code runs")
+        if is_reserved(data.name):
+            raise SatboxError("secret_name_reserved", details={"name": data.name})
         if data.alias or data.upstream or data.header or data.template:
             raise _fault(kind="alias, upstream, header and template go with kind header")
         return StoredSecret(data.name, "env", {}, at_ms)

@@ -27,7 +27,7 @@ def _shown(info: SnapshotInfo, current: str | None) -> s.Snapshot:
     created = iso(info.created_wall_ms) if info.created_wall_ms else None
     return s.Snapshot(
         digest=info.digest, name=info.name, size_bytes=info.size_bytes, created_at=created,
-        current=info.digest == current,
+        current=info.digest == current, skipped=info.skipped, skipped_examples=list(info.skipped_examples),
     )  # fmt: skip
 
 

@@ -10,10 +10,12 @@ from typing import Any
 
 from aiohttp import web
 
+from gate.content_encoding import Inflater
 from gate.routing import REQUEST_ID
 from gate.settings import GateSettings
+from gate.tenures import begin
 from operations.errors import SatboxError
-from sandboxes.protocol import NodeUnavailable
+from sandboxes.protocol import NodeUnavailable, RuntimeGone
 
 FILE_CHUNK_BYTES = 1 << 18
 WRITE_SECONDS_MAX = 60.0
@@ -21,7 +23,7 @@ WRITE_SECONDS_MAX = 60.0
 
 
 def _headers(request: web.Request, extra: Mapping[str, str]) -> dict[str, str]:
-    return {"Access-Control-Allow-Origin": "*", "x-request-id": request[REQUEST_ID], **extra}
+    return {"x-request-id": request[REQUEST_ID], **extra}
 
 
 async def event_stream(request: web.Request, events: AsyncIterator[dict[str, Any]]) -> web.StreamResponse:
@@ -30,11 +32,12 @@ async def event_stream(request: web.Request, events: AsyncIterator[dict[str, Any
     extra = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
     response = web.StreamResponse(headers=_headers(request, extra))
     await response.prepare(request)
+    begin(request)
     try:
         await response.write(_sse(first))
         async for event in events:
             await response.write(_sse(event))
-    except NodeUnavailable as error:
+    except (NodeUnavailable, RuntimeGone) as error:
         await response.write(_sse({"event": "error", "code": "node_unavailable", "message": error.message}))
     return response
 
@@ -56,11 +59,12 @@ async def bytes_out(
     response = web.StreamResponse(status=status, headers=_headers(request, extra))
     response.content_length = length
     await response.prepare(request)
+    begin(request)
     try:
         await response.write(first)
         async for chunk in chunks:
             await response.write(chunk)
-    except NodeUnavailable:
+    except (NodeUnavailable, RuntimeGone):
         if request.transport is not None:
             request.transport.close()
     return response
@@ -75,6 +79,7 @@ async def file_out(
     with path.open("rb") as file:
         response.content_length = os.fstat(file.fileno()).st_size
         await response.prepare(request)
+        begin(request)
         try:
             while chunk := await asyncio.to_thread(file.read, FILE_CHUNK_BYTES):
                 async with asyncio.timeout(seconds):
@@ -88,8 +93,10 @@ async def file_out(
 class Body:
     """An upload on its way in. Why it was refused wins over what the node says of a sending that broke off."""
 
-    def __init__(self, request: web.Request, settings: GateSettings) -> None:
+    def __init__(self, request: web.Request, settings: GateSettings, *, is_as_it_came: bool = False) -> None:
+        """`is_as_it_came`: whatever its Content-Encoding says."""
         self._request = request
+        self._encoding = "" if is_as_it_came else request.headers.get("Content-Encoding", "")
         self._limit_bytes = settings.upload_bytes_max
         self._silence_seconds = settings.body_seconds_max
         self._refused: SatboxError | None = None
@@ -112,11 +119,14 @@ class Body:
         """The body as it comes."""
         received = 0
         try:
+            inflater = Inflater(self._encoding)
             while chunk := await self._piece():
-                received += len(chunk)
-                if received > self._limit_bytes:
-                    raise self._too_large()
-                yield chunk
+                for piece in inflater.feed(chunk):
+                    received += len(piece)
+                    if received > self._limit_bytes:
+                        raise self._too_large()
+                    yield piece
+            inflater.end()
         except SatboxError as error:
             self._refused = error
             raise

@@ -122,7 +122,7 @@ def _entry(*, is_public: bool) -> Html:
     what = "Its owner's pass shows the rest" if is_public else "This page is private, or there is no such wallet here"
     return el(
         "form",
-        el("label", f"{what}. Pass:", for_="pass"),
+        el("label", f"{what}. Pass:", for_="pass", id="asks"),
         el(
             "div",
             el("input", id="pass", type="password", autocomplete="off", spellcheck="false", required=True),

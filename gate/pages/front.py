@@ -1,5 +1,6 @@
 """`/` for people: what this is, how it does right now, how to start, what it costs."""
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,23 +11,19 @@ from gate.pages.markup import Child, Html, el
 from gate.pages.pricing import CoinPrice, sats_for
 from gate.settings import GateSettings
 from oracle.quotes import sats_text
+from relay_client.offers import either
 from stacks import Network
 
 HOUR_SECONDS = 3_600
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 MIB = 1 << 20
 ASSUMED_URL = "http://127.0.0.1:4020"
-"""Where the command line looks when it is told nothing."""
+ASSUMED_STACKS_API = "http://127.0.0.1:4021/stacks"
+"""Where the command line looks when nothing is said: for a gate, and for nonces and fees if the gate is on the same machine."""
 KEYS = ("satbox keygen", "two keys: Bitcoin and Stacks; register them at aibtc.com")
 DEVNET_KEYS = (
     ("satbox keygen", "two keys: Bitcoin and Stacks"),
     ("satbox register && satbox faucet", "on this devnet"),
-)
-WORK = (
-    ("satbox prove", "sign with both; a Genesis agent gets a pass"),
-    ("satbox create --sats 500", "402, paid in sBTC, STX or USDCx"),
-    ("satbox exec 'python3 --version'", "a shell, files, ports, terminals"),
-    ("satbox status --watch", "the balance, falling"),
 )
 
 
@@ -86,29 +83,53 @@ def _counters(totals: dict[str, Any]) -> Html:
 
 
 def _start(view: FrontView) -> Html:
-    url = view.settings.public_url
-    curl = f"curl -s {url}/llms.txt"
+    curl = f"curl -s {view.settings.public_url}/llms.txt"
     return el(
         "section",
         el("h2", "Start"),
-        _copyable("start-cli", _commands(url, is_devnet=_is_on_devnet(view.settings))),
+        _copyable("start-cli", _commands(view)),
         el("p", "An agent needs one line to find its way:", class_="hint"),
         _copyable("start-agent", curl),
         class_="card",
     )
 
 
-def _commands(url: str, *, is_devnet: bool) -> str:
+def _commands(view: FrontView) -> str:
     """What works when it is pasted as it stands, against this very gate."""
-    where = () if url == ASSUMED_URL else ((f"export SATBOX_GATE={url}", "this gate"),)
-    lines = (*where, *(DEVNET_KEYS if is_devnet else (KEYS,)), *WORK)
-    width = max(len(command) for command, _ in (*DEVNET_KEYS, *WORK))
-    return "\n".join(f"{command:{width}} # {words}" for command, words in lines)
+    coins = either([coin.asset.symbol for coin in view.prices if coin.is_offered])
+    lines = (
+        *_exports(view.settings),
+        *(DEVNET_KEYS if _is_on_devnet(view.settings) else (KEYS,)),
+        ("satbox prove", "sign with both; a Genesis agent gets a pass"),
+        ("satbox create --sats 500", f"402, paid in {coins}"),
+        ("satbox exec 'python3 --version'", "a shell, files, ports, terminals"),
+        ("satbox status --watch", "the balance, falling"),
+    )
+    width = max(len(command) for command, _ in lines if not command.startswith("export"))
+    return "\n".join(f"{command:{width}} # {text}" for command, text in lines)
+
+
+def _exports(settings: GateSettings) -> list[tuple[str, str]]:
+    """What the command line does not assume by itself (`satbox.client.settings`)."""
+    found = {} if settings.public_url == ASSUMED_URL else {"SATBOX_GATE": (settings.public_url, "this gate")}
+    host = urlsplit(settings.public_url).hostname or ""
+    if settings.network is not Network.TESTNET:
+        found["SATBOX_NETWORK"] = (settings.network.value, "where money moves")
+    if host not in LOOPBACK and settings.deployment != host:
+        found["SATBOX_DEPLOYMENT"] = (settings.deployment, "whom proofs are made out to")
+    if _is_at_home(settings) and settings.stacks_api not in ("", ASSUMED_STACKS_API):
+        found["SATBOX_STACKS_API"] = (settings.stacks_api, "nonces and fees")
+    return [(f"export {name}={shlex.quote(value)}", text) for name, (value, text) in found.items()]
+
+
+def _is_at_home(settings: GateSettings) -> bool:
+    """Whether the command line takes it for a gate beside a devnet: on the test network, on one's own machine."""
+    return settings.network is Network.TESTNET and urlsplit(settings.public_url).hostname in LOOPBACK
 
 
 def _is_on_devnet(settings: GateSettings) -> bool:
-    """As the command line sees it: on the test network, on one's own machine."""
-    return settings.network is Network.TESTNET and urlsplit(settings.public_url).hostname in LOOPBACK
+    """Whether there is a faucet: the chain is on this machine as well."""
+    return _is_at_home(settings) and (not settings.stacks_api or urlsplit(settings.stacks_api).hostname in LOOPBACK)
 
 
 def _copyable(name: str, text: str) -> Html:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from aiohttp import web
 from pydantic import BaseModel
 
+from gate.discovery import service_document
 from gate.handles import Found
 from gate.handles.words import HANDLE_CHARS_MAX
 from gate.pages.agent import agent_news, agent_page, name_of
@@ -86,7 +87,7 @@ def page_route(render: Callable[[Services, web.Request], Awaitable[Page]]) -> Se
 
 
 def _refusal(error: SatboxError) -> Page:
-    """What went wrong, for people: who looks for what is not there need not come again later."""
+    """What went wrong, for people: a 404 is not worth a retry."""
     status = error.kind.status
     title = "Not found" if status in (404, 410) else "That does not work" if status == 400 else "Not now"
     hint: Child = error.hint
@@ -129,9 +130,9 @@ def address_of(services: Services, text: str) -> str:
 
 
 async def front(request: web.Request) -> web.StreamResponse:
-    """`/` for people; machines have nothing here, as ever."""
+    """`/` for people, and for machines what there is to read."""
     if not wants_page(request):
-        raise web.HTTPNotFound
+        return web.json_response(service_document(request.app[SERVICES].settings))
     return await page_route(_front)(request)
 
 

@@ -25,9 +25,7 @@ def vitals(wallet: PublicWallet, last_seen: str) -> Html:
                 el("span", runway(wallet), id="runway"),
                 "at its usual rate",
             ),
-            _figure(
-                "Burns", el("span", words.sats(wallet.plan_rate_usat_per_second * 3_600), id="burns"), "sats an hour"
-            ),
+            _burns(wallet),
             _figure("Last seen", el("span", last_seen, id="seen"), None),
             class_="figures",
         ),
@@ -39,6 +37,15 @@ def vitals(wallet: PublicWallet, last_seen: str) -> Html:
 
 def _figure(label: str, value: Html, unit: str | None) -> Html:
     return el("div", el("dt", label), el("dd", value, unit and el("small", unit)))
+
+
+def _burns(wallet: PublicWallet) -> Html:
+    """What it burns as it is now; one that does not run, what it will."""
+    now = wallet.rate_usat_per_second
+    amount = words.sats((now or wallet.plan_rate_usat_per_second) * 3_600)
+    unit = "sats an hour" if now else "sats an hour when it runs"
+    value = el("dd", el("span", amount, id="burns"), el("small", unit, id="burns-unit"))
+    return el("div", el("dt", "Burns"), value)
 
 
 def runway(wallet: PublicWallet) -> str:

@@ -1,5 +1,5 @@
 """From outside to a port inside a sandbox: who may, and how bytes pass."""
 
-from gate.proxy.serve import add_proxy_routes
+from gate.proxy.serve import add_proxy_routes, serve
 
-__all__ = ["add_proxy_routes"]
+__all__ = ["add_proxy_routes", "serve"]

@@ -1,18 +1,28 @@
 """Who may reach a port: the wallet's owner by pass, or whoever holds a token that the owner gave out."""
 
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from actors.clock import Clock
 from actors.view import View
-from gate.callers import check_epoch
-from gate.port_tokens import TOKEN_HEADER, TOKEN_QUERY, is_open
+from gate.callers import check_epoch, pass_term
+from gate.calls.matching import route_for
+from gate.calls.paths import Place
+from gate.genesis import Pass
+from gate.port_tokens import TOKEN_HEADER, TOKEN_QUERY, hash_open_until, open_until, token_hash
 from gate.ports import Services
+from gate.proxy.credentials import Credentials
+from gate.proxy.entering import cookie_tokens, may_ride
+from gate.tenures import ROUTE_REMOVED, TOKEN_ENDED, Term
 from operations.errors import SatboxError
+from operations.wake_links import LINK_HEADER
 
 TOKEN_CHARS_MAX = 256
 SCOPES = ("owner", "exec")
+PRESENTED = (TOKEN_HEADER, LINK_HEADER, "payment-signature", "X-PAYMENT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +32,37 @@ class Access:
     """
 
     is_owner: bool = False
-    has_token: bool = False
+    token_hash: str | None = None
+    """Of the token that opened the port."""
     address: str | None = None
+    gate_pass: Pass | None = None
+    """What proves the owner, or that address."""
+    entry: tuple[str, int] | None = None
+    """A token that came in the query, and the seconds that it is good for."""
 
     @property
     def may_pass(self) -> bool:
         """Whether no route is needed."""
-        return self.is_owner or self.has_token
+        return self.is_owner or self.token_hash is not None
 
 
-async def access(services: Services, request: web.Request, view: View, port: int) -> Access:
+async def access(services: Services, request: web.Request, view: View, place: Place) -> Access:
     """Who calls. Raises not_found for a token that opens nothing: a wallet that is not there looks the same."""
+    exposed, wall_ms = view.state.exposed, services.clock.wall_ms()
     query = dict(parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True))
     token = request.headers.get(TOKEN_HEADER, query.get(TOKEN_QUERY))
     if token is not None:
-        if 0 < len(token) <= TOKEN_CHARS_MAX and is_open(view.state.exposed, port, token, services.clock.wall_ms()):
-            return Access(has_token=True)
-        raise SatboxError("not_found")
+        until_ms = open_until(exposed, place.port, token, wall_ms) if 0 < len(token) <= TOKEN_CHARS_MAX else None
+        if until_ms is None:
+            raise SatboxError("not_found")
+        is_entry = TOKEN_HEADER not in request.headers
+        entry = (token, (until_ms - wall_ms) // 1000) if is_entry else None
+        return Access(token_hash=token_hash(token), entry=entry)
+    if place.origin and may_ride(request.method, request.headers, place.origin):
+        held = cookie_tokens(request.headers, is_secure=place.origin.startswith("https:"))
+        for each in held:
+            if len(each) <= TOKEN_CHARS_MAX and open_until(exposed, place.port, each, wall_ms) is not None:
+                return Access(token_hash=token_hash(each))
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return Access()
@@ -49,17 +73,38 @@ async def access(services: Services, request: web.Request, view: View, port: int
     except SatboxError:
         return Access()  # nobody we know, then
     if is_own and gate_pass.scope in SCOPES:
-        return Access(is_owner=True, address=gate_pass.address)
-    return Access(address=gate_pass.address if gate_pass.scope == "owner" else None)
+        return Access(is_owner=True, address=gate_pass.address, gate_pass=gate_pass)
+    return Access(address=gate_pass.address, gate_pass=gate_pass) if gate_pass.scope == "owner" else Access()
 
 
-def is_pass(services: Services, request: web.Request) -> bool:
-    """Whether the request carries a pass of ours, good or not: a server inside must never see one."""
-    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        return False
+def terms(services: Services, who: Access, place: Place, method: str, target: str) -> list[Term]:
+    """What a request of this caller leans on for as long as it lasts. A pass that only expires ends nothing: it is proven
+    again each hour by those whose it is, and voided when it is not theirs any more.
+    """
+    leans = [] if who.gate_pass is None else [pass_term(who.gate_pass)]
+    if who.token_hash is not None:
+        leans.append(Term(place.address, partial(_token_over, services.clock, place.port, who.token_hash)))
+    elif not who.is_owner:
+        leans.append(Term(place.address, partial(_route_over, place.port, method, target)))
+    return leans
+
+
+def _token_over(clock: Clock, port: int, digest: str, view: View) -> str | None:
+    is_open = hash_open_until(view.state.exposed, port, digest, clock.wall_ms()) is not None
+    return None if is_open else TOKEN_ENDED
+
+
+def _route_over(port: int, method: str, target: str, view: View) -> str | None:
     try:
-        services.passes.read(bearer.strip())
-    except SatboxError as error:
-        return error.code != "pass_invalid"
-    return True
+        found = route_for(view.state.routes, port, method, target)
+    except SatboxError:
+        found = None
+    return ROUTE_REMOVED if found is None or found.callers == "holders" else None
+
+
+def credentials(services: Services, request: web.Request) -> Credentials:
+    """What of this request is between its caller and the gate, and is passed on in no place and no spelling."""
+    query = parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True)
+    named = [value for name, value in query if name == TOKEN_QUERY]
+    presented = [value for header in PRESENTED for value in request.headers.getall(header, ())]
+    return Credentials.of([services.settings.operator_token, *named, *presented])

@@ -50,6 +50,7 @@ class RequestCounter:
         counted = self._counted.get(runtime_id)
         if counted is None:
             if len(self._counted) >= COUNTED_MAX:
+                log.warning("proxy.request_not_counted", address=view.state.address, runtimes_max=COUNTED_MAX)
                 return
             counted = self._counted[runtime_id] = _Counted(view.state.address)
         counted.count += 1

@@ -1,11 +1,10 @@
-"""`/sandbox/proxy/{address}/{port}/{path}`: from anybody who may to a server inside."""
+"""`/sandbox/proxy/{address}/{port}/{path}`, or a port's own origin: from anybody who may to a server inside."""
 
 import asyncio
-import contextlib
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager
 
-import aiohttp
 import structlog
 from aiohttp import web
 
@@ -13,27 +12,32 @@ from actors.view import View
 from gate.calls.adoption import adopt
 from gate.calls.desk import Desk
 from gate.calls.guest import Guest
-from gate.calls.paths import inner_target
+from gate.calls.matching import route_for
+from gate.calls.paths import Place, inner_target, place_of
 from gate.calls.slots import free_slot
-from gate.crowd import Crowd, peer_of
+from gate.cors import AS_IT_CAME, is_preflight, preflight
+from gate.crowd import Crowd, Places, peer_of
 from gate.handlers.reach import Reach
 from gate.metrics import Metrics
+from gate.pages import closed_page, opens_page
 from gate.ports import Services
+from gate.presented import explained
 from gate.proxy import names
-from gate.proxy.access import Access, access, is_pass
-from gate.proxy.connector import PortConnector
+from gate.proxy.access import Access, access, credentials, terms
 from gate.proxy.counting import RequestCounter
-from gate.proxy.forward import Forwarder, Settle, inward
-from gate.routing import METRICS, PEERS, SERVICES, error_response
+from gate.proxy.entering import comes_in, entered
+from gate.proxy.forward import Forwarder, Settle, said_of
+from gate.proxy.heads import inward
+from gate.routing import METRICS, PEERS, SERVICES, TENURES, error_response
+from gate.tenures import TENURE, LapsedError, break_off
 from operations.errors import SatboxError
+from operations.full_disk import FULL_SECONDS, is_full
 
 PATH = "/sandbox/proxy/{address:S[0-9A-Z]{27,41}}/{port:[1-9][0-9]{0,4}}"
 REQUESTS_PER_WALLET_MAX = 64
 """At once, for the owner and holders of tokens; as many again for strangers who pay, for those who do not, and for those of
 whom it is being found out, so that nobody locks out anybody who is worth more to the owner.
 """
-FREE_CALLS_PER_CALLER_MAX = 32
-"""Of the strangers' share: what one of them can hold without paying."""
 DRAIN_SECONDS_MAX = 2.0
 """For posting what was paid, at the end; what is left is posted by the next gate."""
 COUNTER: web.AppKey[RequestCounter] = web.AppKey("request_counter", RequestCounter)
@@ -41,9 +45,8 @@ FORWARDER: web.AppKey[Forwarder] = web.AppKey("forwarder", Forwarder)
 DESK: web.AppKey[Desk] = web.AppKey("desk", Desk)
 PROXY_CROWD: web.AppKey[Crowd] = web.AppKey("proxy_crowd", Crowd)
 ARRIVING: web.AppKey[Crowd] = web.AppKey("arriving", Crowd)
-PAYING: web.AppKey[Crowd] = web.AppKey("paying", Crowd)
-STRANGERS: web.AppKey[Crowd] = web.AppKey("strangers", Crowd)
-FREE_CALLERS: web.AppKey[Crowd] = web.AppKey("free_callers", Crowd)
+PAYING: web.AppKey[Places] = web.AppKey("paying", Places)
+STRANGERS: web.AppKey[Places] = web.AppKey("strangers", Places)
 log = structlog.get_logger()
 
 
@@ -51,9 +54,8 @@ def add_proxy_routes(app: web.Application) -> None:
     """Any method; the rest of the path as it came."""
     app[PROXY_CROWD] = Crowd(REQUESTS_PER_WALLET_MAX)
     app[ARRIVING] = Crowd(REQUESTS_PER_WALLET_MAX)
-    app[PAYING] = Crowd(REQUESTS_PER_WALLET_MAX)
-    app[STRANGERS] = Crowd(REQUESTS_PER_WALLET_MAX)
-    app[FREE_CALLERS] = Crowd(FREE_CALLS_PER_CALLER_MAX)
+    app[PAYING] = Places(REQUESTS_PER_WALLET_MAX)
+    app[STRANGERS] = Places(REQUESTS_PER_WALLET_MAX)
     app.cleanup_ctx.append(_opened)
     app.router.add_route("*", PATH + "/{path:.*}", serve)  # the usual one is tried first
     app.router.add_route("*", PATH, serve)
@@ -63,11 +65,7 @@ def add_proxy_routes(app: web.Application) -> None:
 
 async def _opened(app: web.Application) -> AsyncIterator[None]:
     services = app[SERVICES]
-    session = aiohttp.ClientSession(
-        connector=PortConnector(services.node), auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-    )  # fmt: skip
-    app[FORWARDER] = Forwarder(session, services.settings)
+    forwarder = app[FORWARDER] = Forwarder(services.node, services.settings)
     counter = app[COUNTER] = RequestCounter(services, f"gate_{secrets.token_hex(8)}")
     desk = app[DESK] = Desk(services, free_slot(services.order_logs, services.clock.wall_ms))
     tasks = [
@@ -81,7 +79,11 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
     await asyncio.gather(*tasks, return_exceptions=True)
     await counter.tell()
     await desk.till.close(DRAIN_SECONDS_MAX)
-    await session.close()
+    await forwarder.close()
+
+
+HEAD_BYTES_PER_TOKEN = 16_384
+"""A head is looked through for credentials in all their spellings, a millisecond a kilobyte: a long one counts for more."""
 
 
 async def serve(request: web.Request) -> web.StreamResponse:
@@ -92,34 +94,53 @@ async def serve(request: web.Request) -> web.StreamResponse:
         return await _serve(services, request, request_id)
     except SatboxError as error:
         code = error.code
-        return error_response(error, request_id)
-    except ConnectionResetError:
+        if place_of(request).origin and opens_page(request):
+            return closed_page(error, request_id, services.settings.public_url)
+        return error_response(await explained(services, request, error), request_id)
+    except LapsedError as over:
+        code = over.reason
+        if not request.writer.output_size:
+            return error_response(over.refusal(), request_id)
+        break_off(request)
+        return web.Response(status=499)
+    except ConnectionError:
         code = "disconnected"
         return web.Response(status=499)
-    except Exception:
-        code = "internal"
+    except Exception as error:
+        code, retry_after = ("storage_full", FULL_SECONDS) if is_full(error) else ("internal", None)
         log.exception("unexpected", operation="proxy", request_id=request_id)
         presented = "payment-signature" in request.headers
-        return error_response(SatboxError("internal", funds_moved="unknown" if presented else False), request_id)
+        failure = SatboxError(code, retry_after=retry_after, funds_moved="unknown" if presented else False)
+        return error_response(await explained(services, request, failure), request_id)
     finally:
         metrics.requests.labels("sandbox.proxy", code).inc()
 
 
 async def _serve(services: Services, request: web.Request, request_id: str) -> web.StreamResponse:
-    # Who pays is counted only when no payment comes of it; whoever sent many of those is refused unread.
+    # Paying requests count against the limit only when their payment turns out bad.
     is_paying = "payment-signature" in request.headers
-    request.app[PEERS].take(request.remote, services.clock.monotonic_ms(), tokens=0 if is_paying else 1)
-    address, port = request.match_info["address"], int(request.match_info["port"])
+    heads = 1 + sum(len(name) + len(value) for name, value in request.raw_headers) // HEAD_BYTES_PER_TOKEN
+    request.app[PEERS].take(request.remote, services.clock.monotonic_ms(), tokens=heads - 1 if is_paying else heads)
+    place = place_of(request)
+    address, port = place.address, place.port
     if port > 65_535:
         raise SatboxError("not_found")
     view = await services.views.get(address)
     try:
-        caller = await access(services, request, view, port)
+        caller = await access(services, request, view, place)
+        target = credentials(services, request).stripped_target(inner_target(request))
     except SatboxError:
         if is_paying:
             request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
         raise
-    target = inner_target(request)
+    if caller.may_pass and not is_paying:  # only open requests are counted: a page asks for hundreds of files at once
+        request.app[PEERS].give_back(request.remote)
+    if place.origin and caller.entry is not None and comes_in(request):
+        token, seconds_left = caller.entry
+        is_secure = place.origin.startswith("https:")
+        return entered(place, target, token, seconds_left, request_id, is_secure=is_secure)
+    if place.origin and _asks_for_paid(request, view, place, target):
+        return preflight(request)
     if caller.may_pass:
         with request.app[PROXY_CROWD].entered(address):
             return await _forward(services, request, view, port, target, request_id, caller, None)
@@ -136,37 +157,39 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
     if is_paying and guest.settle_payment is None:  # the header was for show
         request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
     try:
-        with _share(request, guest):
+        with _place(request, guest):
             view = await desk.wakers.up(view, guest.call.route)
             return await _forward(services, request, view, port, target, request_id, caller, guest)
     finally:
-        guest.release()
+        await guest.release()
+
+
+def _asks_for_paid(request: web.Request, view: View, place: Place, target: str) -> bool:
+    """Whether a browser asks what a page of another origin may pay for. All else there is the server's own to say."""
+    if not is_preflight(request):
+        return False
+    method = request.headers["Access-Control-Request-Method"].strip()
+    found = route_for(view.state.routes, place.port, method, target)
+    return found is not None and found.sats > 0
 
 
 def _counted(guest: Guest, metrics: Metrics) -> Settle:
     async def settle(status: int) -> Mapping[str, str]:
         headers = await guest.settle(status)
-        if headers:  # a call that failed is not paid, and gets none
+        if guest.is_paid:
             metrics.calls_paid.inc()
         return headers
 
     return settle
 
 
-@contextlib.contextmanager
-def _share(request: web.Request, guest: Guest) -> Iterator[None]:
-    """A stranger's place. Without paying one may hold some of them; behind a reverse proxy, which looks to that, all are one."""
-    payee = guest.call.payee
+def _place(request: web.Request, guest: Guest) -> AbstractContextManager[None]:
+    """A stranger's place: by payer, or by who asks without paying. Behind a reverse proxy, which looks to that, those are one."""
     if guest.settle_payment is not None:
-        with request.app[PAYING].entered(payee):
-            yield
-        return
-    with contextlib.ExitStack() as places:
-        places.enter_context(request.app[STRANGERS].entered(payee))
-        if request.app[SERVICES].settings.open_requests_per_second > 0:
-            who = guest.payer or peer_of(request.remote)
-            places.enter_context(request.app[FREE_CALLERS].entered(f"{payee} {who}"))
-        yield
+        return request.app[PAYING].entered(guest.call.payee, guest.payer)
+    are_apart = request.app[SERVICES].settings.open_requests_per_second > 0
+    who = guest.payer or peer_of(request.remote) if are_apart else None
+    return request.app[STRANGERS].entered(guest.call.payee, who)
 
 
 async def _forward(
@@ -182,12 +205,17 @@ async def _forward(
     address = view.state.address
     request.app[COUNTER].admit(view)
     async with Reach(services, address) as runtime_id:
-        # With a token, or for a guest, Authorization is between caller and server; a pass is for the gate alone.
-        keeps = not caller.is_owner and not is_pass(services, request)
-        payer = None if guest is None else guest.payer
-        headers = inward(request, address, keeps_authorization=keeps, payer=payer)
+        # With a token, or for a guest, Authorization is between caller and server; what is ours is for the gate alone.
+        given = credentials(services, request).stripped(request.headers.items())
+        said = said_of(request, None if guest is None else guest.payer)
+        headers = inward(given, said, keeps_authorization=not caller.is_owner)
         settle = None if guest is None or guest.settle_payment is None else _counted(guest, request.app[METRICS])
+        if place_of(request).origin and settle is None:
+            request[AS_IT_CAME] = True
         forwarder = request.app[FORWARDER]
-        answer = await forwarder.forward(request, runtime_id, port, target, headers, request_id, settle)
+        leans = terms(services, caller, place_of(request), request.method, target)
+        async with request.app[TENURES].lasting(leans) as tenure:
+            request[TENURE] = tenure
+            answer = await forwarder.forward(request, runtime_id, port, target, headers, request_id, settle)
         request.app[COUNTER].served(view, runtime_id)
         return answer

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def read_key(path: Path, passphrase: str) -> PrivateKey:
         raise KeyUnavailable("there is no payout key") from error
     except InvalidTag as error:
         raise KeyUnavailable("the passphrase does not open the payout key") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise KeyUnavailable("the payout key file can't be read") from error
 
 
@@ -88,7 +88,7 @@ class KeyFile:
     path: Path
     passphrase_file: Path | None = None
     passphrase_variable: str = "SATBOX_PAYOUT_PASSPHRASE"  # noqa: S105 - its name
-    environment: Mapping[str, str] | None = None
+    environment: Mapping[str, str] | None = field(default=None, repr=False)
     """The process's own when None."""
 
     def passphrase(self) -> str:

@@ -165,12 +165,13 @@ class PayoutQueue:
         """The key, opened once; while it can't be, the payout says so and is looked at again later."""
         now_ms = self._clock.now_ms()
         problem = self._key_problem
-        if self._key is None and (problem is None or now_ms >= problem[0] + self._policy.key_retry_ms):
+        tried_ms = self._clock.monotonic_ms()
+        if self._key is None and (problem is None or tried_ms >= problem[0] + self._policy.key_retry_ms):
             try:
                 self._key = await asyncio.to_thread(self._open_key)
                 self._key_problem = None
             except KeyUnavailable as error:
-                self._key_problem = problem = (now_ms, str(error))
+                self._key_problem = problem = (tried_ms, str(error))
                 _log.warning("payouts wait for their key", reason=str(error))
         reason = None if self._key is not None else "payout_key"
         await self._store.run(lambda db: journal.waiting(db, payout.payout_id, reason, now_ms))
@@ -208,7 +209,8 @@ class PayoutQueue:
         if own is None and other is None:
             if payout.block_height is not None:  # it left the chain
                 payout = await run(lambda db: journal.seen(db, payout_id, None, "left the chain", now_ms))
-            if payout.sent_at_ms is None or now_ms >= payout.sent_at_ms + self._policy.rebroadcast_ms:
+            since_ms = None if payout.sent_at_ms is None else now_ms - payout.sent_at_ms
+            if since_ms is None or not 0 <= since_ms < self._policy.rebroadcast_ms:  # negative: the clock was set back
                 await self._broadcast(payout)
             return
         decisive = own or other

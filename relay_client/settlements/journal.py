@@ -10,8 +10,10 @@ from typing import Any
 
 from operations.errors import SatboxError
 from relay_client.chain import ChainTransaction
+from relay_client.settlements.losses import make_good, open_loss, write_loss
 from relay_client.settlements.outbox import post
 from relay_client.settlements.policy import Outstanding, Policy, granted_usat
+from relay_client.settlements.reads import get, load
 from relay_client.settlements.records import (
     COLUMNS,
     COMPLETE,
@@ -19,51 +21,21 @@ from relay_client.settlements.records import (
     WAITS_FOR_SPONSOR,
     Payment,
     Presentation,
-    from_row,
     funds_moved,
 )
 from relay_client.sink import Credit, Reversal
 from relay_client.states import OBSERVED, Observation, PaymentState, TerminalReason, is_terminal, moves_to
+from relay_client.verify import VerifiedPayment
 
-_SELECT = f"SELECT {', '.join(COLUMNS)} FROM payments"  # noqa: S608 - our own column names
 _INSERT = f"INSERT INTO payments ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 
 IDENTIFIERS_MAX = 16
 """Names one payment may go by; its repetitions under still others are answered and not remembered."""
 
 
-COUNTED_MAX = 5_000
-"""Payments that a count by state looks at."""
-
-
 def payment_id_of(identity: str) -> str:
     """The id of a payment: a function of its origin-signed bytes, so that nothing can give it two."""
     return f"pay_{identity[:32]}"
-
-
-def load(db: sqlite3.Connection, payment_id: str) -> Payment | None:
-    """A payment by its id."""
-    row = db.execute(f"{_SELECT} WHERE payment_id = ?", (payment_id,)).fetchone()
-    return None if row is None else from_row(row)
-
-
-def unfinished(db: sqlite3.Connection) -> list[Payment]:
-    """Payments somebody has to look at again: in flight, lately confirmed, or given up but possibly broadcast."""
-    return [from_row(row) for row in db.execute(f"{_SELECT} WHERE watching = 1 ORDER BY created_at_ms")]
-
-
-def history(db: sqlite3.Connection, payment_id: str) -> list[tuple[str, str, int]]:
-    """(state, observation, at_ms) of every move, oldest first."""
-    query = "SELECT state, observation, at_ms FROM moves WHERE payment_id = ? ORDER BY seq"
-    return list(db.execute(query, (payment_id,)))
-
-
-def count_states(db: sqlite3.Connection) -> dict[str, int]:
-    """The newest payments by state, and what waits in the outbox: bounded, since everything else waits behind a read."""
-    newest = "SELECT state FROM payments ORDER BY rowid DESC LIMIT ?"
-    counts = dict(db.execute(f"SELECT state, count(*) FROM ({newest}) GROUP BY state", (COUNTED_MAX,)))  # noqa: S608
-    (waiting,) = db.execute("SELECT count(*) FROM outbox WHERE acknowledged_at_ms IS NULL").fetchone()
-    return {**counts, "outbox": waiting}
 
 
 def recall(db: sqlite3.Connection, shown: Presentation) -> Payment | None:
@@ -98,6 +70,12 @@ def recall(db: sqlite3.Connection, shown: Presentation) -> Payment | None:
     return payment
 
 
+def claimed(db: sqlite3.Connection, payment_id: str) -> Payment | None:
+    """The earlier payment that this one stands for, if it does (`spares.py`)."""
+    row = db.execute("SELECT spare_id FROM claims WHERE payment_id = ?", (payment_id,)).fetchone()
+    return None if row is None else load(db, row[0])
+
+
 def check_new(db: sqlite3.Connection, shown: Presentation, policy: Policy, now_ms: int) -> None:
     """Raises what only stops a payment that was never presented: a quote past its time, a nonce already credited, or one
     that many payments under way share.
@@ -109,6 +87,8 @@ def check_new(db: sqlite3.Connection, shown: Presentation, policy: Policy, now_m
     query = "SELECT payment_id FROM credits WHERE chain_id = ? AND origin = ? AND nonce = ?"
     if db.execute(query, (payment.chain_id, payment.origin, payment.nonce)).fetchone() is not None:
         raise SatboxError("payment_nonce_stale", "A payment with this nonce has already been credited.")
+    if payment.unsponsored:
+        _check_not_held(db, payment, now_ms)
     query = "SELECT count(*) FROM payments WHERE watching = 1 AND chain_id = ? AND origin = ? AND nonce = ?"
     (followed,) = db.execute(query, (payment.chain_id, payment.origin, payment.nonce)).fetchone()
     if followed >= policy.followed_per_nonce_max:
@@ -117,6 +97,18 @@ def check_new(db: sqlite3.Connection, shown: Presentation, policy: Policy, now_m
             "Too many payments with this nonce are under way.",
             details={"nonce": payment.nonce},
             retry_after=30,
+        )
+
+
+def _check_not_held(db: sqlite3.Connection, payment: VerifiedPayment, now_ms: int) -> None:
+    """The relay keeps one payment for each nonce of a sender: another would take its place, and wait from the start."""
+    query = """SELECT payment_id, held_until_ms FROM payments WHERE watching = 1 AND chain_id = ? AND origin = ? AND nonce = ?
+               AND state IN ('queued', 'broadcasting') AND sponsored = ? AND held_until_ms > ? LIMIT 1"""
+    key = (payment.chain_id, payment.origin, payment.nonce, WAITS_FOR_SPONSOR, now_ms)
+    row = db.execute(query, key).fetchone()
+    if row is not None:
+        raise SatboxError(
+            "payment_in_flight", details={"paymentId": row[0]}, retry_after=max(1, (row[1] - now_ms) // 1000)
         )
 
 
@@ -133,6 +125,9 @@ def open_attempt(db: sqlite3.Connection, shown: Presentation, policy: Policy, no
     known = recall(db, shown)
     if known is not None:
         return Opened(known, is_new=False)
+    stood_for = claimed(db, payment_id_of(shown.payment.identity)) if shown.is_bound else None
+    if stood_for is not None:  # by another gate, since this one looked: it is never sent for a call
+        return Opened(stood_for, is_new=False)
     check_new(db, shown, policy, now_ms)
     verified = shown.payment
     sponsored = COMPLETE if verified.sponsored else SELF_PAID
@@ -149,6 +144,7 @@ def open_attempt(db: sqlite3.Connection, shown: Presentation, policy: Policy, no
         grantable_usat=shown.grantable_usat, granted_usat=0, credited_usat=0, reversed_usat=0,
         reversals=0, attempts=0, rounds=0, created_at_ms=now_ms, updated_at_ms=now_ms, mempool_at_ms=None, seen_at_ms=now_ms,
         block_height=None, confirmed_at_ms=None, vanished_at_ms=None, watching=1, wakes=int(shown.wakes),
+        held_until_ms=None, is_unsent=0,
     )  # fmt: skip
     db.execute(_INSERT, tuple(getattr(payment, name) for name in COLUMNS))
     _log(db, payment.payment_id, (PaymentState.QUEUED,), Observation.PRESENTED, now_ms)
@@ -177,16 +173,9 @@ def _save(db: sqlite3.Connection, payment: Payment, **changes: Any) -> Payment:
     return replace(payment, **changes)
 
 
-def _get(db: sqlite3.Connection, payment_id: str) -> Payment:
-    payment = load(db, payment_id)
-    if payment is None:
-        raise LookupError(payment_id)
-    return payment
-
-
 def call_begins(db: sqlite3.Connection, payment_id: str, now_ms: int) -> Payment:
     """The relay is about to be called: whatever happens now, the bytes may get out."""
-    payment = _get(db, payment_id)
+    payment = get(db, payment_id)
     way = moves_to(payment.state, PaymentState.BROADCASTING)
     _log(db, payment_id, way, Observation.RELAY_CALLED, now_ms)
     return _save(db, payment, state=PaymentState.BROADCASTING, attempts=payment.attempts + 1, updated_at_ms=now_ms)
@@ -211,7 +200,7 @@ def seen_in_mempool(
     db: sqlite3.Connection, payment_id: str, txid: str | None, observed: Observation, policy: Policy, now_ms: int
 ) -> Payment:
     """A node has it. The first sighting decides what may be spent of it and tells the wallet."""
-    payment = _get(db, payment_id)
+    payment = get(db, payment_id)
     if is_terminal(payment.state):
         return payment
     known = payment.txid if payment.txid_is_local else txid or payment.txid
@@ -228,14 +217,22 @@ def seen_in_mempool(
     return payment
 
 
-def held(db: sqlite3.Connection, payment_id: str, detail: str, now_ms: int) -> Payment:
-    """The relay keeps it for later, or turned the call away at the door."""
-    payment = _get(db, payment_id)
+def held(
+    db: sqlite3.Connection, payment_id: str, detail: str, now_ms: int, held_until_ms: int | None = None
+) -> Payment:
+    """The relay keeps it until `held_until_ms`, or (None) turned the call away at the door, which ends no earlier hold."""
+    payment = get(db, payment_id)
     if payment.state is not PaymentState.BROADCASTING:
         return payment
     _log(db, payment_id, (PaymentState.QUEUED,), Observation.RELAY_HELD, now_ms)
     payment = _save(
-        db, payment, state=PaymentState.QUEUED, detail=detail, rounds=payment.rounds + 1, updated_at_ms=now_ms
+        db,
+        payment,
+        state=PaymentState.QUEUED,
+        detail=detail[:200],
+        rounds=payment.rounds + 1,
+        updated_at_ms=now_ms,
+        held_until_ms=held_until_ms or payment.held_until_ms,
     )
     post(db, payment_id, payment.observation(), now_ms)
     return payment
@@ -243,7 +240,7 @@ def held(db: sqlite3.Connection, payment_id: str, detail: str, now_ms: int) -> P
 
 def unknown(db: sqlite3.Connection, payment_id: str, detail: str, now_ms: int, *, answered: bool) -> Payment:
     """Nobody can tell whether it went out; it stays `broadcasting`. `answered`: the reply came, and settles nothing."""
-    payment = _get(db, payment_id)
+    payment = get(db, payment_id)
     if payment.state is not PaymentState.BROADCASTING:
         return payment
     payment = _save(db, payment, detail=detail, rounds=payment.rounds + int(answered), updated_at_ms=now_ms)
@@ -263,7 +260,7 @@ def end(
     watch: bool,
 ) -> Payment:
     """It ended without success. `watch`: its bytes may be out there, so the chain is asked for a while yet."""
-    payment = _get(db, payment_id)
+    payment = get(db, payment_id)
     if is_terminal(payment.state):
         return payment
     target = OBSERVED[observed]
@@ -274,13 +271,18 @@ def end(
     )  # fmt: skip
     post(db, payment_id, payment.observation(), now_ms)
     if payment.granted_usat:  # counted as lost until the wallet says how much of it was used
-        _write_loss(db, payment, payment.granted_usat, now_ms)
+        write_loss(db, payment, payment.granted_usat, now_ms)
     return payment
 
 
 def stop_watching(db: sqlite3.Connection, payment_id: str) -> Payment:
     """Nothing can change it any more."""
-    return _save(db, _get(db, payment_id), watching=0, vanished_at_ms=None)
+    return _save(db, get(db, payment_id), watching=0, vanished_at_ms=None)
+
+
+def watch_again(db: sqlite3.Connection, payment_id: str) -> Payment:
+    """The chain knows its bytes, though it was refused here."""
+    return _save(db, get(db, payment_id), watching=1)
 
 
 def confirm(db: sqlite3.Connection, payment_id: str, tx: ChainTransaction, now_ms: int) -> Payment:
@@ -289,7 +291,7 @@ def confirm(db: sqlite3.Connection, payment_id: str, tx: ChainTransaction, now_m
     A payment given up before is credited all the same and keeps its terminal state: the money did arrive. One that was
     reversed and has come back is credited anew, under a credit id of its own.
     """
-    payment = _get(db, payment_id)
+    payment = get(db, payment_id)
     if payment.credited_usat:
         return payment
     amount = tx.received(asset_id=payment.asset_id, sender=payment.origin, recipient=payment.pay_to)
@@ -325,7 +327,7 @@ def confirm(db: sqlite3.Connection, payment_id: str, tx: ChainTransaction, now_m
     if changes.get("state", payment.state) is PaymentState.CONFIRMED:
         changes |= {"code": None, "detail": None}
     payment = _save(db, payment, **changes)
-    _make_good(db, payment, usat)
+    make_good(db, payment, usat)
     credit = Credit(
         payment.credit_id, payment.address, payment.origin, usat, payment.asset, amount, tx.txid, height, now_ms,
         bool(payment.wakes),
@@ -337,30 +339,35 @@ def confirm(db: sqlite3.Connection, payment_id: str, tx: ChainTransaction, now_m
 
 def still_there(db: sqlite3.Connection, payment_id: str, height: int, *, is_final: bool) -> Payment:
     """A recheck found the credited transaction in a block."""
-    payment = _get(db, payment_id)
+    payment = get(db, payment_id)
     return _save(db, payment, block_height=height, vanished_at_ms=None, watching=int(not is_final))
 
 
 NOTED = ("created_at_ms", "mempool_at_ms", "seen_at_ms")
 
 
-def is_ahead(payment: Payment, now_ms: int) -> bool:
+def is_ahead(payment: Payment, policy: Policy, now_ms: int) -> bool:
     """Whether a moment was noted that is still to come: the clock has been set back since, perhaps by days."""
-    return any((getattr(payment, name) or 0) > now_ms for name in NOTED)
+    return any((getattr(payment, name) or 0) > latest for name, latest in _latest(policy, now_ms).items())
 
 
-def set_back(db: sqlite3.Connection, payment_id: str, now_ms: int) -> Payment:
+def set_back(db: sqlite3.Connection, payment_id: str, policy: Policy, now_ms: int) -> Payment:
     """Count from now on what was noted by a clock ahead: waiting for it to come again could take for ever."""
-    payment = _get(db, payment_id)
-    moments = {name: getattr(payment, name) for name in NOTED}
-    return _save(db, payment, **{name: now_ms for name, at_ms in moments.items() if (at_ms or 0) > now_ms})
+    payment = get(db, payment_id)
+    ahead = {name: latest for name, latest in _latest(policy, now_ms).items() if (getattr(payment, name) or 0) > latest}
+    return _save(db, payment, **ahead)
+
+
+def _latest(policy: Policy, now_ms: int) -> dict[str, int]:
+    """The latest moment that each column can name truthfully."""
+    return {**dict.fromkeys(NOTED, now_ms), "held_until_ms": now_ms + policy.held_ms}
 
 
 def vanished(db: sqlite3.Connection, payment_id: str, now_ms: int) -> Payment:
     """A recheck did not find the credited transaction; remembers since when. A moment that is still to come was noted by a
     clock that has been set back since: waiting for it could take for ever.
     """
-    payment = _get(db, payment_id)
+    payment = get(db, payment_id)
     since_ms = payment.vanished_at_ms
     return payment if since_ms is not None and since_ms <= now_ms else _save(db, payment, vanished_at_ms=now_ms)
 
@@ -375,7 +382,7 @@ def _credit_may_fall(db: sqlite3.Connection, payment: Payment) -> bool:
 
 def reverse(db: sqlite3.Connection, payment_id: str, reason: str, now_ms: int, *, watch: bool) -> Payment:
     """A credited payment left the chain: take its credit back, once. `watch`: it may yet come back."""
-    payment = _get(db, payment_id)
+    payment = get(db, payment_id)
     if not payment.credited_usat:
         return payment
     db.execute("DELETE FROM credits WHERE payment_id = ?", (payment_id,))
@@ -387,41 +394,3 @@ def reverse(db: sqlite3.Connection, payment_id: str, reason: str, now_ms: int, *
         db, payment, credited_usat=0, reversed_usat=payment.credited_usat, code="payment_failed", detail=reason,
         updated_at_ms=now_ms, vanished_at_ms=None, watching=int(watch), reversals=payment.reversals + 1,
     )  # fmt: skip
-
-
-def record_loss(db: sqlite3.Connection, payment_id: str, usat: int, now_ms: int) -> None:
-    """What was really spent on this payment (0 when nothing): held against its payer and whoever presented it, once.
-
-    The beneficiary is not punished: a gift that fails must not get a stranger banned.
-    """
-    payment = _get(db, payment_id)
-    _write_loss(db, payment, usat, now_ms)
-    if payment.credited_usat:  # it arrived after all, before the wallet could say so
-        _make_good(db, payment, payment.credited_usat)
-
-
-def _write_loss(db: sqlite3.Connection, payment: Payment, usat: int, now_ms: int) -> None:
-    """Set a payment's loss; what was made good of it before stays made good."""
-    db.execute(
-        """INSERT INTO losses VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (payment_id) DO UPDATE
-           SET open_usat = max(0, excluded.usat - (usat - open_usat)), usat = excluded.usat""",
-        (payment.payment_id, payment.origin, payment.holder, usat, usat, now_ms),
-    )
-
-
-def open_loss(db: sqlite3.Connection, address: str) -> int:
-    """What starts on credit by this payer or pass holder still cost us, in usat."""
-    query = "SELECT coalesce(sum(open_usat), 0) FROM losses WHERE open_usat > 0 AND (payer = ? OR holder = ?)"
-    (usat,) = db.execute(query, (address, address)).fetchone()
-    return int(usat)
-
-
-def _make_good(db: sqlite3.Connection, payment: Payment, usat: int) -> None:
-    """Confirmed deposits of a payer or holder close losses of theirs, oldest first, up to their amount."""
-    query = """SELECT payment_id, open_usat FROM losses
-               WHERE open_usat > 0 AND (payer IN (?, ?) OR holder IN (?, ?)) ORDER BY at_ms, payment_id"""
-    parties = (payment.origin, payment.holder or payment.origin)
-    for loss_id, open_usat in db.execute(query, (*parties, *parties)).fetchall():
-        paid = min(open_usat, usat)
-        usat -= paid
-        db.execute("UPDATE losses SET open_usat = open_usat - ? WHERE payment_id = ?", (paid, loss_id))

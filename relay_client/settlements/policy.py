@@ -1,6 +1,7 @@
 """How long, how often and how much: every number settlements go by, and the rule for credit before confirmation."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from relay_client.offers import USAT_PER_SAT
 
@@ -9,10 +10,21 @@ MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 
 
+class Route(StrEnum):
+    """Who broadcasts payments. `DIRECT` sends them to the Stacks API and asks no relay, so nobody sponsors; `RELAY` sends them to
+    the relay alone; `RELAY_THEN_DIRECT` sends what carries its own fee to the Stacks API when the relay cannot.
+    """
+
+    RELAY = "relay"
+    DIRECT = "direct"
+    RELAY_THEN_DIRECT = "relay-then-direct"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Times in milliseconds. Grants are caps on what is spendable before it confirms, in usat."""
 
+    route: Route = Route.RELAY_THEN_DIRECT
     grant_per_payer_usat: int = 10_000 * USAT_PER_SAT
     grant_per_wallet_usat: int = 20_000 * USAT_PER_SAT
     grant_overall_usat: int = 1_000_000 * USAT_PER_SAT
@@ -31,7 +43,7 @@ class Policy:
     chain_look_ms: int = 15 * SECOND_MS
     resend_first_ms: int = 500
     resend_max_ms: int = 30 * SECOND_MS
-    held_expiry_ms: int = 16 * MINUTE_MS  # the relay holds for 15
+    held_ms: int = 16 * MINUTE_MS  # the relay holds for 15, counted from when it was last handed the bytes
     refusal_settles_ms: int = MINUTE_MS  # a refusal after an unknown outcome is believed after this
     unknown_give_up_ms: int = 30 * MINUTE_MS
     dropped_give_up_ms: int = 30 * MINUTE_MS

@@ -1,6 +1,6 @@
 """A payment as it is kept, and as it is reported."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from relay_client.sink import Observation, Purpose
@@ -122,6 +122,10 @@ class Payment:
     vanished_at_ms: int | None
     watching: int
     wakes: int
+    held_until_ms: int | None
+    """Until when the relay, which holds it, may still send it by itself. A wall clock's moment."""
+    is_unsent: int
+    """Its one call was refused for a payment that has its nonce: nobody sent it (`unsent.py`). It is watched all the same."""
 
     @property
     def credit_id(self) -> str:
@@ -132,6 +136,12 @@ class Payment:
     def txid_is_local(self) -> bool:
         """Whether the bytes we hold are complete: their txid is known without asking anybody."""
         return not self.sponsored or self.sponsored == COMPLETE
+
+    @property
+    def is_forgotten(self) -> bool:
+        """It ended unpaid and nobody looks for it any more, though its bytes may have come on chain since."""
+        is_over = self.state is PaymentState.FAILED and self.terminal_reason is not TerminalReason.CHAIN_ABORT
+        return is_over and not self.watching and not self.credited_usat and not self.reversals
 
     def observation(self, *, seen_at_ms: int | None = None) -> Observation:
         """What the sink is told of it."""
@@ -168,11 +178,13 @@ def funds_moved(payment: Payment) -> Literal[True, False, "unknown"]:
         return True
     if is_in_flight(payment.state):
         return "unknown"
-    return "unknown" if payment.watching else False
+    return "unknown" if payment.watching and not payment.is_unsent else False
 
 
 def report_of(payment: Payment) -> PaymentReport:
-    """What a caller may know of a payment."""
+    """What a caller may know of a payment. One that was given up and confirmed after all is shown as what it is: confirmed."""
+    if payment.credited_usat and payment.state is not PaymentState.CONFIRMED:
+        payment = replace(payment, state=PaymentState.CONFIRMED, terminal_reason=None, code=None, detail=None)
     return PaymentReport(
         payment_id=payment.payment_id,
         identity=payment.identity,

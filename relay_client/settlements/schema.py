@@ -133,7 +133,38 @@ def _say_what_wakes(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE payments ADD COLUMN wakes INTEGER NOT NULL DEFAULT 1")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _limit_grants, _index_followed, _say_what_wakes)
+def _keep_spares(connection: sqlite3.Connection) -> None:
+    """Payments whose calls failed, and those that stand for them."""
+    connection.execute(
+        """CREATE TABLE spares (payment_id TEXT PRIMARY KEY REFERENCES payments, origin TEXT NOT NULL,
+           is_claimed INTEGER NOT NULL, at_ms INTEGER NOT NULL) STRICT"""
+    )
+    connection.execute("CREATE INDEX spares_free ON spares (origin, at_ms) WHERE is_claimed = 0")
+    connection.execute(
+        """CREATE TABLE claims (payment_id TEXT PRIMARY KEY, spare_id TEXT NOT NULL REFERENCES payments,
+           at_ms INTEGER NOT NULL) STRICT"""
+    )
+
+
+def _remember_holds(connection: sqlite3.Connection) -> None:
+    """Until when the relay may send what it holds, by itself."""
+    connection.execute("ALTER TABLE payments ADD COLUMN held_until_ms INTEGER")
+
+
+def _index_claims(connection: sqlite3.Connection) -> None:
+    """How many stand for one is asked for each new one."""
+    connection.execute("CREATE INDEX claims_spare ON claims (spare_id)")
+
+
+def _note_unsent(connection: sqlite3.Connection) -> None:
+    """Of a refused payment it may be sure that nobody has sent it."""
+    connection.execute("ALTER TABLE payments ADD COLUMN is_unsent INTEGER NOT NULL DEFAULT 0")
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    _create, _limit_grants, _index_followed, _say_what_wakes, _keep_spares, _remember_holds,
+    _index_claims, _note_unsent,
+)  # fmt: skip
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -17,11 +17,14 @@ from operations.errors import SatboxError
 from relay_client.chain import Chain, ChainUnavailable
 from relay_client.preflight import Preflight
 from relay_client.relay import Relay
-from relay_client.settlements import journal
+from relay_client.settlements import journal, losses, outbox, reads, spares
 from relay_client.settlements.availability import Watchdog
 from relay_client.settlements.delivery import Delivery
-from relay_client.settlements.follower import Checkpoint, Follower
-from relay_client.settlements.policy import Policy
+from relay_client.settlements.follower import Follower
+from relay_client.settlements.handing_in import HandIn
+from relay_client.settlements.pace import Pace
+from relay_client.settlements.policy import Policy, Route
+from relay_client.settlements.progress import Checkpoint, Progress
 from relay_client.settlements.records import Payment, PaymentReport, Presentation, report_of
 from relay_client.settlements.schedule import Clock, Schedule
 from relay_client.settlements.store import Store
@@ -30,6 +33,8 @@ from relay_client.states import is_in_flight
 from relay_client.verify import VerifiedPayment
 
 _PROBE = "probe"
+LOOK_AGAIN_SECONDS_MAX = 2.0
+"""For a refused payment that is shown once more; it is answered as before where the chain says nothing."""
 
 
 def _pass(_step: str) -> None:
@@ -60,22 +65,30 @@ class Settlements:
         rng = rng or random.Random()  # noqa: S311 - jitter
         self._checkpoint = checkpoint
         self._delivery = Delivery(store, sink, clock, self._policy, rng, checkpoint)
-        self._watchdog = Watchdog(store, relay, chain, clock, self._delivery)
-        self._follower = Follower(
+        route = self._policy.route
+        self._watchdog = Watchdog(
+            store, relay, chain, clock, self._delivery,
+            has_relay=route is not Route.DIRECT, needs_relay=route is Route.RELAY,
+        )  # fmt: skip
+        pace = Pace(clock, self._policy, rng)
+        progress = Progress(
             store,
-            relay,
             chain,
             clock,
             self._policy,
-            rng,
+            pace,
             self._delivery,
             self._watchdog,
             checkpoint=checkpoint,
             ended=self._wake,
         )
+        self._hands = HandIn(
+            store, relay, chain, clock, self._policy, pace, self._watchdog, progress, checkpoint=checkpoint
+        )
+        self._follower = Follower(store, relay, chain, clock, self._policy, pace, self._watchdog, progress, self._hands)
         self._steps = Schedule(clock, self._step, concurrency=self._policy.steps_concurrency, name="step")
         self._presenting: dict[str, asyncio.Task[Payment]] = {}
-        self._waiters: dict[str, set[asyncio.Event]] = {}
+        self._waiters: dict[str, dict[asyncio.Event, None]] = {}
         self._resumed = False
 
     # Presenting
@@ -84,8 +97,9 @@ class Settlements:
         """Settle a payment, or answer as before when it was presented before.
 
         Raises SatboxError: payment_identifier_conflict, payment_target_conflict, and for new payments quote_expired,
-        payment_nonce_stale, payment_nonce_gap, payment_insufficient_funds, overloaded. A refusal after the attempt was
-        recorded is a report with `code`, not an exception. After `present_wait_ms` the answer is `broadcasting`.
+        sponsored_unsupported, payment_nonce_stale, payment_nonce_gap, payment_insufficient_funds, overloaded. A refusal
+        after the attempt was recorded is a report with `code`, not an exception. After `present_wait_ms` the answer is
+        `broadcasting`.
         """
         key = journal.payment_id_of(presentation.payment.identity)
         running = self._presenting.get(key)
@@ -106,17 +120,65 @@ class Settlements:
 
     async def recall(self, presentation: Presentation) -> PaymentReport | None:
         """What `present` would answer for a payment that was presented before; None for a new one. Raises conflicts."""
-        payment = await self._store.run(lambda db: journal.recall(db, presentation))
+        payment = await self._known(presentation)
         return None if payment is None else report_of(payment)
+
+    async def _known(self, shown: Presentation) -> Payment | None:
+        """The payment as it stands. A refusal is looked into once more when who presented it does so again: the same bytes may
+        have come on chain by another way, and then the money is here.
+        """
+        payment = await self._store.run(lambda db: journal.recall(db, shown))
+        if payment is None or not payment.is_forgotten or shown.holder != payment.holder:
+            return payment
+        try:
+            found = await self._follower.look_again(payment, LOOK_AGAIN_SECONDS_MAX)
+        except BaseException:  # it may be watched already: nobody else would look at it before a restart
+            self._steps.after(payment.payment_id, self._policy.resend_first_ms)
+            raise
+        if found.watching:
+            self._steps.after(found.payment_id, self._follower.pause(found))
+        return found
+
+    async def keep_spare(self, payer: str, payment_id: str) -> None:
+        """The call of this payment failed: its money is its payer's to use for the next one."""
+        now_ms = self._clock.now_ms()
+        await self._store.run(lambda db: spares.keep(db, payment_id, now_ms))
+
+    async def drop_spare(self, payer: str, payment_id: str) -> None:
+        """Its money is used up."""
+        await self._store.run(lambda db: spares.drop(db, payment_id))
+
+    async def is_told(self, payer: str, payment_id: str) -> bool:
+        """Whether its wallet has heard all there is of a payment: one that is in a block may yet have to be credited."""
+        return await self._store.run(lambda db: outbox.next_letter(db, payment_id)) is None
+
+    async def claim_spare(self, shown: Presentation, usat: int) -> PaymentReport | None:
+        """The earlier payment of this payer, of a call that failed, that a new one stands for; None when it must be sent. Bytes
+        that the chain knows prove nothing about who shows them, and are never taken for an order.
+        """
+        payment_id = journal.payment_id_of(shown.payment.identity)
+        known = await self._store.run(lambda db: journal.claimed(db, payment_id))
+        if known is not None:
+            return report_of(known)
+        if not await self._store.run(lambda db: spares.has_any(db, shown.payment.origin)):
+            return None
+        try:
+            if await self._is_known(shown.payment):
+                return None
+        except ChainUnavailable:
+            return None
+        now_ms, origin = self._clock.now_ms(), shown.payment.origin
+        spare = await self._store.run(lambda db: spares.claim(db, payment_id, origin, usat, now_ms))
+        return None if spare is None else report_of(spare)
 
     async def report(self, payment_id: str) -> PaymentReport | None:
         """Where a payment stands."""
-        payment = await self._store.run(lambda db: journal.load(db, payment_id))
+        payment = await self._store.run(lambda db: reads.load(db, payment_id))
         return None if payment is None else report_of(payment)
 
     async def states(self) -> dict[str, int]:
         """How many payments are in each state, and how many messages wallets have yet to take (`outbox`)."""
-        return await self._store.run(journal.count_states)
+        return await self._store.run(reads.count_states)
 
     async def find(self, identity: str) -> PaymentReport | None:
         """A payment by sha256 of its origin-signed bytes, whoever asks and for whatever purpose."""
@@ -125,12 +187,12 @@ class Settlements:
 
     async def history(self, payment_id: str) -> list[tuple[str, str, int]]:
         """(state, observation, wall ms) of every move of a payment."""
-        return await self._store.run(lambda db: journal.history(db, payment_id))
+        return await self._store.run(lambda db: reads.history(db, payment_id))
 
     async def wait(self, payment_id: str, timeout_seconds: float) -> PaymentReport | None:
         """The report once the payment has ended, or as it is after `timeout_seconds` (`settle=confirmed`)."""
         ended = asyncio.Event()
-        self._waiters.setdefault(payment_id, set()).add(ended)
+        self._waiters.setdefault(payment_id, {})[ended] = None
         try:
             report = await self.report(payment_id)
             if report is not None and is_in_flight(report.state):
@@ -142,24 +204,28 @@ class Settlements:
                 report = await self.report(payment_id)
             return report
         finally:
-            waiting = self._waiters.get(payment_id, set())
-            waiting.discard(ended)
+            waiting = self._waiters.get(payment_id, {})
+            waiting.pop(ended, None)
             if not waiting:
                 self._waiters.pop(payment_id, None)
 
     async def record_loss(self, payment_id: str, usat: int) -> None:
         """The wallet says what was really spent on a payment that ended without success; 0 clears its payer."""
         now_ms = self._clock.now_ms()
-        await self._store.run(lambda db: journal.record_loss(db, payment_id, usat, now_ms))
+        await self._store.run(lambda db: losses.record_loss(db, payment_id, usat, now_ms))
 
     async def open_loss(self, address: str) -> int:
         """What starts on credit by this payer or pass holder still cost us, in usat; over 0 means no credit."""
-        return await self._store.run(lambda db: journal.open_loss(db, address))
+        return await self._store.run(lambda db: losses.open_loss(db, address))
 
     @property
     def available(self) -> bool:
         """Whether payments can be taken: relay or chain answers."""
         return self._watchdog.available
+
+    async def can_sponsor(self) -> bool:
+        """Whether the relay said at the last probe that it pays fees for others."""
+        return self._watchdog.can_sponsor
 
     async def _answer(self, running: "asyncio.Task[Payment]", presentation: Presentation) -> PaymentReport:
         done, _ = await asyncio.wait({running}, timeout=self._policy.present_wait_ms / 1000)
@@ -173,9 +239,13 @@ class Settlements:
             done.exception()  # whoever asked may be gone; the attempt, if there is one, is followed up anyway
 
     async def _present(self, shown: Presentation) -> Payment:
-        known = await self._store.run(lambda db: journal.recall(db, shown))
+        known = await self._known(shown)
         if known is not None:
             return known
+        if self._policy.route is Route.DIRECT and shown.payment.unsponsored:
+            raise SatboxError(
+                "sponsored_unsupported", "This service settles without a relay: nobody pays fees for others."
+            )
         now_ms = self._clock.now_ms()
         await self._store.run(lambda db: journal.check_new(db, shown, self._policy, now_ms))
         await self._check_payer(shown)
@@ -186,7 +256,7 @@ class Settlements:
         payment = opened.payment
         try:
             self._checkpoint("after_attempt")
-            payment = await self._follower.call_relay(payment)
+            payment = await self._hands.hand_in(payment)
         finally:
             # Whatever cut this short, the attempt is recorded and will be followed up.
             self._steps.after(payment.payment_id, self._follower.pause(payment))
@@ -253,7 +323,7 @@ class Settlements:
         self._resumed = True
         await self._delivery.resume()
         spread_ms = 0
-        for payment in await self._store.run(journal.unfinished):
+        for payment in await self._store.run(reads.unfinished):
             self._steps.after(payment.payment_id, spread_ms)
             spread_ms += 5
         await self._watchdog.resume()

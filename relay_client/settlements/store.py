@@ -109,7 +109,10 @@ class Store:
         self._connection.execute("SAVEPOINT one")
         try:
             job.result = job.work(self._connection)
-        except Exception as error:  # noqa: BLE001 - handed to whoever asked
+        except Exception as error:
+            if not self._connection.in_transaction:
+                # As on a full disk: SQLite has rolled all of it back, so the whole group has failed.
+                raise sqlite3.OperationalError("the transaction was rolled back") from error
             self._connection.execute("ROLLBACK TO one")
             job.error = error
         self._connection.execute("RELEASE one")

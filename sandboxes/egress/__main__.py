@@ -11,16 +11,15 @@ import asyncio
 import concurrent.futures.thread  # noqa: F401 - imported before our files can no longer be read
 import ctypes
 import encodings.idna
+import logging
 import os
 import resource
 import signal
 import socket
 import ssl
-import sys
 import time
 
-import structlog
-
+from operations import logs
 from sandboxes.egress.addresses import AddressCheck, OwnAddresses
 from sandboxes.egress.control import Control
 from sandboxes.egress.dialing import Dialer
@@ -87,11 +86,7 @@ def main() -> None:
     parser.add_argument("--uid", type=int, required=True)
     parser.add_argument("--settings-json", default="{}")
     arguments = parser.parse_args()
-    structlog.configure(
-        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso"),
-                    structlog.processors.JSONRenderer()],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )  # fmt: skip
+    logs.configure(logging.INFO)
     settings = EgressSettings.model_validate_json(arguments.settings_json)
     tls = ssl.create_default_context(cafile=settings.ca_file)
     os.chdir("/")

@@ -47,23 +47,23 @@ class Dialer:
         destination, source = origin.destination, source_of(guest.runtime_id)
         if destination.address is not None:
             return await self._connect([destination.address], destination.port, source)
-        return await self._connect(await self._resolve(destination.host), destination.port, source)
+        return await self._connect(await self._resolve(destination.host, guest), destination.port, source)
 
     async def _addresses(self, guest: Guest, destination: Destination) -> list[Address]:
         if destination.address is not None:
             return [destination.address]
         if guest.lookups >= self._settings.lookups_per_sandbox_max:
             raise Refusal("egress_limit", "too many names are being looked up for this sandbox")
-        guest.lookups += 1
-        try:
-            return await self._resolve(destination.host)
-        finally:
-            guest.lookups -= 1
+        return await self._resolve(destination.host, guest)
 
-    async def _resolve(self, name: str) -> list[Address]:
+    async def _resolve(self, name: str, guest: Guest) -> list[Address]:
+        # A lookup that is given up still holds its thread, and so its sandbox's place, until the name server has answered.
+        lookup = asyncio.ensure_future(self._resolver.resolve(name))
+        guest.lookups += 1
+        lookup.add_done_callback(lambda done: _looked_up(guest, done))
         try:
             async with asyncio.timeout(self._settings.lookup_seconds_max):
-                addresses = await self._resolver.resolve(name)
+                addresses = await asyncio.shield(lookup)
         except TimeoutError as error:
             raise Refusal("egress_unresolvable", f"{name} was not answered in time") from error
         if not addresses:
@@ -81,6 +81,12 @@ class Dialer:
         except TimeoutError as error:
             raise Refusal("egress_unreachable", "no connection in time") from error
         raise Refusal("egress_unreachable", "nothing answers there")
+
+
+def _looked_up(guest: Guest, lookup: asyncio.Future[list[Address]]) -> None:
+    guest.lookups -= 1
+    if not lookup.cancelled():
+        lookup.exception()  # seen: nobody may be waiting for it
 
 
 def source_of(runtime_id: str) -> IPv4Address:

@@ -7,7 +7,6 @@ other end has one meaning.
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,15 +28,19 @@ from sandboxes.egress.heads import (
     values,
     write_head,
 )
+from sandboxes.egress.paths import stays_below
 from sandboxes.egress.refusals import Refusal
 from sandboxes.egress.rules import Destination, read_authority
 from sandboxes.egress.settings import EgressSettings
 from sandboxes.egress.streams import Patience, Side
 
 INTERIM_MAX = 8
-REDACTED = "[redacted]"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_NOT_PLAIN = re.compile(r"%2e|%2f|%5c|\\|//|(^|/)\.{1,2}(/|$)", re.IGNORECASE)
+ECHOES = frozenset(("TRACE", "TRACK", "DEBUG"))
+"""Methods that have the other end say what it was sent."""
+_METHODS = ("x-http-method-override", "x-http-method", "x-method-override")
+_TARGETS = ("x-original-url", "x-original-uri", "x-rewrite-url")
+"""Headers by which some servers take another path than the one that was asked for."""
 _FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 
 
@@ -84,6 +87,8 @@ class Forwarder:
             path = "/" + path
         body = request_body(head)
         route = self._route(guest, read_authority(authority, 80), path)
+        if route.secret is not None and _is_echo(head):
+            raise Refusal("egress_denied", f"{head.method} would have the other end repeat a secret")
         upstream = await self._connect(guest, route)
         try:
             await self._exchange(guest, side, upstream, route, head, route.origin.path + path, body)
@@ -105,7 +110,7 @@ class Forwarder:
             route = _Route(origin, inner is not None, secret, destination.host)
         else:
             route = _Route(origin, True, None, destination.host)
-        if origin.path and _NOT_PLAIN.search(path.partition("?")[0]):
+        if origin.path and not stays_below(path.partition("?")[0]):
             raise Refusal("egress_bad_request", "a path below an alias has no dots and no escapes that lead elsewhere")
         if route.secret is not None and not route.is_operators and origin.scheme != "https":
             raise Refusal("egress_denied", "a secret leaves by TLS only")
@@ -131,7 +136,7 @@ class Forwarder:
         self, guest: Guest, side: Side, upstream: Side, route: _Route, head: RequestHead, path: str, body: Body
     ) -> None:
         added = [] if route.secret is None else [(route.secret.header, route.secret.value)]
-        without = ["host", *_FORWARDING, *(name for name, _value in added)]
+        without = ["host", *_FORWARDING, *(_TARGETS if route.alias else ()), *(name for name, _value in added)]
         fields = [("Host", route.host), *end_to_end(head.fields, without), *added, *framing_fields(body)]
         data = write_head(f"{head.method} {path} HTTP/1.1", [*fields, ("Connection", "close")])
         await _count(guest, route, out=len(data))
@@ -204,7 +209,7 @@ class Forwarder:
         fields = [*_inward(end_to_end(answer.fields), route), *framing_fields(onward)]
         if body.framing is Framing.NONE:  # an answer to HEAD tells the length of what it does not send
             fields += [("Content-Length", value) for value in values(answer.fields, "content-length")[:1]]
-        reason = answer.reason.replace(route.secret.value, REDACTED) if route.secret else answer.reason
+        reason = route.secret.redactor(answer.reason) if route.secret else answer.reason
         data = write_head(f"HTTP/1.1 {answer.status} {reason}", [*fields, ("Connection", "close")])
         await _count(guest, route, in_=len(data))
         await side.send(data)
@@ -222,12 +227,16 @@ def _inward(fields: list[tuple[str, str]], route: _Route) -> list[tuple[str, str
     if not route.alias:
         return fields
     if route.secret is not None:
-        secret = route.secret.value
-        fields = [(name.replace(secret, REDACTED), value.replace(secret, REDACTED)) for name, value in fields]
+        fields = route.secret.redactor.fields(fields)
     base = route.origin.url + route.origin.path
     return [
         (name, _redirect(value, base, route.alias) if name.lower() == "location" else value) for name, value in fields
     ]
+
+
+def _is_echo(head: RequestHead) -> bool:
+    methods = [head.method, *(value for name in _METHODS for value in values(head.fields, name))]
+    return any(method.strip().upper() in ECHOES for method in methods)
 
 
 def _redirect(location: str, base: str, alias: str) -> str:

@@ -8,10 +8,12 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from urllib.parse import urlsplit
 
 from sandboxes.egress.budget import Meter
 from sandboxes.egress.heads import HOP_BY_HOP
+from sandboxes.egress.redaction import Redactor
 from sandboxes.egress.refusals import Refusal
 from sandboxes.egress.rules import Destination, Rules, read_authority
 from sandboxes.egress.settings import ALIAS_PATTERN
@@ -49,7 +51,7 @@ def read_origin(url: str) -> Origin:
     return Origin(parts.scheme, destination, parts.path.rstrip("/"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HeaderSecret:
     """A header that the proxy adds to requests for `http://<alias>`; the guest never sees its value."""
 
@@ -64,6 +66,11 @@ class HeaderSecret:
         if self.header.lower() in RESERVED_HEADERS or not HEADER_VALUE.fullmatch(self.value):
             raise ValueError("this header, or this value, can't be added")
         read_origin(self.upstream)
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """Takes it out of answers."""
+        return Redactor(self.value)
 
     @property
     def origin(self) -> Origin:

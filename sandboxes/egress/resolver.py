@@ -11,7 +11,8 @@ from typing import Protocol
 
 from sandboxes.egress.addresses import Address
 
-THREADS = 32
+THREADS = 256
+"""As many sandboxes as this holds shares (`lookups_per_sandbox_max`, 8) have to work together to make others wait."""
 ADDRESSES_MAX = 16
 
 

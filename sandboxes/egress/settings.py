@@ -19,7 +19,7 @@ class EgressSettings(BaseModel):
     `@name` means what `presets` has under that name.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     enabled: bool = True
     port: int = Field(default=3128, ge=1, le=65_535, description="where the proxy listens inside each sandbox")

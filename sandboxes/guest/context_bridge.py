@@ -11,6 +11,7 @@ import sys
 import threading
 
 PIECE_CHARS = 1 << 18
+TRACE_LINES_MAX, TRACE_CHARS = 100, 8192
 BUNDLE_CHARS_MAX = 3 << 19
 MIME_TYPES = (
     "text/plain",
@@ -31,19 +32,31 @@ def tell(event, **fields):
 
 def cut(text):
     """A word of an error within a limit."""
-    return str(text)[:PIECE_CHARS]
+    text = str(text)
+    return text if len(text) <= PIECE_CHARS else text[: PIECE_CHARS - 1] + "\u2026"
+
+
+def trace(lines):
+    """A traceback within limits; what is left out, in its middle, is named there."""
+    lines = [str(line) for line in lines]
+    if len(lines) > TRACE_LINES_MAX:
+        half = TRACE_LINES_MAX // 2
+        lines = [*lines[:half], f"... {len(lines) - 2 * half} lines left out ...", *lines[-half:]]
+    return [line if len(line) <= TRACE_CHARS else line[: TRACE_CHARS - 1] + "\u2026" for line in lines]
 
 
 def bundle(content):
-    """What a result can be shown as; what is too large to be shown whole is left out."""
-    shown, left = {}, BUNDLE_CHARS_MAX
+    """(what a result can be shown as, whether something was too large for that and left out)."""
+    shown, left, is_cut = {}, BUNDLE_CHARS_MAX, False
     for kind in MIME_TYPES:
         value = content.get("data", {}).get(kind)
         size = 0 if value is None else len(value if isinstance(value, str) else json.dumps(value))
         if value is not None and size <= left:
             shown[kind] = value
             left -= size
-    return shown
+        elif value is not None:
+            is_cut = True
+    return shown, is_cut
 
 
 class Bridge:
@@ -65,7 +78,7 @@ class Bridge:
         """Run code and tell what it does, until the kernel is idle again or dead."""
         # Without stop_on_error a kernel that has just failed may throw the next run away unseen.
         message_id = self.client.execute(code, allow_stdin=False, stop_on_error=False)
-        count = None
+        count, is_cut = None, False
         while True:
             try:
                 message = self.client.get_iopub_msg(timeout=0.5)
@@ -80,19 +93,19 @@ class Bridge:
             if kind == "stream":
                 for at in range(0, len(content["text"]), PIECE_CHARS):
                     tell(content["name"], id=number, data=content["text"][at : at + PIECE_CHARS])
-            elif kind == "execute_result":
-                tell("result", id=number, data=bundle(content))
-            elif kind == "display_data":
-                tell("display", id=number, data=bundle(content))
+            elif kind in ("execute_result", "display_data"):
+                shown, was_cut = bundle(content)
+                is_cut = is_cut or was_cut
+                tell("result" if kind == "execute_result" else "display", id=number, data=shown)
             elif kind == "execute_input":
                 count = content.get("execution_count")
             elif kind == "error":
                 tell(
                     "error", id=number, name=cut(content["ename"]), value=cut(content["evalue"]),
-                    traceback=[str(line)[:8192] for line in content["traceback"][:100]],
+                    traceback=trace(content["traceback"]),
                 )  # fmt: skip
             elif kind == "status" and content["execution_state"] == "idle":
-                tell("done", id=number, execution_count=count)
+                tell("done", id=number, execution_count=count, cut=is_cut)
                 return
 
 

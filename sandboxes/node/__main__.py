@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import fcntl
 import json
+import logging
 import os
 import signal
 import sys
@@ -18,9 +19,11 @@ import structlog
 from aiohttp import web
 
 import images
+from operations import logs
 from sandboxes.clock import boot_id, boottime_ms
 from sandboxes.node.bubblewrap import BubblewrapDriver
 from sandboxes.node.cgroups import open_cgroups, sweep
+from sandboxes.node.disk_room import DiskRoom
 from sandboxes.node.doctor import Doctor, RequirementMissing
 from sandboxes.node.driver import DriverError
 from sandboxes.node.egress import Egress
@@ -33,8 +36,9 @@ from sandboxes.node.server import build_app
 from sandboxes.node.service import SandboxService
 from sandboxes.node.settings import NodeSettings
 from sandboxes.node.slots import SlotTable
-from sandboxes.node.uid_block import UidBlock
+from sandboxes.node.uid_choice import claim_uids
 from sandboxes.node.volumes import VolumesUnavailable, make_template, wait_until_free
+from sandboxes.spawner import kernel
 from sandboxes.supervisor.tenant import TENANT_ID
 
 DRIVERS: dict[str, type[BubblewrapDriver]] = {"bubblewrap": BubblewrapDriver, "gvisor": GVisorDriver}
@@ -71,7 +75,7 @@ async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
     lock = _lock(state)
     cgroups = open_cgroups(settings.cgroup_root, state)
     seccomp, seccomp_problem = _seccomp()
-    uids = UidBlock(settings.uid_lock, settings.slot_uid_base, settings.uids_total, settings.uid_lock_seconds_max)
+    uids, settings = claim_uids(settings, state)
     doctor = Doctor(settings, cgroups, seccomp_problem, uids.problem)
     doctor.require(settings.require)
     log.info("node.driver", driver=settings.driver, cgroup_kind=cgroups.kind)
@@ -86,7 +90,8 @@ async def run(socket_path: Path, state: Path, settings: NodeSettings) -> None:
     driver = DRIVERS[settings.driver](state, settings.private_root, prepared, seccomp, settings.start_seconds_max)
     egress = Egress(settings.egress, settings.size_classes)
     slots, storms = SlotTable(state / "slots.sqlite"), ForkStorms(cgroups, settings.fork_storm_seconds)
-    machine = Machine(settings, state, driver, cgroups, prepared, slots, egress, storms)
+    room = DiskRoom(state, settings.free_disk_bytes_min)
+    machine = Machine(settings, state, driver, cgroups, prepared, slots, egress, storms, room)
     service = SandboxService(machine, boottime_ms, boot_id())
     await driver.open()
     await service.open()
@@ -130,27 +135,15 @@ def _seccomp() -> tuple[bytes | None, str | None]:
         return None, str(error)
 
 
-def configure_logs() -> None:
-    """To stderr. Tracebacks without local variables: those hold tenants' environments, and so their secrets."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
-
 def main() -> None:
-    """Entry point."""
+    """Entry point. Ends with the process that started it: without that process nobody bills these sandboxes."""
+    kernel.die_with_parent(os.getppid(), signal.SIGTERM)
     parser = argparse.ArgumentParser(prog="sandboxes.node")
     parser.add_argument("--socket", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--settings-json", default="{}")
     arguments = parser.parse_args()
-    configure_logs()
+    logs.configure(logging.INFO)
     os.umask(0o022)
     try:
         if len(os.fsencode(ports_path(arguments.socket))) > _UNIX_PATH_BYTES_MAX:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal as signals
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from aiohttp import WSMsgType, web
@@ -16,6 +17,7 @@ from sandboxes.node.live import Live
 from sandboxes.node.processes import Process
 from sandboxes.node.service import SandboxService
 from sandboxes.protocol import BadRequest, SandboxError
+from sandboxes.texts import Characters, text_or_base64
 from sandboxes.wire import load
 
 FOLLOW_BYTES = 1 << 16
@@ -47,6 +49,7 @@ class ProcessRequest(BaseModel):
     cwd: str = Field(default="/workspace", max_length=4096)
     env: dict[str, str] = Field(default_factory=dict)
     timeout_seconds: float = Field(default=0.0, ge=0, le=366 * 86_400.0)
+    unattended_seconds: float = Field(default=0.0, ge=0, le=86_400.0)
     terminal: Terminal | None = None
 
 
@@ -129,7 +132,7 @@ async def start(request: web.Request) -> web.Response:
         commands.ExecRequest(argv=body.argv, shell=body.shell, cwd=body.cwd, env=environment), live, service
     )
     spec = commands.in_background(spec, body.timeout_seconds, PROCESS_OUTPUT_BYTES_MAX, size)
-    return web.json_response(view(await live.processes.start(spec)), status=201)
+    return web.json_response(view(await live.processes.start(spec, body.unattended_seconds)), status=201)
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -220,41 +223,70 @@ async def logs(request: web.Request) -> web.StreamResponse:
     process = _process(request)
     after = number(request, "after", 0)
     if request.query.get("follow") != "1":
-        pieces, cursor, lost = process.log.read(after, min(number(request, "limit_bytes", 1 << 20), 1 << 20))
-        items = [{"stream": p.stream, "cursor": p.end, **commands.text_or_base64("data", p.data)} for p in pieces]
-        return web.json_response({"items": items, "cursor": cursor, "lost_bytes": lost, **view(process)})
+        return web.json_response({**_page(process, after, number(request, "limit_bytes", 1 << 20)), **view(process)})
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
     await response.prepare(request)
-    async for stream, data, cursor, lost in process.read(after, FOLLOW_BYTES):
-        event = {"event": stream, "cursor": cursor, "lost_bytes": lost, **commands.text_or_base64("data", data)}
+    characters = Characters()
+    cursor = after
+    async for stream, data, end, lost in process.read(after, FOLLOW_BYTES):
+        cursor = max(cursor, end - len(data) - characters.held_bytes)
+        for name, part in characters.feed(stream, data):
+            cursor += len(part)
+            event = {"event": name, "cursor": cursor, "lost_bytes": lost, **text_or_base64("data", part)}
+            await response.write(json.dumps(event).encode() + b"\n")
+            lost = 0
+    for name, part in characters.rest():
+        event = {"event": name, "cursor": cursor + len(part), "lost_bytes": 0, **text_or_base64("data", part)}
         await response.write(json.dumps(event).encode() + b"\n")
     await response.write(json.dumps({"event": "exit", **view(process)}).encode() + b"\n")
     return response
 
 
+def _page(process: Process, after: int, limit_bytes: int) -> dict[str, Any]:
+    """Output from a cursor on. It ends before a character whose rest is still to come, or is beyond the limit."""
+    pieces, cursor, lost = process.log.read(after, min(limit_bytes, 1 << 20))
+    characters = Characters()
+    items: list[dict[str, Any]] = []
+    at = pieces[0].start if pieces else cursor
+
+    def keep(found: Iterable[tuple[str, bytes]]) -> None:
+        nonlocal at
+        for stream, data in found:
+            at += len(data)
+            items.append({"stream": stream, "cursor": at, **text_or_base64("data", data)})
+
+    for piece in pieces:
+        keep(characters.feed(piece.stream, piece.data))
+    has_more = process.ended is None or cursor < process.log.end
+    if not has_more or not items:
+        keep(characters.rest())
+    return {"items": items, "cursor": cursor - characters.held_bytes, "lost_bytes": lost}
+
+
 async def attach(request: web.Request) -> web.WebSocketResponse:
     """GET .../attach (websocket): output as binary messages, one byte of stream (1 stdout, 2 stderr) before the data, and at
     the end a text message `{"event": "exit", ...}`. Inward: binary is input; text is `{"resize": [rows, columns]}`,
-    `{"signal": NAME}` or `{"end": true}`. Leaving leaves the process running.
+    `{"signal": NAME}` or `{"end": true}`. Leaving leaves the process running, unless it was started with `unattended_seconds`.
     """
     process = _process(request)
     after = number(request, "after", 0)
-    socket = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX, heartbeat=30, compress=False)
+    socket = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX + 1, heartbeat=30, compress=False)
     await socket.prepare(request)
-    outward = asyncio.ensure_future(_outward(socket, process, after))
-    try:
-        async for message in socket:
-            if message.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
-                break
-            try:
-                await _inward(process, message.data)
-            except SandboxError as error:
-                if error.code == "process_ended":
-                    continue  # its end is on the way
-                await socket.send_json({"event": "error", "code": error.code, "message": error.message})
-    finally:
-        outward.cancel()
-        await asyncio.gather(outward, return_exceptions=True)
+    with process.attended():
+        outward = asyncio.ensure_future(_outward(socket, process, after))
+        try:
+            async for message in socket:
+                if message.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
+                    break
+                try:
+                    await _inward(process, message.data)
+                except SandboxError as error:
+                    if error.code == "process_ended":
+                        continue  # its end is on the way
+                    await socket.send_json({"event": "error", "code": error.code, "message": error.message})
+        finally:
+            outward.cancel()
+            await asyncio.gather(outward, return_exceptions=True)
     return socket
 
 

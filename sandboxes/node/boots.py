@@ -55,13 +55,14 @@ class Boots:
         place = machine.place(
             slot, size_class, tuple(machine.cgroups.create(machine.group(slot), machine.driver.with_overhead(limits)))
         )
-        if fill is not None:
-            await machine.driver.mount(place)
-            await fill(place)
         terminals = per_sandbox(machine.settings, machine_terminals())
         rlimit = limits.processes * (BACKSTOP if "pids" in machine.cgroups.controllers else 1)
         launch = Launch(f"slot-{slot}", place, limits, machine.images[image], terminals, machine.egress.listen, rlimit)
-        return await machine.driver.launch(launch)
+        with machine.room.volume(machine.volume_path(slot), limits.disk_bytes):
+            if fill is not None:
+                await machine.driver.mount(place)
+                await fill(place)
+            return await machine.driver.launch(launch)
 
     async def discard(self, slot: int, size_class: str, running: Running | None) -> None:
         """Kill what runs in the slot, wipe it, free its number."""

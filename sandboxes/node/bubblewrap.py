@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import sandboxes
 from images import PreparedImage
 from sandboxes.node.driver import ArchiveRefused, ArchiveReport, DriverError, Launch, Place, Running
 from sandboxes.node.spawner_client import SpawnerClient, SpawnerGone
+from sandboxes.protocol import NoCapacity
 from sandboxes.size_classes import SizeClass
 from sandboxes.spawner import archive
 from sandboxes.spawner.tree import Root
@@ -28,6 +30,9 @@ _REPORT_BYTES_MAX = 65_536
 _EXAMPLES_MAX = 10
 _EXAMPLE_CHARACTERS_MAX = 256
 _HIDDEN = ("/proc/kcore", "/proc/keys", "/proc/kallsyms", "/proc/timer_list", "/proc/sched_debug", "/proc/key-users")
+
+_READ_ONLY = r"(?:\S+,)?(?:ro|emergency_ro|shutdown)(?:,|$)"
+"""Options of a file system after an error: `emergency_ro` (Linux 6.14 and later), `ro` before."""
 
 
 class BubblewrapDriver:
@@ -102,9 +107,11 @@ class BubblewrapDriver:
         }
         try:
             key, exited = self._client().request("launch", body, (theirs.fileno(), stderr_w))
-        except (SpawnerGone, OSError) as error:
+        except (SpawnerGone, OSError, NoCapacity) as error:
             ours.close()
             os.close(stderr_r)
+            if isinstance(error, NoCapacity):
+                raise
             raise DriverError(str(error)) from error
         finally:
             theirs.close()
@@ -172,6 +179,27 @@ class BubblewrapDriver:
     async def unmount(self, place: Place) -> None:
         """See `Driver.unmount`."""
         await self._child("unmount", {"volume": self._volume(place)})
+
+    def used_bytes(self, place: Place) -> int | None:
+        """See `Driver.used_bytes`: seen through the spawner, in whose mount namespace it is."""
+        try:
+            found = os.statvfs(f"{self._client().proc}/root{self._folder(place)}/workspace")
+        except (OSError, SpawnerGone):
+            return None
+        return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+    def read_only_slots(self) -> set[int]:
+        """See `Driver.read_only_slots`."""
+        try:
+            text = Path(self._client().proc, "mountinfo").read_text()
+        except (OSError, SpawnerGone):
+            return set()
+        return {
+            int(slot)
+            for slot in re.findall(
+                rf" {re.escape(self._root)}/slots/(\d+)/workspace .* - \S+ \S+ {_READ_ONLY}", text, re.MULTILINE
+            )
+        }
 
     async def pack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
         """See `Driver.pack`."""

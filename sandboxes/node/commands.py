@@ -14,6 +14,7 @@ from sandboxes.node.command_stream import CommandSpec, Exit, Output
 from sandboxes.node.live import Live
 from sandboxes.node.service import SandboxService
 from sandboxes.protocol import BadRequest
+from sandboxes.texts import Characters, text_or_base64
 from sandboxes.wire import check_environment
 
 ARGUMENT_BYTES_MAX = 128 * 1024
@@ -21,6 +22,8 @@ STDIN_BYTES_MAX = 8 << 20
 TIMEOUT_SECONDS_DEFAULT = 120.0
 TIMEOUT_SECONDS_MAX = 3600.0
 OUTPUT_BYTES_DEFAULT = 1 << 20
+OUTPUT_BYTES_UNBOUNDED = 1 << 50
+"""For an answer that is streamed: nobody holds it."""
 SIGKILL = 9
 
 
@@ -36,7 +39,8 @@ class ExecRequest(BaseModel):
     stdin: str | None = None
     timeout_seconds: float = Field(default=TIMEOUT_SECONDS_DEFAULT, gt=0, le=TIMEOUT_SECONDS_MAX)
     user: Literal["tenant"] = "tenant"
-    output_limit_bytes: int = Field(default=OUTPUT_BYTES_DEFAULT, ge=0)
+    output_limit_bytes: int | None = Field(default=OUTPUT_BYTES_DEFAULT, ge=0)
+    """None: all of it; only for a stream."""
 
 
 def command_spec(request: ExecRequest, live: Live, service: SandboxService) -> CommandSpec:
@@ -63,7 +67,9 @@ def command_spec(request: ExecRequest, live: Live, service: SandboxService) -> C
         cwd=request.cwd,
         stdin=stdin,
         timeout_seconds=request.timeout_seconds,
-        limit_bytes=min(request.output_limit_bytes, service.settings.output_bytes_max),
+        limit_bytes=OUTPUT_BYTES_UNBOUNDED
+        if request.output_limit_bytes is None
+        else min(request.output_limit_bytes, service.settings.output_bytes_max),
     )
 
 
@@ -77,39 +83,25 @@ def in_background(
 
 
 async def events(service: SandboxService, live: Live, spec: CommandSpec) -> AsyncIterator[dict[str, Any]]:
-    """The command as events: `started`, `stdout` and `stderr`, and last, and only then a success, `exit`."""
+    """The command as events: `started`, `stdout` and `stderr`, and last, and only then a success, `exit`. No event ends inside
+    of a character, but for what the command itself left incomplete.
+    """
     oom_before = live.oom_kills()
     yield {"event": "started"}
+    characters = Characters()
     with service.distrusting(live):
         async for item in live.supervisor.execute(spec):
             if isinstance(item, Output):
-                yield {"event": item.stream, **text_or_base64("data", item.data)}
-            else:
-                yield {"event": "exit", **outcome(item, live.oom_kills() > oom_before)}
-
-
-async def collect(service: SandboxService, live: Live, spec: CommandSpec) -> dict[str, Any]:
-    """The command's whole result."""
-    output = {"stdout": bytearray(), "stderr": bytearray()}
-    oom_before = live.oom_kills()
-    result: dict[str, Any] = {}
-    with service.distrusting(live):
-        async for item in live.supervisor.execute(spec):
-            if isinstance(item, Output):
-                output[item.stream] += item.data
-            else:
-                result = outcome(item, live.oom_kills() > oom_before)
-    for name, data in output.items():
-        result.update(text_or_base64(name, bytes(data)))
-    return result
-
-
-def text_or_base64(name: str, data: bytes) -> dict[str, str]:
-    """Text under `name`; when it is not UTF-8 also the bytes under `name_base64`."""
-    try:
-        return {name: data.decode()}
-    except UnicodeDecodeError:
-        return {name: data.decode("utf-8", "replace"), f"{name}_base64": base64.b64encode(data).decode()}
+                for stream, data in characters.feed(item.stream, item.data):
+                    yield {"event": stream, **text_or_base64("data", data)}
+                continue
+            result = outcome(item, live.oom_kills() > oom_before)
+            for stream, data in characters.rest():
+                if result["truncated"][f"{stream}_bytes_dropped"]:  # the limit fell inside of it
+                    result["truncated"][f"{stream}_bytes_dropped"] += len(data)
+                else:
+                    yield {"event": stream, **text_or_base64("data", data)}
+            yield {"event": "exit", **result}
 
 
 def outcome(ended: Exit, oom_in_slot: bool) -> dict[str, Any]:

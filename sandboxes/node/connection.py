@@ -8,10 +8,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
+from sandboxes.names import name_text
 from sandboxes.protocol import NodeUnavailable, SandboxError
 from sandboxes.supervisor import frames
 
 _READ_BYTES = 1 << 18
+MESSAGE_CHARACTERS_MAX = 500
 
 
 class GuestRefused(SandboxError):  # noqa: N818 - reads as what happened
@@ -162,7 +164,7 @@ def refusal(payload: bytes) -> GuestRefused:
     """An error frame as an exception, its code limited to the known ones."""
     content = fields(payload)
     code = content.get("code", b"").decode("ascii", "replace")
-    message = content.get("message", b"").decode("utf-8", "replace")[:500]
+    message = name_text(content.get("message", b""))[:MESSAGE_CHARACTERS_MAX]
     error = GuestRefused(message, code=code if code in _STATUS else "guest_refused")
     error.status = _STATUS.get(code, 409)
     return error

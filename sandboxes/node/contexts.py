@@ -22,7 +22,7 @@ CONTEXTS_MAX = 8
 READY_SECONDS_MAX = 90.0
 INTERRUPT_SECONDS_MAX = 5.0
 LINE_BYTES_MAX = 2 << 20
-HELD_BYTES_MAX = 4 << 20
+HELD_BYTES_MAX = 1 << 20
 RUN_BYTES_MAX = 32 << 20
 CODE_BYTES_MAX = 1 << 20
 OUTPUT_BYTES_MAX = 1 << 50
@@ -62,7 +62,11 @@ class ContextBusy(SandboxError):  # noqa: N818 - reads as what happened
 class Context:
     """One kernel. Runs one piece of code at a time."""
 
-    def __init__(self, context_id: str, stream: CommandStream, created_at_ms: int) -> None:
+    def __init__(
+        self, context_id: str, stream: CommandStream, created_at_ms: int, oom_kills: Callable[[], int] = lambda: 0
+    ) -> None:
+        self._oom_kills = oom_kills
+        self._oom_before = oom_kills()
         self.context_id = context_id
         self.created_at_ms = created_at_ms
         self.is_dead = False
@@ -115,7 +119,7 @@ class Context:
     async def _next(self) -> dict[str, Any]:
         while not self._lines:
             if self.is_dead:
-                raise ContextDied("the kernel has ended; its variables are gone")
+                raise self._died()
             self._moved.clear()
             await self._moved.wait()
         line = self._lines.popleft()
@@ -126,6 +130,12 @@ class Context:
         except (ValueError, TypeError, RecursionError) as error:
             self.kill()
             raise ContextDied("what spoke for the kernel is not one; its variables are gone") from error
+
+    def _died(self) -> ContextDied:
+        """Why the kernel is gone, as far as the host can say."""
+        if self._oom_kills() > self._oom_before:
+            return ContextDied("the kernel was killed: the sandbox was out of memory; its variables are gone")
+        return ContextDied("the kernel has ended; its variables are gone")
 
     async def until_ready(self) -> None:
         """Wait for the kernel. Raises ContextUnavailable."""
@@ -150,7 +160,7 @@ class Context:
         ContextDied.
         """
         if self.is_dead:
-            raise ContextDied("the kernel has ended; its variables are gone")
+            raise self._died()
         if self._running:
             raise ContextBusy("something runs in this context; wait for it, or interrupt it")
         self._running = True
@@ -186,7 +196,7 @@ class Context:
                     finished = True
                     count = line.get("execution_count")
                     yield {
-                        "event": "done", "timed_out": timed_out, "truncated": left < 0,
+                        "event": "done", "timed_out": timed_out, "truncated": left < 0 or line.get("cut") is True,
                         "execution_count": count if isinstance(count, int) else None,
                     }  # fmt: skip
                     return
@@ -201,7 +211,7 @@ class Context:
         try:
             await self._stream.write(json.dumps(content).encode() + b"\n")
         except (ConnectionError, OSError) as error:
-            raise ContextDied("the kernel has ended; its variables are gone") from error
+            raise self._died() from error
 
     async def interrupt(self) -> None:
         """As ctrl-C would."""
@@ -226,8 +236,9 @@ class Context:
 class Contexts:
     """The code contexts of one runtime."""
 
-    def __init__(self, supervisor: SupervisorClient, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, supervisor: SupervisorClient, clock_ms: Callable[[], int], oom_kills: Callable[[], int]) -> None:
         self._supervisor = supervisor
+        self._oom_kills = oom_kills
         self._clock_ms = clock_ms
         self._known: dict[str, Context] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -255,7 +266,7 @@ class Contexts:
         except BaseException:
             stream.close()
             raise
-        context = Context("c_" + secrets.token_hex(6), stream, self._clock_ms())
+        context = Context("c_" + secrets.token_hex(6), stream, self._clock_ms(), self._oom_kills)
         task = asyncio.get_running_loop().create_task(context.read())
         context.reading = task
         self._tasks.add(task)
@@ -276,7 +287,7 @@ class Contexts:
         """One by id. Raises ContextUnknown."""
         context = self._known.get(context_id)
         if context is None:
-            raise ContextUnknown("no such context in this sandbox")
+            raise ContextUnknown(f"no context {context_id} in this sandbox")
         return context
 
     def forget(self, context_id: str) -> None:

@@ -29,7 +29,7 @@ class Doctor:
             "root": lambda: None if os.geteuid() == 0 else "the node does not run as root",
             "bubblewrap": lambda: _tool("bwrap"),
             "user_namespaces": _user_namespaces,
-            "uid_ranges": lambda: _uid_ranges(settings),
+            "uid_ranges": lambda: uid_ranges_problem(settings),
             "uid_block_unshared": lambda: uid_block_problem,
             "seccomp": lambda: seccomp_problem,
             "volumes": lambda: _tool("mkfs.ext4") or _device("/dev/loop-control"),
@@ -90,7 +90,8 @@ def _user_namespaces() -> str | None:
     return None if most > 0 else "user namespaces are switched off (user.max_user_namespaces = 0)"
 
 
-def _uid_ranges(settings: NodeSettings) -> str | None:
+def uid_ranges_problem(settings: NodeSettings) -> str | None:
+    """Why the slots can't use these ids; None when they can."""
     last = settings.slot_uid_base + settings.uids_total
     if last > _HOST_ID_LAST:
         return "the slots' uid block does not fit below 2^32"

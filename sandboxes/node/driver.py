@@ -121,6 +121,14 @@ class Driver(Protocol):
         """Unmount a volume."""
         ...
 
+    def used_bytes(self, place: Place) -> int | None:
+        """What lies on the slot's mounted volume; None when it can't be seen."""
+        ...
+
+    def read_only_slots(self) -> set[int]:
+        """Slots whose mounted volume the kernel lets nobody write any more, since the host's disk was full or broken."""
+        ...
+
     async def pack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
         """Write the mounted volume as a tar stream to a pipe, as the slot's own root; says what was left behind."""
         ...

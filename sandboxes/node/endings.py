@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 from asyncio import timeout
 from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
 
+from operations.full_disk import is_full
 from sandboxes.node.boots import Boots
 from sandboxes.node.capacity import CapacityBook
 from sandboxes.node.freezing import set_frozen
@@ -62,11 +64,19 @@ class Endings:
             reason = "oom_killed"
         live.stopping = True
         self._live.pop(live.row.runtime_id, None)
+        self._proof.forget_start_file(live.row.runtime_id)
         live.row = changed(live.row, counts=json.dumps(live.counts()))
         await live.close()
         row = await self.record_loss(live.row, at_ms, reason)
         self._proof.lost(loss_of(row))
         await self._machine.clear_group(row.slot)
+
+    async def volume_lost(self, live: Live) -> None:
+        """The kernel made a sandbox's volume read-only: the host's disk is full or broken. Its stop repairs and packs it."""
+        structlog.get_logger().error("runtime.volume_read_only", runtime_id=live.row.runtime_id, slot=live.row.slot)
+        await self._end(live)
+        row = await self.record_loss(live.row, live.writable_at_ms, "volume_read_only")
+        self._proof.lost(loss_of(row))
 
     async def shut_down(self, live: Live, pre_stop_seconds: float) -> None:
         """The owner did not ask for this stop, so the runtime stays on record as lost, with its volume packed away."""
@@ -78,8 +88,14 @@ class Endings:
     async def record_loss(self, row: Row, at_ms: int, reason: str) -> Row:
         """Write down that a runtime is lost, since when and why."""
         row = changed(row, state="lost", ended_at_ms=at_ms, reason=reason)
-        await self._slots.update(row.runtime_id, state="lost", ended_at_ms=at_ms, reason=reason, counts=row.counts)
         self._proof.losses[row.runtime_id] = loss_of(row)
+        try:
+            await self._slots.update(row.runtime_id, state="lost", ended_at_ms=at_ms, reason=reason, counts=row.counts)
+        except sqlite3.Error as error:
+            if not is_full(error):
+                raise
+            # Known while this process lives; the next one finds a row that runs no more, and records it then.
+            structlog.get_logger().error("runtime.loss_not_recorded", runtime_id=row.runtime_id, error=str(error))
         return row
 
     # Its owner asked for it
@@ -149,6 +165,7 @@ class Endings:
         await self._machine.driver.kill(live.running)
         await self._machine.clear_group(live.row.slot)
         self._live.pop(live.row.runtime_id, None)
+        self._proof.forget_start_file(live.row.runtime_id)
 
     async def _finalise(self, row: Row, snapshot: bool) -> Row:
         """Pack the quiet volume if asked, wipe it, free the slot. Repeatable up to the last line."""

@@ -13,7 +13,7 @@ from sandboxes.node.command_stream import CommandSpec, Exit
 from sandboxes.node.connection import GuestRefused
 from sandboxes.node.processes import Ended, Process, ProcessEnded, Processes
 from sandboxes.node.supervisor_client import SupervisorClient
-from sandboxes.protocol import NodeUnavailable, RuntimeGone, SandboxError, StartFailed
+from sandboxes.protocol import CANNOT_RUN, NodeUnavailable, RuntimeGone, SandboxError, StartFailed
 
 LOG_BYTES_MAX = 1 << 40  # by the process; what is kept of it is the log's window
 
@@ -40,7 +40,17 @@ class RestartPlan:
         return min(entrypoint.backoff_seconds_max, doubled)
 
 
-FROM_WORKSPACE = Entrypoint(argv=("/bin/sh", "-c", "[ -x .satbox/start ] || exit 0; exec .satbox/start"))
+_START = r"""[ -e .satbox/start ] || [ -L .satbox/start ] || exit 0
+no() { echo "satbox: .satbox/start cannot be run: $2" >&2; exit "$1"; }
+[ -f .satbox/start ] || no 126 "it is not a file"
+[ -x .satbox/start ] || no 126 "it is not executable; make it so: chmod +x .satbox/start"
+line=$(head -c 512 .satbox/start 2>/dev/null | tr -d '\000' | head -n 1)
+case $line in '#!'*) ;; *) exec .satbox/start;; esac
+case $line in *"$(printf '\r')") no 127 "its first line ends with a carriage return; save it with Unix line ends";; esac
+set -f; set -- ${line#??}
+[ -z "$1" ] || [ -x "$1" ] || no 127 "the program of its first line does not exist: $1"
+exec .satbox/start"""
+FROM_WORKSPACE = Entrypoint(argv=("/bin/sh", "-c", _START))
 """What an owner wants to run again when the sandbox comes back: an executable in the workspace. A new workspace has none."""
 
 
@@ -49,12 +59,14 @@ class ImageStart:
 
     def __init__(
         self, definition: ImageDefinition, processes: Processes, supervisor: SupervisorClient,
-        environment: Mapping[str, str], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        environment: Mapping[str, str], on_end: Callable[[Process], None] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:  # fmt: skip
         self._definition = definition
         self._processes = processes
         self._supervisor = supervisor
         self._environment = environment
+        self._on_end = on_end
         self._sleep = sleep
         self._task: asyncio.Task[None] | None = None
 
@@ -93,9 +105,14 @@ class ImageStart:
         while True:
             began = loop.time()
             ended = await process.wait_ended()
+            if entrypoint is FROM_WORKSPACE and ended.exit is not None and ended.exit.exit_code in CANNOT_RUN:
+                log.warning("entrypoint.cannot_run", path=".satbox/start", exit_code=ended.exit.exit_code)
+                self._gave_up(process)
+                return
             wait = plan.wait_seconds(succeeded=_succeeded(ended), lasted_seconds=loop.time() - began)
             if wait is None:
                 log.info("entrypoint.ended", image=self._definition.name, succeeded=_succeeded(ended))
+                self._gave_up(process)
                 return
             await self._sleep(wait)
             try:
@@ -103,6 +120,10 @@ class ImageStart:
             except SandboxError as error:  # the sandbox ends, or is full of the tenant's own processes
                 log.warning("entrypoint.not_restarted", image=self._definition.name, reason=str(error)[:200])
                 return
+
+    def _gave_up(self, process: Process) -> None:
+        if self._on_end is not None:
+            self._on_end(process)
 
     async def _until_ready(self, readiness: Readiness) -> None:
         last = "it never answered"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import json
+import re
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -13,8 +15,10 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from sandboxes.names import name_bytes, name_text
 from sandboxes.node.connection import Connection, ProtocolBroken, fields, file_error, refusal
 from sandboxes.node.passed_files import PassedFile
+from sandboxes.node.refusals import naming
 from sandboxes.node.service import SandboxService
 from sandboxes.protocol import BadRequest, NodeUnavailable
 from sandboxes.supervisor import frames
@@ -26,6 +30,8 @@ SO_SNDBUFFORCE = 32  # asm-generic/socket.h; Python has no name for it
 SEND_BUFFER_BYTES = 1 << 20
 PIECES_MAX = 512  # what one system call takes is 1024
 PATH_CHARACTERS_MAX = 4096
+LISTED_MAX = 1 << 20
+LISTING_PIECE_BYTES = 1 << 16
 WAIT_SECONDS = 60.0
 SERVICE = web.AppKey("files_service", SandboxService)
 
@@ -58,7 +64,10 @@ def _pairs(operation: str, content: Mapping[str, object]) -> frames.Fields:
     pairs: frames.Fields = [("op", operation.encode())]
     for name, value in content.items():
         text = ("1" if value else "0") if isinstance(value, bool) else str(value)
-        pairs.append((name, text.encode("utf-8", "surrogateescape")))
+        try:
+            pairs.append((name, name_bytes(text)))
+        except ValueError as error:
+            raise BadRequest("a path is text, without halves of surrogate pairs", code="bad_path") from error
     return pairs
 
 
@@ -68,7 +77,7 @@ async def file_request(request: web.Request, operation: str, **content: object) 
     live = request.app[SERVICE].live(request.match_info["runtime_id"])
     connection = await live.supervisor.request(_pairs(operation, content))
     try:
-        with request.app[SERVICE].distrusting(live):
+        with request.app[SERVICE].distrusting(live), naming(content):
             async with asyncio.timeout(WAIT_SECONDS) as patience:
                 connection.patience = patience
                 yield connection
@@ -104,7 +113,7 @@ def _entry(content: dict[str, bytes]) -> dict[str, Any]:
     """A description from the guest, with only the fields and types expected of it."""
     try:
         entry: dict[str, Any] = {
-            "name": _text(content["name"]),
+            "name": name_text(content["name"]),
             "type": _text(content["type"]),
             "size_bytes": int(content["size"]),
             "mode": int(content["mode"]),
@@ -113,7 +122,7 @@ def _entry(content: dict[str, bytes]) -> dict[str, Any]:
     except (KeyError, ValueError) as error:
         raise ProtocolBroken() from error
     if "target" in content:
-        entry["target"] = _text(content["target"])
+        entry["target"] = name_text(content["target"])
     return entry
 
 
@@ -131,7 +140,7 @@ async def _begun(request: web.Request, operation: str, **content: object) -> Asy
     """As `file_request`, for a worker that may pass the file out."""
     live = request.app[SERVICE].live(request.match_info["runtime_id"])
     pairs = [*_pairs(operation, content), ("pass", b"1" if live.passes_files else b"0")]
-    with request.app[SERVICE].distrusting(live):
+    with request.app[SERVICE].distrusting(live), naming(content):
         connection, header, descriptor = await live.supervisor.request_file(pairs, WAIT_SECONDS)
         file: PassedFile | None = None
         try:
@@ -207,15 +216,15 @@ async def _framed(connection: Connection, left: int) -> AsyncIterator[bytes]:
 
 
 async def upload(request: web.Request) -> web.Response:
-    """PUT files: the body replaces the file as a whole, or not at all."""
+    """PUT files: the body replaces the file as a whole, or not at all. Without `mode` a file keeps the one it has."""
     limit = request.app[SERVICE].settings.file_bytes_max
     if (request.content_length or 0) > limit:
         raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
-    try:
-        mode = int(request.query.get("mode", "644"), 8)
-    except ValueError as error:
-        raise BadRequest("mode is octal") from error
-    async with _begun(request, "write", path=path_of(request), limit_bytes=limit, mode=mode) as begun:
+    text = request.query.get("mode")
+    if text is not None and not re.fullmatch("[0-7]{1,4}", text):
+        raise BadRequest("mode is octal")
+    mode = {} if text is None else {"mode": int(text, 8)}
+    async with _begun(request, "write", path=path_of(request), limit_bytes=limit, **mode) as begun:
         connection = begun.connection
         answering = asyncio.ensure_future(connection.expect(frames.RESULT))
         try:
@@ -276,20 +285,30 @@ async def _write(
             await asyncio.gather(writing, return_exceptions=True)
 
 
-async def listing(request: web.Request) -> web.Response:
-    """GET files/list."""
-    entries: list[dict[str, Any]] = []
+async def listing(request: web.Request) -> web.StreamResponse:
+    """GET files/list: written as it comes, so that none is held here; one that breaks off ends the response early."""
     async with file_request(request, "list", path=path_of(request)) as connection:
-        while True:
+        kind, payload = await connection.frame()
+        if kind == frames.ERROR:
+            raise refusal(payload)
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        pending = bytearray(b'{"entries":[')
+        count = 0
+        while kind == frames.DATA and count <= LISTED_MAX:
+            pending += b"," * bool(count) + json.dumps(_entry(fields(payload))).encode()
+            count += 1
+            if len(pending) >= LISTING_PIECE_BYTES:
+                await response.write(bytes(pending))
+                pending.clear()
             kind, payload = await connection.frame()
-            if kind == frames.ERROR:
-                raise refusal(payload)
-            if kind == frames.END:
-                truncated = fields(payload).get("truncated") == b"1"
-                return web.json_response({"entries": entries, "truncated": truncated})
-            if kind != frames.DATA or len(entries) > frames.FRAME_BYTES_MAX:
-                raise ProtocolBroken()
-            entries.append(_entry(fields(payload)))
+        if kind != frames.END:
+            raise ProtocolBroken()
+        truncated = fields(payload).get("truncated") == b"1"
+        pending += b'],"truncated":' + json.dumps(truncated).encode() + b"}"
+        await response.write(bytes(pending))
+        await response.write_eof()
+        return response
 
 
 async def stat(request: web.Request) -> web.Response:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
 
+from operations.left_out import left_out_headers
+from sandboxes.names import name_text
 from sandboxes.node.connection import ProtocolBroken, fields, refusal
 from sandboxes.node.files import CHUNK_BYTES, SERVICE, WAIT_SECONDS, file_request, path_of
 from sandboxes.protocol import BadRequest, NodeUnavailable
@@ -36,12 +40,22 @@ def _format(request: web.Request) -> str:
     return name
 
 
+def _left_out(told: Mapping[str, bytes]) -> tuple[int, list[str]]:
+    """(how many things an archive lacks, the first of them by name)."""
+    try:
+        names = told.get("skipped_names", b"")
+        return int(told.get("skipped", b"0")), [name_text(name) for name in names.split(b"\0")] if names else []
+    except ValueError as error:
+        raise ProtocolBroken from error
+
+
 async def pack(request: web.Request) -> web.StreamResponse:
     """GET files/archive: a folder as an archive, made while it is sent. One that breaks off ends the response early."""
     kind = _format(request)
     async with file_request(request, "pack", path=path_of(request), format=kind) as connection:
-        await connection.expect(frames.STARTED)
-        response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPES[kind]})
+        count, names = _left_out(await connection.expect(frames.STARTED))
+        headers = {"Content-Type": CONTENT_TYPES[kind], **left_out_headers(count, names)}
+        response = web.StreamResponse(headers=headers)
         await response.prepare(request)
         while True:
             header = await connection.header()
@@ -76,7 +90,8 @@ async def unpack(request: web.Request) -> web.Response:
             else:
                 connection.send(frames.END)
             told = await answering
-            counts = {name: int(told[name]) for name in ("files", "bytes", "skipped")}
+            counts: dict[str, Any] = {name: int(told[name]) for name in ("files", "bytes")}
+            counts["skipped"], counts["skipped_names"] = _left_out(told)
         except (KeyError, ValueError) as error:
             raise ProtocolBroken from error
         finally:
@@ -102,7 +117,7 @@ async def watch(request: web.Request) -> web.StreamResponse:
             word = content.get("event", b"").decode("ascii", "replace")
             if kind != frames.DATA or word not in WORDS:
                 raise ProtocolBroken()
-            path = content.get("path", b"").decode("utf-8", "replace")
+            path = name_text(content.get("path", b""))
             is_folder = content.get("type") == b"directory"
             event = {"event": word, "path": path, "type": "directory" if is_folder else "file"}
             await response.write(json.dumps(event).encode() + b"\n")

@@ -33,7 +33,7 @@ _HOST_DESCRIPTORS = 16_384
 _CAPABILITIES = ["CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_SETPCAP"]
 _FILTER = "seccomp.bpf"
 _BOOT = (
-    "import os; os.dup2(0, 3); n = os.open('/dev/null', os.O_RDWR); os.dup2(n, 0); os.close(n); "
+    "import os; os.dup2(0, 3); n = os.open('/dev/null', os.O_RDWR); os.dup2(n, 0); os.dup2(n, 1); os.close(n); "
     f"import sys; sys.path.insert(0, {GUEST_CODE!r}); "
 )
 _LOAD_FILTER = f"from sandboxes.supervisor.filtering import load_filter; load_filter('{GUEST_CODE}/{_FILTER}'); "

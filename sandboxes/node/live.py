@@ -16,10 +16,11 @@ from sandboxes.node.entrypoint import FROM_WORKSPACE, ImageStart
 from sandboxes.node.machine import Machine
 from sandboxes.node.metering import RuntimeMeters
 from sandboxes.node.passed_files import PassedFiles
-from sandboxes.node.processes import Processes
+from sandboxes.node.processes import Process, Processes
 from sandboxes.node.slots import Row
 from sandboxes.node.supervisor_client import SupervisorClient
 from sandboxes.node.usage_history import UsageHistory
+from sandboxes.protocol import StartFileEnded
 
 
 class Live:
@@ -36,11 +37,12 @@ class Live:
         self.shell = shell
         self._distrusting: Callable[[], AbstractContextManager[None]] = partial(distrusting, self)
         self.processes = Processes(supervisor, clock_ms, self.oom_kills, self._distrusting)
-        self.contexts = Contexts(supervisor, clock_ms)
+        self.contexts = Contexts(supervisor, clock_ms, self.oom_kills)
         self.history = UsageHistory()
         self.files = PassedFiles(machine.volume_path(row.slot), machine.file_threads)
         self.is_paused = False
         self.pause_changed_at_ms = row.healthy_at_ms or 0
+        self.writable_at_ms = row.healthy_at_ms or 0
         self.stopping = False
         self.broken = False
         self.commands = 0
@@ -52,13 +54,24 @@ class Live:
         )
         self._image_start: ImageStart | None = None
 
-    async def begin(self, definition: ImageDefinition, *, is_restored: bool = False) -> None:
-        """Start what the image starts by itself, or what its owner left in the workspace. Raises StartFailed."""
-        if is_restored and definition.entrypoint is None:
+    async def begin(
+        self, definition: ImageDefinition, start_file_ended: Callable[[StartFileEnded], None] | None = None
+    ) -> None:
+        """Start what the image starts by itself, else the start file of a workspace that came back (`start_file_ended` is
+        called when that fails for good). Raises StartFailed.
+        """
+        on_end: Callable[[Process], None] | None = None
+        if start_file_ended is not None and definition.entrypoint is None:
             definition = definition.model_copy(update={"entrypoint": FROM_WORKSPACE})
+            on_end = partial(self._report_start_file, start_file_ended)
         if definition.starts_something:
-            self._image_start = ImageStart(definition, self.processes, self.supervisor, self.environment)
+            self._image_start = ImageStart(definition, self.processes, self.supervisor, self.environment, on_end)
             await self._image_start.begin()
+
+    def _report_start_file(self, report: Callable[[StartFileEnded], None], process: Process) -> None:
+        how = process.ended.exit if process.ended is not None else None
+        if how is not None and how.exit_code != 0 and not self.stopping:
+            report(StartFileEnded(self.row.runtime_id, how.exit_code, how.signal, process.process_id))
 
     async def close(self) -> None:
         """The runtime is over: nothing is restarted, whoever waits for a process wakes, the supervisor is hung up on."""

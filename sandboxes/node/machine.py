@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import images
 from images import PreparedImage
 from sandboxes.node.cgroups import Cgroups
+from sandboxes.node.disk_room import DiskRoom
 from sandboxes.node.driver import Driver, DriverError, Place
 from sandboxes.node.egress import Egress
 from sandboxes.node.fork_storms import ForkStorms
@@ -19,7 +19,7 @@ from sandboxes.node.passed_files import THREADS
 from sandboxes.node.settings import UIDS_PER_SLOT, NodeSettings
 from sandboxes.node.slots import SlotTable
 from sandboxes.node.spawner_client import SpawnerGone
-from sandboxes.protocol import NoCapacity, StartFailed
+from sandboxes.protocol import StartFailed
 from sandboxes.supervisor.tenant import TENANT_ID
 
 _PAUSE_SECONDS = 0.002
@@ -37,6 +37,7 @@ class Machine:
     slots: SlotTable
     egress: Egress
     storms: ForkStorms
+    room: DiskRoom
     file_threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "files"))
 
     def why_no_image(self, name: str) -> str:
@@ -87,12 +88,6 @@ class Machine:
             volume_spare=f"spare-{size_class}.ext4",
             cgroup_files=cgroup_files,
         )
-
-    def require_disk(self) -> None:
-        """Raises NoCapacity when the disk is nearly full: a sandbox that can't be saved must not start."""
-        free = shutil.disk_usage(self.state).free
-        if free < self.settings.free_disk_bytes_min:
-            raise NoCapacity(f"only {free >> 20} MiB of disk are free", retry_after_seconds=60.0)
 
     async def clear_group(self, slot: int) -> None:
         """Kill what is left in the slot's cgroup and remove it. Raises TimeoutError."""

@@ -159,7 +159,6 @@ class WarmPool:
         self._booting[kind] += 1
         running: Running | None = None
         try:
-            self._machine.require_disk()
             running = await self._boots.boot(slot, size_class, image)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pool tries again and says so
             structlog.get_logger().warning("pool.boot_failed", size_class=size_class, error=str(error)[:300])

@@ -44,9 +44,18 @@ class ProcessLog:
             self._pieces.append(Piece(self.end, stream, data))
         self.end += len(data)
         self._size += len(data)
-        while self._size > self._bytes_max or len(self._pieces) > PIECES_MAX:
+        self.trim(self._bytes_max)
+
+    @property
+    def size(self) -> int:
+        """How many bytes are kept."""
+        return self._size
+
+    def trim(self, bytes_max: int) -> None:
+        """Let the oldest go until no more than so many bytes are kept."""
+        while self._size > bytes_max or len(self._pieces) > PIECES_MAX:
             oldest = self._pieces.popleft()
-            excess = self._size - self._bytes_max
+            excess = self._size - bytes_max
             if 0 < excess < len(oldest.data):
                 self._pieces.appendleft(Piece(oldest.start + excess, oldest.stream, oldest.data[excess:]))
                 self._size -= excess

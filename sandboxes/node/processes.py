@@ -20,8 +20,12 @@ from sandboxes.protocol import NoCapacity, SandboxError
 
 PROCESSES_MAX = 64
 LOG_BYTES_MAX = 1 << 20
+LOGS_BYTES_MAX = 16 << 20
+"""Of all processes of a sandbox together; the largest log gives way."""
 LOG_BYTES_PER_SECOND = 16 << 20
-SIGKILL = 9
+SIGHUP, SIGKILL = 1, 9
+HANG_UP_SECONDS = 2.0
+"""How long a process that hangs up may take, before it is killed."""
 FOLLOW_PAUSE_SECONDS = 0.02
 
 
@@ -51,7 +55,11 @@ class Ended:
 class Process:
     """One background process. Its log goes on existing after it, until it is forgotten or its runtime ends."""
 
-    def __init__(self, process_id: str, spec: CommandSpec, stream: CommandStream, pid: int, started_at_ms: int) -> None:
+    def __init__(
+        self, process_id: str, spec: CommandSpec, stream: CommandStream, pid: int, started_at_ms: int,
+        unattended_seconds: float = 0,
+    ) -> None:  # fmt: skip
+        """`unattended_seconds`: end it once nobody has been attached for so long; 0 lets it go on."""
         self.process_id = process_id
         self.spec = spec
         self.pid = pid
@@ -60,9 +68,41 @@ class Process:
         self.log = ProcessLog(LOG_BYTES_MAX)
         self._stream = stream
         self._changed = asyncio.Event()
+        self._unattended_seconds = unattended_seconds
+        self._attached = 0
+        self._ending: asyncio.TimerHandle | None = None
+        self._await_somebody()
 
-    async def follow(self, oom_kills: Callable[[], int]) -> None:
-        """Read its output until it ends. Never raises: what goes wrong becomes part of how it ended."""
+    @contextlib.contextmanager
+    def attended(self) -> Iterator[None]:
+        """While somebody is attached."""
+        self._attached += 1
+        self._stop_clock()
+        try:
+            yield
+        finally:
+            self._attached -= 1
+            self._await_somebody()
+
+    def _await_somebody(self) -> None:
+        if self._unattended_seconds and not self._attached and self.ended is None:
+            self._ending = asyncio.get_running_loop().call_later(self._unattended_seconds, self._hang_up)
+
+    def _hang_up(self) -> None:
+        """As a terminal does whose user is gone: SIGHUP, which a shell passes on, then SIGKILL for all that is left."""
+        if self.ended is None:
+            self._stream.signal(SIGHUP)
+            self._ending = asyncio.get_running_loop().call_later(HANG_UP_SECONDS, self.kill)
+
+    def _stop_clock(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
+
+    async def follow(self, oom_kills: Callable[[], int], kept: Callable[[], None] = lambda: None) -> None:
+        """Read its output until it ends; `kept` is called when there is more of it. Never raises: what goes wrong becomes part
+        of how it ended.
+        """
         loop = asyncio.get_running_loop()
         oom_before = oom_kills()
         began, written = loop.time(), 0
@@ -72,6 +112,7 @@ class Process:
                     self.ended = Ended(item, oom_kills() > oom_before)
                     break
                 self.log.append(item.stream, item.data)
+                kept()
                 written += len(item.data)
                 self._notify()
                 ahead = written / LOG_BYTES_PER_SECOND - (loop.time() - began)
@@ -85,6 +126,7 @@ class Process:
                 raise
         finally:
             self.ended = self.ended or Ended(None, False, "node_stopping")
+            self._stop_clock()
             self._stream.close()
             self._notify()
 
@@ -179,7 +221,7 @@ class Processes:
         """How many run or are being started."""
         return sum(process.ended is None for process in self._known.values()) + self._starting
 
-    async def start(self, spec: CommandSpec) -> Process:
+    async def start(self, spec: CommandSpec, unattended_seconds: float = 0) -> Process:
         """Start a process. Raises NoCapacity when too many run; ended ones make room, the oldest first."""
         if self.running >= PROCESSES_MAX:
             raise NoCapacity(f"a sandbox runs up to {PROCESSES_MAX} background processes", retry_after_seconds=1.0)
@@ -194,7 +236,7 @@ class Processes:
                     raise
         finally:
             self._starting -= 1
-        process = Process("p_" + secrets.token_hex(6), spec, stream, pid, self._clock_ms())
+        process = Process("p_" + secrets.token_hex(6), spec, stream, pid, self._clock_ms(), unattended_seconds)
         self._make_room()
         self._known[process.process_id] = process
         task = asyncio.get_running_loop().create_task(self._follow(process))
@@ -204,7 +246,14 @@ class Processes:
 
     async def _follow(self, process: Process) -> None:
         with contextlib.suppress(SandboxError), self._distrust():
-            await process.follow(self._oom_kills)
+            await process.follow(self._oom_kills, self._fit)
+
+    def _fit(self) -> None:
+        """Keep all logs within their share of the node's memory: what is lost is counted where it is read."""
+        excess = sum(process.log.size for process in self._known.values()) - LOGS_BYTES_MAX
+        if excess > 0:
+            largest = max((process.log for process in self._known.values()), key=lambda log: log.size)
+            largest.trim(largest.size - excess)
 
     def _make_room(self) -> None:
         ended = [key for key, process in self._known.items() if process.ended is not None]
@@ -215,7 +264,7 @@ class Processes:
         """One by id. Raises ProcessUnknown."""
         process = self._known.get(process_id)
         if process is None:
-            raise ProcessUnknown("no such process in this sandbox")
+            raise ProcessUnknown(f"no process {process_id} in this sandbox")
         return process
 
     def forget(self, process_id: str) -> None:

@@ -17,13 +17,20 @@ CREATE TABLE IF NOT EXISTS snapshots (
   sequence INTEGER NOT NULL,
   name TEXT NOT NULL DEFAULT '',
   created_wall_ms INTEGER NOT NULL DEFAULT 0,
+  skipped INTEGER NOT NULL DEFAULT 0,
+  skipped_examples TEXT NOT NULL DEFAULT '[]',
   PRIMARY KEY (address, digest)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS snapshots_by_digest ON snapshots (digest);
 CREATE TABLE IF NOT EXISTS doomed (digest TEXT PRIMARY KEY) STRICT;
 """
 
-ADDED_COLUMNS = {"name": "TEXT NOT NULL DEFAULT ''", "created_wall_ms": "INTEGER NOT NULL DEFAULT 0"}
+ADDED_COLUMNS = {
+    "name": "TEXT NOT NULL DEFAULT ''",
+    "created_wall_ms": "INTEGER NOT NULL DEFAULT 0",
+    "skipped": "INTEGER NOT NULL DEFAULT 0",
+    "skipped_examples": "TEXT NOT NULL DEFAULT '[]'",
+}
 
 ADOPT = """
 INSERT OR IGNORE INTO snapshots (address, digest, size_bytes, sequence)
@@ -40,16 +47,21 @@ def add(
     keep: int,
     name: str = "",
     wall_ms: int = 0,
+    skipped: int = 0,
+    skipped_examples: str = "[]",
 ) -> None:
     """An address's newest snapshot; of those without a name, which stops leave behind, the newest `keep` stay. One that
-    its owner named stays until its owner drops it, also when a stop leaves the same bytes.
+    its owner named stays as it is until its owner drops it, also when a stop leaves the same bytes: a workspace that was restored
+    from it lacks what it lacks, and packs without a loss.
     """
     database.execute(
-        "INSERT INTO snapshots (address, digest, size_bytes, sequence, name, created_wall_ms) "
-        "VALUES (?, ?, ?, (SELECT coalesce(max(sequence), 0) + 1 FROM snapshots), ?, ?) "
+        "INSERT INTO snapshots (address, digest, size_bytes, sequence, name, created_wall_ms, skipped, skipped_examples) "
+        "VALUES (?, ?, ?, (SELECT coalesce(max(sequence), 0) + 1 FROM snapshots), ?, ?, ?, ?) "
         "ON CONFLICT (address, digest) DO UPDATE SET sequence = excluded.sequence, "
-        "created_wall_ms = excluded.created_wall_ms, name = iif(excluded.name = '', name, excluded.name)",
-        (address, digest, size_bytes, name, wall_ms),
+        "created_wall_ms = iif(excluded.name = '' AND name <> '', created_wall_ms, excluded.created_wall_ms), "
+        "name = iif(excluded.name = '', name, excluded.name), skipped = max(skipped, excluded.skipped), "
+        "skipped_examples = iif(skipped >= excluded.skipped, skipped_examples, excluded.skipped_examples)",
+        (address, digest, size_bytes, name, wall_ms, skipped, skipped_examples),
     )
     database.execute("DELETE FROM doomed WHERE digest = ?", (digest,))
     old = database.execute(
@@ -59,10 +71,11 @@ def add(
     _drop(database, address, [row[0] for row in old])
 
 
-def of(database: sqlite3.Connection, address: str) -> list[tuple[str, int, str, int]]:
-    """(digest, bytes, name, wall time) of an address's snapshots, the newest first."""
+def of(database: sqlite3.Connection, address: str) -> list[tuple[str, int, str, int, int, str]]:
+    """(digest, bytes, name, wall time, how many it lacks, examples as JSON) of an address's snapshots, the newest first."""
     return database.execute(
-        "SELECT digest, size_bytes, name, created_wall_ms FROM snapshots WHERE address = ? ORDER BY sequence DESC",
+        "SELECT digest, size_bytes, name, created_wall_ms, skipped, skipped_examples FROM snapshots WHERE address = ? "
+        "ORDER BY sequence DESC",
         (address,),
     ).fetchall()
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
+from typing import Any
 
 import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from operations.full_disk import is_full
 from sandboxes.node import background, commands, contexts_http, egress_http, files, folders
 from sandboxes.node.doctor import Doctor
 from sandboxes.node.driver import DriverError
@@ -25,11 +28,15 @@ from sandboxes.protocol import (
     SandboxError,
     StartRequest,
     StopRequest,
+    StorageFull,
 )
+from sandboxes.texts import bytes_of, text_or_base64
 from sandboxes.wire import check_runtime_id, check_start, dump, dump_event, error_body, load
 
 BODY_BYTES_MAX = 12 << 20
 PRE_STOP_SECONDS_MAX = 60.0
+SHORT_OUTPUT_BYTES = 1 << 17
+_EVENT_BYTES = 512  # of one that is held
 _BEGUN = "answer_begun"
 SERVICE = web.AppKey("service", SandboxService)
 DOCTOR = web.AppKey("doctor", Doctor)
@@ -57,11 +64,11 @@ async def errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
     except SandboxError as error:
         headers = {"Retry-After": str(int(error.retry_after_seconds) + 1)} if isinstance(error, NoCapacity) else {}
         answer = web.json_response(error_body(error), status=error.status, headers=headers)
-    except ConnectionResetError:  # whoever asked has left: nothing went wrong here, and nobody reads the answer
+    except ConnectionError:  # the caller has left: nothing went wrong here, and nobody reads the answer
         answer = web.Response(status=CLIENT_LEFT)
-    except (DriverError, SpawnerGone, OSError) as error:
+    except (DriverError, SpawnerGone, OSError, sqlite3.Error) as error:
         structlog.get_logger().exception("node.request_failed", path=request.path)
-        broken = NodeUnavailable(f"{type(error).__name__}: {error}"[:500])
+        broken = (StorageFull if is_full(error) else NodeUnavailable)(f"{type(error).__name__}: {error}"[:500])
         answer = web.json_response(error_body(broken), status=broken.status)
     except web.HTTPException as error:
         problem = SandboxError(error.reason or "refused", code="http_error")
@@ -174,18 +181,54 @@ async def doctor(request: web.Request) -> web.Response:
 
 
 async def execute(request: web.Request) -> web.StreamResponse:
-    """POST /v1/runtimes/{rid}/exec. A caller that leaves takes the command with it (the handler is cancelled)."""
+    """POST /v1/runtimes/{rid}/exec: events with `?stream=1`; otherwise a short output as one JSON object, a long one as events
+    too, so that none is collected here. A caller that leaves takes the command with it (the handler is cancelled).
+    """
     service, live = request.app[SERVICE], _live(request)
     spec = commands.command_spec(load(commands.ExecRequest, await request.read()), live, service)
     if live.commands >= service.settings.commands_per_runtime_max:
         raise NoCapacity("too many commands at once in this sandbox", retry_after_seconds=1.0)
     live.commands += 1
     try:
+        found = commands.events(service, live, spec)
         if request.query.get("stream") == "1":
-            return await _stream(request, commands.events(service, live, spec))
-        return web.json_response(await commands.collect(service, live, spec))
+            return await _stream(request, found)
+        begun, result = await _collected(found)
+        if result is not None:
+            return web.json_response(result)
+        return await _stream(request, _chained(begun, found))
     finally:
         live.commands -= 1
+
+
+async def _collected(
+    found: AsyncIterator[dict[str, Any]],
+) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """(events so far, the whole result if they stayed few and short)."""
+    begun: list[dict[str, Any]] = []
+    held = 0
+    output = {"stdout": bytearray(), "stderr": bytearray()}
+    async for event in found:
+        begun.append(event)
+        if event["event"] in output:
+            data = bytes_of(event, "data")
+            output[event["event"]] += data
+            held += len(data) + _EVENT_BYTES
+            if held > SHORT_OUTPUT_BYTES:
+                return begun, None
+        elif event["event"] == "exit":
+            result = {name: value for name, value in event.items() if name != "event"}
+            for name, whole in output.items():
+                result |= text_or_base64(name, bytes(whole))
+            return begun, result
+    return begun, None
+
+
+async def _chained(begun: list[dict[str, Any]], rest: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    for event in begun:
+        yield event
+    async for event in rest:
+        yield event
 
 
 async def _stream(request: web.Request, events: AsyncIterator[dict[str, object]]) -> web.StreamResponse:

@@ -33,12 +33,12 @@ from sandboxes.protocol import (
     Runtime,
     RuntimeGone,
     RuntimeInfo,
-    RuntimeLost,
     SnapshotInfo,
     StartFailed,
     StartRequest,
     Stopped,
     StopRequest,
+    WatchEvent,
 )
 
 
@@ -62,7 +62,10 @@ class SandboxService:
         self._capacity = CapacityBook(settings.slots, clock_ms)
         self._boots = Boots(machine)
         self._pool = WarmPool(machine, self._boots)
-        self._starts = Starts(machine, self._boots, self._pool, self._workspaces, self.distrusting, clock_ms, boot_id)
+        self._starts = Starts(
+            machine, self._boots, self._pool, self._workspaces, self.distrusting, self._proof.start_file_ended, clock_ms,
+            boot_id,
+        )  # fmt: skip
         self._endings = Endings(
             machine, self._live, self._proof, self._workspaces, self._boots, self._capacity, clock_ms, boot_id
         )
@@ -147,7 +150,7 @@ class SandboxService:
         """See `SandboxNode.beat`."""
         return self._proof.beat()
 
-    def watch(self) -> AsyncGenerator[Beat | RuntimeLost, None]:
+    def watch(self) -> AsyncGenerator[WatchEvent, None]:
         """See `SandboxNode.watch`. A reader that falls far behind is cut off."""
         return self._proof.watch()
 
@@ -163,6 +166,8 @@ class SandboxService:
 
     async def reserve(self, reservation: Reservation) -> None:
         """See `SandboxNode.reserve`."""
+        size_class = self.settings.size_classes.get(reservation.size_class)
+        self._machine.room.require(0 if size_class is None else size_class.disk_bytes)
         self._capacity.reserve(reservation)
 
     async def release(self, address: str) -> None:
@@ -201,7 +206,7 @@ class SandboxService:
             if request.image not in self._machine.images:
                 raise StartFailed("unknown_image", self._machine.why_no_image(request.image), retryable=False)
             self._machine.require_needs(request.image)
-            self._machine.require_disk()
+            self._machine.room.require()
             self._capacity.take(request.runtime_id, request.size_class, request.address)
             try:
                 live = await self._starts.start(request)
@@ -273,12 +278,27 @@ class SandboxService:
 
     async def _sample_for_ever(self) -> None:
         while True:
+            self._look_at_volumes()
             for live in list(self._live.values()):
                 if not live.stopping:
                     live.sample(self._clock_ms())
                     await asyncio.sleep(0)  # many sandboxes are looked at between other work
             self._storage.saw(self._clock_ms(), await self._slots.kept_bytes())
             await asyncio.sleep(SAMPLE_SECONDS)
+
+    def _look_at_volumes(self) -> None:
+        """A sandbox whose volume can't be written is of no use, and is not charged: it is lost since it last could."""
+        read_only, now_ms = self._driver.read_only_slots(), self._clock_ms()
+        for live in list(self._live.values()):
+            if live.row.slot not in read_only:
+                live.writable_at_ms = now_ms
+            elif not live.stopping:
+                self._spawn(self._lose_volume(live))
+
+    async def _lose_volume(self, live: Live) -> None:
+        async with self._locked(live.row.runtime_id):
+            if not live.stopping:
+                await self._endings.volume_lost(live)
 
     # Snapshots
 

@@ -18,7 +18,7 @@ DEFAULT_IMAGE = "base"
 class NodeSettings(BaseModel):
     """What an operator can choose. `require` names doctor checks whose failure makes the start fail."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     node_id: str = "node-1"
     driver: Literal["bubblewrap", "gvisor"] = "bubblewrap"
@@ -49,7 +49,13 @@ class NodeSettings(BaseModel):
     sweep_seconds_max: float = Field(default=10.0, gt=0)
     snapshot_bytes_max_factor: int = Field(default=4, ge=1, description="logical bytes in a snapshot, in disk sizes")
     snapshots_kept: int = Field(default=3, ge=1, description="newest snapshots kept per address")
-    free_disk_bytes_min: int = Field(default=1 << 30, ge=0, description="nothing starts with less disk free than this")
+    free_disk_bytes_min: int = Field(
+        default=1 << 30,
+        ge=0,
+        description="nothing starts or is kept under a name unless this much disk stays free and promised to nobody",
+    )
+    named_snapshots_max: int = Field(default=10, ge=0, description="snapshots an address keeps under names")
+    named_snapshot_bytes_max: int = Field(default=4 << 30, ge=0, description="what they may take together, compressed")
     stopped_rows_max: int = Field(default=100_000, ge=1)
     commands_per_runtime_max: int = Field(default=128, ge=1)
     fork_storm_seconds: float = Field(

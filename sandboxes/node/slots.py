@@ -8,15 +8,17 @@ than `stopped` names it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from operations.transactions import Transaction
 from sandboxes.node import references
+from sandboxes.protocol import SnapshotInfo
 
 _T = TypeVar("_T")
 _ALL = 1 << 30
@@ -170,12 +172,13 @@ class SlotTable:
         assert set(changes) <= set(_COLUMNS)
         query = f"UPDATE runtimes SET {', '.join(f'{name} = ?' for name in changes)} WHERE runtime_id = ?"  # noqa: S608
         digest, size_bytes = changes.get("snapshot_digest"), changes.get("snapshot_bytes", 0)
+        lacks = (changes.get("skipped", 0), changes.get("skipped_examples", "[]"))
 
         def work(database: sqlite3.Connection) -> list[str]:
-            with _transaction(database):
+            with Transaction(database):
                 database.execute(query, [*changes.values(), row.runtime_id])
                 if digest is not None:
-                    references.add(database, row.address, digest, size_bytes, keep, "", wall_ms)
+                    references.add(database, row.address, digest, size_bytes, keep, "", wall_ms, *lacks)
                 elif _is_last(database, row):
                     references.drop_all(database, row.address)
             return references.doomed(database)
@@ -190,14 +193,14 @@ class SlotTable:
         """Drop every reference of an address. The digests nobody needs now."""
 
         def work(database: sqlite3.Connection) -> list[str]:
-            with _transaction(database):
+            with Transaction(database):
                 references.drop_all(database, address)
             return references.doomed(database)
 
         return await self._run(work)
 
-    async def snapshots(self, address: str) -> list[tuple[str, int, str, int]]:
-        """(digest, bytes, name, wall time) of an address's snapshots, the newest first."""
+    async def snapshots(self, address: str) -> list[tuple[str, int, str, int, int, str]]:
+        """An address's snapshots, as `references.of` tells them, the newest first."""
         return await self._run(lambda database: references.of(database, address))
 
     async def kept_bytes(self) -> dict[str, int]:
@@ -205,12 +208,14 @@ class SlotTable:
         query = "SELECT address, sum(size_bytes) FROM snapshots GROUP BY address"
         return await self._run(lambda database: dict(database.execute(query).fetchall()))
 
-    async def keep_snapshot(self, address: str, digest: str, size_bytes: int, name: str, wall_ms: int) -> None:
+    async def keep_snapshot(self, address: str, info: SnapshotInfo) -> None:
         """Record a snapshot that its owner named."""
 
         def work(database: sqlite3.Connection) -> None:
-            with _transaction(database):
-                references.add(database, address, digest, size_bytes, _ALL, name, wall_ms)
+            with Transaction(database):
+                examples = json.dumps(info.skipped_examples)
+                what = (info.digest, info.size_bytes, _ALL, info.name, info.created_wall_ms, info.skipped, examples)
+                references.add(database, address, *what)
 
         await self._run(work)
 
@@ -218,7 +223,7 @@ class SlotTable:
         """Drop one reference of an address; whether there was one, and the digests nobody needs now."""
 
         def work(database: sqlite3.Connection) -> tuple[bool, list[str]]:
-            with _transaction(database):
+            with Transaction(database):
                 found = references.drop(database, address, digest)
             return found, references.doomed(database)
 
@@ -232,7 +237,7 @@ class SlotTable:
         """The files of these digests are deleted."""
 
         def work(database: sqlite3.Connection) -> None:
-            with _transaction(database):
+            with Transaction(database):
                 references.buried(database, digests)
 
         await self._run(work)
@@ -253,17 +258,6 @@ class SlotTable:
             "(SELECT max(rowid) FROM runtimes) - ?"
         )  # fmt: skip
         await self._run(lambda database: database.execute(query, (rows_max,)))
-
-
-@contextlib.contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
 
 
 def _is_last(database: sqlite3.Connection, row: Row) -> bool:

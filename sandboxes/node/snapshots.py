@@ -15,8 +15,10 @@ from typing import IO
 
 import zstandard
 
+from operations.full_disk import is_full
+from sandboxes.node.disk_room import Packing
 from sandboxes.node.driver import ArchiveRefused, Driver, Place
-from sandboxes.protocol import StartFailed
+from sandboxes.protocol import StartFailed, StorageFull
 
 _CHUNK_BYTES = 1 << 18
 _LEVEL = 1  # as fast as the disk; a workspace is read back as often as it is written
@@ -56,21 +58,25 @@ class SnapshotStore:
         """Whether the snapshot is here."""
         return self.path(digest).exists()
 
-    async def save(self, driver: Driver, place: Place, limits: Mapping[str, int]) -> Saved:
-        """Pack a mounted volume. On disk when this returns, under a name that `publish` makes the digest's own."""
+    async def save(self, driver: Driver, place: Place, limits: Mapping[str, int], packing: Packing) -> Saved:
+        """Pack a mounted volume into room that is reserved for it. On disk when this returns, under a name that `publish` makes
+        the digest's own. Raises StorageFull, and then nothing is left of it.
+        """
         read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
-        work = asyncio.get_running_loop().run_in_executor(None, self._write, read_fd)
+        work = asyncio.get_running_loop().run_in_executor(None, self._write, read_fd, packing)
         try:
             report = await driver.pack(place, write_fd, limits)
         except BaseException:
-            with contextlib.suppress(OSError):  # the disk is full, say: then `_write` has left nothing
+            with contextlib.suppress(
+                OSError
+            ):  # when `_write` failed it has left nothing; that it was full is the reason
                 os.unlink((await work)[0])
             raise
         name, digest, size = await work
         await asyncio.to_thread(self._keep, name, digest)
         return Saved(digest, size, report.skipped, report.examples)
 
-    def _write(self, read_fd: int) -> tuple[str, str, int]:
+    def _write(self, read_fd: int, packing: Packing) -> tuple[str, str, int]:
         """In a thread: compress the pipe into a temporary file, on disk when done."""
         hasher, size = hashlib.sha256(), 0
         compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj()
@@ -82,14 +88,17 @@ class SnapshotStore:
                 while True:
                     data = source.read(_CHUNK_BYTES)
                     packed = compressor.compress(data) if data else compressor.flush()
+                    packing.used(len(packed))
                     hasher.update(packed)
                     size += target.write(packed)
                     if not data:
                         break
                 target.flush()
                 os.fsync(target.fileno())
-            except OSError:
+            except BaseException as error:
                 os.unlink(target.name)
+                if is_full(error):
+                    raise StorageFull("the disk is full; the snapshot was not kept") from error
                 raise
             return target.name, hasher.hexdigest(), size
 

@@ -7,14 +7,20 @@ import json
 import os
 import socket
 import sys
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sandboxes.protocol import NoCapacity
 from sandboxes.spawner.tree import Root
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _MESSAGE_BYTES_MAX = 1 << 17
 _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from sandboxes.spawner.main import main; main()"
+
+
+WAITING_MAX = 1024
+"""Requests that wait because the socket is full; what ends sandboxes is never refused."""
 
 
 class SpawnerGone(Exception):  # noqa: N818 - reads as what happened
@@ -28,6 +34,7 @@ class SpawnerClient:
         self._settings = json.dumps({"root": private_root, "binds": dict(binds), "roots": dict(roots)})
         self._log_path = log_path
         self._exits: dict[str, asyncio.Future[int]] = {}
+        self._waiting: deque[tuple[bytes, list[int]]] = deque()
         self._next_id = 0
         self._socket: socket.socket | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -52,6 +59,13 @@ class SpawnerClient:
         loop.add_reader(ours.fileno(), self._on_message)
         await self._ready
 
+    @property
+    def proc(self) -> str:
+        """The spawner's folder in /proc: its mounts are seen there. Raises SpawnerGone."""
+        if self._process is None or self.gone.is_set():
+            raise SpawnerGone("the spawner ended")
+        return f"/proc/{self._process.pid}"
+
     async def close(self) -> None:
         """Hang up: the spawner leaves, sandboxes and mounts with it."""
         if self._socket is not None and self._process is not None:
@@ -61,8 +75,11 @@ class SpawnerClient:
     def _hang_up(self) -> None:
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            asyncio.get_running_loop().remove_writer(self._socket.fileno())
             self._socket.close()
             self._socket = None
+        while self._waiting:
+            _close(self._waiting.popleft()[1])
         self.gone.set()
         gone = SpawnerGone("the spawner ended; see " + str(self._log_path))
         for future in [self._ready, *self._exits.values()]:
@@ -93,7 +110,11 @@ class SpawnerClient:
     def request(
         self, operation: str, body: Mapping[str, object], descriptors: Sequence[int] = ()
     ) -> tuple[str, asyncio.Future[int]]:
-        """Ask for something that runs in a child: its id and the future of its wait status. Raises SpawnerGone."""
+        """Ask for something that runs in a child: its id and the future of its wait status. It waits its turn when there is much
+        to do. Raises SpawnerGone; NoCapacity past the limit of what waits.
+        """
+        if len(self._waiting) >= WAITING_MAX:
+            raise NoCapacity("too much is waiting for the spawner", retry_after_seconds=1.0)
         self._next_id += 1
         request_id = str(self._next_id)
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -108,7 +129,36 @@ class SpawnerClient:
     def _send(self, message: Mapping[str, object], descriptors: Sequence[int]) -> None:
         if self._socket is None:
             raise SpawnerGone("the spawner ended")
+        data = json.dumps(message).encode()
+        if self._waiting or not self._sent(self._socket, data, descriptors):
+            if not self._waiting:
+                asyncio.get_running_loop().add_writer(self._socket.fileno(), self._send_waiting)
+            # The caller closes its own when this returns.
+            self._waiting.append((data, [os.dup(fd) for fd in descriptors]))
+
+    @staticmethod
+    def _sent(to: socket.socket, data: bytes, descriptors: Sequence[int]) -> bool:
+        """False when the socket is full: some forty starts are on their way in it."""
         try:
-            socket.send_fds(self._socket, [json.dumps(message).encode()], list(descriptors))
+            socket.send_fds(to, [data], list(descriptors))
+        except BlockingIOError:
+            return False
         except (BrokenPipeError, ConnectionResetError) as error:
             raise SpawnerGone("the spawner ended") from error
+        return True
+
+    def _send_waiting(self) -> None:
+        assert self._socket is not None
+        try:
+            while self._waiting and self._sent(self._socket, *self._waiting[0]):
+                _close(self._waiting.popleft()[1])
+        except SpawnerGone:
+            self._hang_up()
+            return
+        if not self._waiting:
+            asyncio.get_running_loop().remove_writer(self._socket.fileno())
+
+
+def _close(descriptors: Sequence[int]) -> None:
+    for fd in descriptors:
+        os.close(fd)

@@ -16,7 +16,7 @@ from sandboxes.node.slots import Row
 from sandboxes.node.spawner_client import SpawnerGone
 from sandboxes.node.supervisor_client import SupervisorClient
 from sandboxes.node.workspaces import Workspaces
-from sandboxes.protocol import StartFailed, StartRequest
+from sandboxes.protocol import StartFailed, StartFileEnded, StartRequest
 
 
 class Starts:
@@ -29,6 +29,7 @@ class Starts:
         pool: WarmPool,
         workspaces: Workspaces,
         distrusting: Callable[[Live], AbstractContextManager[None]],
+        start_file_ended: Callable[[StartFileEnded], None],
         clock_ms: Callable[[], int],
         boot_id: str,
     ) -> None:
@@ -38,6 +39,7 @@ class Starts:
         self._pool = pool
         self._workspaces = workspaces
         self._distrusting = distrusting
+        self._start_file_ended = start_file_ended
         self._clock_ms = clock_ms
         self._boot_id = boot_id
 
@@ -61,7 +63,7 @@ class Starts:
                 elif running is None:
                     running = await self._boots.boot(slot, request.size_class, request.image)
                 live = self._make_live(row, running, request)
-                await live.begin(definition, is_restored=request.snapshot_digest is not None)
+                await live.begin(definition, None if request.snapshot_digest is None else self._start_file_ended)
                 # An empty sandbox is nobody's until this row, and after it nobody else's.
                 live.row = row = changed(row, state="running", healthy_at_ms=self._clock_ms())
                 await self._slots.put(row)
@@ -72,7 +74,7 @@ class Starts:
                 if isinstance(error, DriverError | SpawnerGone | OSError):
                     raise StartFailed("start_failed", str(error)[:500], retryable=True) from error
                 raise
-        live.pause_changed_at_ms = row.healthy_at_ms or 0
+        live.pause_changed_at_ms = live.writable_at_ms = row.healthy_at_ms or 0
         return live
 
     def _make_live(self, row: Row, running: Running, request: StartRequest) -> Live:

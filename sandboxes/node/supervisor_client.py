@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 
+from sandboxes.names import name_bytes
 from sandboxes.node.command_stream import CommandOutput, CommandSpec, CommandStream, Exit, Output
 from sandboxes.node.connection import AnswerSocket, Connection, ProtocolBroken, integer
 from sandboxes.node.passed_files import first_header
@@ -15,11 +16,13 @@ from sandboxes.protocol import NodeUnavailable, RuntimeGone
 from sandboxes.supervisor import frames
 
 _CONNECT_MESSAGE = b"c"
+READ_AHEAD_BYTES = 128 << 10
+"""Reading stops at twice this and one read more, whatever the frame that is waited for: a reader that stalls holds half a MiB."""
 _GRACE_SECONDS = 5.0  # past a command's own timeout before the node stops believing its supervisor
 
 
 async def _stream(ours: socket.socket, unsent: bytes) -> Connection:
-    reader, writer = await asyncio.open_unix_connection(sock=ours, limit=2 * frames.FRAME_BYTES_MAX)
+    reader, writer = await asyncio.open_unix_connection(sock=ours, limit=READ_AHEAD_BYTES)
     if unsent:
         writer.write(unsent)
     return Connection(reader, writer)
@@ -28,7 +31,7 @@ async def _stream(ours: socket.socket, unsent: bytes) -> Connection:
 def _command(spec: CommandSpec) -> frames.Fields:
     content: frames.Fields = [
         ("op", b"exec"),
-        ("cwd", spec.cwd.encode()),
+        ("cwd", name_bytes(spec.cwd)),
         ("timeout_ms", str(int(spec.timeout_seconds * 1000)).encode()),
         ("limit_bytes", str(spec.limit_bytes).encode()),
         ("stdin", b"1" if spec.stdin is not None or spec.interactive else b"0"),

@@ -37,7 +37,10 @@ class UidBlock:
                 fcntl.fcntl(self._fd, _F_OFD_SETLK, claim)
             except OSError:
                 if time.monotonic() > deadline:
-                    self.problem = f"another node on this machine uses uids in {first} to {first + count - 1}"
+                    self.problem = (
+                        f"another node on this machine uses uids in {first} to {first + count - 1};"
+                        " set node.slot_uid_base to a range that is free, or remove it and one is found"
+                    )
                     return
                 time.sleep(_PAUSE_SECONDS)
             else:

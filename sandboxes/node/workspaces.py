@@ -11,9 +11,10 @@ from sandboxes.node.driver import DriverError, Place
 from sandboxes.node.machine import Machine
 from sandboxes.node.slots import Row
 from sandboxes.node.snapshots import SnapshotStore
-from sandboxes.protocol import SandboxError, SnapshotInfo
+from sandboxes.protocol import SandboxError, SnapshotInfo, StorageFull
 
-NAMED_MAX = 10
+ARCHIVE_BYTES_PER_ENTRY = 256
+"""More than an entry's headers take when they are compressed; its names lie on the volume too, and are counted with it."""
 
 
 def _wall_ms() -> int:
@@ -43,12 +44,18 @@ class Workspaces:
         """Fill a mounted, empty volume. Raises StartFailed."""
         await self._store.restore(digest, self._machine.driver, place, self._limits(row))
 
-    async def save(self, row: Row, place: Place) -> dict[str, Any]:
-        """Pack a mounted volume; what is to be recorded of it. Raises SandboxError (`snapshot_failed`), and then the
-        volume is as it was: the caller may try again, or give the workspace up with `snapshot=False`.
+    async def save(self, row: Row, place: Place, *, named_bytes_max: int | None = None) -> dict[str, Any]:
+        """Pack a mounted volume; what is to be recorded of it. Raises SandboxError (`storage_full`, `snapshot_failed`), and then
+        the volume is as it was: the caller may try again, or give the workspace up with `snapshot=False`. One that its owner
+        names has a bound and leaves the node's reserve of disk alone.
         """
+        bytes_max = self._worst_bytes(row, place)
+        if named_bytes_max is not None:
+            bytes_max = min(bytes_max, named_bytes_max)
         try:
-            saved = await self._store.save(self._machine.driver, place, self._limits(row))
+            stopped = self._machine.volume_path(row.slot) if named_bytes_max is None else None
+            with self._machine.room.packing(bytes_max, stopped=stopped) as packing:
+                saved = await self._store.save(self._machine.driver, place, self._limits(row), packing)
         except (DriverError, OSError) as error:
             raise SandboxError(str(error)[:500], code="snapshot_failed", retryable=True) from error
         return {
@@ -60,18 +67,32 @@ class Workspaces:
 
     async def keep(self, row: Row, place: Place, name: str) -> SnapshotInfo:
         """Pack a mounted volume in which nothing runs, under a name. Raises SandboxError."""
-        if len([item for item in await self._machine.slots.snapshots(row.address) if item[2]]) >= NAMED_MAX:
-            raise SandboxError(f"an address keeps up to {NAMED_MAX} named snapshots; delete one", code="snapshots_full")
-        saved = await self.save(row, place)
-        digest, size_bytes, wall_ms = str(saved["snapshot_digest"]), int(saved["snapshot_bytes"]), _wall_ms()
+        settings = self._machine.settings
+        sizes = [item[1] for item in await self._machine.slots.snapshots(row.address) if item[2]]
+        left = settings.named_snapshot_bytes_max - sum(sizes)
+        if len(sizes) >= settings.named_snapshots_max or left <= 0:
+            raise self._too_much()
+        try:
+            saved = await self.save(row, place, named_bytes_max=left)
+        except StorageFull as error:
+            if left < self._worst_bytes(row, place) and error.is_over_bound:
+                raise self._too_much() from error
+            raise
+        digest, size_bytes = str(saved["snapshot_digest"]), int(saved["snapshot_bytes"])
+        examples = tuple(json.loads(saved["skipped_examples"]))
+        info = SnapshotInfo(digest, size_bytes, name, _wall_ms(), int(saved["skipped"]), examples)
         async with self._lock:
-            await self._machine.slots.keep_snapshot(row.address, digest, size_bytes, name, wall_ms)
+            await self._machine.slots.keep_snapshot(row.address, info)
             self._store.publish(digest)
-        return SnapshotInfo(digest, size_bytes, name, wall_ms)
+        return info
 
     async def all_of(self, address: str) -> list[SnapshotInfo]:
         """An address's snapshots, the newest first."""
-        return [SnapshotInfo(*item) for item in await self._machine.slots.snapshots(address)]
+        found = await self._machine.slots.snapshots(address)
+        return [
+            SnapshotInfo(digest, size_bytes, name, wall_ms, skipped, tuple(json.loads(examples)))
+            for digest, size_bytes, name, wall_ms, skipped, examples in found
+        ]
 
     async def drop(self, address: str, digest: str) -> None:
         """Drop one snapshot of an address. Raises SandboxError (`snapshot_not_found`)."""
@@ -101,6 +122,21 @@ class Workspaces:
             for digest in digests:
                 self._store.delete(digest)
             await self._machine.slots.buried(digests)
+
+    def _too_much(self) -> SandboxError:
+        settings = self._machine.settings
+        message = (
+            f"a wallet keeps up to {settings.named_snapshots_max} named snapshots, together up to"
+            f" {settings.named_snapshot_bytes_max >> 20} MiB; delete one"
+        )
+        return SandboxError(message, code="snapshots_full")
+
+    def _worst_bytes(self, row: Row, place: Place) -> int:
+        """More than a snapshot of this volume can take: what lies in it does not compress, and holes take nothing."""
+        limits = self._machine.settings.size_classes[row.size_class]
+        used = self._machine.driver.used_bytes(place)
+        used = limits.disk_bytes if used is None else min(limits.disk_bytes, used)
+        return used + used // 64 + limits.inodes * ARCHIVE_BYTES_PER_ENTRY + (1 << 20)
 
     def _limits(self, row: Row) -> dict[str, int]:
         settings = self._machine.settings

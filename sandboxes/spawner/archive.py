@@ -11,6 +11,7 @@ Compression and digest are the node's part: this side never sees a path of the h
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import resource
@@ -18,6 +19,8 @@ import stat
 import tarfile
 from collections.abc import Callable, Iterator
 from typing import IO, Any
+
+from sandboxes.supervisor import sparse
 
 from . import kernel
 
@@ -52,10 +55,15 @@ class Report:
         self.skipped = 0
         self.examples: list[str] = []
 
+    @property
+    def is_naming(self) -> bool:
+        """Whether what is left behind is still named; it is counted in any case."""
+        return len(self.examples) < EXAMPLES_MAX
+
     def skip(self, path: str, reason: str) -> None:
         """One thing is left behind."""
         self.skipped += 1
-        if len(self.examples) < EXAMPLES_MAX:
+        if self.is_naming:
             name = os.fsencode(path.removeprefix("./")).decode("utf-8", "backslashreplace")
             if len(name) > EXAMPLE_CHARACTERS_MAX:
                 name = name[:EXAMPLE_CHARACTERS_MAX] + "..."
@@ -120,9 +128,56 @@ def _walk(report: Report, looked_at_max: int) -> Iterator[os.DirEntry[str]]:
         entry = pending.pop()
         yield entry
         if entry.is_dir(follow_symlinks=False):
-            inside = _listing(entry.path, report, left)
+            try:
+                inside = _listing(entry.path, report, left)
+            except _TooDeepError as error:
+                left -= _leave_below(entry.path, report, left, error.reason)
+                continue
             left -= len(inside)
             pending += inside
+
+
+class _TooDeepError(Exception):
+    """A folder's path is longer than the kernel takes."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _leave_below(folder: str, report: Report, most: int, reason: str) -> int:
+    """Count what lies below a folder whose path is too long, at most `most` entries; how many there were. From folder to folder
+    and back by `..`, with one of them open: a tree's depth costs neither descriptors nor longer paths. Nothing moves meanwhile.
+    """
+    above, _, name = folder.rpartition("/")
+    at = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    names, waiting, looked_at = [above], [[name]], 0
+    while waiting:
+        step = waiting[-1].pop() if waiting[-1] else ".."
+        if step == "..":
+            waiting.pop()
+            names.pop()
+            if not waiting:
+                break
+        below = os.open(step, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+        os.close(at)
+        at = below
+        if step == "..":
+            continue
+        names.append(step)
+        waiting.append([])
+        with os.scandir(at) as entries:
+            for entry in entries:
+                if looked_at >= most:
+                    report.skip("/".join(names), "too many entries, some were not looked at")
+                    os.close(at)
+                    return looked_at
+                looked_at += 1
+                report.skip("/".join([*names, entry.name]) if report.is_naming else "", reason)
+                if entry.is_dir(follow_symlinks=False):
+                    waiting[-1].append(entry.name)
+    os.close(at)
+    return looked_at
 
 
 def _listing(folder: str, report: Report, most: int) -> list[os.DirEntry[str]]:
@@ -136,6 +191,8 @@ def _listing(folder: str, report: Report, most: int) -> list[os.DirEntry[str]]:
                     break
                 found.append(entry)
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # the folder itself is counted where its entry is looked at
+            raise _TooDeepError(str(error.strerror)) from error
         if error.errno not in _UNREADABLE:
             raise
         report.skip(folder, error.strerror or "can't be read")
@@ -149,15 +206,20 @@ def _pack(out: IO[bytes], bytes_max: int, entries_max: int, report: Report) -> N
             report.skip(entry.path, "over the limit of entries")
             continue
         fd = -1
+        stored: sparse.Stored | None = None
         try:
             info = entry.stat(follow_symlinks=False)
+            size = info.st_size if stat.S_ISREG(info.st_mode) else 0
             if stat.S_ISREG(info.st_mode):
-                if info.st_ino not in first_names and report.bytes + info.st_size > bytes_max:
-                    # A sparse file may claim more than the volume holds; the rest must not be lost for it.
-                    report.skip(entry.path, "over the limit of bytes")
-                    continue
                 if info.st_nlink == 1 or info.st_ino not in first_names:
                     fd = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                    pieces = sparse.pieces(fd, info)
+                    stored = None if pieces is None else sparse.Stored(fd, info.st_size, pieces)
+                    size = info.st_size if stored is None else stored.stored_bytes
+                if fd >= 0 and report.bytes + size > bytes_max:
+                    os.close(fd)
+                    report.skip(entry.path, "over the limit of bytes")  # the rest must not be lost for it
+                    continue
             header = _header(entry, info, first_names)
         except OSError as error:
             if error.errno not in _UNREADABLE:
@@ -168,10 +230,12 @@ def _pack(out: IO[bytes], bytes_max: int, entries_max: int, report: Report) -> N
             report.skip(entry.path, "neither file, folder nor link")
             continue
         report.entries += 1
+        if stored is not None:
+            stored.describe(header)
         out.write(header.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
         if fd >= 0:
-            report.bytes += info.st_size
-            _copy_out(fd, out, info.st_size)
+            report.bytes += size
+            _copy_out(functools.partial(os.read, fd) if stored is None else stored.read, out, header.size)
             os.close(fd)
 
 
@@ -199,10 +263,10 @@ def _header(entry: os.DirEntry[str], info: os.stat_result, first_names: dict[int
     return header
 
 
-def _copy_out(fd: int, out: IO[bytes], size: int) -> None:
+def _copy_out(read: Callable[[int], bytes], out: IO[bytes], size: int) -> None:
     left = size
     while left:
-        data = os.read(fd, min(left, COPY_BYTES))
+        data = read(min(left, COPY_BYTES))
         if not data:
             raise OSError("a file shrank while it was packed")
         out.write(data)
@@ -221,13 +285,13 @@ def unpack(message: dict[str, Any], data_fd: int, report_fd: int) -> None:
             with tarfile.open(fileobj=stream, mode="r|", errorlevel=2) as archive:
                 for member in archive:
                     report.entries += 1
-                    report.bytes += member.size
+                    report.bytes += sparse.check(member) if member.issparse() else member.size
                     if report.entries > entries_max or report.bytes > bytes_max:
                         raise LimitError("the archive is over its limits")
                     _restore(archive, member, directories)
             if len(stream.read(TRAILER_BYTES_MAX + 1)) > TRAILER_BYTES_MAX:
                 raise UnsafeError("the archive goes on after its end")
-        except (tarfile.TarError, MemoryError, EOFError) as error:
+        except (tarfile.TarError, sparse.BadMapError, MemoryError, EOFError, ValueError) as error:
             raise UnsafeError(f"not an archive: {type(error).__name__}") from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -258,11 +322,16 @@ def _restore(archive: tarfile.TarFile, member: tarfile.TarInfo, directories: lis
         os.link(_safe(member.linkname), path, follow_symlinks=False)
     elif member.isreg():
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        source = archive.extractfile(member)
-        if source is None:
-            raise UnsafeError("a regular file without content")
-        _copy_in(source, fd)
-        os.ftruncate(fd, member.size)
+        if member.issparse():
+            with os.fdopen(os.dup(fd), "wb") as file:
+                for _size in sparse.restore(member, archive, file):
+                    continue
+        else:
+            source = archive.extractfile(member)
+            if source is None:
+                raise UnsafeError("a regular file without content")
+            _copy_in(source, fd)
+            os.ftruncate(fd, member.size)
         os.fchmod(fd, mode)
         os.utime(fd, (member.mtime, member.mtime))
         os.close(fd)

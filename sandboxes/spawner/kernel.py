@@ -42,9 +42,9 @@ def unshare(flags: int) -> None:
     _checked(_libc.unshare(flags), "unshare")
 
 
-def die_with_parent(parent_pid: int) -> None:
-    """SIGKILL for this process when the thread that made it ends. Raises ProcessLookupError if it has ended already."""
-    _checked(_libc.prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0), "prctl")
+def die_with_parent(parent_pid: int, number: int = 9) -> None:
+    """A signal for this process when the thread that made it ends. Raises ProcessLookupError if it has ended already."""
+    _checked(_libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0), "prctl")
     if os.getppid() != parent_pid:
         raise ProcessLookupError("the parent has ended")
 

@@ -7,6 +7,7 @@ and further user namespaces below it are switched off before anything of the ten
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -19,6 +20,8 @@ from . import kernel
 
 CONTROL_FD, SECCOMP_FD, INFO_FD = 3, 4, 5
 FAILED_CODE = 125
+_STATE_OFFSET, _STATE_ERRORS = 1024 + 0x3A, 2  # s_state of ext4's superblock, EXT4_ERROR_FS
+_CHECKERS = ("/usr/sbin/e2fsck", "/sbin/e2fsck", "/usr/bin/e2fsck", "/bin/e2fsck")
 _LIMITS = {
     "nofile": resource.RLIMIT_NOFILE,
     "core": resource.RLIMIT_CORE,
@@ -62,8 +65,11 @@ def mount_volume(volume: Volume) -> None:
     os.chmod(folder, 0o700)
     os.chown(folder, volume["slot_uid"], volume["slot_uid"])
     if os.path.ismount(mountpoint):
-        return
+        if not _is_read_only(mountpoint):
+            return
+        kernel.umount(mountpoint)
     if os.path.exists(volume["image"]):
+        _repair(volume["image"])
         _mount_image(volume["image"], mountpoint)
     elif not _take_spare(volume, mountpoint):
         _copy_sparse(volume["template"], volume["image"])
@@ -86,6 +92,29 @@ def _mount_image(image: str, mountpoint: str) -> None:
             raise
 
 
+def _is_read_only(mountpoint: str) -> bool:
+    """Whether the kernel has made it so after an error. Not in statvfs(2) since Linux 6.14."""
+    with open("/proc/self/mountinfo") as file:
+        for line in file:
+            before, _, after = line.partition(" - ")
+            if before.split()[4] == mountpoint:
+                return not {"ro", "emergency_ro", "shutdown"}.isdisjoint(after.split()[2].split(","))
+    return False
+
+
+def _repair(image: str) -> None:
+    """Check a file system that the kernel has marked as faulty. Raises OSError when it stays so: the host may still be full."""
+    with open(image, "rb") as file:
+        file.seek(_STATE_OFFSET)
+        if not int.from_bytes(file.read(2), "little") & _STATE_ERRORS:
+            return
+    program = next((path for path in _CHECKERS if os.path.exists(path)), _CHECKERS[0])
+    pid = os.posix_spawn(program, [program, "-fy", image], {}, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)])
+    _pid, status = os.waitpid(pid, 0)
+    if os.waitstatus_to_exitcode(status) not in (0, 1):  # 1: repaired
+        raise OSError(errno.EIO, "the volume can't be repaired now", image)
+
+
 def _spare_paths(volume: Volume) -> tuple[str, str]:
     """Image and place of a spare volume."""
     folder = os.path.dirname(os.path.dirname(volume["folder"])) + "/spares"
@@ -100,6 +129,12 @@ def _take_spare(volume: Volume, mountpoint: str) -> bool:
     except FileNotFoundError:
         return False
     kernel.mount(place, mountpoint, "none", kernel.MS_MOVE)
+    with contextlib.suppress(OSError):
+        os.utime(mountpoint)  # the kernel notices with the first write that the host's disk was full since it was made
+    if _is_read_only(mountpoint):
+        kernel.umount(mountpoint)
+        os.unlink(volume["image"])
+        return False
     return True
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import _socket
 import os
-import shutil
 import stat
 import tarfile
 import tempfile
 import zipfile
 
-from . import bodies, frames
+from . import bodies, frames, sparse
+from .packing import ENTRIES_MAX, LeftOut, LimitReachedError, Writer, look, pack
 from .paths import FileError, path_of
 
 TYPE_CHECKING = False
@@ -22,8 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import IO
 
-ENTRIES_MAX = 100_000
+LINK_BYTES_MAX = 4095
 COPY_BYTES = 1 << 18
+_BAD = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    sparse.BadMapError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
 FORMATS = ("tar", "tar.gz", "zip")
 
 
@@ -35,7 +44,9 @@ def serve(connection: _socket.socket, fields: dict[str, bytes]) -> None:
     try:
         if fields["op"] == b"pack":
             os.lstat(path)
-            connection.sendall(frames.pack(frames.STARTED))
+            left_out = LeftOut()
+            look(os.fsdecode(path), kind, left_out)
+            connection.sendall(frames.pack(frames.STARTED, frames.pack_fields(left_out.fields())))
             pack(path, kind, Writer(lambda data: bodies.send_data(connection, data)))
             connection.sendall(frames.pack(frames.END))
             return
@@ -48,38 +59,13 @@ def serve(connection: _socket.socket, fields: dict[str, bytes]) -> None:
         raise FileError(b"too_large", str(error)) from error
     except BadArchiveError as error:
         raise FileError(b"bad_archive", str(error)) from error
-    counts = (("files", unpacking.files), ("bytes", unpacking.bytes), ("skipped", unpacking.skipped))
+    counts = (("files", unpacking.files), ("bytes", unpacking.bytes))
     told = [(name, str(value).encode()) for name, value in counts]
-    connection.sendall(frames.pack(frames.RESULT, frames.pack_fields(told)))
-
-
-class LimitReachedError(Exception):
-    """The archive holds more than may be taken."""
+    connection.sendall(frames.pack(frames.RESULT, frames.pack_fields([*told, *unpacking.left_out.fields()])))
 
 
 class BadArchiveError(Exception):
     """These bytes are no archive of this format."""
-
-
-class Writer:
-    """A file object that only takes bytes, for archives written as a stream."""
-
-    def __init__(self, write: Callable[[bytes], None]) -> None:
-        self._write = write
-        self._at = 0
-
-    def write(self, data: bytes) -> int:
-        """Pass bytes on."""
-        self._write(bytes(data))
-        self._at += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        """How many bytes went through."""
-        return self._at
-
-    def flush(self) -> None:
-        """Nothing is held back."""
 
 
 class Reader:
@@ -101,64 +87,13 @@ class Reader:
         return taken
 
 
-def pack(path: bytes, kind: str, writer: Writer) -> None:
-    """Write a folder (or one file) as an archive, names relative to it. Entries that vanish meanwhile are left out."""
-    if kind == "zip":
-        with zipfile.ZipFile(writer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:  # type: ignore[call-overload]
-            for name, full in _walk(os.fsdecode(path)):
-                _add_zip(archive, name, full)
-        return
-    mode = "w|gz" if kind == "tar.gz" else "w|"
-    with tarfile.open(fileobj=writer, mode=mode, format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
-        for name, full in _walk(os.fsdecode(path)):
-            _add_tar(archive, name, full)
+def _copying(source: IO[bytes]) -> Callable[[IO[bytes]], Iterator[int]]:
+    def copy(target: IO[bytes]) -> Iterator[int]:
+        while data := source.read(COPY_BYTES):
+            target.write(data)
+            yield len(data)
 
-
-def _walk(top: str) -> Iterator[tuple[str, str]]:
-    if not os.path.isdir(top):
-        yield os.path.basename(top), top
-        return
-    count = 0
-    for folder, folders, files in os.walk(top):
-        for name in sorted(folders) + sorted(files):
-            count += 1
-            if count > ENTRIES_MAX:
-                raise LimitReachedError(f"more than {ENTRIES_MAX} entries")
-            full = os.path.join(folder, name)
-            yield os.path.relpath(full, top), full
-
-
-def _add_tar(archive: tarfile.TarFile, name: str, full: str) -> None:
-    try:
-        info = archive.gettarinfo(full, name)
-    except OSError:
-        return
-    if info is None:
-        return  # a socket
-    info.uid = info.gid = 0
-    info.uname = info.gname = ""
-    if info.isreg():
-        try:
-            file = open(full, "rb")  # noqa: SIM115 - an unreadable file is left out, a broken stream is not
-        except OSError:
-            return
-        with file:
-            archive.addfile(info, file)
-    elif info.isdir() or info.issym() or info.islnk():
-        archive.addfile(info)
-
-
-def _add_zip(archive: zipfile.ZipFile, name: str, full: str) -> None:
-    try:
-        mode = os.lstat(full).st_mode
-        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-            archive.write(full, name)
-        elif stat.S_ISLNK(mode):
-            link = zipfile.ZipInfo(name)
-            link.external_attr = (stat.S_IFLNK | 0o777) << 16
-            archive.writestr(link, os.readlink(full))
-    except (OSError, ValueError):
-        return  # gone, unreadable, or dated before 1980
+    return copy
 
 
 class Unpacking:
@@ -168,22 +103,29 @@ class Unpacking:
         self.folder = os.path.realpath(os.fsdecode(folder))
         self.files = 0
         self.bytes = 0
-        self.skipped = 0
+        self.left_out = LeftOut()
         self._bytes_max = bytes_max
         self._made: list[str] = []
+        self._modes: list[tuple[str, int]] = []
 
     def run(self, kind: str, reader: Reader) -> None:
         """Unpack all of it, or nothing. Raises BadArchiveError, LimitReachedError, OSError."""
-        os.makedirs(self.folder, exist_ok=True)
+        above = self.folder
+        while not os.path.lexists(above):
+            self._made.insert(0, above)
+            above = os.path.dirname(above)
         try:
+            os.makedirs(self.folder, exist_ok=True)
             if kind == "zip":
                 self._zip(reader)
             else:
                 self._tar(reader)
+            for path, mode in reversed(self._modes):
+                os.chmod(path, mode & 0o777 | 0o700)
         except BaseException as error:
             for path in reversed(self._made):
                 _take_away(path)
-            if isinstance(error, tarfile.TarError | zipfile.BadZipFile | EOFError | NotImplementedError | RuntimeError):
+            if isinstance(error, _BAD):
                 raise BadArchiveError(f"the archive can't be read: {error}"[:200]) from error
             if isinstance(error, OSError) and error.errno is None:
                 raise BadArchiveError(f"the archive can't be read: {error}"[:200]) from error  # gzip's own
@@ -196,17 +138,20 @@ class Unpacking:
                 if target is None:
                     continue
                 if member.isdir():
-                    self._folder(target)
+                    self._folder(target, member.mode)
+                elif member.issparse():
+                    sparse.check(member)
+                    self._file(target, lambda file, of=member: sparse.restore(of, archive, file), member.mode)  # type: ignore[misc]
                 elif member.isreg():
                     source = archive.extractfile(member)
                     assert source is not None
-                    self._file(target, source, member.mode)
+                    self._file(target, _copying(source), member.mode)
                 elif member.issym():
-                    self._link(target, member.linkname)
+                    self._link(target, member.name, member.linkname)
                 elif member.islnk():
-                    self._hard_link(target, member.linkname)
+                    self._hard_link(target, member.name, member.linkname)
                 else:
-                    self.skipped += 1
+                    self.left_out.add(member.name)
 
     def _zip(self, reader: Reader) -> None:
         with tempfile.TemporaryFile(dir=self.folder) as spool:
@@ -220,32 +165,41 @@ class Unpacking:
                     if target is None:
                         continue
                     mode = member.external_attr >> 16
-                    if member.is_dir():
+                    if member.is_dir() or stat.S_ISDIR(mode):
                         self._folder(target)
+                    elif stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFLNK):
+                        self.left_out.add(member.filename)  # a pipe, a socket, a device
                     elif stat.S_ISLNK(mode):
-                        self._link(target, os.fsdecode(archive.read(member)[:4096]))
+                        if member.file_size > LINK_BYTES_MAX:
+                            self.left_out.add(member.filename)
+                        else:
+                            self._link(target, member.filename, os.fsdecode(archive.read(member)))
                     else:
                         with archive.open(member) as source:
-                            self._file(target, source, mode or 0o644)
+                            self._file(target, _copying(source), mode or 0o644)
 
-    def _target(self, name: str) -> str | None:
-        """Where a member goes; None for one that would go elsewhere than below the folder."""
-        if self.files + self.skipped >= ENTRIES_MAX:
+    def _target(self, name: str, member: str = "") -> str | None:
+        """Where a member goes; None, and `member` (itself if not given) is skipped, if elsewhere than below the folder."""
+        if self.files + self.left_out.count >= ENTRIES_MAX:
             raise LimitReachedError(f"more than {ENTRIES_MAX} entries")
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if name.startswith("/") or ".." in parts or "\0" in name:
-            self.skipped += 1
+            self.left_out.add(member or name)
             return None
         target = os.path.join(self.folder, *parts)
         if not parts or not self._is_inside(os.path.realpath(os.path.dirname(target))):
-            self.skipped += bool(parts)
+            if parts:
+                self.left_out.add(member or name)
             return None
         return target
 
     def _is_inside(self, path: str) -> bool:
         return path == self.folder or path.startswith(self.folder.rstrip("/") + "/")
 
-    def _folder(self, target: str) -> None:
+    def _folder(self, target: str, mode: int | None = None) -> None:
+        """Make a folder and those above it. One that is new gets its mode at the end, when all is in it."""
+        if mode is not None and not os.path.isdir(target):
+            self._modes.append((target, mode))
         parents = []
         while not os.path.isdir(target):
             parents.append(target)
@@ -254,7 +208,7 @@ class Unpacking:
             os.mkdir(path)
             self._made.append(path)
 
-    def _file(self, target: str, source: IO[bytes], mode: int) -> None:
+    def _file(self, target: str, copy: Callable[[IO[bytes]], Iterator[int]], mode: int) -> None:
         self._folder(os.path.dirname(target))
         if os.path.islink(target):
             os.unlink(target)  # a link would be written through
@@ -262,15 +216,14 @@ class Unpacking:
         with open(target, "wb") as file:
             if is_new:
                 self._made.append(target)
-            while data := source.read(COPY_BYTES):
-                self._count(len(data))
-                file.write(data)
+            for size in copy(file):
+                self._count(size)
         os.chmod(target, mode & 0o777)
         self.files += 1
 
-    def _link(self, target: str, to: str) -> None:
+    def _link(self, target: str, name: str, to: str) -> None:
         if "\0" in to or not self._is_inside(os.path.normpath(os.path.join(os.path.dirname(target), to))):
-            self.skipped += 1
+            self.left_out.add(name)
             return
         self._folder(os.path.dirname(target))
         if os.path.lexists(target):
@@ -279,13 +232,21 @@ class Unpacking:
         self._made.append(target)
         self.files += 1
 
-    def _hard_link(self, target: str, name: str) -> None:
-        source = self._target(name)
-        if source is None or os.path.islink(source) or not os.path.isfile(source):
-            self.skipped += 1
+    def _hard_link(self, target: str, name: str, to: str) -> None:
+        source = self._target(to, member=name)
+        if source is None:
             return
-        with open(source, "rb") as file:
-            self._file(target, file, os.stat(source).st_mode)
+        if os.path.islink(source) or not os.path.isfile(source):
+            self.left_out.add(name)
+            return
+        if os.path.realpath(target) == source:
+            return
+        self._folder(os.path.dirname(target))
+        if os.path.lexists(target):
+            os.unlink(target)
+        os.link(source, target, follow_symlinks=False)
+        self._made.append(target)
+        self.files += 1
 
     def _count(self, size: int) -> None:
         self.bytes += size
@@ -294,9 +255,10 @@ class Unpacking:
 
 
 def _take_away(path: str) -> None:
+    """Something that we made. A folder in which somebody else has put something meanwhile stays."""
     try:
         if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path, ignore_errors=True)
+            os.rmdir(path)
         else:
             os.unlink(path)
     except OSError:

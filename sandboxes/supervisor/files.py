@@ -14,7 +14,7 @@ import os
 import stat
 import time
 
-from . import frames
+from . import entries, frames
 from .bodies import CHUNK_BYTES, BodyTooLargeError, body, exactly, send_body
 from .paths import FileError, path_of
 from .tenant import SIGKILL, become_tenant
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 WORK_SECONDS_MAX = 3600
 PEER_SILENCE_SECONDS = 300
 ENTRIES_MAX = 10_000
+LIST_BYTES_MAX = 4 << 20  # links lead up to 4 KiB far
 _CODES = {
     errno.ENOENT: b"not_found",
     errno.EACCES: b"permission_denied",
@@ -84,7 +85,7 @@ def _child(connection: _socket.socket, fields: dict[str, bytes], tag: int) -> No
         serving(connection, fields)
         code = 0
     except (FileError, BodyTooLargeError, OSError, frames.FrameError, ValueError) as error:
-        _send_error(connection, error)
+        _send_error(connection, error, fields.get("path", b""))
     finally:
         os._exit(code)
 
@@ -102,7 +103,7 @@ def _serving(operation: bytes) -> Callable[[_socket.socket, dict[str, bytes]], N
     return serve
 
 
-def _send_error(connection: _socket.socket, error: Exception) -> None:
+def _send_error(connection: _socket.socket, error: Exception, path: bytes) -> None:
     if isinstance(error, FileError):
         code, message = error.code, str(error)
     elif isinstance(error, BodyTooLargeError):
@@ -110,9 +111,12 @@ def _send_error(connection: _socket.socket, error: Exception) -> None:
     elif isinstance(error, OSError):
         code = _CODES.get(error.errno or 0, b"io_error")
         message = error.strerror or "input/output error"
+        inner = b"" if error.filename is None else os.fsencode(error.filename)
+        if inner.startswith(os.path.join(b"/workspace", path).rstrip(b"/") + b"/"):  # of a folder: what in it
+            message = f"{os.fsdecode(inner[-300:])}: {message}"
     else:
         code, message = b"bad_request", str(error)
-    fields = [("code", code), ("message", message.encode()[:500])]
+    fields = [("code", code), ("message", message.encode("utf-8", "surrogateescape")[:500])]
     try:
         connection.sendall(frames.pack(frames.ERROR, frames.pack_fields(fields)))
         while connection.recv(CHUNK_BYTES):  # a body still coming would reset the answer away if left unread
@@ -130,7 +134,7 @@ def serve(connection: _socket.socket, fields: dict[str, bytes]) -> None:
         _read(connection, path, int(fields.get("offset", b"0")), int(fields.get("length", b"-1")), passing)
     elif operation == "write":
         passing = fields.get("pass") == b"1"
-        _write(connection, path, int(fields["limit_bytes"]), int(fields.get("mode", b"420")), passing)
+        _write(connection, path, int(fields["limit_bytes"]), int(fields.get("mode", b"-1")), passing)
     elif operation == "list":
         _list(connection, path)
     elif operation == "stat":
@@ -139,13 +143,10 @@ def serve(connection: _socket.socket, fields: dict[str, bytes]) -> None:
         os.makedirs(path, exist_ok=fields.get("parents") == b"1")
         _answer(connection, [])
     elif operation == "move":
-        target = path_of(fields.get("target", b""))
-        if fields.get("overwrite") != b"1" and os.path.lexists(target):
-            raise FileError(b"already_exists", "the target exists")
-        os.rename(path, target)
+        entries.move(path, path_of(fields.get("target", b"")), fields.get("overwrite") == b"1")
         _answer(connection, [])
     elif operation == "delete":
-        _delete(path, fields.get("recursive") == b"1")
+        entries.delete(path, fields.get("recursive") == b"1")
         _answer(connection, [])
     else:
         raise FileError(b"bad_request", "no such operation")
@@ -207,27 +208,45 @@ def _read(connection: _socket.socket, path: bytes, offset: int, length: int, pas
 
 
 def _write(connection: _socket.socket, path: bytes, limit_bytes: int, mode: int, passing: bool) -> None:
+    """Replace a file as a whole. Its mode stays what it was unless one is given; missing folders above it are made."""
     path = os.path.realpath(path)
-    folder = os.path.dirname(path)
     if os.path.isdir(path):
         raise FileError(b"is_directory", "the path is a directory")
     if path.startswith(b"/proc/"):
         raise FileError(b"permission_denied", "files under /proc are not served")
-    temporary = os.path.join(folder, b".satbox-upload-%d" % os.getpid())
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    temporary = os.path.join(os.path.dirname(path), b".satbox-upload-%d" % os.getpid())
+    made = entries.missing_folders(path)
     try:
+        for folder in made:
+            os.mkdir(folder)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         if _start(connection, [], fd if passing else -1):
             _await_end(connection)
             size = os.fstat(fd).st_size
         else:
             size = _receive(connection, fd, limit_bytes)
-        os.fchmod(fd, mode & 0o777)
+        os.fchmod(fd, (mode if mode >= 0 else _mode_of(path)) & 0o777)
         os.close(fd)
         os.rename(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        _take_away(temporary, made)
         raise
     _answer(connection, [("size", str(size).encode())])
+
+
+def _mode_of(path: bytes) -> int:
+    try:
+        return stat.S_IMODE(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return 0o644
+
+
+def _take_away(temporary: bytes, made: list[bytes]) -> None:
+    for remove, path in [(os.unlink, temporary), *((os.rmdir, folder) for folder in reversed(made))]:
+        try:
+            remove(path)
+        except OSError:
+            continue  # it was not made, or somebody uses it by now
 
 
 def _receive(connection: _socket.socket, fd: int, limit_bytes: int) -> int:
@@ -250,9 +269,10 @@ def _await_end(connection: _socket.socket) -> None:
 def _list(connection: _socket.socket, path: bytes) -> None:
     batch: list[bytes] = []
     truncated = b"0"
-    with os.scandir(path) as entries:
-        for count, entry in enumerate(entries):
-            if count >= ENTRIES_MAX:
+    size = 0
+    with os.scandir(path) as found:
+        for count, entry in enumerate(found):
+            if count >= ENTRIES_MAX or size >= LIST_BYTES_MAX:
                 truncated = b"1"
                 break
             try:
@@ -260,25 +280,9 @@ def _list(connection: _socket.socket, path: bytes) -> None:
             except OSError:
                 continue  # gone since it was listed
             batch.append(frames.pack(frames.DATA, frames.pack_fields(_describe(entry.path, entry.name, info))))
+            size += len(batch[-1])
             if len(batch) >= 256:
                 connection.sendall(b"".join(batch))
                 batch.clear()
     batch.append(frames.pack(frames.END, frames.pack_fields([("truncated", truncated)])))
     connection.sendall(b"".join(batch))
-
-
-def _delete(path: bytes, recursive: bool) -> None:
-    if not stat.S_ISDIR(os.lstat(path).st_mode):
-        os.unlink(path)
-        return
-    if recursive:
-        for folder, names, files in os.walk(path, topdown=False):
-            for name in files:
-                os.unlink(os.path.join(folder, name))
-            for name in names:
-                inner = os.path.join(folder, name)
-                if os.path.islink(inner):
-                    os.unlink(inner)
-                else:
-                    os.rmdir(inner)
-    os.rmdir(path)

@@ -37,27 +37,50 @@ class Watch:
         self._recursive = recursive
         self._folders: dict[int, bytes] = {}
         self.is_partial = False
+        self._found: list[frames.Fields] = []  # what was in new folders before they were watched
         self._add(top)
         if not self._folders:
             raise OSError(ctypes.get_errno(), "inotify_add_watch")
+        self._found.clear()
 
     def _add(self, folder: bytes) -> None:
+        """Watch a folder and all in it; note what is there already, since of that no event comes."""
+        waiting = [folder]
+        while waiting:
+            path = waiting.pop()
+            if not self._watch(path):
+                self._found.append([("event", b"overflow"), ("path", path), ("type", b"directory")])
+                self.is_partial = True
+                continue
+            if not self._recursive:
+                return
+            try:
+                with os.scandir(path) as entries:
+                    for entry in entries:
+                        is_folder = entry.is_dir(follow_symlinks=False)
+                        kind = b"directory" if is_folder else b"file"
+                        self._found.append([("event", b"created"), ("path", entry.path), ("type", kind)])
+                        if is_folder:
+                            waiting.append(entry.path)
+            except OSError:
+                continue  # gone, or not the tenant's to read; then the watch had failed
+
+    def _watch(self, folder: bytes) -> bool:
         if len(self._folders) >= FOLDERS_MAX:
-            self.is_partial = True
-            return
+            return False
         descriptor = self._libc.inotify_add_watch(self.fd, folder, _MASK | _ONLY_FOLDERS | _DONT_FOLLOW)
-        if descriptor < 0:
-            return
-        self._folders[descriptor] = folder
-        if not self._recursive:
-            return
-        try:
-            with os.scandir(folder) as entries:
-                inner = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-        except OSError:
-            return
-        for path in inner:
-            self._add(path)
+        if descriptor >= 0:
+            self._folders[descriptor] = folder
+            return True
+        return not os.path.lexists(folder)  # one that is gone lacks nothing
+
+    def _forget(self, folder: bytes) -> None:
+        """A folder has moved: what happens in it is of another path, or of none here."""
+        inside = folder + b"/"
+        for descriptor, path in list(self._folders.items()):
+            if path == folder or path.startswith(inside):
+                del self._folders[descriptor]
+                self._libc.inotify_rm_watch(self.fd, descriptor)
 
     def read(self) -> list[frames.Fields]:
         """What has happened since the last look."""
@@ -81,8 +104,13 @@ class Watch:
             word = next((word for bit, word in _WORDS if mask & bit), b"changed")
             kind = b"directory" if mask & _IS_FOLDER else b"file"
             found.append([("event", word), ("path", path), ("type", kind)])
-            if self._recursive and mask & _IS_FOLDER and mask & (_CREATE | _MOVED_TO):
-                self._add(path)
+            if self._recursive and mask & _IS_FOLDER:
+                if mask & _MOVED_FROM:
+                    self._forget(path)
+                elif mask & (_CREATE | _MOVED_TO):
+                    self._add(path)
+                    found += self._found
+                    self._found.clear()
         return found
 
 
@@ -98,5 +126,7 @@ def serve(connection: _socket.socket, fields: dict[str, bytes]) -> None:
         ready = dict(poll.poll())
         if connection.fileno() in ready:
             return
-        batch = [frames.pack(frames.DATA, frames.pack_fields(change)) for change in watch.read()]
-        connection.sendall(b"".join(batch))
+        changes = watch.read()
+        for at in range(0, len(changes), EVENTS_MAX):
+            batch = [frames.pack(frames.DATA, frames.pack_fields(change)) for change in changes[at : at + EVENTS_MAX]]
+            connection.sendall(b"".join(batch))

@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import tempfile
+import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from stacks import Network, PrivateKey, StacksError
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _VERSION = 1
 _HOME_HINT = "Set SATBOX_HOME to a folder that can be written."
+_IMPORTING = threading.Lock()
+"""The environment is the whole process's: two threads that make an agent each do it one after the other."""
 _BECH32_PREFIX = {Network.MAINNET: "bc", Network.TESTNET: "tb"}
 
 
@@ -72,6 +75,11 @@ def agent_of(name: str, stacks_key: PrivateKey, bitcoin_key: PrivateKey, folder:
 
 def _p2wpkh(key: PrivateKey) -> dict[Network, str]:
     """The key's p2wpkh addresses (BIP-173). bitcoinlib writes to a home folder at import: it gets one of its own."""
+    with _IMPORTING:
+        return _p2wpkh_alone(key)
+
+
+def _p2wpkh_alone(key: PrivateKey) -> dict[Network, str]:
     ours = "BCL_DATA_DIR" not in os.environ
     if ours:
         os.environ["BCL_DATA_DIR"] = tempfile.mkdtemp(prefix="satbox-bitcoinlib-")

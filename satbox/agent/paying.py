@@ -88,7 +88,7 @@ def _bad_offer(reason: str) -> SatboxError:
 def choose(required: Any, network: Network, limits: Limits, now_ms: int) -> ChosenOffer:
     """The first offer of a 402 that fits: ours to pay on this network, in the asset wanted, within the limit.
 
-    Raises payment_wrong_network, asset_not_offered, max_sats_exceeded, quote_expired or quote_invalid.
+    Raises payment_wrong_network, asset_not_offered, max_sats_exceeded, quote_expired, sponsored_unsupported or quote_invalid.
     """
     entries = required.get("accepts") if isinstance(required, dict) else None
     if not isinstance(entries, list) or required.get("x402Version") != 2:
@@ -149,6 +149,12 @@ def _checked(
         raise _bad_offer("payTo is not a plain address") from error
     if pay_to.network is not network or not pay_to.is_single_sig:
         raise _bad_offer("payTo is not a standard address of this network")
+    if limits.sponsored and extra.get("feePayer") != "relay":
+        raise SatboxError(
+            "sponsored_unsupported",
+            "The gate pays nobody's network fee now; nothing was signed.",
+            details={"asset": symbol},
+        )
     return ChosenOffer(entry, resource, network, symbol, token, amount, sats, pay_to)
 
 

@@ -12,6 +12,10 @@ from actors.placement import wallet_path
 from actors.wallet.calls import BUNDLE, Allowance, LoggedOrder, Transit, bundle_id
 from actors.wallet.journal import Entry
 from satbox.audit.findings import Findings
+from satbox.audit.settlement_books import SettlementBooks
+
+ON_CHAIN = "call_"
+"""How ids of orders begin that lean on a payment; its id is the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,29 @@ def match_calls(home: Path, books: CallBooks, unread: set[str], found: Findings)
         if not holds(order.other, "earning", order_id, mine, lambda moved: -moved["earnings"]):
             found.add(f"wallet {payer}", "order", f"{order_id[:60]}: {order.other} never had its {order.usat} usat")
     found.looked_at("paid calls", len(books.paid))
+
+
+def match_payments(
+    books: CallBooks, settlements: SettlementBooks, again: Callable[[], SettlementBooks], found: Findings
+) -> None:
+    """Every call that leans on a payment leans on its payer's own, for no more than that is worth; never on one that stood for an
+    earlier payment and was not sent. Settlements were read before the wallets: `again` reads them once more, for payments that
+    came meanwhile.
+    """
+    leaning = {key: usat for key, (_, usat) in books.orders.items() if key[0].startswith(ON_CHAIN)}
+    if any(order_id.removeprefix(ON_CHAIN) not in settlements.payments for order_id, _ in leaning):
+        settlements = again()
+    if not settlements.is_read:
+        return
+    for (order_id, payer), usat in leaning.items():
+        payment_id = order_id.removeprefix(ON_CHAIN)
+        paid = settlements.payments.get(payment_id)
+        if paid is None or paid.origin != payer or paid.usat < usat:
+            found.add(f"wallet {payer}", "order", f"{order_id[:60]} of {usat} usat leans on a payment of {paid}")
+        if payment_id in settlements.claims:
+            found.add(f"wallet {payer}", "order", f"{order_id[:60]} leans on a payment that stands for another")
+    if leaning:
+        found.looked_at("calls on chain", len(leaning))
 
 
 def _entries(home: Path, address: str, kind: str, reference: str) -> list[dict[str, int]]:

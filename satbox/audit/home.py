@@ -21,7 +21,7 @@ from typing import Any
 
 from actors.books.looking import ChangedMeanwhileError
 from actors.wallet.commands import SpanRecord
-from satbox.audit.call_books import CallBooks, match_calls
+from satbox.audit.call_books import CallBooks, match_calls, match_payments
 from satbox.audit.checkpoint_books import CheckpointBooks, audit_checkpoints, check_held
 from satbox.audit.findings import Findings
 from satbox.audit.order_books import match_order_log, read_order_log
@@ -91,6 +91,7 @@ class HomeAudit:
             self._paid_out, payouts, read_payouts(self.home / "payouts.sqlite", Findings()), unread, self.found
         )
         match_calls(self.home, self._calls, unread, self.found)
+        match_payments(self._calls, before, lambda: self._settlements(quick=False, found=Findings()), self.found)
         match_order_log(logged, self._calls, unread, self.found)
         for address in self._checkpoints.heads.keys() - self._known - unread:
             self.found.add(f"wallet {address}", "checkpoint", "was checkpointed and is gone")
@@ -104,12 +105,9 @@ class HomeAudit:
         return {**self.found.document(), "sums": self.sums.document()}
 
     def _settlements(self, *, quick: bool, found: Findings | None = None) -> SettlementBooks:
-        whole = SettlementBooks()
+        whole = SettlementBooks(is_read=True)
         for path in sorted(self.home.glob("settlements*.sqlite")):
-            books = audit_settlements(path, found or (Findings() if quick else self.found), quick=quick)
-            whole.credits |= books.credits
-            whole.reversals |= books.reversals
-            whole.payments |= books.payments
+            whole.add(audit_settlements(path, found or (Findings() if quick else self.found), quick=quick))
         return whole
 
     def _wallets(self) -> Iterator[Path]:

@@ -29,14 +29,31 @@ class Letter:
     is_acknowledged: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """Who signed a payment, and what it is worth in usat."""
+
+    origin: str
+    usat: int
+
+
 @dataclass
 class SettlementBooks:
-    """What an audit takes along: letters by credit id."""
+    """What an audit takes along: letters by credit id, payments by their id, and the payments that stand for others."""
 
     credits: dict[str, Letter] = field(default_factory=dict)
     reversals: dict[str, Letter] = field(default_factory=dict)
-    payments: set[str] = field(default_factory=set)
+    payments: dict[str, Paid] = field(default_factory=dict)
+    claims: dict[str, str] = field(default_factory=dict)
     is_read: bool = False
+
+    def add(self, other: "SettlementBooks") -> None:
+        """One more file."""
+        self.credits |= other.credits
+        self.reversals |= other.reversals
+        self.payments |= other.payments
+        self.claims |= other.claims
+        self.is_read &= other.is_read
 
 
 def audit_settlements(path: Path, found: Findings, *, quick: bool = False) -> SettlementBooks:
@@ -85,13 +102,13 @@ class _Check:
             "SELECT payment_id, chain_id, origin, nonce, txid, asset, atomic_amount, usat, block_height FROM credits"
         )
         self._credits = {row[0]: row[1:] for row in self._db.execute(query)}
-        seen: set[str] = set()
+        seen = self._books.payments
         for row in self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM payments"):  # noqa: S608 - our own column names
             payment = from_row(row)
-            seen.add(payment.payment_id)
+            seen[payment.payment_id] = Paid(payment.origin, payment.expected_usat)
             self._payment(payment)
             self._found.looked_at("payments")
-        self._books.payments = seen
+        self._stand_ins()
         if self._quoted:
             self._found.not_proven.append(
                 f"{self._where}: the rates of {self._quoted} credits in assets other than sBTC"
@@ -105,6 +122,22 @@ class _Check:
             credit = self._books.credits.get(credit_id)
             if credit is None or (credit.address, credit.usat) != (letter.address, letter.usat):
                 self._tell(f"outbox {credit_id}", "reversal", "takes back another amount than was credited")
+
+    def _stand_ins(self) -> None:
+        """Payments of calls that failed may pay their payer's next call, and a later payment may stand for one of them: each is
+        on record, is its payer's own, and is not itself one that was never sent.
+        """
+        payments, claims = self._books.payments, self._books.claims
+        claims |= dict(self._db.execute("SELECT payment_id, spare_id FROM claims").fetchall())
+        for payment_id, origin, is_claimed in self._db.execute("SELECT payment_id, origin, is_claimed FROM spares"):
+            paid = payments.get(payment_id)
+            if paid is None or paid.origin != origin:
+                self._tell(f"spares {payment_id}", "spare", f"is kept for {origin}, and is {paid}")
+            if is_claimed not in (0, 1) or (is_claimed and payment_id not in claims.values()):
+                self._tell(f"spares {payment_id}", "spare", "is taken, and no payment stands for it")
+        for payment_id, spare_id in claims.items():
+            if spare_id not in payments or spare_id in claims:
+                self._tell(f"claims {payment_id}", "spare", f"stands for {spare_id}, which was never sent")
 
     def _payment(self, payment: Payment) -> None:
         place = f"payments {payment.payment_id}"

@@ -34,6 +34,9 @@ BEGIN_PAUSE_SECONDS = 0.1
 Look = Callable[[SpanRecord], None]
 """Is shown every span."""
 
+ORDERS_MARKED_SINCE = 4
+"""Version of a wallet's file from which on every order that it posted has a mark."""
+
 
 @dataclass
 class WalletBooks:
@@ -182,3 +185,9 @@ def _check_marks(db: sqlite3.Connection, books: WalletBooks, tell: Tell) -> None
         for payment_id in sorted(sums.keys() ^ marked):
             has = "is in the journal and not marked" if payment_id in sums else "is marked and not in the journal"
             tell(f"seen {payment_id}", "mark", f"this {kind} {has}: it could be posted again, or was lost")
+    if books.calls is not None and int(db.execute("PRAGMA user_version").fetchone()[0]) >= ORDERS_MARKED_SINCE:
+        marked = {str(row[0]) for row in db.execute("SELECT id FROM seen WHERE kind = 'order'")}
+        for order_id in sorted(books.calls.orders.keys() - marked):
+            tell(
+                f"seen {order_id[:60]}", "mark", "this order is in the journal and not marked: it could be posted again"
+            )

@@ -7,7 +7,8 @@ from satbox.agent.local_paths import local_path
 from satbox.cli.context import Context
 from satbox.cli.copying import local_file
 from satbox.cli.errors import UsageError
-from satbox.cli.output import show
+from satbox.cli.incomplete import lacks, say
+from satbox.cli.output import document_of, show
 
 ENDINGS = {".zip": "zip", ".tar": "tar", ".tar.gz": "tar.gz", ".tgz": "tar.gz"}
 
@@ -27,13 +28,18 @@ async def pack(context: Context) -> int:
     kind = _kind(context, given.output)
     if given.output is None and sys.stdout.isatty():
         raise UsageError("an archive is not for a terminal", "satbox files pack . --output work.tar.gz")
+    missing: dict[str, object] = {"skipped": 0, "skipped_names": []}
+
+    def left_out(count: int, names: list[str]) -> None:
+        missing.update(skipped=count, skipped_names=names)
+
     async with context.client() as client:
-        pieces = client.pack_stream(given.path, format=kind, address=given.address)
+        pieces = client.pack_stream(given.path, format=kind, address=given.address, on_left_out=left_out)
         if given.output is None:
             async for piece in pieces:
                 sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
-            return 0
+            return say(lacks(missing))
         target = Path(given.output)
         partial = target.with_name(f".{target.name[:200]}.part")
         with local_path(target):
@@ -45,8 +51,8 @@ async def pack(context: Context) -> int:
                 partial.replace(target)
             finally:
                 partial.unlink(missing_ok=True)
-    show(context, {"path": given.path, "output": given.output, "format": kind, "size_bytes": size})
-    return 0
+    show(context, {"path": given.path, "output": given.output, "format": kind, "size_bytes": size, **missing})
+    return say(lacks(missing))
 
 
 async def unpack(context: Context) -> int:
@@ -57,5 +63,6 @@ async def unpack(context: Context) -> int:
     if data == b"":
         raise SatboxError("archive_invalid", "There is nothing on standard input.")
     async with context.client() as client:
-        show(context, await client.files_unpack(given.path, data, format=kind, address=given.address))  # type: ignore[arg-type]
-    return 0
+        done = await client.files_unpack(given.path, data, format=kind, address=given.address)  # type: ignore[arg-type]
+    show(context, done)
+    return say(lacks(document_of(done)))

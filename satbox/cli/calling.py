@@ -12,6 +12,7 @@ from satbox.cli.errors import UsageError
 from satbox.cli.generic import values_of
 from satbox.cli.output import note, show
 from satbox.cli.people import for_people
+from satbox.cli.terminal_text import raw_output
 
 if TYPE_CHECKING:
     from operations.routes import RouteInput
@@ -146,10 +147,11 @@ async def call(context: Context) -> int:
         if arrival is not None:
             arrival.write(answer.body)
     if arrival is None and (given.raw or not context.as_json):
-        sys.stdout.buffer.write(answer.body)
+        output = raw_output(sys.stdout) if given.raw else sys.stdout.buffer
+        output.write(answer.body)
         if sys.stdout.isatty() and answer.body and not answer.body.endswith(b"\n"):
-            sys.stdout.buffer.write(b"\n")  # on a terminal what we say is not to stand on the answer's last line
-        sys.stdout.buffer.flush()
+            output.write(b"\n")  # on a terminal what we say is not to stand on the answer's last line
+        output.flush()
     if not context.as_json and not given.raw:
         paid = f"paid {answer.sats} sats by {answer.order_id}" if answer.order_id else "nothing paid"
         where = "" if arrival is None else f"; {len(answer.body):,} bytes in {given.output}"

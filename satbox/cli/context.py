@@ -82,6 +82,12 @@ class Context:
             raise SatboxError("invalid_request", f"{where} is no port: {given or kept!r}.", hint=_PORT) from error
         return port
 
+    def gate_setting(self, name: str) -> str | None:
+        """What the service on this machine is set to, by environment or file; None when nothing is."""
+        section = self._file.get("gate")
+        configured = section.get(name) if isinstance(section, dict) else None
+        return os.environ.get(f"SATBOX_GATE__{name.upper()}", None if configured is None else str(configured))
+
     @property
     def gate(self) -> str:
         """The gate's address."""

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import sys
 import tempfile
 import time
@@ -24,6 +25,8 @@ TOOLS = {"bwrap": "bubblewrap", "mkfs.ext4": "e2fsprogs", "mount": "mount", "new
 CLOCK_SECONDS_MAX = 30.0
 ANSWER_SECONDS_MAX = 5.0
 ANSWER_BYTES_MAX = 1 << 20
+PORTS = {"http": 80, "https": 443}
+OK_STATUS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ def _checks(context: Context) -> Iterator[Check]:
     yield from _ray(context.home / "run" / "ray.json")
     if settings_problem is None:
         yield from _gate(context.gate)
+        yield _port_origins(context.gate_setting("public_url") or context.gate, context.gate_setting("ports_host"))
 
 
 def _folder_problem(home: Path) -> str | None:
@@ -213,6 +217,36 @@ def _gate(url: str) -> Iterator[Check]:
     yield _check("gate", broken or None, "See the log of satbox up.")
     if date is not None:
         yield _clock(date)
+
+
+def _port_origins(public_url: str, ports_host: str | None) -> Check:
+    """Whether browsers reach the origins of ports: a wildcard name, and by https a certificate for it."""
+    from gate.port_origins import LAPTOP, default_host
+
+    name, parts = "ports' own origins", urlsplit(public_url)
+    host = default_host(public_url) if ports_host is None else ports_host
+    if not host:
+        hint = "Give the gate a name (gate.public_url) or set gate.ports_host; see design/ports.md."
+        return Check(name, "note", "pages behind ports expose share the gate's origin, and most do not work", hint)
+    if host == LAPTOP:
+        return Check(name, "ok")
+    probe, port = f"1-doctor.{host}", parts.port or PORTS.get(parts.scheme, 80)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(probe, port, timeout=ANSWER_SECONDS_MAX)
+    try:
+        connection.request("GET", "/health")
+        if connection.getresponse().status == OK_STATUS:  # the gate's own answer; at a port's host it has none
+            hint = "Have it pass Host on unchanged; see design/ports.md."
+            return Check(name, "note", f"the reverse proxy does not pass the host {probe} on", hint)
+    except ssl.SSLCertVerificationError as error:
+        return Check(name, "note", f"no certificate for *.{host}: {error.verify_message}", f"Get one for *.{host}.")
+    except socket.gaierror:
+        return Check(name, "note", f"*.{host} has no address", f"Add a DNS record for *.{host} beside the gate's.")
+    except (OSError, http.client.HTTPException) as error:
+        return Check(name, "note", f"{probe}:{port} cannot be reached: {error}", "See design/ports.md.")
+    finally:
+        connection.close()
+    return Check(name, "ok")
 
 
 def _clock(date: str) -> Check:

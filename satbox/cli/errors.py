@@ -5,10 +5,11 @@
     2    the command line does not fit, or a file of settings or keys does not (nothing was done)
     3    the gate cannot be reached
     4    a payment was sent and its outcome is not known: do not pay again, `satbox resume`
+    123  done, but what came is not whole: stderr says what is missing (`satbox.cli.incomplete`)
     130  interrupted
 
-`satbox exec` exits as the command did: its own code, 128 + the signal that ended it, 124 when it ran out of time, and 125 when
-it was never run (the error is on stderr).
+`satbox exec` exits as the command did: its own code, 128 + the signal that ended it, 123 when it succeeded and its output
+was cut, 124 when it ran out of time, and 125 when it was never run (the error is on stderr).
 """
 
 import json
@@ -16,7 +17,7 @@ import sys
 from typing import Any
 
 OK, REFUSED, USAGE, UNREACHABLE, AMBIGUOUS, INTERRUPTED = 0, 1, 2, 3, 4, 130
-TIMED_OUT, NOT_RUN = 124, 125
+INCOMPLETE, TIMED_OUT, NOT_RUN = 123, 124, 125
 
 
 class UsageError(Exception):
@@ -77,7 +78,9 @@ def detail_lines(code: str, details: dict[str, Any]) -> list[str]:
             lines.append(f"{label(name)}: {', '.join(map(str, value))}")
         elif isinstance(value, str | int | float) and value != "" and (name != "request_id" or code == "internal"):
             lines.append(f"{label(name)}: {cell_text(name, value)}")
-    return [line[:DETAIL_CHARS_MAX] for line in lines[:DETAIL_LINES_MAX]]
+    shown = [line if len(line) <= DETAIL_CHARS_MAX else line[: DETAIL_CHARS_MAX - 1] + "…" for line in lines]
+    more = len(shown) - DETAIL_LINES_MAX
+    return shown if more <= 0 else [*shown[:DETAIL_LINES_MAX], f"... {more} more; --json has them all"]
 
 
 def usage_body(error: UsageError) -> dict[str, Any]:

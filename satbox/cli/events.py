@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from satbox.client import Client
 
 LIMIT_DEFAULT, LIMIT_MAX = 200, 1_000
+TYPE_CHARS = 17
+"""As long as the longest type of an event."""
 
 
 async def events(context: Context) -> int:
@@ -67,6 +69,7 @@ class _Lines:
         if day != self._day:
             self._day = day
             print(f"{day} (UTC)")
-        line = f"{event['seq']:>5}  {time_text(event['at'], with_date=False)}  {event['type']:<10}  {event_words(event['data'])}"
+        when, kind = time_text(event["at"], with_date=False), event["type"].ljust(TYPE_CHARS)
+        line = f"{event['seq']:>5}  {when}  {kind}  {event_words(event['data'])}"
         width = shutil.get_terminal_size().columns
         print(line if len(line) <= width else f"{line[: width - 1]}…", flush=True)

@@ -7,7 +7,9 @@ from typing import Any
 from satbox.cli.context import Context
 from satbox.cli.errors import TIMED_OUT, UsageError
 from satbox.cli.generic import values_of
-from satbox.cli.output import show
+from satbox.cli.incomplete import lacks, say
+from satbox.cli.output import document_of, show
+from satbox.cli.terminal_text import raw_output
 
 STDIN_BYTES_MAX = 1_000_000
 
@@ -26,6 +28,16 @@ def command_of(context: Context) -> dict[str, Any]:
     words = list(context.arguments.words)
     if words and words[0] == "--":
         words = words[1:]
+    elif words[1:] == ["--json"]:
+        words, context.as_json = (
+            words[:1],
+            True,
+        )  # a line for the shell and an option of ours; after `--` it would be the command's
+    elif len(words) > 1 and " " in words[0].strip() and words[1].startswith("--") and not context.arguments.shell:
+        raise UsageError(
+            f"{words[1]} stands behind a line for the shell",
+            "Put satbox's own options before the command; after -- every word is the command's.",
+        )
     if not words:
         raise UsageError("there is no command", "satbox exec 'echo hello', or satbox exec -- python3 -V")
     if context.arguments.shell or len(words) == 1:
@@ -51,23 +63,23 @@ async def execute(context: Context) -> int:
             encoded = None if stdin is None else base64.b64encode(stdin).decode()
             result = await client.exec(**command, stdin=encoded, **values)
             show(context, result)
-            return exit_code(result)
+            return _ended(result)
         async for event in client.exec_stream(**command, stdin=stdin, **values):
             if event.kind in ("stdout", "stderr"):
-                stream = sys.stdout.buffer if event.kind == "stdout" else sys.stderr.buffer
+                text = sys.stdout if event.kind == "stdout" else sys.stderr
+                stream = raw_output(text) if context.arguments.raw else text.buffer
                 stream.write(event.data)
                 stream.flush()
             elif event.result is not None:
-                _remark(event.result)
-                return exit_code(event.result)
+                return _ended(event.result)
     return 0
 
 
-def _remark(result: Any) -> None:
+def _ended(result: Any) -> int:
+    """Say on stderr what its output does not; the exit code."""
     if result.timed_out:
         print("satbox: the command ran out of time", file=sys.stderr)
     elif result.oom_killed:
         print("satbox: the sandbox ran out of memory", file=sys.stderr)
-    for stream, dropped in result.truncated.items():
-        if dropped:
-            print(f"satbox: {stream.removesuffix('_bytes_dropped')} was cut by {dropped} bytes", file=sys.stderr)
+    is_whole = say(lacks(document_of(result)))
+    return exit_code(result) or is_whole

@@ -7,16 +7,20 @@ from typing import TextIO
 from satbox.cli.context import Context
 from satbox.cli.execution import exit_code
 from satbox.cli.generic import values_of
-from satbox.cli.output import show
+from satbox.cli.incomplete import lacks, say
+from satbox.cli.output import document_of, show
 
 
 async def changes(context: Context) -> int:
-    """Changes in a folder until interrupted; NDJSON for programs."""
+    """Changes in a folder until interrupted; NDJSON for programs. Exits with 123 when some were missed."""
+    code = 0
     async with context.client() as client:
         async for change in client.files_watch(**values_of(context)):
             found = change.model_dump(exclude_none=True)
             print(json.dumps(found) if context.as_json else f"{found['event']:<11} {found.get('path', '')}", flush=True)
-    return 0
+            if found["event"] == "overflow" or found.get("partial"):
+                code = say([f"not all changes are seen: {found.get('path', '')}"])
+    return code
 
 
 async def logs(context: Context) -> int:
@@ -28,18 +32,20 @@ async def logs(context: Context) -> int:
             page = await client.processes_logs(**values)
             if context.as_json:
                 show(context, page)
-                return 0
-            for piece in page.items:
-                _stream(piece.stream).write(piece.data)
-            return 0
+            else:
+                for piece in page.items:
+                    _stream(piece.stream).write(piece.data)
+            return say(lacks(document_of(page)))
         values.pop("limit_bytes", None)
+        code = 0
         async for event in client.follow_logs(**values):
+            code = say(lacks({"lost_bytes": event.lost_bytes})) or code
             if event.kind == "exit":
-                return exit_code(event.process)
+                return exit_code(event.process) or code
             stream = _stream(event.kind).buffer
             stream.write(event.data)
             stream.flush()
-    return 0
+    return code
 
 
 def _stream(name: str) -> TextIO:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from satbox.cli.context import Context
+from satbox.cli.incomplete import lacks, say
 from satbox.cli.output import document_of, show
 from satbox.cli.people import for_people
 from satbox.cli.table import Command
@@ -82,4 +83,6 @@ async def call(context: Context) -> int:
         if getattr(context.arguments, "verbose", False):
             for span in document["spans"]:
                 print(f"{span['seq']}: {span['arithmetic']}")
-    return 1 if command.operation == "processes.wait" and not result.met else 0
+    if command.operation == "processes.wait" and not result.met:
+        return 1
+    return say(lacks(document_of(result)))

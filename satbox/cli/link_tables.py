@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from satbox.cli.short_texts import date_of, time_text
+from satbox.cli.short_texts import date_of, short, time_text
 
 LABEL_CHARS_MAX = 10
 
@@ -17,7 +17,7 @@ def _wake_link(link: dict[str, Any]) -> dict[str, Any]:
     paid = "any" if sats is None else f"{sats - link['sats_left_today']:,}/{sats:,}"
     return {
         "link_id": link["link_id"],
-        "label": link["label"][:LABEL_CHARS_MAX] or None,
+        "label": short(link["label"], LABEL_CHARS_MAX) or None,
         "until": date_of(link["expires_at"]) if link["state"] == "good" else link["state"],
         "wakes_today": f"{day - link['wakes_left_today']}/{day}" if may_wake else None,
         "sats_today": paid if may_pay else None,

@@ -19,6 +19,7 @@ from satbox.cli.errors import (
     tell,
     usage_body,
 )
+from satbox.cli.terminal_text import finish, guard
 
 VERBS = {
     "up": "service:up",
@@ -79,7 +80,12 @@ ON_THIS_MACHINE = ("stacks.", "hashing.")
 
 def run(argv: list[str] | None = None) -> None:
     """Run the command line and exit."""
-    sys.exit(outcome(sys.argv[1:] if argv is None else argv))
+    guard()
+    try:
+        code = outcome(sys.argv[1:] if argv is None else argv)
+    finally:
+        finish()
+    sys.exit(code)
 
 
 def outcome(argv: list[str]) -> int:
@@ -109,6 +115,8 @@ def _dispatch(arguments: Namespace) -> int:
     context = Context(arguments)
     if arguments.verb.startswith(ON_THIS_MACHINE):
         return _read(context)
+    if arguments.verb == "sandbox.status" and not arguments.watch and (code := _status(context)) is not None:
+        return code
     import asyncio
 
     verb: str = arguments.verb
@@ -136,6 +144,29 @@ def _dispatch(arguments: Namespace) -> int:
         else:
             raise
         return _told(context, told)
+
+
+def _status(context: Context) -> int | None:
+    """The wallet's status by the light way; None when the client has to do it, which then says what is wrong."""
+    from operations.errors import SatboxError
+    from satbox.cli.generic import values_of
+    from satbox.cli.light import status
+    from satbox.cli.output import show
+    from satbox.cli.people import for_people
+
+    try:
+        found = status(context, values_of(context))
+        if found is None:
+            return None
+        show(context, found if context.as_json else for_people("sandbox.status", found))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _interrupted(context)
+    except BrokenPipeError:
+        return _unread()
+    except SatboxError:  # settings that cannot be read
+        return None
+    return OK
 
 
 def _read(context: Context) -> int:

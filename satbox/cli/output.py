@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from operations.plain_text import harmless
 from satbox.cli.context import Context
+from satbox.cli.terminal_text import unguarded
 
 USAT_PER_SAT = 1_000_000
 CELL_CHARS_MAX = 60
@@ -78,13 +80,12 @@ def tables(document: Any, title: str | None = None) -> None:
     """A document for people: its plain values, then its lists."""
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, file=unguarded(sys.stdout))
     if not isinstance(document, dict):
-        console.print(cell_text("", document), markup=False)
+        console.print(harmless(cell_text("", document)), markup=False)
         return
-    plain = Table(box=None, show_header=False, title=title, title_justify="left")
+    plain = Table(box=None, show_header=False, title=title and harmless(title), title_justify="left")
     plain.add_column(style="dim")
     plain.add_column(overflow="fold")
     lists = {name: value for name, value in document.items() if _is_rows(value)}
@@ -95,9 +96,11 @@ def tables(document: Any, title: str | None = None) -> None:
         if isinstance(value, dict):
             for inner, part in value.items():
                 if part is not None:
-                    plain.add_row(f"{label(name)} · {label(inner)}", Text(_short(cell_text(_unit(name, inner), part))))
+                    plain.add_row(
+                        _cell(f"{label(name)} · {label(inner)}"), _cell(_short(cell_text(_unit(name, inner), part)))
+                    )
         else:
-            plain.add_row(label(name), Text(cell_text(name, value)))
+            plain.add_row(_cell(label(name)), _cell(cell_text(name, value)))
     if plain.row_count:
         console.print(plain)
     for name, text in wide.items():
@@ -106,13 +109,30 @@ def tables(document: Any, title: str | None = None) -> None:
         shown = [key for key in rows[0] if key not in LEFT_OUT]
         columns = [key for key in shown if any(row.get(key) not in (None, [], {}) for row in rows)]
         table = Table(
-            title=label(name), title_justify="left", box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False
+            title=_cell(label(name)),
+            title_justify="left",
+            box=None,
+            header_style="bold",
+            padding=(0, 2, 0, 0),
+            pad_edge=False,
         )
         for column in columns:
-            table.add_column(label(column), overflow="fold")
+            table.add_column(_cell(label(column)), overflow="fold")
         for row in rows:
-            table.add_row(*(Text(_short(cell_text(column, row.get(column)))) for column in columns))
+            table.add_row(*(_cell(_short(cell_text(column, row.get(column)))) for column in columns))
         console.print(table)
+
+
+def one_line(text: str) -> str:
+    """Line ends as escapes: a file's name with one in it would write a line of its own, as if it were ours."""
+    return text.replace("\n", "\\n")
+
+
+def _cell(text: str) -> Any:
+    """Text for rich, which must not take it for markup, nor a terminal for a command."""
+    from rich.text import Text
+
+    return Text(one_line(harmless(text)))
 
 
 def _wide(document: dict[str, Any], width: int) -> dict[str, str]:
@@ -147,12 +167,12 @@ class Progress:
     def words(self, words: str) -> None:
         """What is being waited for now."""
         if self._status is not None:
-            self._status.update(words)
+            self._status.update(harmless(words))
 
     def line(self, text: str) -> None:
         """A line that stays."""
         if self._status is not None:
-            self._status.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._status.console.print(harmless(text), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -163,11 +183,11 @@ def progress(context: Context, words: str) -> Iterator[Progress]:
         return
     from rich.console import Console
 
-    with Console(stderr=True).status(words) as status:
+    with Console(file=unguarded(sys.stderr)).status(harmless(words)) as status:
         yield Progress(status)
 
 
 def note(context: Context, words: str) -> None:
     """A line of progress on stderr, for people only."""
     if not context.as_json:
-        print(words, file=sys.stderr)
+        print(one_line(words), file=sys.stderr)

@@ -16,8 +16,9 @@ from satbox.cli.verb_options import EITHER_WAY, EXTRA, HIDDEN, paying
 from satbox.cli.wording import DEFAULTS, HELP, LOCAL_TEXTS, SUMMARIES
 
 EPILOG = """exit codes: 0 done, 1 refused or failed, 2 usage or settings, 3 unreachable,
-4 payment sent but outcome unknown (satbox resume). exec exits as the command
-did: its code, 128 + signal, 124 timed out, 125 never run.
+4 payment sent but outcome unknown (satbox resume), 123 done but what came is
+not whole (stderr says what is missing). exec exits as the command did: its
+code, 128 + signal, 123 its output was cut, 124 timed out, 125 never run.
 JSON on stdout with --json or when piped; progress and errors on stderr.
 environment: SATBOX_HOME (default ~/.satbox) holds keys, settings (satbox.toml)
 and the service's state; SATBOX_GATE__PORT and SATBOX_DEVNET__PORT are where

@@ -4,7 +4,7 @@ from typing import Any
 
 from satbox.cli.errors import REASONS
 from satbox.cli.output import duration_text, sats_text
-from satbox.cli.short_texts import short_id, time_text
+from satbox.cli.short_texts import short, short_id, time_text
 
 DIGEST_CHARS = 12
 """Of a snapshot's digest: enough to tell ten of them apart, and taken by the verbs that want one."""
@@ -36,6 +36,9 @@ def _sandbox(document: dict[str, Any]) -> dict[str, Any]:
         shown["state"] = f"{document['state']}, paused (satbox unpause lets it run on)"
     if document["state"] == "reaped":
         shown["reason"] = REASONS.get(str(document["reason"]), document["reason"])
+    start_file = document.get("start_file")
+    if start_file is not None:
+        shown["start_file"] = _start_file_text(start_file)
     means = state_means(document)
     if means is not None:
         shown = {"address": document["address"], "state": document["state"], "meaning": means, **shown}
@@ -50,6 +53,14 @@ def _sandbox(document: dict[str, Any]) -> dict[str, Any]:
         {**payment, "paymentId": short_id(payment["paymentId"])} for payment in document["pending_payments"]
     ]
     return shown
+
+
+def _start_file_text(start_file: dict[str, Any]) -> str:
+    how = f"signal {start_file['signal']}" if start_file["exit_code"] is None else f"exit {start_file['exit_code']}"
+    log = f"its words: satbox processes logs {start_file['process_id']}"
+    if start_file["state"] == "cannot_run":
+        return f".satbox/start cannot be run ({how}); try satbox exec 'chmod +x .satbox/start', check its first line; {log}"
+    return f".satbox/start failed ({how}) and is not started again; {log}"
 
 
 def _budget_text(budget: dict[str, Any]) -> str:
@@ -103,7 +114,7 @@ def _process(process: dict[str, Any]) -> dict[str, Any]:
     return {
         "process_id": process["process_id"],
         "state": _ended(process),
-        "command": " ".join(process["argv"])[:COMMAND_CHARS_MAX],
+        "command": short(" ".join(process["argv"]), COMMAND_CHARS_MAX),
         "started_at": time_text(process["started_at"], with_date=False),
         "log_bytes": process["log_end"],
     }

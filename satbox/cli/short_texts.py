@@ -9,6 +9,11 @@ ID_CHARS_MAX = 14
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)")
 
 
+def short(text: str, characters_max: int) -> str:
+    """A text that fits into a cell; one that is cut says so."""
+    return text if len(text) <= characters_max else text[: characters_max - 1] + "…"
+
+
 def short_id(text: str | None) -> str | None:
     """An id or an address that fits into a table, recognisable at both ends; a contract keeps its name."""
     if text is None:

@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import sys
 import time
 from typing import Any
 
+from operations.plain_text import harmless
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
 from satbox.cli.generic import call, values_of
 from satbox.cli.output import document_of, duration_text, sats_text, show
 from satbox.cli.people import for_people
+from satbox.cli.terminal_text import unguarded
 
 ASK_SECONDS = 5.0
 TICK_SECONDS = 1.0
@@ -37,16 +40,17 @@ def balance_now(balance_usat: int, rate_usat_per_second: int, elapsed_ms: int) -
 
 
 async def _watch(context: Context, client: Any) -> None:
+    from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
-    with Live(auto_refresh=False) as live:
+    with Live(console=Console(file=unguarded(sys.stdout)), auto_refresh=False) as live:
         found, asked = await client.status(**values_of(context)), time.monotonic()
         while True:
             elapsed_ms = int((time.monotonic() - asked) * 1000)
             if elapsed_ms >= ASK_SECONDS * 1000:
                 found, asked, elapsed_ms = await client.status(**values_of(context)), time.monotonic(), 0
-            live.update(Text(_line(found, elapsed_ms), no_wrap=True), refresh=True)
+            live.update(Text(harmless(_line(found, elapsed_ms)), no_wrap=True), refresh=True)
             await asyncio.sleep(TICK_SECONDS)
 
 

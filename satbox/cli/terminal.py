@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
 from satbox.cli.execution import exit_code
+from satbox.cli.incomplete import lacks, say
+from satbox.cli.terminal_text import raw_output
 
 if TYPE_CHECKING:
     from satbox.client.attached import Attached
@@ -115,13 +117,15 @@ async def _readable(fd: int) -> None:
 
 
 async def _output(attached: "Attached") -> int:
+    code = 0
     async for event in attached.output():
+        code = say(lacks({"lost_bytes": event.lost_bytes})) or code
         if event.kind == "exit":
-            return exit_code(event.process)
-        stream = sys.stderr.buffer if event.kind == "stderr" else sys.stdout.buffer
+            return exit_code(event.process) or code
+        stream = raw_output(sys.stderr if event.kind == "stderr" else sys.stdout)
         stream.write(event.data)
         stream.flush()
-    return 0
+    return code
 
 
 @contextlib.contextmanager

@@ -100,10 +100,10 @@ HELP = {
     (
         "sandbox.events",
         "limit",
-    ): "show the newest so many; with --after or --json at most so many from there on (default: 200)",
-    ("sandbox.events", "after"): "only what is numbered above this (the first column)",
-    ("sandbox.events", "follow"): "show all, then go on with what happens next, until Ctrl-C",
-    ("sandbox.ledger", "after"): "only what is numbered above this (the first column)",
+    ): "maximum number of events; the newest, unless --after or --json is given (default: 200)",
+    ("sandbox.events", "after"): "only events with a higher number (the first column)",
+    ("sandbox.events", "follow"): "show all events, then new ones as they happen, until Ctrl-C",
+    ("sandbox.ledger", "after"): "only entries with a higher number (the first column)",
     ("sandbox.wake", "address"): "whom: a handle, an address, or a wake link's URL; default: your own",
     (
         "sandbox.visibility",
@@ -126,7 +126,8 @@ LOCAL_TEXTS = {
     " and the reverse, all money that came in is accounted for to the micro-sat, every charge lies in proven uptime, every"
     " chain is whole. Exits 1 and lists what is off.",
     "cp": "Copy files and directories. One side is box:PATH, a path in the sandbox (relative ones are below /workspace), the"
-    " other a path here. Links are skipped, and named.",
+    " other a path here. Links go along unless they lead out of the"
+    " folder; what does not travel is named, and makes the exit code 123.",
 }
 """Longer words for the own help of verbs that are no operation."""
 

@@ -79,6 +79,7 @@ class Operations(Calls):
         size_class: Literal["nano", "small", "medium"] = "small",
         image: str = "base",
         environment: dict[str, str] | None = None,
+        reference: str | None = None,
         max_sats: int | None = None,
         asset: str | None = None,
         sponsored: bool = False,
@@ -92,9 +93,9 @@ class Operations(Calls):
         payment_identifier_conflict, payment_target_conflict, payment_wrong_network, payment_multisig_unsupported,
         payment_payload_unsupported, payment_wrong_asset, payment_wrong_recipient, payment_amount_insufficient,
         payment_signature_invalid, payment_sender_mismatch, payment_to_self, payment_post_conditions_abort,
-        payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_insufficient_funds, payment_refused,
-        payment_failed, quote_expired, quote_invalid, asset_not_offered, payer_on_hold, no_capacity, node_unavailable,
-        already_exists.
+        payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_in_flight, sponsored_unsupported,
+        payment_insufficient_funds, payment_refused, payment_failed, quote_expired, quote_invalid, asset_not_offered,
+        payer_on_hold, no_capacity, node_unavailable, already_exists.
         """
         return await self._pay(
             "sandbox.create",
@@ -104,6 +105,7 @@ class Operations(Calls):
             size_class=size_class,
             image=image,
             environment=environment,
+            reference=reference,
         )
 
     async def sandbox_extend(
@@ -112,6 +114,7 @@ class Operations(Calls):
         sats: int | None = None,
         seconds: int | None = None,
         address: str | None = None,
+        reference: str | None = None,
         max_sats: int | None = None,
         asset: str | None = None,
         sponsored: bool = False,
@@ -125,12 +128,18 @@ class Operations(Calls):
         payment_identifier_conflict, payment_target_conflict, payment_wrong_network, payment_multisig_unsupported,
         payment_payload_unsupported, payment_wrong_asset, payment_wrong_recipient, payment_amount_insufficient,
         payment_signature_invalid, payment_sender_mismatch, payment_to_self, payment_post_conditions_abort,
-        payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_insufficient_funds, payment_refused,
-        payment_failed, quote_expired, quote_invalid, asset_not_offered, payer_on_hold, no_capacity, node_unavailable,
-        wake_link_invalid, wake_link_scope_missing, wake_link_cap_reached, wallet_not_found.
+        payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_in_flight, sponsored_unsupported,
+        payment_insufficient_funds, payment_refused, payment_failed, quote_expired, quote_invalid, asset_not_offered,
+        payer_on_hold, no_capacity, node_unavailable, wake_link_invalid, wake_link_scope_missing,
+        wake_link_cap_reached, wallet_not_found.
         """
         return await self._pay(
-            "sandbox.extend", PaymentTerms(max_sats, asset, sponsored), sats=sats, seconds=seconds, address=address
+            "sandbox.extend",
+            PaymentTerms(max_sats, asset, sponsored),
+            sats=sats,
+            seconds=seconds,
+            address=address,
+            reference=reference,
         )
 
     async def payment_status(self, payment_id: str) -> m.PaymentStatus:
@@ -158,7 +167,7 @@ class Operations(Calls):
         env: dict[str, str] | None = None,
         stdin: str | None = None,
         timeout_seconds: float = 60,
-        output_limit_bytes: int = 1048576,
+        output_limit_bytes: int | None = None,
         stream: bool = False,
         receipt: bool = False,
     ) -> m.ExecResult:
@@ -191,14 +200,16 @@ class Operations(Calls):
         """
         return await self._download("files.read", path=path, address=address)
 
-    async def files_write(self, path: str, data: Upload, *, address: str | None = None) -> m.Done:
-        """Write a file.
+    async def files_write(
+        self, path: str, data: Upload, *, address: str | None = None, mode: str | None = None
+    ) -> m.Done:
+        """Write a file. Missing directories above it are made; it keeps its mode.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
         sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
         path_invalid, path_not_found, path_forbidden, disk_full, body_too_large.
         """
-        return await self._upload("files.write", m.Done, data, path=path, address=address)
+        return await self._upload("files.write", m.Done, data, path=path, address=address, mode=mode)
 
     async def files_delete(self, path: str, *, address: str | None = None) -> m.Done:
         """Delete a file or a directory with all in it.
@@ -236,14 +247,14 @@ class Operations(Calls):
         """
         return await self._call("files.mkdir", m.Done, path=path, address=address)
 
-    async def files_move(self, path: str, to: str, *, address: str | None = None) -> m.Done:
+    async def files_move(self, path: str, to: str, *, address: str | None = None, overwrite: bool = False) -> m.Done:
         """Move or rename a file.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
         sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
         path_invalid, path_not_found, path_forbidden, path_exists.
         """
-        return await self._call("files.move", m.Done, path=path, to=to, address=address)
+        return await self._call("files.move", m.Done, path=path, to=to, address=address, overwrite=overwrite)
 
     async def sandbox_wake(
         self,
@@ -380,6 +391,7 @@ class Operations(Calls):
         cwd: str = "/workspace",
         env: dict[str, str] | None = None,
         timeout_seconds: float = 0,
+        unattended_seconds: float = 0,
         terminal: bool = False,
         rows: int = 24,
         columns: int = 80,
@@ -398,6 +410,7 @@ class Operations(Calls):
             cwd=cwd,
             env=env,
             timeout_seconds=timeout_seconds,
+            unattended_seconds=unattended_seconds,
             terminal=terminal,
             rows=rows,
             columns=columns,
@@ -604,7 +617,7 @@ class Operations(Calls):
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
         sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
-        snapshot_failed, snapshots_full, pause_unavailable.
+        snapshot_failed, storage_full, snapshots_full, pause_unavailable.
         """
         return await self._call("snapshots.create", s.Snapshot, name=name, address=address)
 
@@ -676,7 +689,7 @@ class Operations(Calls):
         """Keep a secret: a variable for commands inside, or a header that is added to requests on their way out.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        secret_limit, node_unavailable.
+        secret_limit, secret_name_reserved, node_unavailable.
         """
         return await self._call(
             "secrets.set",
@@ -766,7 +779,14 @@ class Operations(Calls):
         return await self._call("bucket.show", rt.Bucket, address=address)
 
     async def bucket_deposit(
-        self, *, address: str, sats: int, max_sats: int | None = None, asset: str | None = None, sponsored: bool = False
+        self,
+        *,
+        address: str,
+        sats: int,
+        reference: str | None = None,
+        max_sats: int | None = None,
+        asset: str | None = None,
+        sponsored: bool = False,
     ) -> m.Paid:
         """Put money into a bucket, to pay for calls from it; answers 402 with offers until it is paid.
 
@@ -776,11 +796,13 @@ class Operations(Calls):
         payment_identifier_invalid, payment_identifier_conflict, payment_target_conflict, payment_wrong_network,
         payment_multisig_unsupported, payment_payload_unsupported, payment_wrong_asset, payment_wrong_recipient,
         payment_amount_insufficient, payment_signature_invalid, payment_sender_mismatch, payment_to_self,
-        payment_post_conditions_abort, payment_fee_too_low, payment_nonce_stale, payment_nonce_gap,
-        payment_insufficient_funds, payment_refused, payment_failed, quote_expired, quote_invalid, asset_not_offered,
-        payer_on_hold, no_capacity, node_unavailable.
+        payment_post_conditions_abort, payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_in_flight,
+        sponsored_unsupported, payment_insufficient_funds, payment_refused, payment_failed, quote_expired,
+        quote_invalid, asset_not_offered, payer_on_hold, no_capacity, node_unavailable.
         """
-        return await self._pay("bucket.deposit", PaymentTerms(max_sats, asset, sponsored), address=address, sats=sats)
+        return await self._pay(
+            "bucket.deposit", PaymentTerms(max_sats, asset, sponsored), address=address, sats=sats, reference=reference
+        )
 
     async def checkpoints_list(self, *, after: int = 0, limit: int = 50, last: bool = False) -> cp.Checkpoints:
         """Read the signed checkpoints over the heads of all wallets."""
@@ -1116,6 +1138,7 @@ class SyncOperations(SyncCalls[Operations]):
         size_class: Literal["nano", "small", "medium"] = "small",
         image: str = "base",
         environment: dict[str, str] | None = None,
+        reference: str | None = None,
         max_sats: int | None = None,
         asset: str | None = None,
         sponsored: bool = False,
@@ -1129,9 +1152,9 @@ class SyncOperations(SyncCalls[Operations]):
         payment_identifier_conflict, payment_target_conflict, payment_wrong_network, payment_multisig_unsupported,
         payment_payload_unsupported, payment_wrong_asset, payment_wrong_recipient, payment_amount_insufficient,
         payment_signature_invalid, payment_sender_mismatch, payment_to_self, payment_post_conditions_abort,
-        payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_insufficient_funds, payment_refused,
-        payment_failed, quote_expired, quote_invalid, asset_not_offered, payer_on_hold, no_capacity, node_unavailable,
-        already_exists.
+        payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_in_flight, sponsored_unsupported,
+        payment_insufficient_funds, payment_refused, payment_failed, quote_expired, quote_invalid, asset_not_offered,
+        payer_on_hold, no_capacity, node_unavailable, already_exists.
         """
         return self._run(
             self._client.sandbox_create(
@@ -1140,6 +1163,7 @@ class SyncOperations(SyncCalls[Operations]):
                 size_class=size_class,
                 image=image,
                 environment=environment,
+                reference=reference,
                 max_sats=max_sats,
                 asset=asset,
                 sponsored=sponsored,
@@ -1152,6 +1176,7 @@ class SyncOperations(SyncCalls[Operations]):
         sats: int | None = None,
         seconds: int | None = None,
         address: str | None = None,
+        reference: str | None = None,
         max_sats: int | None = None,
         asset: str | None = None,
         sponsored: bool = False,
@@ -1165,13 +1190,20 @@ class SyncOperations(SyncCalls[Operations]):
         payment_identifier_conflict, payment_target_conflict, payment_wrong_network, payment_multisig_unsupported,
         payment_payload_unsupported, payment_wrong_asset, payment_wrong_recipient, payment_amount_insufficient,
         payment_signature_invalid, payment_sender_mismatch, payment_to_self, payment_post_conditions_abort,
-        payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_insufficient_funds, payment_refused,
-        payment_failed, quote_expired, quote_invalid, asset_not_offered, payer_on_hold, no_capacity, node_unavailable,
-        wake_link_invalid, wake_link_scope_missing, wake_link_cap_reached, wallet_not_found.
+        payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_in_flight, sponsored_unsupported,
+        payment_insufficient_funds, payment_refused, payment_failed, quote_expired, quote_invalid, asset_not_offered,
+        payer_on_hold, no_capacity, node_unavailable, wake_link_invalid, wake_link_scope_missing,
+        wake_link_cap_reached, wallet_not_found.
         """
         return self._run(
             self._client.sandbox_extend(
-                sats=sats, seconds=seconds, address=address, max_sats=max_sats, asset=asset, sponsored=sponsored
+                sats=sats,
+                seconds=seconds,
+                address=address,
+                reference=reference,
+                max_sats=max_sats,
+                asset=asset,
+                sponsored=sponsored,
             )
         )
 
@@ -1200,7 +1232,7 @@ class SyncOperations(SyncCalls[Operations]):
         env: dict[str, str] | None = None,
         stdin: str | None = None,
         timeout_seconds: float = 60,
-        output_limit_bytes: int = 1048576,
+        output_limit_bytes: int | None = None,
         stream: bool = False,
         receipt: bool = False,
     ) -> m.ExecResult:
@@ -1233,14 +1265,14 @@ class SyncOperations(SyncCalls[Operations]):
         """
         return self._run(self._client.files_read(path, address=address))
 
-    def files_write(self, path: str, data: Upload, *, address: str | None = None) -> m.Done:
-        """Write a file.
+    def files_write(self, path: str, data: Upload, *, address: str | None = None, mode: str | None = None) -> m.Done:
+        """Write a file. Missing directories above it are made; it keeps its mode.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
         sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
         path_invalid, path_not_found, path_forbidden, disk_full, body_too_large.
         """
-        return self._run(self._client.files_write(path, data, address=address))
+        return self._run(self._client.files_write(path, data, address=address, mode=mode))
 
     def files_delete(self, path: str, *, address: str | None = None) -> m.Done:
         """Delete a file or a directory with all in it.
@@ -1278,14 +1310,14 @@ class SyncOperations(SyncCalls[Operations]):
         """
         return self._run(self._client.files_mkdir(path, address=address))
 
-    def files_move(self, path: str, to: str, *, address: str | None = None) -> m.Done:
+    def files_move(self, path: str, to: str, *, address: str | None = None, overwrite: bool = False) -> m.Done:
         """Move or rename a file.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
         sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
         path_invalid, path_not_found, path_forbidden, path_exists.
         """
-        return self._run(self._client.files_move(path, to, address=address))
+        return self._run(self._client.files_move(path, to, address=address, overwrite=overwrite))
 
     def sandbox_wake(
         self,
@@ -1420,6 +1452,7 @@ class SyncOperations(SyncCalls[Operations]):
         cwd: str = "/workspace",
         env: dict[str, str] | None = None,
         timeout_seconds: float = 0,
+        unattended_seconds: float = 0,
         terminal: bool = False,
         rows: int = 24,
         columns: int = 80,
@@ -1437,6 +1470,7 @@ class SyncOperations(SyncCalls[Operations]):
                 cwd=cwd,
                 env=env,
                 timeout_seconds=timeout_seconds,
+                unattended_seconds=unattended_seconds,
                 terminal=terminal,
                 rows=rows,
                 columns=columns,
@@ -1632,7 +1666,7 @@ class SyncOperations(SyncCalls[Operations]):
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
         sandbox_starting, sandbox_reaped, sandbox_paused, budget_reached, runtime_gone, node_unavailable,
-        snapshot_failed, snapshots_full, pause_unavailable.
+        snapshot_failed, storage_full, snapshots_full, pause_unavailable.
         """
         return self._run(self._client.snapshots_create(name, address=address))
 
@@ -1704,7 +1738,7 @@ class SyncOperations(SyncCalls[Operations]):
         """Keep a secret: a variable for commands inside, or a header that is added to requests on their way out.
 
         Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
-        secret_limit, node_unavailable.
+        secret_limit, secret_name_reserved, node_unavailable.
         """
         return self._run(
             self._client.secrets_set(
@@ -1794,7 +1828,14 @@ class SyncOperations(SyncCalls[Operations]):
         return self._run(self._client.bucket_show(address))
 
     def bucket_deposit(
-        self, *, address: str, sats: int, max_sats: int | None = None, asset: str | None = None, sponsored: bool = False
+        self,
+        *,
+        address: str,
+        sats: int,
+        reference: str | None = None,
+        max_sats: int | None = None,
+        asset: str | None = None,
+        sponsored: bool = False,
     ) -> m.Paid:
         """Put money into a bucket, to pay for calls from it; answers 402 with offers until it is paid.
 
@@ -1804,12 +1845,14 @@ class SyncOperations(SyncCalls[Operations]):
         payment_identifier_invalid, payment_identifier_conflict, payment_target_conflict, payment_wrong_network,
         payment_multisig_unsupported, payment_payload_unsupported, payment_wrong_asset, payment_wrong_recipient,
         payment_amount_insufficient, payment_signature_invalid, payment_sender_mismatch, payment_to_self,
-        payment_post_conditions_abort, payment_fee_too_low, payment_nonce_stale, payment_nonce_gap,
-        payment_insufficient_funds, payment_refused, payment_failed, quote_expired, quote_invalid, asset_not_offered,
-        payer_on_hold, no_capacity, node_unavailable.
+        payment_post_conditions_abort, payment_fee_too_low, payment_nonce_stale, payment_nonce_gap, payment_in_flight,
+        sponsored_unsupported, payment_insufficient_funds, payment_refused, payment_failed, quote_expired,
+        quote_invalid, asset_not_offered, payer_on_hold, no_capacity, node_unavailable.
         """
         return self._run(
-            self._client.bucket_deposit(address=address, sats=sats, max_sats=max_sats, asset=asset, sponsored=sponsored)
+            self._client.bucket_deposit(
+                address=address, sats=sats, reference=reference, max_sats=max_sats, asset=asset, sponsored=sponsored
+            )
         )
 
     def checkpoints_list(self, *, after: int = 0, limit: int = 50, last: bool = False) -> cp.Checkpoints:

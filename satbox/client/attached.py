@@ -46,6 +46,8 @@ class Attached:
             if content.get("event") == "exit":
                 yield LogEvent("exit", process=p.ProcessView.model_validate({"started_at": "", **content}))
                 return
+            if content.get("event") == "lost":
+                yield LogEvent("stdout", lost_bytes=int(content["lost_bytes"]))
             if content.get("event") == "error":
                 raise SatboxError("invalid_request", str(content.get("message", ""))[:300])
         raise SatboxError(

@@ -290,9 +290,18 @@ class Client(Operations):
         values = {"process_id": process_id, "after": after, "address": address}
         return Attached(await self._caller.websocket(request_for("processes.attach", values)))
 
-    def pack_stream(self, path: str, *, format: str = "tar.gz", address: str | None = None) -> AsyncIterator[bytes]:
-        """A folder of any size as an archive, in pieces."""
-        return self._streams.pieces("files.pack", {"path": path, "format": format, "address": address})
+    def pack_stream(
+        self,
+        path: str,
+        *,
+        format: str = "tar.gz",
+        address: str | None = None,
+        on_left_out: Callable[[int, list[str]], None] | None = None,
+    ) -> AsyncIterator[bytes]:
+        """A folder of any size as an archive, in pieces. `on_left_out` is called before the first: how many pipes, sockets and
+        devices it lacks, and some of their names.
+        """
+        return self._streams.pack({"path": path, "format": format, "address": address}, on_left_out)
 
     async def download(self, path: str, to: Path, *, address: str | None = None) -> int:
         """Copy a file of any size out of the sandbox; its size in bytes."""

@@ -19,7 +19,7 @@ async def change_route(client: "Client", address: str | None, route: RouteInput,
         shown = await client.routes_list(address=address)
     if not shown.is_whole:
         raise SatboxError("not_owner", details={"address": shown.address})
-    before = [RouteInput.model_validate(one.model_dump(exclude={"url"})) for one in shown.items]
+    before = [RouteInput.model_validate(one.model_dump(exclude={"url", "origin"})) for one in shown.items]
     return await client.routes_set(address=address, routes=changed(before, route, is_removed=is_removed))
 
 

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from operations import folders as f
 from operations import models as m
 from operations import processes as p
 from operations.errors import SatboxError
+from operations.left_out import left_out_of
 from satbox.agent.local_paths import local_path
 from satbox.client.caller import Caller
 from satbox.client.requests import request_for
@@ -40,7 +41,9 @@ class ExecEvent:
 
 @dataclass(frozen=True, slots=True)
 class LogEvent:
-    """One step of a process's log: `data` for output, up to `cursor`; `process` for the end."""
+    """One step of a process's log: `data` for output, up to `cursor`, before which `lost_bytes` are no longer kept; `process` for
+    the end.
+    """
 
     kind: Literal["stdout", "stderr", "exit"]
     data: bytes = b""
@@ -127,13 +130,25 @@ class Streams:
         async for piece in self.pieces("files.read", {"path": path, "address": address}):
             yield piece
 
-    async def pieces(self, name: str, values: dict[str, Any]) -> AsyncIterator[bytes]:
+    async def pieces(
+        self, name: str, values: dict[str, Any], on_headers: Callable[[Mapping[str, str]], None] | None = None
+    ) -> AsyncIterator[bytes]:
         """Raw bytes in pieces. Raises unreachable when they are cut short."""
         async with self._caller.stream(
             request_for(name, values), total_seconds=self._timeouts.transfer_seconds
         ) as response:
+            if on_headers is not None:
+                on_headers(response.headers)
             async for piece in response.content.iter_chunked(1 << 18):
                 yield piece
+
+    def pack(
+        self, values: dict[str, Any], on_left_out: Callable[[int, list[str]], None] | None
+    ) -> AsyncIterator[bytes]:
+        """A folder as an archive, in pieces."""
+        if on_left_out is None:
+            return self.pieces("files.pack", values)
+        return self.pieces("files.pack", values, lambda headers: on_left_out(*left_out_of(headers)))
 
     async def download(self, path: str, to: Path, address: str | None) -> int:
         """A file to a local file, which appears whole or not at all; its size in bytes. Raises path_not_found and the like

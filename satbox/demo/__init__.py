@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from actors.placement import Placement
-from satbox import logs
+from operations import logs
 from satbox.ground import check
 from satbox.keys import load_keys
 from satbox.ray_cluster import prepare
@@ -57,7 +57,8 @@ def demo_settings(home: Path, placement: Placement) -> Settings:
 
 def own_uid_base() -> int:
     """Host uids for this process's sandboxes alone, so that it runs beside a service on the same machine."""
-    return 0x3000_0000 + os.getpid() % 1024 * 0x10_0000
+    # A step is more than all of its slots take: processes with numbers close together share none.
+    return 0x6000_0000 + os.getpid() % 32 * 0x80_0000
 
 
 def free_ports(count: int) -> list[int]:

@@ -13,6 +13,7 @@ import aiohttp
 from rich.table import Table
 
 from operations import ledger as b
+from operations import models as m
 from operations.errors import SatboxError
 from satbox.agent.keystore import Agent, new_agent
 from satbox.client import Client
@@ -100,7 +101,7 @@ async def proven(teller: Teller, cast: Cast) -> None:
 
 async def created(teller: Teller, cast: Cast) -> None:
     """402, a signed sBTC transfer, a sandbox."""
-    async with teller.step("Create: 402 first, then paid in sBTC through the relay"):
+    async with teller.step("Create: 402 first, then paid in sBTC"):
         offer = await _unpaid_offer(cast)
         teller.say(f"402 offers {', '.join(offer['assets'])}")
         paid = await cast.client.sandbox_create(sats=200)
@@ -111,15 +112,29 @@ async def created(teller: Teller, cast: Cast) -> None:
         teller.say(f"receipt signed by {receipt.public_key if receipt else ''}; sandbox {paid.sandbox.state}")
         await cast.client.wait_confirmed(paid.paymentId)
         await cast.until("alive")
-        sponsored = await cast.client.sandbox_extend(sats=50, sponsored=True)
-        done = await cast.client.wait_confirmed(sponsored.paymentId)
+        second = await _second(teller, cast, is_sponsored=offer["is_sponsored"])
+        done = await cast.client.wait_confirmed(second.paymentId)
         teller.note(
-            f"a second, sponsored payment of 50 sats: {done.status}",
+            f"a second{', sponsored' if offer['is_sponsored'] else ''} payment of 50 sats: {done.status}",
             offers=offer,
             payment=paid.paymentId,
-            sponsored_payment=sponsored.paymentId,
+            second_payment=second.paymentId,
             runtime_id=paid.sandbox.runtime_id,
         )
+
+
+async def _second(teller: Teller, cast: Cast, *, is_sponsored: bool) -> m.Paid:
+    """Sponsored where the gate offers it; where it does not, asking for it signs nothing."""
+    if is_sponsored:
+        return await cast.client.sandbox_extend(sats=50, sponsored=True)
+    try:
+        await cast.client.sandbox_extend(sats=50, sponsored=True)
+    except SatboxError as error:
+        expect(error.code == "sponsored_unsupported", f"a sponsored payment was refused as {error.code}")
+        teller.say(f"sponsored: {error.message}")
+    else:
+        raise StepFailedError("a sponsored payment was signed though none is offered")
+    return await cast.client.sandbox_extend(sats=50)
 
 
 async def _unpaid_offer(cast: Cast) -> dict[str, Any]:
@@ -135,7 +150,12 @@ async def _unpaid_offer(cast: Cast) -> dict[str, Any]:
     expect(body == header, "header and body differ")
     assets = [entry["asset"] for entry in body["accepts"]]
     expect(assets[0].endswith(".sbtc-token") and assets[1] == "STX", f"offered {assets}")
-    return {"status": 402, "assets": assets, "amounts": [entry["amount"] for entry in body["accepts"]]}
+    return {
+        "status": 402,
+        "assets": assets,
+        "amounts": [entry["amount"] for entry in body["accepts"]],
+        "is_sponsored": all(entry["extra"].get("feePayer") == "relay" for entry in body["accepts"]),
+    }
 
 
 async def worked(teller: Teller, cast: Cast) -> None:

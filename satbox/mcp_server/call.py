@@ -19,6 +19,8 @@ from satbox.mcp_server.tools import ACTIONS, READ_BYTES_DEFAULT, WAKE_LINK
 from satbox.mcp_server.trade_tools import BUCKET, ROUTES
 
 TEXT_CHARS_MAX = 20_000
+HEAD_CHARS = 5_000
+"""Of a text that is cut: the rest is its end, where programs say what went wrong."""
 ITEMS_MAX = 100
 
 
@@ -128,15 +130,21 @@ async def _read(client: Client, values: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def _head_and_tail(text: str) -> str:
+    left_out = len(text) - TEXT_CHARS_MAX
+    tail = text[-(TEXT_CHARS_MAX - HEAD_CHARS) :]
+    return f"{text[:HEAD_CHARS]}\n... {left_out} characters left out ...\n{tail}"
+
+
 def _cut(document: dict[str, Any]) -> dict[str, Any]:
     """Long texts and lists are cut, and the note says how to get the rest."""
     notes = []
     for name, value in document.items():
         if isinstance(value, str) and len(value) > TEXT_CHARS_MAX:
-            document[name] = value[:TEXT_CHARS_MAX]
+            document[name] = _head_and_tail(value)
             notes.append(
-                f"{name} is cut to {TEXT_CHARS_MAX} of {len(value)} characters; write the output to a file and read that"
-                " with satbox_read_file and offset_bytes."
+                f"{name} is cut: its first {HEAD_CHARS} and last {TEXT_CHARS_MAX - HEAD_CHARS} of {len(value)} characters are"
+                " here; write the output to a file and read that with satbox_read_file and offset_bytes."
             )
         elif isinstance(value, list) and len(value) > ITEMS_MAX:
             document[name] = value[:ITEMS_MAX]

@@ -1,7 +1,6 @@
 """The server: stdio, or streamable HTTP on loopback. stdout belongs to the protocol; logs go to stderr."""
 
 import json
-import logging
 import sys
 from importlib.metadata import version
 from typing import Any
@@ -10,6 +9,7 @@ import mcp_types as types
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
 
+from operations import logs
 from operations.errors import SatboxError
 from satbox.client import Client
 from satbox.mcp_server.budget import Budget
@@ -87,7 +87,7 @@ def make_server(client: Client, *, session_sats: int) -> Server[Any]:
 
 async def serve_stdio(client: Client, *, session_sats: int) -> None:
     """Serve until standard input ends."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logs.configure()
     print(PURPOSE, file=sys.stderr, flush=True)
     server = make_server(client, session_sats=session_sats)
     async with stdio_server() as (reading, writing):

@@ -1,10 +1,12 @@
 """Tools from the registry: a name, a schema, one client method each."""
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from operations.catalogue import REGISTRY
 from operations.registry import Body, Operation
+from satbox.mcp_server.schemas import plain
 from satbox.mcp_server.tool_spec import ToolSpec
 from satbox.mcp_server.trade_tools import BUCKET, ROUTES, bucket_tool_spec, call_tool_spec, routes_tool_spec
 
@@ -84,9 +86,7 @@ def _schema(operation: Operation) -> dict[str, Any]:
         extra = {"action": {"enum": actions, "default": actions[0], "description": _WHAT_ACTIONS_DO[operation.name]}}
     schema["properties"] |= deepcopy(extra)
     if operation.name == "sandbox.exec":
-        schema["properties"]["stdin"]["description"] = "text for the command's standard input"
-        schema["properties"]["stdin"].pop("anyOf", None)
-        schema["properties"]["stdin"]["type"] = "string"
+        schema["properties"]["stdin"] = {"type": "string", "description": "text for the command's standard input"}
     schema["additionalProperties"] = False
     return schema
 
@@ -129,4 +129,4 @@ def _made_from(operation: Operation, name: str) -> ToolSpec:
 def tools() -> dict[str, ToolSpec]:
     """Every tool by its name."""
     made = [_made_from(operation, operation.tool) for operation in REGISTRY.values() if operation.tool is not None]
-    return {tool.name: tool for tool in [*made, call_tool_spec()]}
+    return {tool.name: replace(tool, schema=plain(tool.schema)) for tool in [*made, call_tool_spec()]}

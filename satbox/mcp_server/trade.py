@@ -55,8 +55,13 @@ async def buy(client: Client, budget: Budget, values: dict[str, Any]) -> dict[st
     return _told(answer) | left_of(budget)
 
 
+def _short(value: str) -> str:
+    left_out = len(value) - HEADER_CHARS_MAX
+    return value if left_out <= 0 else f"{value[:HEADER_CHARS_MAX]}... {left_out} characters left out"
+
+
 def _told(answer: CallAnswer) -> dict[str, Any]:
-    shown = {name: answer.headers[name][:HEADER_CHARS_MAX] for name in HEADERS_SHOWN if name in answer.headers}
+    shown = {name: _short(answer.headers[name]) for name in HEADERS_SHOWN if name in answer.headers}
     document: dict[str, Any] = {"status": answer.status, "headers": shown}
     try:
         document["body"] = _text(answer.body, is_cut=answer.is_cut)

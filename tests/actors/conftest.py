@@ -1,16 +1,18 @@
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from actors.placement import HostMap
 from actors.wallet.state import Policy
-from satbox.children import Child, python_module
-from satbox.demo import own_uid_base
 from tests.actors.hosting import Hosted, local, on_ray, remove, short_folder
 from tests.conftest import RAY_TOKEN
+from tests.sandboxes.running_node import RunningNode
+
+if TYPE_CHECKING:
+    from actors.ray_host import HostSpec
 
 POLICY = Policy(grace_ms=2_000, grace_cap_ms=10_000, wake_minimum_seconds=1)
 
@@ -28,25 +30,44 @@ def ray_home() -> Iterator[Path]:
 
 
 @pytest.fixture(
-    params=["local", pytest.param("shared", marks=pytest.mark.ray), pytest.param("dedicated", marks=pytest.mark.ray)]
+    scope="module",
+    params=["local", pytest.param("shared", marks=pytest.mark.ray), pytest.param("dedicated", marks=pytest.mark.ray)],
 )
-async def hosted(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Hosted]:
-    """A wallet system of each kind."""
-    if request.param == "local":
-        async with local(tmp_path, POLICY) as system:
-            yield system
-        return
-    request.getfixturevalue("ray_home")
-    folder = short_folder()
-    settings = json.dumps({"slots": {"nano": 2, "small": 4, "medium": 1}, "pool": {}, "slot_uid_base": own_uid_base()})
-    arguments = ("--socket", str(folder / "n.sock"), "--state", str(folder / "node"), "--settings-json", settings)
-    import os
+def kind(request: pytest.FixtureRequest) -> str:
+    """Of the module, so that all tests of one kind come together and share hosts."""
+    return str(request.param)
 
-    node = Child("node", python_module("sandboxes.node", *arguments), dict(os.environ))
-    await node.start()
-    try:
-        async with on_ray(folder, folder / "n.sock", HostMap(request.param, 2), POLICY) as system:
-            yield system
-    finally:
-        await node.stop()
-        await asyncio.to_thread(remove, folder)
+
+@pytest.fixture(scope="module")
+def ray_hosts(kind: str, request: pytest.FixtureRequest) -> Iterator["HostSpec | None"]:
+    """Hosts on Ray over a real sandbox node, for tests that each make wallets of their own."""
+    if kind == "local":
+        yield None
+        return
+    import ray
+
+    from actors.ray_call import NAMESPACE
+    from actors.ray_host import HostSpec
+    from actors.ray_system import RayTransport, start_host
+
+    request.getfixturevalue("ray_home")
+    node = RunningNode({"slots": {"nano": 40}})
+    assert asyncio.run(node.start())["ready"]
+    spec = HostSpec(node.folder, node.socket, HostMap(kind, 2), POLICY)
+    for name in spec.placement.names():
+        start_host(name, spec)
+    yield spec
+    asyncio.run(RayTransport(spec).close())
+    for name in ray.util.list_named_actors():
+        ray.kill(ray.get_actor(name, namespace=NAMESPACE))
+    asyncio.run(node.close())
+
+
+@pytest.fixture
+async def hosted(ray_hosts: "HostSpec | None", tmp_path: Path) -> AsyncIterator[Hosted]:
+    """A wallet system of each kind."""
+    if ray_hosts is not None:
+        yield on_ray(ray_hosts)
+        return
+    async with local(tmp_path, POLICY) as system:
+        yield system

@@ -11,15 +11,18 @@ import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from actors.clock import SystemClock
 from actors.host import WalletHost
 from actors.host_settings import HostSettings
-from actors.placement import HostMap
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.state import Policy
 from sandboxes.clock import boottime_ms
 from sandboxes.simulated import SimulatedNode
+
+if TYPE_CHECKING:
+    from actors.ray_host import HostSpec
 
 _numbers = itertools.count(1)
 
@@ -78,31 +81,18 @@ async def local(home: Path, policy: Policy) -> AsyncIterator[Hosted]:
         await transport.host.close()
 
 
-@contextlib.asynccontextmanager
-async def on_ray(home: Path, node_socket: Path, placement: HostMap, policy: Policy) -> AsyncIterator[Hosted]:
-    """Hosts on a running cluster, over a real sandbox node."""
-    import ray
+def on_ray(spec: "HostSpec") -> Hosted:
+    """Hosts that run on Ray; the fixture that started them closes them."""
+    from actors.ray_call import NamedActors
+    from actors.ray_system import RayTransport
 
-    from actors.ray_call import NAMESPACE, NamedActors
-    from actors.ray_host import HostSpec
-    from actors.ray_system import RayTransport, start_host
-
-    spec = HostSpec(home, node_socket, placement, policy)
-    for name in placement.names():
-        start_host(name, spec)
-    transport = RayTransport(spec)
-    actors = NamedActors()
+    actors, placement = NamedActors(), spec.placement
 
     async def restart(address: str) -> None:
         pid = int(await actors.call(placement.name(address), "ping"))
         os.kill(pid, signal.SIGKILL)
 
-    try:
-        yield Hosted(ActorSystem(transport), placement.placement, restart)
-    finally:
-        await transport.close()
-        for name in ray.util.list_named_actors():
-            ray.kill(ray.get_actor(name, namespace=NAMESPACE))
+    return Hosted(ActorSystem(RayTransport(spec)), placement.placement, restart)
 
 
 def short_folder() -> Path:

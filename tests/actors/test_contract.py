@@ -25,7 +25,7 @@ async def created(hosted: Hosted, sats: int = 100, rate: int = RATE) -> str:
     return address
 
 
-async def until(hosted: Hosted, address: str, phase: Phase, seconds: float = 20) -> View:
+async def until(hosted: Hosted, address: str, phase: Phase, seconds: float = 120.0) -> View:
     view = await hosted.system.look(address)
     async with asyncio.timeout(seconds):
         while view.state.phase is not phase:

@@ -25,7 +25,7 @@ async def test_an_idle_wallet_gives_its_process_back_and_returns_on_the_next_cal
     system = ActorSystem(transport)
     await system.ask(address, c.Prepare("create", Plan("nano"), 10**12))
     await system.ask(address, c.Deposit("pay_1", "SPpayer", 5, "tx", "sBTC"))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while f"wallet-{address}" in ray.util.list_named_actors():
             await asyncio.sleep(0.1)
     view = await system.look(address)

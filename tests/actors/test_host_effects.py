@@ -2,15 +2,19 @@
 
 import asyncio
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from actors.clock import SystemClock
 from actors.host import WalletHost
 from actors.host_settings import HostSettings
+from actors.system import ActorSystem, LocalTransport
+from actors.view import status
 from actors.wallet import commands as c
-from actors.wallet.state import Phase, Plan
+from actors.wallet.state import Phase, Plan, Policy
+from operations.models import StartFile
 from sandboxes.clock import boottime_ms
-from sandboxes.protocol import NodeUnavailable, StartFailed
+from sandboxes.protocol import NodeUnavailable, StartFailed, Stopped, StopRequest
 from sandboxes.simulated import SimulatedNode
 
 ADDRESS = "STHOSTEFFECTS"
@@ -29,7 +33,7 @@ async def started(tmp_path: Path, node: SimulatedNode) -> WalletHost:
 
 async def settled(host: WalletHost, phase: Phase) -> None:
     view = await host.ask(ADDRESS, c.Look())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while view.state.phase is not phase:
             view = await host.wait(ADDRESS, view.state.version, 5)
 
@@ -67,7 +71,7 @@ async def test_a_node_that_lost_a_runtime_gets_it_finalised_and_the_wallet_start
     (first,) = await node.runtimes()
     node.lose(first.runtime_id, "oom_killed")
     view = await host.ask(ADDRESS, c.Look())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while (
             view.state.runtime is None
             or view.state.runtime.runtime_id == first.runtime_id
@@ -81,6 +85,53 @@ async def test_a_node_that_lost_a_runtime_gets_it_finalised_and_the_wallet_start
     await host.close()
 
 
+async def test_a_start_file_that_failed_is_an_event_once_and_in_the_status_until_the_next_start(tmp_path: Path) -> None:
+    node = SimulatedNode(boottime_ms)
+    host = await started(tmp_path, node)
+    await host.ask(ADDRESS, c.Deposit("pay_1", "SPpayer", 10**9, "tx", "sBTC"))
+    await settled(host, Phase.ALIVE)
+    (runtime,) = await node.runtimes()
+    node.end_start_file(runtime.runtime_id, 126)
+    node.end_start_file(runtime.runtime_id, 126)  # as after a new subscription
+    node.end_start_file(runtime.runtime_id, 1)
+    view = await host.ask(ADDRESS, c.Look())
+    async with asyncio.timeout(120):
+        while view.state.start_file is None:
+            view = await host.wait(ADDRESS, view.state.version, 5)
+    node.lose(runtime.runtime_id)  # comes after them on the same stream
+    shown = status(view, Policy(), view.wall_ms).start_file
+    async with asyncio.timeout(120):
+        while view.state.start_file is not None:
+            view = await host.wait(ADDRESS, view.state.version, 5)
+    page = await ActorSystem(LocalTransport(host)).events(ADDRESS, 0, 100)
+    told = [event for event in page.events if event.type == "start_file_failed"]
+    await host.close()
+
+    assert shown == StartFile(state="cannot_run", exit_code=126, process_id="p1")
+    assert [event.data["exit_code"] for event in told] == [126]
+    assert status(view, Policy(), view.wall_ms).start_file is None
+
+
+async def test_files_that_a_snapshot_left_behind_are_an_event(tmp_path: Path) -> None:
+    node = SimulatedNode(boottime_ms)
+    real = node.stop
+
+    async def stop(request: StopRequest) -> Stopped:
+        return replace(await real(request), skipped=2, skipped_examples=("pipe: neither file, folder nor link",))
+
+    node.stop = stop  # type: ignore[method-assign]
+    host = await started(tmp_path, node)
+    await host.ask(ADDRESS, c.Deposit("pay_1", "SPpayer", 10**9, "tx", "sBTC"))
+    await settled(host, Phase.ALIVE)
+    await host.ask(ADDRESS, c.Reap())
+    await settled(host, Phase.REAPED)
+    page = await ActorSystem(LocalTransport(host)).events(ADDRESS, 0, 100)
+    await host.close()
+
+    told = [event.data for event in page.events if event.type == "files_left_behind"]
+    assert told == [{"count": 2, "examples": ["pipe: neither file, folder nor link"]}]
+
+
 async def test_what_a_destroyed_wallet_left_behind_is_deleted_even_while_it_sleeps(tmp_path: Path) -> None:
     node = SimulatedNode(boottime_ms)
     host = await started(tmp_path, node)
@@ -90,7 +141,7 @@ async def test_what_a_destroyed_wallet_left_behind_is_deleted_even_while_it_slee
     await settled(host, Phase.REAPED)
     kept = (await host.ask(ADDRESS, c.Look())).state.snapshot_digest
     view = await host.ask(ADDRESS, c.Reap(destroy=True))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while view.state.forgets:
             view = await host.wait(ADDRESS, view.state.version, 5)
     await host.close()
@@ -115,7 +166,7 @@ async def test_more_wallets_than_open_files_lose_nothing(tmp_path: Path) -> None
     for turn in range(6):
         host.residents.rest()  # as every few seconds; here while the next turns are already asked for
         await asyncio.gather(*(host.ask(name, c.Deposit(f"pay_{turn}", "SPpayer", 7, "tx", "sBTC")) for name in names))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while sum(actor.store.is_open for actor in host.residents.actors.values()) > 2:
             host.residents.rest()
             await asyncio.sleep(0.01)

@@ -12,7 +12,9 @@ async def _nothing(*_values: object) -> None:
 
 def link() -> NodeLink:
     node = SimulatedNode(lambda: 0)
-    return NodeLink(node, SystemClock(), on_lost=_nothing, on_connect=_nothing, on_beat=lambda: None)
+    return NodeLink(
+        node, SystemClock(), on_lost=_nothing, on_start_file=_nothing, on_connect=_nothing, on_beat=lambda: None
+    )
 
 
 def test_a_beat_proves_nothing_of_a_runtime_it_names_as_lost() -> None:

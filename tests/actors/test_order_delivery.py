@@ -65,7 +65,7 @@ async def pay(host: WalletHost, number: int, payee: str = PAYEE) -> None:
 
 async def until(host: WalletHost, address: str, is_so: Callable[[WalletState], bool]) -> WalletState:
     view = await host.ask(address, c.Look())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not is_so(view.state):
             view = await host.wait(address, view.state.version, 5)
     return view.state
@@ -144,7 +144,7 @@ async def test_more_orders_than_travel_at_once_all_arrive_after_a_restart(tmp_pa
         await until(host, PAYEE, lambda state: -state.accounts.earnings == count * SAT)
         state = await until(host, PAYER, lambda state: not state.transit)
         assert (state.accounts.spent, state.accounts.in_transit) == (count * SAT, 0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while couriers():
                 await asyncio.sleep(0)
 
@@ -165,7 +165,7 @@ async def test_a_wallet_whose_copy_died_with_orders_in_transit_is_taken_up_again
         await fill(host, 10)
         await pay(host, 0)
         actor = host.residents.actors[PAYER]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while actor.state.transit and not actor.is_dead:
                 await actor.wait_change(actor.state.version, 5)
             while PAYER not in host.residents.actors:  # nobody asks for it

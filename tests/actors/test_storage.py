@@ -1,11 +1,12 @@
 """The wallet's file: all or nothing, one writer, nothing forgotten."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from actors.errors import CorruptWalletError, FencedError
-from actors.storage import Batch, Mark, WalletStore, broken_links, read_state
+from actors.storage import MARKS_KEPT, TRIMMED_EVERY, Batch, Mark, WalletStore, broken_links, read_state
 from actors.wallet import commands as c
 from actors.wallet.decide import decide
 from actors.wallet.state import Instant, Policy, WalletState
@@ -103,3 +104,22 @@ def test_a_store_at_rest_holds_no_file_and_goes_on_where_it_was(tmp_path: Path) 
         store.commit(deposited(store.state, "pay_3", 4))
     store.close()
     newer.close()
+
+
+def burnt(state: WalletState, number: int, at_ms: int) -> Batch:
+    """A challenge's nonce, which expires five minutes later."""
+    made = decide(state, c.BurnNonce(f"nonce_{number}", at_ms + 300_000), AT, Policy())
+    marks = (Mark("nonce", f"nonce_{number}", at_ms + 300_000),)
+    return Batch(replace(made.state, version=state.version + 1), at_ms, made.entries, made.spans, made.events, marks)
+
+
+def test_what_was_done_once_stays_known_when_the_clock_is_ahead_for_a_while(tmp_path: Path) -> None:
+    store = WalletStore(tmp_path / "w.sqlite", ADDRESS)
+    store.commit(burnt(store.state, 0, AT.wall_ms))
+    for number in range(1, 200):
+        store.commit(burnt(store.state, number, AT.wall_ms + 3 * 86_400_000))
+    assert store.has_seen("nonce", "nonce_0")
+    for number in range(200, 200 + MARKS_KEPT + TRIMMED_EVERY):
+        store.commit(burnt(store.state, number, AT.wall_ms + 3 * 86_400_000))
+    assert not store.has_seen("nonce", "nonce_0")
+    store.close()

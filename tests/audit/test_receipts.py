@@ -18,7 +18,7 @@ from gate.receipts import ReceiptSigner
 from satbox.audit.keys import NotAKey, public_key_of
 from satbox.audit.receipts import check_receipt
 from tests.cli.running import satbox
-from tests.gate.gatehouse import House, Who, gatehouse
+from tests.gate.gatehouse import House, Who, gatehouse, split_output
 
 SIGNER = ReceiptSigner(Ed25519PrivateKey.from_private_bytes(bytes(32)))
 REPORT = {
@@ -37,15 +37,15 @@ def commands(house: House, **result: Any) -> list[Any]:
     """Have the simulated node run commands, with this result."""
     asked: list[Any] = []
 
-    async def execute(runtime_id: str, command: Any, **options: Any) -> dict[str, Any]:
+    async def execute(runtime_id: str, command: Any, **options: Any) -> tuple[dict[str, Any], dict[str, bytearray]]:
         asked.append(command)
-        return {"exit_code": 0, "duration_ms": 1500.4, "cpu_ms": 3.7, "max_rss_bytes": 4096, **result}
+        return split_output({"exit_code": 0, "duration_ms": 1500.4, "cpu_ms": 3.7, "max_rss_bytes": 4096, **result})
 
     async def doctor() -> dict[str, Any]:
         asked.append("doctor")
         return REPORT
 
-    house.node.exec, house.node.doctor = execute, doctor  # type: ignore[attr-defined]
+    house.node.exec_bytes, house.node.doctor = execute, doctor  # type: ignore[attr-defined]
     return asked
 
 

@@ -1,5 +1,6 @@
 """What a run that measures only some figures leaves of those that it did not measure."""
 
+import importlib
 from pathlib import Path
 
 from bench.figures import Figure
@@ -37,3 +38,11 @@ def test_the_page_as_it_is_kept_can_be_read_back() -> None:
     kept = [line for line in page.splitlines() if line.startswith("| satbox, ")]
     assert kept
     assert [line for line in peers([], page) if line.startswith("| satbox, ")] == kept
+
+
+def test_every_bench_can_be_imported() -> None:
+    """Most run rarely: a name that moved would stop the whole run at its last part."""
+    modules = sorted(path.stem for path in (ROOT / "bench").glob("*.py") if path.stem != "__main__")
+    assert len(modules) > 10
+    for module in modules:
+        importlib.import_module(f"bench.{module}")

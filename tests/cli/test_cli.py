@@ -203,7 +203,7 @@ async def test_exec_exits_as_the_command_did(home: Path, end: dict[str, Any], co
         events = [
             {"event": "started"},
             {"event": "stdout", "data": "hi\n"},
-            {"event": "stderr", "data": "\ufffd", "data_base64": "/w=="},
+            {"event": "stderr", "data": "", "data_base64": "/w=="},
             {"event": "exit", **end},
         ]
         text = "".join(f"event: {e['event']}\ndata: {json.dumps(e)}\n\n" for e in events)
@@ -217,6 +217,27 @@ async def test_exec_exits_as_the_command_did(home: Path, end: dict[str, Any], co
     assert asked[0]["shell"] == "echo hi | cat"
     assert asked[1]["argv"] == ["ls", "-la", "--json"]
     assert asked[1]["stdin"] == "aW4="
+
+
+async def test_raw_output_is_whole_or_its_exit_code_says_that_it_is_not(home: Path) -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        asked.append(await request.json())
+        dropped = 0 if asked[-1].get("output_limit_bytes") is None else 5
+        end = {"event": "exit", "exit_code": 0, "truncated": {"stdout_bytes_dropped": dropped}}
+        text = "".join(
+            f"event: {e['event']}\ndata: {json.dumps(e)}\n\n" for e in ({"event": "stdout", "data": "x"}, end)
+        )
+        return web.Response(text=text, content_type="text/event-stream")
+
+    async with FakeGate(wall_seconds=time.time).running(("POST", "/sandbox/exec", serve)) as gate:
+        whole = await satbox("exec", "--raw", "cat big", home=home, gate=gate.url)
+        cut = await satbox("exec", "--raw", "--output-limit-bytes", "1", "cat big", home=home, gate=gate.url)
+    assert "output_limit_bytes" not in asked[0], "without a limit of its own a stream has none"
+    assert (whole.code, whole.stdout) == (0, b"x")
+    assert (cut.code, cut.stdout) == (123, b"x")
+    assert "stdout was cut by 5 bytes" in cut.stderr
 
 
 async def test_exec_that_never_ran_is_told_apart(home: Path) -> None:
@@ -247,30 +268,6 @@ async def test_tools_say_what_they_are_for_when_nobody_talks_to_them(home: Path)
     assert (ended.code, ended.stdout) == (0, b"")
     assert "Model Context Protocol" in ended.stderr
     assert "satbox mcp --help" in ended.stderr
-
-
-async def test_a_hostile_listing_writes_nowhere_else(home: Path, tmp_path: Path) -> None:
-    async def stat(request: web.Request) -> web.StreamResponse:
-        return web.json_response({"path": "d", "name": "d", "kind": "directory", "size_bytes": 0})
-
-    async def listing(request: web.Request) -> web.StreamResponse:
-        names = ["../evil", "..", "/etc/x", "ok"]
-        entries = [{"path": name, "name": name, "kind": "file", "size_bytes": 1} for name in names]
-        return web.json_response({"path": "d", "entries": entries})
-
-    async def read(request: web.Request) -> web.StreamResponse:
-        return web.Response(body=b"x")
-
-    routes = (
-        ("GET", "/sandbox/files/stat", stat), ("GET", "/sandbox/files/list", listing), ("GET", "/sandbox/files", read),
-    )  # fmt: skip
-    target = tmp_path / "out"
-    async with FakeGate(wall_seconds=time.time).running(*routes) as gate:
-        ended = await satbox("cp", "box:d", str(target), home=home, gate=gate.url)
-    assert (ended.code, ended.document["files"]) == (0, 1)
-    assert [skipped["path"] for skipped in ended.document["skipped"]] == ["../evil", "..", "/etc/x"]
-    assert all(skipped["reason"] for skipped in ended.document["skipped"])
-    assert [path.name for path in target.rglob("*")] == ["ok"]
 
 
 async def test_operators_verbs_use_the_operators_token(home: Path) -> None:

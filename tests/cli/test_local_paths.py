@@ -66,19 +66,6 @@ async def test_a_path_that_cannot_be_used_is_one_line(home: Path, words: tuple[s
     assert ended.error["hint"]
 
 
-async def test_what_is_left_out_of_a_copy_is_told_with_its_reason(home: Path, tmp_path: Path) -> None:
-    tree = tmp_path / "tree"
-    tree.mkdir()
-    (tree / "file").write_text("x")
-    (tree / "link").symlink_to("file")
-    async with FakeGate(wall_seconds=time.time).running(*ROUTES) as gate:
-        ended = await satbox("cp", str(tree), "box:gone", home=home, gate=gate.url)
-    assert (ended.code, ended.document["files"]) == (0, 1)
-    (skipped,) = ended.document["skipped"]
-    assert skipped["path"] == str(tree / "link")
-    assert "symbolic link" in skipped["reason"]
-
-
 @pytest.mark.parametrize("unusable", ["/proc/satbox", "/etc/hostname", "/etc/hostname/x"])
 async def test_a_home_that_cannot_be_used_is_named(unusable: str) -> None:
     made = await satbox("keygen", home=Path(unusable))

@@ -1,6 +1,7 @@
 """Tables for people: 80 columns, no id broken over lines, amounts that are exact, the newest events."""
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from satbox.agent.keystore import Keystore, agent_of
 from satbox.cli.books_tables import ledger_amount
+from satbox.cli.events import TYPE_CHARS
 from satbox.cli.people import event_words
 from satbox.cli.sandbox_tables import state_means
 from satbox.cli.short_texts import coin_text, short_id, time_text
@@ -116,6 +118,24 @@ async def test_a_status_says_each_thing_once(home: Path) -> None:
     assert any(line.split() == ["exhausts", "at", "2026-11-21", "12:50:28Z"] for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("failed", "words"),
+    [
+        ({"state": "cannot_run", "exit_code": 126}, ("cannot be run (exit 126)", "chmod +x .satbox/start")),
+        ({"state": "failed", "exit_code": 3}, ("failed (exit 3)",)),
+        ({"state": "failed", "signal": 9}, ("failed (signal 9)",)),
+    ],
+)
+async def test_a_start_file_that_failed_is_in_the_status_with_what_to_do(
+    home: Path, failed: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    answer = status_of(ADDRESS).model_dump(mode="json")
+    answer["start_file"] = {"exit_code": None, "signal": None, "process_id": "p7", **failed}
+    text = " ".join(" ".join(await shown(home, "/sandbox/status", answer, "status")).split())
+    for expected in (*words, "satbox processes logs p7"):
+        assert expected in text
+
+
 def _event(seq: int) -> dict[str, Any]:
     data = {"payment_id": PAYMENT, "usat": 50_000_000, "payer": ADDRESS, "asset": "sBTC"}
     return {"seq": seq, "at": AT if seq < 2_000 else NEXT_DAY, "type": "deposit", "data": data}
@@ -138,6 +158,13 @@ async def test_events_for_people_are_the_newest(home: Path) -> None:
     assert len(days) == 1_002
     after = await shown(home, "/sandbox/events", _page, "events", "--after", "5", "--limit", "1")
     assert [line.split()[0] for line in after[1:]] == ["6"]
+
+
+def test_types_of_events_stay_in_their_column() -> None:
+    wallet = Path(__file__).parents[2] / "actors" / "wallet"
+    types = {found for path in wallet.rglob("*.py") for found in re.findall(r'\.tell\(\s*"(\w+)"', path.read_text())}
+    assert "start_file_failed" in types
+    assert max(map(len, types)) == TYPE_CHARS
 
 
 async def test_events_for_machines_are_a_page_from_the_cursor(home: Path) -> None:

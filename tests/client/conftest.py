@@ -19,7 +19,7 @@ import pytest
 
 from satbox.demo import own_uid_base
 
-START_SECONDS_MAX = 90.0
+START_SECONDS_MAX = 300.0
 
 
 @dataclass(frozen=True)

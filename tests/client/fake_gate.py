@@ -41,7 +41,7 @@ def entry(sats: int = 500, **other: Any) -> dict[str, Any]:
         "asset": str(sbtc(NETWORK).contract),
         "payTo": PAY_TO,
         "maxTimeoutSeconds": 300,
-        "extra": {"sats": sats},
+        "extra": {"sats": sats, "feePayer": "relay"},
         **other,
     }
 

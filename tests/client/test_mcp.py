@@ -7,7 +7,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from operations.errors import ERRORS, SatboxError
 from satbox.agent.keystore import Keystore, agent_of
 from satbox.mcp_server.budget import Budget
 from satbox.mcp_server.hints import HINTS, OF_CALLS, next_step
+from satbox.mcp_server.schemas import plain
 from satbox.mcp_server.tools import tools
 from tests.client.fake_gate import BITCOIN_KEY, PASS, STACKS_KEY, FakeGate, status_of
 
@@ -140,7 +141,7 @@ async def test_the_same_tools_over_http_on_loopback_only(home: Path) -> None:
 
 
 async def _listening(port: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -175,7 +176,8 @@ async def test_large_files_and_outputs_are_cut_with_a_way_to_the_rest(home: Path
             offset += len(window["content"])
         assert whole == data
         _, output = await told(client, "satbox_exec", shell="cat f")
-        assert len(output["stdout"]) == 20_000
+        head, _, rest = output["stdout"].partition("\n... 60000 characters left out ...\n")
+        assert (head, rest) == (data[:5_000], data[-15_000:])  # what went wrong stands at the end
         assert "cut" in output["note"]
 
 
@@ -294,6 +296,33 @@ def test_tools_say_what_they_may_do() -> None:
     assert not known["satbox_call"].is_idempotent
     assert not known["satbox_bucket"].is_idempotent
     assert {"satbox_call", "satbox_bucket", "satbox_create"} <= {n for n, t in known.items() if t.is_open_world}
+
+
+def schemas_in(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield schema
+    for name in ("items", "additionalProperties"):
+        if isinstance(schema.get(name), dict):
+            yield from schemas_in(schema[name])
+    for part in schema.get("properties", {}).values():
+        yield from schemas_in(part)
+
+
+@pytest.mark.parametrize("name", sorted(tools()))
+def test_schemas_are_what_every_client_reads(name: str) -> None:
+    for schema in schemas_in(tools()[name].schema):
+        assert isinstance(schema.get("type"), str), schema
+        assert not {"anyOf", "oneOf", "allOf", "$ref", "$defs", "const", "exclusiveMinimum", "exclusiveMaximum"} & set(
+            schema
+        )
+        assert schema.get("default", "") is not None
+        assert set(schema.get("required", ())) <= set(schema.get("properties", ()))
+
+
+def test_an_open_bound_of_integers_becomes_the_next_number() -> None:
+    bounded = {"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 9, "title": "N"}
+    optional = {"anyOf": [bounded, {"type": "null"}], "default": None, "description": "how many"}
+    assert plain(optional) == {"type": "integer", "minimum": 1, "maximum": 8, "description": "how many"}
+    assert plain({"type": "number", "exclusiveMinimum": 0}) == {"type": "number", "minimum": 0}
 
 
 def test_tools_are_few_enough_to_be_read() -> None:

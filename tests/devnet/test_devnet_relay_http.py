@@ -119,7 +119,7 @@ async def test_node_refusals_in_the_relays_words(twin: Twin) -> None:
     assert (await twin.settle(ALICE.pay_stx(TO, 6, 0), TO, 5, "STX"))["errorReason"] == "conflicting_nonce"
     await twin.mine()
     assert (await twin.settle(ALICE.pay_stx(TO, 6, 0), TO, 5, "STX"))["errorReason"] == "client_bad_nonce"
-    assert (await twin.settle(BOB.pay_stx(TO, 6, 0, fee=10), TO, 5, "STX"))["errorReason"] == "broadcast_failed"
+    assert (await twin.settle(BOB.pay_stx(TO, 6, 0, fee=10), TO, 5, "STX"))["errorReason"] == "transaction_failed"
     unsigned = sip010_transfer(Sender(BOB.key.public_key, Network.TESTNET, 0, 900), sbtc(Network.TESTNET), TO, 5)
     assert (await twin.settle(unsigned, TO, 5))["errorReason"] == "signature_validation_failed"
 
@@ -142,6 +142,60 @@ async def test_a_held_payment_expires(twin: Twin) -> None:
     await twin.mine()
 
     assert (await twin.balance(TO))["sbtc"] == 20
+
+
+async def second_held(twin: Twin) -> dict:
+    """The first payment is in a block, and the second is held all the same: the relay's frontier stays where it was."""
+    await twin.settle(ALICE.pay_sbtc(TO, 20, 0, sponsored=True), TO, 20)
+    await twin.mine()
+    return await twin.settle(ALICE.pay_sbtc(TO, 10, 1, sponsored=True), TO, 10)
+
+
+async def pass_minutes(twin: Twin, minutes: int) -> int:
+    """Mine a block a minute; returns what the service has received then."""
+    for _ in range(minutes):
+        twin.clock.seconds += 60
+        await twin.mine()
+    return (await twin.balance(TO))["sbtc"]
+
+
+async def test_a_second_sponsored_payment_is_held_for_five_minutes(twin: Twin) -> None:
+    held = await second_held(twin)
+    assert (held["errorReason"], held["queue"]["missingNonces"]) == ("transaction_held", [0])
+
+    assert await pass_minutes(twin, 4) == 20
+    assert await pass_minutes(twin, 3) == 30
+
+
+async def test_a_resend_restarts_the_wait_of_a_held_payment(twin: Twin) -> None:
+    await second_held(twin)
+    for _ in range(6):
+        assert await pass_minutes(twin, 2) == 20
+        await twin.settle(ALICE.pay_sbtc(TO, 10, 1, sponsored=True), TO, 10)
+
+    assert await pass_minutes(twin, 7) == 30
+
+
+async def test_what_is_held_for_capacity_leaves_with_the_next_sweep(twin: Twin) -> None:
+    """For want of a free sponsor wallet: nothing is missing, and the next sweep dispatches it."""
+    await twin.fault("hold_nonce", count=1)
+    held = await twin.settle(ALICE.pay_sbtc(TO, 10, 0, sponsored=True), TO, 10)
+    assert (held["queue"]["missingNonces"], held["queue"]["estimatedDispatchMs"]) == ([], 10_000)
+
+    assert await pass_minutes(twin, 2) == 10
+
+
+async def test_a_relay_without_records_and_one_that_is_cold(twin: Twin) -> None:
+    tx = ALICE.pay_sbtc(TO, 250, 0)
+    await twin.settle(tx, TO, 250)
+    await twin.fault("no_records", count=1)
+    assert (await twin.get(f"/relay/settle/status/{tx.txid()}", 404))["success"] is False
+    assert (await status(twin, tx.txid()))["success"] is True
+
+    assert (await twin.get("/relay/status/sponsor"))["canSponsor"] is True
+    await twin.fault("cold_relay", count=2)
+    assert (await twin.get("/relay/health"))["status"] == "degraded"
+    assert (await twin.get("/relay/status/sponsor"))["canSponsor"] is False
 
 
 async def test_the_background_poll_ends_after_180_seconds(twin: Twin) -> None:

@@ -41,7 +41,7 @@ async def process(state: Path, *options: str) -> AsyncIterator[tuple[asyncio.sub
     )
     assert child.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             ready = json.loads(await child.stdout.readline())
         yield child, ready
     finally:
@@ -178,3 +178,18 @@ async def test_reference_transactions_are_judged_by_their_bytes(vector: dict) ->
 
     assert isinstance(body, dict)
     assert (body["reason"], body["txid"]) == ("TooMuchChaining", vector["txid"])
+
+
+async def test_what_the_relay_holds_survives_a_restart(tmp_path: Path) -> None:
+    settings = DevnetSettings(block_seconds=0, state_path=tmp_path / "devnet.sqlite")
+    async with running(settings) as twin:
+        await twin.fund(ALICE)
+        await twin.settle(ALICE.pay_sbtc(SERVICE.address, 20, 0, sponsored=True), SERVICE.address, 20)
+        await twin.mine()
+        held = await twin.settle(ALICE.pay_sbtc(SERVICE.address, 10, 1, sponsored=True), SERVICE.address, 10)
+        assert held["errorReason"] == "transaction_held"
+    async with running(settings) as twin:
+        for _ in range(7):
+            twin.clock.seconds += 60
+            await twin.mine()
+        assert (await twin.balance(SERVICE.address))["sbtc"] == 30

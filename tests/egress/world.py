@@ -73,7 +73,7 @@ class World:
         if end:
             writer.write_eof()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 return await reader.read()
         finally:
             writer.close()
@@ -117,7 +117,7 @@ async def make_world(
 
 async def settled(world: World) -> None:
     """Until no connection is served any more."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while world.guest.tasks:
             await asyncio.wait(list(world.guest.tasks))
             await asyncio.sleep(0)

@@ -25,7 +25,7 @@ from actors.credit_sink import WalletPayouts, WalletSink
 from actors.host import WalletHost
 from actors.host_settings import HostSettings
 from actors.system import ActorSystem, LocalTransport
-from actors.wallet.state import Payout, Policy, WalletState
+from actors.wallet.state import Payout, Phase, Policy, WalletState
 from devnet.app import create_app as create_devnet
 from devnet.settings import DevnetSettings
 from devnet.world import WORLD, World
@@ -33,6 +33,7 @@ from gate.app import create_app
 from gate.dispute_index import DisputeIndex
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.handles import HandleResolver
+from gate.next_nonces import NextNonces
 from gate.ports import Services
 from gate.receipts import ReceiptSigner, checkpoint_log
 from gate.room import Room
@@ -61,6 +62,7 @@ from relay_client.settlements import PaymentReport, Settlements, Store
 from relay_client.settlements import Policy as SettlementPolicy
 from relay_client.states import is_in_flight
 from sandboxes.simulated import SimulatedNode
+from sandboxes.texts import bytes_of
 from stacks import Network, PrivateKey, Transaction, sbtc
 from stacks.signing import Sender, sign_origin, sip010_transfer, token_transfer
 
@@ -78,13 +80,15 @@ _numbers = itertools.count(1)
 
 
 class OffsetClock:
-    """The machine's clock, ahead by what a test has added; for the gate, the wallets, settlements and the devnet alike."""
+    """The machine's clock, ahead by what a test has added; for the gate, the wallets, settlements and the devnet alike.
+    `step_ms` is by how much somebody has set the wall clock.
+    """
 
     def __init__(self) -> None:
-        self.ahead_ms = 0
+        self.ahead_ms = self.step_ms = 0
 
     def wall_ms(self) -> int:
-        return time.time_ns() // 1_000_000 + self.ahead_ms
+        return time.time_ns() // 1_000_000 + self.ahead_ms + self.step_ms
 
     now_ms = wall_ms
 
@@ -223,6 +227,7 @@ class House:
         if confirmed:
             assert (await self.settled(answer.body["paymentId"])).state == "confirmed"
             await self.until(lambda: self.state(who).accounts.deposits == -sats * SATS)
+        await self.until(lambda: self.state(who).phase in (Phase.ALIVE, Phase.GRACE))
         return answer
 
     # Payments
@@ -282,7 +287,7 @@ class House:
 
     # Time
 
-    async def until(self, holds: Callable[[], Any], seconds: float = 10.0) -> None:
+    async def until(self, holds: Callable[[], Any], seconds: float = 120.0) -> None:
         """Wait for something that is about to be true."""
         async with asyncio.timeout(seconds):
             while not holds():
@@ -298,7 +303,7 @@ class House:
 
     async def settled(self, payment_id: str, *, mining: bool = True) -> PaymentReport:
         """The payment once it is over; a quarter of a second passes per block."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while True:
                 report = await self.settlements.report(payment_id)
                 assert report is not None
@@ -399,7 +404,7 @@ async def gatehouse(folder: Path, slots: dict[str, int] | None = None, **changes
 
         settings = GateSettings(
             deployment=DEPLOYMENT, network=NETWORK, pay_to=str(PAY_TO), public_url="http://gate.test",
-            operator_token=OPERATOR_TOKEN, policy=POLICY, start_wait_seconds=3.0,
+            operator_token=OPERATOR_TOKEN, policy=POLICY, start_wait_seconds=30.0,
         )  # fmt: skip
         services = Services(
             settings=replace(settings, **changes), clock=clock, system=system, views=Views(system, clock, 1000),
@@ -408,7 +413,7 @@ async def gatehouse(folder: Path, slots: dict[str, int] | None = None, **changes
             handles=HandleResolver(f"{base}/aibtc", session, lambda: clock.monotonic_ms() / 1000),
             challenger=Challenger(key, deployment=DEPLOYMENT, network=NETWORK, wall_seconds=clock.now),
             passes=PassIssuer(key, deployment=DEPLOYMENT, wall_seconds=clock.now), receipts=ReceiptSigner(key),
-            payouts=queues[0], next_nonce=next_nonce,
+            payouts=queues[0], next_nonce=NextNonces(next_nonce, clock.monotonic_ms),
             order_logs=folder / "orders", disputes=DisputeIndex(folder / "disputes.sqlite"),
             checkpoints=checkpoint_log(folder, ReceiptSigner(key), deployment=DEPLOYMENT, network=NETWORK.caip2),
             operator_key=key, room=Room(node, clock),  # type: ignore[arg-type]
@@ -443,3 +448,11 @@ async def gatehouse(folder: Path, slots: dict[str, int] | None = None, **changes
 
         stack.push_async_callback(stop)
         yield house
+
+
+def split_output(result: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytearray]]:
+    """A command's result as `NodeClient.exec_bytes` gives it."""
+    names = ("stdout", "stderr")
+    output = {name: bytearray(bytes_of({name: "", **result}, name)) for name in names}
+    left_out = {name + end for name in names for end in ("", "_base64")}
+    return {name: value for name, value in result.items() if name not in left_out}, output

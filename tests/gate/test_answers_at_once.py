@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any, cast
 
 import aiohttp
@@ -11,8 +12,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gate.app import create_app as _whole_gate  # noqa: F401 - its parts are only imported together
-from gate.proxy.connector import PortConnector
-from gate.proxy.forward import Forwarder, inward
+from gate.proxy.forward import Forwarder, said_of
+from gate.proxy.heads import inward
 from operations.errors import SatboxError
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -69,7 +70,7 @@ async def test_an_answer_is_paid_once_and_passed_on_as_it_is(name: str) -> None:
         return {"X-Satbox-Receipt": "ours"}
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        given = inward(request, "SP1", keeps_authorization=False)
+        given = inward(request.headers.items(), said_of(request), keeps_authorization=False)
         try:
             return await forwarder.forward(request, "rt_1", 80, "/x", given, "req_1", settle)
         except SatboxError as error:
@@ -77,11 +78,12 @@ async def test_an_answer_is_paid_once_and_passed_on_as_it_is(name: str) -> None:
 
     app = web.Application()
     app.router.add_get("/sandbox/proxy/{address}/{port}/{path}", handle)
-    connector = PortConnector(cast(Any, Inside(said)))
-    async with TestServer(app) as gate, aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
-        forwarder = Forwarder(session, cast(Any, None))
-        async with aiohttp.ClientSession(auto_decompress=False) as client:
-            answer = await client.get(gate.make_url("/sandbox/proxy/SP1/80/x"))
-            assert (answer.status, await answer.read()) == (status, body)
-            assert {name: answer.headers.get(name) for name in headers} == headers
+    forwarder = Forwarder(
+        cast(Any, Inside(said)), cast(Any, SimpleNamespace(upload_bytes_max=1_000, body_seconds_max=1))
+    )
+    async with TestServer(app) as gate, aiohttp.ClientSession(auto_decompress=False) as client:
+        answer = await client.get(gate.make_url("/sandbox/proxy/SP1/80/x"))
+        assert (answer.status, await answer.read()) == (status, body)
+        assert {name: answer.headers.get(name) for name in headers} == headers
+    await forwarder.close()
     assert settled == ([] if status == 502 else [status])

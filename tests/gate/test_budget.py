@@ -22,9 +22,15 @@ async def test_meters_and_rates_are_open_to_anybody_and_agreed_ones_are_in_the_s
     status = (await house.ask("GET", "/sandbox/status", who=who)).body
 
     rates = {item["name"]: item["rate_usat"] for item in told["items"]}
-    assert rates == {"cpu": 0, "memory_above_class": 0, "egress": 50_000, "proxy_requests": 0, "snapshot_storage": 0}
+    assert rates == {
+        "cpu": 0,
+        "memory_above_class": 0,
+        "egress": 50_000,
+        "proxy_requests": 0,
+        "snapshot_storage": 100_000,
+    }
     assert told["clock_usat_per_second"]["small"] == 7_000
-    assert status["meter_rates"] == {"egress": 50_000}
+    assert status["meter_rates"] == {"egress": 50_000, "snapshot_storage": 100_000}
     assert status["burn_usat_per_hour"] == {"clock": status["rate_usat_per_second"] * 3600}
     assert status["budget"] is None
 

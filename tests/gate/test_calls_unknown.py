@@ -8,6 +8,7 @@ from actors.requests import Pay, Request, Response
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.calls import Route
 from actors.wallet.commands import PayOrder, SetRoutes
+from gate.calls.exposure import Exposure
 from gate.calls.guest import REFUSED, Call, Guest, by_order, by_payment
 from gate.calls.order_log import Held
 from gate.calls.till import Till
@@ -42,7 +43,9 @@ async def called(house: House, till: Till, error: Exception, *, is_after: bool =
     report = await house.settled(paid.body["paymentId"])
     call = Call(payee.address, 8000, "GET", "GET /x", Route(8000, "/*", sats=5), 0)
     services = replace(house.services, system=faulty(house, error, is_after=is_after))
-    return payer, by_payment(services, till, call, report, "gate_1.p1")
+    return payer, by_payment(
+        services, till, Exposure(house.settlements.report, house.clock, 0), call, report, "gate_1.p1"
+    )
 
 
 @pytest.mark.parametrize("is_after", [False, True])
@@ -107,12 +110,14 @@ async def test_a_payment_whose_call_the_bucket_could_not_pay_may_be_shown_again(
     report = await house.settled(paid.body["paymentId"])
     call = Call(payee.address, 8000, "GET", "GET /x", Route(8000, "/*", sats=9_000), 0)
     order_id = f"call_{report.payment_id}"
-    till.take(order_id, house.clock.wall_ms() + 60_000)
+    till.take(order_id)
 
     with pytest.raises(SatboxError, match="credit_insufficient"):
-        await by_payment(house.services, till, call, report, "gate_1.p1").settle(200)
+        await by_payment(
+            house.services, till, Exposure(house.settlements.report, house.clock, 0), call, report, "gate_1.p1"
+        ).settle(200)
 
-    till.take(order_id, house.clock.wall_ms() + 60_000)
+    till.take(order_id)
 
 
 async def test_a_payment_that_has_paid_a_call_is_refused_before_it_is_forwarded(house: House, till: Till) -> None:
@@ -131,7 +136,9 @@ async def test_a_payment_that_has_paid_a_call_is_refused_before_it_is_forwarded(
 
     # Another gate forwards the call, and the wallet pays for it; this one knows nothing of that.
     call = Call(seller.address, 8000, "GET", "GET /x", Route(8000, "/*", sats=4), 0)
-    await by_payment(house.services, till, call, report, "gate_2.p1").settle(200)
+    await by_payment(
+        house.services, till, Exposure(house.settlements.report, house.clock, 0), call, report, "gate_2.p1"
+    ).settle(200)
 
     again = await house.ask("GET", url, headers=headers)
     assert (again.status, again.code, again.body["error"]["funds_moved"]) == (409, "order_used", True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from satbox.audit.home import HomeAudit
-from tests.gate.gatehouse import OPERATOR_TOKEN, Answer, House, Who, gatehouse
+from tests.gate.gatehouse import OPERATOR_TOKEN, Answer, House, Who, gatehouse, split_output
 
 OPERATOR = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
 
@@ -117,8 +117,8 @@ async def test_deadlines_are_seen_to_pass_and_only_the_operator_decides(tmp_path
 async def receipts(house: House, who: Who, number: int) -> list[str]:
     """Receipts for so many commands that took twenty seconds each, all at once."""
 
-    async def execute(runtime_id: str, command: Any, **options: Any) -> dict[str, Any]:
-        return {"exit_code": 0, "duration_ms": 20_000.0, "cpu_ms": 1}
+    async def execute(runtime_id: str, command: Any, **options: Any) -> tuple[dict[str, Any], dict[str, bytearray]]:
+        return split_output({"exit_code": 0, "duration_ms": 20_000.0, "cpu_ms": 1})
 
     async def doctor() -> dict[str, Any]:
         return {
@@ -130,7 +130,7 @@ async def receipts(house: House, who: Who, number: int) -> list[str]:
             "checks": [],
         }
 
-    house.node.exec, house.node.doctor = execute, doctor  # type: ignore[attr-defined]
+    house.node.exec_bytes, house.node.doctor = execute, doctor  # type: ignore[attr-defined]
     made = []
     for one in range(number):
         asked = {"shell": f"echo {one}", "receipt": True}

@@ -30,7 +30,7 @@ async def raw(house: House, request: bytes, *, then: bytes = b"") -> bytes:
     await writer.drain()
     if then:
         writer.write(then)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         answer = await reader.read(1 << 20)
     writer.close()
     return answer
@@ -72,7 +72,10 @@ async def test_every_operation_is_reachable_and_guarded(house: House, name: str)
         assert answer.status != 405
         assert answer.status == 200 or answer.code in ("invalid_request", *operation.errors)
     else:
-        assert (answer.status, answer.code) == (401, "pass_missing")
+        if operation.paid:  # what it costs is shown to anybody
+            assert answer.status == 402
+        else:
+            assert (answer.status, answer.code) == (401, "pass_missing")
         for nonsense in ("Bearer nonsense", "Basic dXNlcjpwYXNz", "Bearer ", "Bearer " + "x" * 9000):
             refused = await house.ask(operation.method, path, headers={"Authorization": nonsense})
             assert refused.code in ("pass_invalid", "pass_missing", "operator_only")
@@ -112,7 +115,8 @@ async def test_the_documents_are_served(house: House) -> None:
     served = await house.ask("GET", "/openapi.json")
     assert served.body == json.loads(json.dumps(openapi()))
     text = (await house.ask("GET", "/llms.txt")).raw.decode()
-    assert text == llms_txt()
+    assert text == llms_txt(house.services.settings)
+    assert "in sBTC or STX," in text, "only what is offered on this network"
     assert all(code in text for code in ERRORS)
 
 
@@ -134,6 +138,19 @@ async def test_what_is_no_http_is_told_so_in_our_words(house: House) -> None:
     long = b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + b"x" * 70_000 + b"\r\n\r\n"
     assert envelope(await raw(house, long)) == (431, "headers_too_large")
     assert envelope(await raw(house, b"GET /?" + b"q" * 70_000 + b" HTTP/1.1\r\n\r\n"))[0] in (414, 431)
+
+
+@pytest.mark.parametrize("line", [b"POST /free", b"POST /sandbox/proxy/ST1/80/x"])
+async def test_an_upgrade_with_a_body_is_the_last_request_of_its_connection(house: House, line: bytes) -> None:
+    """Else what was sent behind it would wait for ever."""
+    reader, writer = await asyncio.open_connection(house.client.host, house.client.port)
+    writer.write(line + b" HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade\r\nContent-Length: 3\r\n\r\nabc")
+    writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(120):
+        answer = await reader.read()  # to the end of the connection
+    writer.close()
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"\r\nConnection: close\r\n" in answer
 
 
 async def test_bytes_that_are_no_text_in_headers(house: House) -> None:

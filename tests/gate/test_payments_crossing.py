@@ -12,6 +12,7 @@ from typing import get_args
 import pytest
 from aiohttp.test_utils import TestClient
 
+from actors.wallet.state import Phase
 from gate.app import create_app
 from gate.discovery import openapi
 from gate.receipts import is_valid
@@ -78,6 +79,7 @@ async def test_a_gate_that_starts_anew_answers_as_the_one_before(house: House) -
     await house.created(friend)
     tx = house.sbtc(who, 500)
     first = await house.pay("/sandbox/create", who, tx, {"sats": 500}, identifier="request-0123456789")
+    await house.until(lambda: house.state(who).phase in (Phase.ALIVE, Phase.GRACE))
     async with second_gate(house) as again:
         same = await again.pay("/sandbox/create", who, tx, {"sats": 500}, identifier="request-0123456789")
         assert (same.status, same.body["paymentId"]) == (201, first.body["paymentId"])
@@ -217,11 +219,11 @@ async def test_payments_are_told_in_the_words_clients_poll_for(house: House) -> 
         f"http://gate.test/payment-status/{paid['paymentId']}",
     )
     waiting = (await house.ask("GET", f"/payment-status/{paid['paymentId']}")).body
-    assert set(waiting) >= WORDS
-    assert (waiting["terminalReason"], waiting["nextSteps"]) == (None, "wait_for_confirmation")
+    assert set(waiting) >= WORDS - {"terminalReason"}  # what is not known is left out
+    assert ("terminalReason" in waiting, waiting["nextSteps"]) == (False, "wait_for_confirmation")
     await house.settled(paid["paymentId"])
     done = (await house.ask("GET", f"/payment/{paid['paymentId']}")).body
-    assert (done["status"], done["nextSteps"]) == ("confirmed", None)
+    assert (done["status"], "nextSteps" in done) == ("confirmed", False)
 
 
 async def test_an_unknown_payment_is_not_found_in_the_same_words(house: House) -> None:
@@ -315,7 +317,7 @@ async def test_a_payment_that_never_confirms_starts_one_sandbox_and_no_other(hou
     for _ in range(3 * policy.grace_cap_ms // 1000):
         await house.advance(1.0)
         await asyncio.sleep(0.01)  # the pump sees the payment in the mempool, again and again
-    assert house.state(who).phase.value == "reaped"
+    await house.until(lambda: house.state(who).phase.value == "reaped")
     assert len(await house.node.runtimes()) == 0
     assert house.state(who).accounts.debt_usat <= rate * policy.grace_cap_ms // 1000
     await house.heal()

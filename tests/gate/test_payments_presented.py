@@ -7,7 +7,7 @@ import pytest
 
 from operations.errors import SatboxError
 from sandboxes.protocol import StartFailed
-from tests.gate.gatehouse import OPERATOR_TOKEN, SATS, House, gatehouse
+from tests.gate.gatehouse import OPERATOR_TOKEN, SATS, House, gatehouse, header_of
 
 OPERATOR = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
 
@@ -290,7 +290,8 @@ async def test_extending_what_was_never_created(house: House) -> None:
 async def test_extend_needs_a_pass(house: House) -> None:
     owner = await house.agent()
     await house.created(owner)
-    answer = await house.ask("POST", "/sandbox/extend", json={"sats": 10, "address": owner.address})
+    body, headers = {"sats": 10, "address": owner.address}, {"payment-signature": header_of(house.sbtc(owner, 10))}
+    answer = await house.ask("POST", "/sandbox/extend", json=body, headers=headers)
     assert (answer.status, answer.code) == (401, "pass_missing")
 
 

@@ -240,7 +240,7 @@ async def test_calls_that_come_together_fill_an_allowance_up_once(house: House, 
 async def test_an_order_under_way_is_never_forgotten_however_many_come(
     house: House, wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gate.calls.till.USED_MAX", 3)
+    monkeypatch.setattr("gate.calls.used_orders.USED_MAX", 3)
     payer, payee = await payer_with(house, 1_000), await house.agent()
     till = till_over(house, wires)
     slow = order(house, 1, payer, payee)

@@ -1,12 +1,13 @@
 """Definitions as files: ours are sound, an operator's are found and judged."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import images
 from images import DefinitionInvalid, Entrypoint, ImageMissing
-from sandboxes.node.entrypoint import RestartPlan
+from sandboxes.node.entrypoint import FROM_WORKSPACE, RestartPlan
 
 
 def write(folder: Path, name: str, text: str) -> None:
@@ -106,3 +107,36 @@ def test_a_very_long_row_of_failures_stays_a_number() -> None:
     policy = plan("always", restarts_max=1000, backoff_seconds_max=30)
 
     assert {policy.wait_seconds(succeeded=False, lasted_seconds=0) for _ in range(1000)} <= {0.5, 1, 2, 4, 8, 16, 30}
+
+
+@pytest.mark.parametrize(
+    ("made", "code", "words"),
+    [
+        ("", 0, ""),
+        ("mkdir .satbox; echo x > .satbox/start", 126, "chmod +x .satbox/start"),
+        ("mkdir -p .satbox/start", 126, "cannot be run"),
+        ("mkdir .satbox; ln -s gone .satbox/start", 126, "not a file"),
+        (
+            "mkdir .satbox; printf '#!/no/such -x\\n' > .satbox/start; chmod +x .satbox/start",
+            127,
+            "not exist: /no/such",
+        ),
+        (
+            "mkdir .satbox; printf '#!/bin/sh\\r\\nexit 0\\r\\n' > .satbox/start; chmod +x .satbox/start",
+            127,
+            "carriage return",
+        ),
+        ("mkdir .satbox; echo 'exit 4' > .satbox/start; chmod +x .satbox/start", 4, ""),
+        ("mkdir .satbox; printf '#!/usr/bin/env no-such\\n' > .satbox/start; chmod +x .satbox/start", 127, "no-such"),
+        ("mkdir .satbox; printf '#! /bin/sh -e\\nfalse\\n' > .satbox/start; chmod +x .satbox/start", 1, ""),
+        ("mkdir .satbox; printf '\\177ELF\\000\\001' > .satbox/start; chmod +x .satbox/start", 126, ".satbox/start"),
+        ("mkdir .satbox; printf '#!/bin/sh\\nexit 3\\n' > .satbox/start; chmod +x .satbox/start", 3, ""),
+    ],
+)
+def test_a_start_file_that_cannot_run_says_so(tmp_path: Path, made: str, code: int, words: str) -> None:
+    subprocess.run(["/bin/sh", "-c", made], cwd=tmp_path, check=True)
+
+    ended = subprocess.run(FROM_WORKSPACE.argv, cwd=tmp_path, check=False, capture_output=True, text=True)
+
+    assert ended.returncode == code
+    assert words in ended.stderr

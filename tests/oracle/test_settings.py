@@ -10,7 +10,7 @@ from oracle.sources import NAMES
 from satbox.compose import Deployment
 from satbox.settings import DevnetSection, OracleSection, Settings
 
-MAINNET = {"network": "mainnet", "pay_to": "SP2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKNRV9EJ7"}
+MAINNET = {"network": "mainnet", "deployment": "hut-3", "pay_to": "SP2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKNRV9EJ7"}
 
 
 def made(home: Path, **changes: Any) -> Settings:
@@ -51,3 +51,12 @@ def test_mainnet_asks_no_source_in_the_clear(tmp_path: Path) -> None:
     made(tmp_path, devnet=off, **MAINNET)
     with pytest.raises(ValidationError, match=r"oracle\.hosts\.kraken must be https"):
         made(tmp_path, devnet=off, oracle=OracleSection(hosts={"kraken": "http://x"}), **MAINNET)
+
+
+def test_mainnet_wants_a_deployment_name_of_its_own(tmp_path: Path) -> None:
+    off = DevnetSection(enabled=False)
+    named = {name: value for name, value in MAINNET.items() if name != "deployment"}
+    with pytest.raises(ValidationError, match="deployment is required on mainnet"):
+        made(tmp_path, devnet=off, **named)
+    made(tmp_path, devnet=off, **named, deployment="hut-7")
+    made(tmp_path)  # elsewhere the default does

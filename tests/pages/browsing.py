@@ -55,7 +55,7 @@ class Visit:
     async def text(self, selector: str) -> str:
         return (await self.page.inner_text(selector)).strip()
 
-    async def until(self, script: str, seconds: float = 20.0) -> None:
+    async def until(self, script: str, seconds: float = 120.0) -> None:
         """Wait until an expression is true in the page. Playwright's own way has the page evaluate text, which the policy
         refuses.
         """

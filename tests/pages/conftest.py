@@ -22,7 +22,7 @@ async def browser() -> AsyncIterator[Browser]:
         yield made
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def service(browser: Browser) -> AsyncIterator[RunningService]:
     """A running service that the tests of a module share. Grace is short, so that falling asleep is quick."""
     lifecycle = LifecycleSection(grace_seconds=1, grace_cap_seconds=120, wake_minimum_seconds=2)

@@ -9,6 +9,11 @@ from tests.service.running_service import Owner, RunningService
 pytestmark = [pytest.mark.ray, pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="session")]
 
 HOSTILE = "<img src=x onerror=alert(1)>.txt"
+HIDING = "a\u202egnp.exe\n"
+MAKES = """
+mkdir folder && touch folder/inside && ln -s folder linked && ln -s sent.txt alias && mkfifo pipe && truncate -s 300M sparse.bin
+"""
+FOCUSED = "document.activeElement.id === {!r}"
 HAS = "document.getElementById('{}').textContent.includes({!r})"
 
 
@@ -29,7 +34,9 @@ async def alive(owner: Owner) -> None:
 async def test_its_owner_works_in_it(owner: Owner, visitor: Visitor) -> None:
     await alive(owner)
     await owner.client.sandbox_exec(argv=["touch", f"/workspace/{HOSTILE}"])
-    await owner.client.processes_start(shell="echo '<b>from the log</b>'; sleep 300")
+    await owner.client.sandbox_exec(shell=MAKES)
+    await owner.client.sandbox_exec(argv=["touch", f"/workspace/{HIDING}"])
+    logged = await owner.client.processes_start(shell="echo '<b>from the log</b>'; sleep 300")
     async with visitor() as visit:
         await enter(visit, owner)
 
@@ -38,28 +45,63 @@ async def test_its_owner_works_in_it(owner: Owner, visitor: Visitor) -> None:
         await visit.page.keyboard.type("echo hello-$((40+2)); mkdir made-here\n")
         await visit.until("document.querySelector('.xterm-rows').textContent.includes('hello-42')")
         await visit.shot("agent")
+        assert await visit.page.evaluate("document.activeElement.closest('.terminal') !== null")
+        await visit.page.keyboard.press("Tab")
+        assert await visit.page.evaluate("document.activeElement.closest('.terminal') !== null"), "the shell's key"
+        await visit.page.keyboard.press("Control+Shift+Enter")
+        assert await visit.page.evaluate(FOCUSED.format("leave-terminal"))
+        assert "leaves the terminal" in await visit.text("#leave-terminal")
 
         await visit.page.click("#tab-files")
         await visit.until(HAS.format("files", "made-here"))
-        assert HOSTILE in await visit.text("#files")
+        shown = await visit.page.evaluate("document.getElementById('files').textContent")
+        for words in (HOSTILE, "a\\u202egnp.exe\\n", "link to folder", "not a file"):
+            assert words in shown, words
+        assert "\u202e" not in shown
+        assert await visit.page.locator("#files button", has_text="pipe").count() == 0
         upload = {"name": "sent.txt", "mimeType": "text/plain", "buffer": b"from a browser"}
         await visit.page.set_input_files("#panel-files input[type=file]", upload)
         await visit.until(HAS.format("files", "sent.txt"))
         async with visit.page.expect_download() as coming:
-            await visit.page.click("text=sent.txt")
+            await visit.page.get_by_role("button", name="sent.txt").click()
         saved = await (await coming.value).path()
         assert saved.read_bytes() == b"from a browser"
         await visit.shot("agent-files")
+        for choice, kept in (("Keep it", b"from a browser"), ("Replace it", b"another time")):
+            replacing = {**upload, "buffer": b"another time"}
+            await visit.page.set_input_files("#panel-files input[type=file]", replacing)
+            await visit.until(HAS.format("panel-files", "sent.txt is here already: a file of 14 bytes"))
+            await visit.page.get_by_role("button", name=choice).click()
+            await visit.until("!document.querySelector('#panel-files input').disabled")
+            assert (await owner.client.files_read(path="sent.txt")) == kept
+        assert "sent.txt was replaced: it was a file of 14 bytes" in await visit.text("#panel-files")
+        async with visit.page.expect_download() as coming:
+            await visit.page.get_by_role("button", name="alias").click()
+        assert (await (await coming.value).path()).read_bytes() == b"another time"
+        await visit.page.click("text=sparse.bin")
+        await visit.until(HAS.format("panel-files", "satbox files read /workspace/sparse.bin --output sparse.bin"))
+        await visit.page.click("#files >> text=linked")
+        await visit.until(HAS.format("files", "inside"))
 
         await visit.page.press("#tab-files", "ArrowRight")
         await visit.until("document.getElementById('log')?.textContent.includes('<b>from the log</b>')")
+        assert "(running)" in await visit.page.inner_text("#panel-logs select")
+        await owner.client.processes_signal(logged.process_id, signal="KILL")
+        await visit.until(HAS.format("log-end", "ended by signal 9"))
+        await owner.client.processes_start(shell="echo started later")
+        await visit.page.click("#tab-events")
+        await visit.page.click("#tab-logs")
+        await visit.until(HAS.format("panel-logs", "echo started later"))
+        assert "ended by signal 9" in await visit.page.inner_text("#panel-logs select")
         await visit.page.click("#tab-events")
         await visit.until("document.getElementById('events')?.textContent.includes('deposit')")
         await visit.page.click("#tab-ledger")
-        await visit.until(HAS.format("panel-ledger", "chain head"))
+        await visit.until(HAS.format("panel-ledger", "Chain head"))
         await visit.shot("agent-ledger")
 
-    assert (await owner.client.files_read(path="sent.txt")) == b"from a browser"
+    shell = next(process for process in (await owner.client.processes_list()).items if process.terminal)
+    waited = await owner.client.processes_wait(shell.process_id, until="exit", timeout_seconds=300)
+    assert waited.met, "the page is closed: nobody could find its shell again"
 
 
 async def test_others_see_what_its_owner_made_public(service: RunningService, owner: Owner, visitor: Visitor) -> None:
@@ -89,3 +131,26 @@ async def test_others_see_what_its_owner_made_public(service: RunningService, ow
         assert "3 sats" in await visit.text("#sold")
         await visit.shot("agent-public-phone-dark")
     await stranger.client.close()
+
+
+async def test_a_long_log_and_a_sandbox_asleep_leave_the_page_usable(owner: Owner, visitor: Visitor) -> None:
+    await alive(owner)
+    noisy = await owner.client.processes_start(shell="yes | head -c 1500000; echo THE-END")
+    await owner.client.processes_wait(noisy.process_id, until="exit", timeout_seconds=60)
+    async with visitor() as visit:
+        await enter(visit, owner)
+        await visit.page.click("#tab-logs")
+        await visit.until("document.getElementById('log')?.textContent.includes('THE-END')")
+        assert "bytes are no longer kept" in await visit.page.evaluate(
+            "document.getElementById('log').textContent"
+        ) or (await visit.page.evaluate("document.getElementById('log').textContent.startsWith('[what came before')"))
+
+        await owner.client.sandbox_reap()
+        await visit.page.click("#tab-terminal")
+        for _ in range(2):
+            await visit.page.click("#open-terminal")
+            await visit.until(
+                "document.querySelector('#panel-terminal .trouble') && !document.getElementById('open-terminal').disabled"
+            )
+        assert await visit.page.locator("#panel-terminal .trouble").count() == 1
+        assert await visit.page.locator(".xterm").count() == 0, "no empty terminal lies over the reason"

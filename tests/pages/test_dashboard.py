@@ -111,12 +111,10 @@ async def test_the_front_page_says_what_this_is_and_counts(house: House, browser
         await visit.shot("front-phone-dark")
 
 
-async def test_machines_find_at_the_root_what_they_found_before(house: House) -> None:
-    answer = await house.ask("GET", "/", headers={"Accept": "application/json"})
-    anything = await house.ask("GET", "/", headers={"Accept": "*/*"})
-
-    assert (answer.status, answer.code) == (404, "not_found")
-    assert anything.code == "not_found"
+async def test_machines_find_at_the_root_where_to_read_on(house: House) -> None:
+    for accepted in ("application/json", "*/*"):
+        answer = await house.ask("GET", "/", headers={"Accept": accepted})
+        assert (answer.status, answer.body["name"]) == (200, "satbox")
 
 
 async def test_people_find_a_page_where_nothing_is(house: House) -> None:
@@ -126,19 +124,6 @@ async def test_people_find_a_page_where_nothing_is(house: House) -> None:
     assert (browsing.status, machine.status, machine.code) == (404, 404, "not_found")
     assert b"<h1>Not found</h1>" in browsing.raw
     assert b"openapi" not in browsing.raw.split(b"<main")[1].split(b"</main>")[0]
-
-
-async def test_what_the_front_page_says_to_paste_finds_this_very_gate(house: House) -> None:
-    page = (await house.ask("GET", "/", headers={"Accept": "text/html"})).raw.decode()
-    url = house.services.settings.public_url
-    commands = [
-        line.partition(" #")[0].rstrip() for line in page.partition('id="start-cli">')[2].partition("<")[0].splitlines()
-    ]
-
-    named = [] if url == "http://127.0.0.1:4020" else [f"export SATBOX_GATE={url}"]
-    is_local = "://127.0.0.1" in url
-    keys = ["satbox keygen", *(["satbox register &amp;&amp; satbox faucet"] if is_local else [])]
-    assert commands[: len(named) + len(keys) + 1] == [*named, *keys, "satbox prove"]
 
 
 async def test_the_dashboard_opens_to_the_operator_alone(house: House, browser: Browser) -> None:

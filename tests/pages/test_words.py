@@ -1,10 +1,29 @@
 """Amounts and times as pages say them."""
 
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gate.pages import words
+from operations.plain_text import harmless
+from satbox.cli.books_tables import ledger_amount
+
+ASSETS = Path(words.__file__).parent / "assets"
+POSTINGS: tuple[dict[str, int], ...] = (
+    {"bucket": -7_000, "burnt": 7_000},
+    {"bucket": 0, "owed": -7_000, "burnt": 7_000},
+    {"owed": -7_000, "burnt": 7_000},
+    {"bucket": -3_000, "owed": -4_000, "burnt": 7_000},
+    {"bucket": 3_000, "owed": 4_000, "deposits": -7_000},
+    {"bucket": -4_000, "owed": 4_000},
+    {"reserved": 5, "spent": -5},
+)
+"""Charges from credit, in grace, and across its beginning; a deposit; a debt that is settled; what is none of the wallet's."""
 
 
 @given(st.integers(-(10**15), 10**15))
@@ -50,3 +69,73 @@ def test_a_coin_is_shown_in_its_own_way(symbol: str, units: int, text: str) -> N
 )
 def test_ago_is_the_largest_unit(later_ms: int, text: str) -> None:
     assert words.ago(1_000, 1_000 + later_ms) == text
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_a_browser_shows_an_entry_as_the_command_line_does(tmp_path: Path) -> None:
+    """A charge in grace was shown as 0: its entry names the bucket, which does not move."""
+    shutil.copyfile(ASSETS / "words.js", tmp_path / "words.mjs")
+    amounts = [-7_000, -1, 0, 1, 999_999, 1_234_567_890_123, -1_500_000, 75_600_000, *range(0, 10**9, 10_000_007)]
+    script = (
+        f'import {{ moved, sats, signed }} from "{tmp_path}/words.mjs";'
+        f"console.log(JSON.stringify([{json.dumps(POSTINGS)}.map(moved), {json.dumps(amounts)}.map((usat) => sats(usat)),"
+        f" {json.dumps(amounts)}.map((usat) => signed(usat, 6))]))"
+    )
+    ran = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, check=True)
+    moved, shown, signed = json.loads(ran.stdout)
+
+    assert moved == [ledger_amount(postings) for postings in POSTINGS]
+    assert moved[1] == moved[2] == -7_000
+    assert [float(text.replace(",", "")) for text in shown] == [
+        float(words.sats(usat).replace(",", "")) for usat in amounts
+    ]
+    assert signed[0].replace("\u2212", "-") == "-0.007000"
+    assert signed[3] == "+0.000001"
+
+
+def shown_in_a_name(letter: str) -> str:
+    """As terminals show it, but line ends, tabs and spaces other than the usual one are seen too."""
+    if letter in "\n\t":
+        return {"\n": "\\n", "\t": "\\t"}[letter]
+    if letter.isspace() and letter != " " and harmless(letter) == letter:
+        return f"\\u{ord(letter):04x}"
+    return harmless(letter)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_a_browser_shows_a_name_as_a_terminal_does(tmp_path: Path) -> None:
+    shutil.copyfile(ASSETS / "names.js", tmp_path / "names.mjs")
+    script = (
+        f'import {{ visible }} from "{tmp_path}/names.mjs";'
+        "const letters = Array.from({ length: 0x10000 }, (_, code) => String.fromCodePoint(code));"
+        'const names = ["  two ", "\\u{1f980}", " "];'
+        "console.log(JSON.stringify([letters.map((letter) => visible(`a${letter}b`)), names.map(visible)]))"
+    )
+    ran = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, check=True)
+    letters, names = json.loads(ran.stdout)
+
+    assert [hex(code) for code, text in enumerate(letters) if text != f"a{shown_in_a_name(chr(code))}b"] == []
+    assert names == ["\\x20\\x20two\\x20", "\U0001f980", "\\x20"]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_in_grace_a_row_owes_more_as_time_passes(tmp_path: Path) -> None:
+    shutil.copyfile(ASSETS / "lines.js", tmp_path / "lines.mjs")
+    rows = [
+        {"state": "grace", "balance": 0, "owed": 5, "burnt": 9, "burn": 7, "seconds": None, "at": 1_000},
+        {"state": "grace", "balance": 10, "owed": 0, "burnt": 9, "burn": 7, "seconds": 1.5, "at": 1_000},
+        {"state": "alive", "balance": 10, "owed": 0, "burnt": 9, "burn": 7, "seconds": 1.5, "at": 1_000},
+        {"state": "reaped", "balance": 0, "owed": 5, "burnt": 9, "burn": 0, "seconds": None, "at": 1_000},
+    ]
+    script = (
+        f'import {{ at }} from "{tmp_path}/lines.mjs";'
+        f"console.log(JSON.stringify({json.dumps(rows)}.map((row) => at(row, 3_000))))"
+    )
+    ran = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, check=True)
+
+    assert json.loads(ran.stdout) == [
+        {"balance": 0, "owed": 19, "burnt": 23, "seconds": None},
+        {"balance": 0, "owed": 4, "burnt": 23, "seconds": 0},
+        {"balance": 0, "owed": 0, "burnt": 23, "seconds": 0},
+        {"balance": 0, "owed": 5, "burnt": 9, "seconds": None},
+    ]

@@ -2,6 +2,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 from payment_builders import OTHER, PAYER, SBTC
@@ -16,14 +17,17 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 
 @pytest_asyncio.fixture
-async def bench(tmp_path) -> AsyncIterator[Bench]:
-    """Settlements over a devnet without automatic blocks; two payers have funds."""
+async def bench(tmp_path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    """Settlements over a devnet without automatic blocks; two payers have funds. A module's `PATIENCE_SECONDS` is how long an
+    answer is waited for: real time, short where answers never come.
+    """
     clock, wire = Clock(), Wire()
     async with (
         TestClient(TestServer(create_app(DevnetSettings(block_seconds=0), clock))) as twin,
         wire.session,
     ):
-        here = Bench(twin, wire, clock, tmp_path / "settlements.sqlite")
+        patience_seconds = getattr(request.module, "PATIENCE_SECONDS", 5.0)
+        here = Bench(twin, wire, clock, tmp_path / "settlements.sqlite", patience_seconds=patience_seconds)
         for key in (PAYER, OTHER):
             await here.fund(key)
         yield here

@@ -69,15 +69,19 @@ class Interrupted:
     async def health(self) -> bool:
         return await self._relay.health()
 
+    async def can_sponsor(self) -> bool:
+        return await self._relay.can_sponsor()
+
 
 class Clock:
-    """Wall, monotonic and devnet time in one, moved by hand."""
+    """Wall, monotonic and devnet time in one, moved by hand; `step_ms` is by how much somebody has set the wall clock."""
 
     def __init__(self) -> None:
         self.ms = 1_800_000_000_000
+        self.step_ms = 0
 
     def now_ms(self) -> int:
-        return self.ms
+        return self.ms + self.step_ms
 
     def monotonic_ms(self) -> int:
         return self.ms
@@ -127,7 +131,7 @@ class Wallets:
 
     async def credited(self, count: int) -> None:
         """Wait until that many payments are credited."""
-        async with asyncio.timeout(20), self.arrived:
+        async with asyncio.timeout(120), self.arrived:
             await self.arrived.wait_for(lambda: len(self.credits) >= count)
 
     def _maybe_fail(self) -> None:
@@ -142,12 +146,15 @@ class Wallets:
 class Bench:
     """One settlements process that can be killed and started again."""
 
-    def __init__(self, twin: TestClient, wire: Wire, clock: Clock, path: Path) -> None:
+    def __init__(
+        self, twin: TestClient, wire: Wire, clock: Clock, path: Path, *, patience_seconds: float = 5.0
+    ) -> None:
         self.twin, self.wire, self.clock, self.path = twin, wire, clock, path
         self.session, self.settle_bodies = wire.session, wire.settle_bodies
         self.world = twin.app[WORLD]
         self.wallets = Wallets()
         self.policy = Policy(present_wait_ms=60_000)
+        self.patience_seconds = patience_seconds
         self.crash_at: str | None = None
         self.at_step: Callable[[str], None] = lambda _step: None
         self.settlements: Settlements
@@ -157,8 +164,9 @@ class Bench:
     def start(self) -> None:
         url = str(self.twin.make_url("/"))
         self.store = Store(self.path)
-        relay = RelayClient(f"{url}relay", self.session, settle_timeout_seconds=0.5, read_timeout_seconds=0.5)
-        self.chain = StacksApi(f"{url}stacks", self.session, read_timeout_seconds=0.5, broadcast_timeout_seconds=0.5)
+        wait = self.patience_seconds
+        relay = RelayClient(f"{url}relay", self.session, settle_timeout_seconds=wait, read_timeout_seconds=wait)
+        self.chain = StacksApi(f"{url}stacks", self.session, read_timeout_seconds=wait, broadcast_timeout_seconds=wait)
         self.settlements = Settlements(
             self.store, Interrupted(relay, self.wire, self._checkpoint), self.chain, self.wallets, self.clock,
             policy=self.policy, rng=random.Random(7), checkpoint=self._checkpoint,

@@ -46,6 +46,7 @@ STATED = {
     "everybody at once": lambda rate: CAPS.grant_overall_usat // rate,
     "replace by fee": lambda rate: least(CAPS.grant_per_payer_usat, rate),
     "failing gifts": lambda rate: least(CAPS.grant_per_payer_usat, rate),
+    "wakes by call, where an operator trusts the mempool": lambda rate: least(CAPS.grant_per_payer_usat, rate),
 }
 
 
@@ -231,3 +232,20 @@ async def test_failing_gifts_ban_their_giver_and_not_the_stranger(street, size_c
     assert street.wallets[stranger].state.phase.value == "grace"
     again = await pay(street, 100, nonce=1, address=WALLET, holder=giver)
     assert again.granted_usat == 0
+
+
+async def test_a_fresh_key_for_each_wake_by_call_brings_no_more_than_one(street, size_class):
+    """All wakes by call of a wallet are presented under one name: what one key failed to pay bars the next."""
+    bench, ride = street.bench, "wakes by call, where an operator trusts the mempool"
+    for n in range(1, 4):
+        key = PrivateKey(bytes(30) + bytes([3, n]))
+        await bench.fund(key)
+        await bench.fault("hold_confirmations")
+        await pay(street, 5_000, key=key, holder=f"{WALLET}.wake-calls")
+        await street.pass_time(400)
+        await bench.heal()
+        await bench.fault("abort", count=1)
+        await street.pass_time(60, mining=True)
+        await bench.heal()
+    assert street.starts(WALLET) == 1
+    assert 390 <= street.stolen_seconds() <= stated(ride, size_class)

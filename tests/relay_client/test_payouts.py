@@ -257,6 +257,23 @@ def test_the_key_is_sealed_and_never_overwritten(tmp_path) -> None:
         write_key(tmp_path / "other.json", PAYOUT_KEY, "short")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"header": {"version": 1, "kdf": "scrypt", "cipher": "aes-256-gcm", "salt": "00", "n": 1e999}}',
+        "[" * 4000,
+        "[]",
+        "1",
+    ],
+)
+def test_a_key_file_of_any_content_is_a_key_that_is_not_available(tmp_path, content: str) -> None:
+    path = tmp_path / "payout.json"
+    path.write_text(content)
+    path.chmod(0o600)
+    with pytest.raises(KeyUnavailable):
+        read_key(path, "a long enough phrase")
+
+
 def test_where_the_passphrase_comes_from(tmp_path) -> None:
     path, named = tmp_path / "payout.json", tmp_path / "phrase"
     with pytest.raises(KeyUnavailable, match="no payout key"):

@@ -14,9 +14,11 @@ from operations.errors import ERRORS
 from relay_client.http import Answer
 from relay_client.relay import (
     RETRY_SECONDS_MAX,
+    Held,
     Refused,
     RelayPhase,
     Retryable,
+    Unable,
     Unknown,
     read_settlement,
     read_status,
@@ -42,7 +44,7 @@ def refused(code: str, category: str = "validation", next_step: str = "fix_and_r
     return Word(Refused, "failed", moved, code, category, next_step)
 
 
-HELD = Word(Retryable, "queued", "unknown")
+HELD = Word(Held, "queued", "unknown")
 OPEN = Word(Unknown, "broadcasting", "unknown")
 # "unknown" for a nonce that is taken: it may be taken by these very bytes, sent by somebody else.
 STALE = refused("payment_nonce_stale", "sender", "rebuild_and_resign", "unknown")
@@ -110,9 +112,8 @@ def said(reason: Any, status: int = 200) -> Answer:
     return Answer(status, {"success": False, "errorReason": reason, "transaction": "", "network": "stacks:1"})
 
 
-def test_the_three_kinds_are_three_types():
-    kinds = {Refused, Retryable, Unknown}
-    assert len(kinds) == 3
+def test_the_kinds_are_types_of_their_own():
+    kinds = {Refused, Retryable, Held, Unable, Unknown}
     assert not any(issubclass(one, other) for one in kinds for other in kinds if one is not other)
 
 
@@ -124,13 +125,13 @@ def test_every_word_of_settle_is_of_one_kind(word):
         assert (outcome.code, outcome.category) == (row.code, row.category)
         assert outcome.code in ERRORS
         assert (row.funds_moved == "unknown") is outcome.may_be_ours
-    if isinstance(outcome, Retryable):
-        assert 10 <= outcome.retry_after_seconds <= 30
 
 
 @pytest.mark.parametrize("word", [*RPC_WORDS, *STRANGE_WORDS])
 @pytest.mark.parametrize("status", [200, 400, 404, 500, 502, 503])
 def test_a_word_we_do_not_know_leaves_the_outcome_open(word, status):
+    if not word and status == 404:
+        pytest.skip("an answer without a word is no relay's")
     assert isinstance(read_settlement(said(word, status)), Unknown)
 
 
@@ -152,6 +153,9 @@ async def test_every_word_settled(bench, word):
     # Said once, by a relay that then does its work: what is not final gets there, what is final stays.
     await bench.pass_time(90, step_seconds=2, mining=True)
     report = await bench.settlements.report(report.payment_id)
+    if row is HELD:  # said without a queue, so nothing tells that it waits for no gap
+        assert report.state == "queued"
+        return
     ended = "failed" if row.kind is Refused else "confirmed"
     assert (report.state.value, report.credited_usat) == (ended, 0 if row.kind is Refused else 250_000_000)
 
@@ -255,4 +259,42 @@ async def test_every_resend_is_the_same_bytes(bench):
     assert len(bench.settle_bodies) >= 4
     transactions = {body["paymentPayload"]["payload"]["transaction"] for body in bench.settle_bodies}
     assert transactions == {tx.serialize().hex()}
+    assert (await bench.confirmed(report.payment_id)).credited_usat == 250_000_000
+
+
+# Relays that sponsor nothing, or are none
+
+
+NO_RELAY = [Answer(status, body) for status in (403, 404, 410, 530) for body in (None, {}, {"error": "Not found"})]
+
+
+@pytest.mark.parametrize("answer", [*NO_RELAY, said("sponsored_unsupported", 422), said("sponsored_unsupported")])
+def test_a_relay_that_cannot_sponsor_has_broadcast_nothing(answer):
+    assert isinstance(read_settlement(answer), Unable)
+
+
+@pytest.mark.parametrize(
+    ("word", "status"), [("sponsored_unsupported", 422), ("", 404), ("", 410), ("", 403), ("", 530)]
+)
+async def test_a_sponsored_payment_nobody_sponsors_is_refused_at_once(bench, word, status):
+    await bench.fault("relay_error", error_reason=word, status=status)
+    report = await bench.present(sbtc_payment(sponsored=True))
+    heard = (report.state.value, report.code, report.funds_moved, report.terminal_reason, report.next_steps)
+    assert heard == ("failed", "sponsored_unsupported", False, "not_sponsored", "fix_and_resend")
+    # The same nonce with a fee of its own goes to a node without the relay.
+    paid = await bench.present(sbtc_payment())
+    assert (paid.state.value, paid.funds_moved) == ("mempool", True)
+    assert (await bench.confirmed(paid.payment_id)).credited_usat == 250_000_000
+
+
+async def test_what_may_have_been_broadcast_is_not_refused_because_the_relay_went_away(bench):
+    await bench.fault("drop_reply", routes="relay", path="/settle", count=1)
+    report = await bench.present(sbtc_payment(sponsored=True))
+    await bench.fault("relay_error", error_reason="", status=404)
+    await bench.fault("down", routes="stacks", mode="503")
+    await bench.post("/devnet/faults", {"kind": "forget_caches"})
+    await bench.pass_time(30)
+    report = await bench.settlements.report(report.payment_id)
+    assert (report.state.value, report.funds_moved) == ("broadcasting", "unknown")
+    await bench.heal()
     assert (await bench.confirmed(report.payment_id)).credited_usat == 250_000_000

@@ -10,7 +10,7 @@ from settlement_bench import presentation
 
 from operations.errors import SatboxError
 from relay_client.chain import ChainPhase, ChainTransaction, Movement
-from relay_client.settlements import Policy, Store, journal, outbox
+from relay_client.settlements import Policy, Store, journal, outbox, reads
 from relay_client.settlements.schema import MIGRATIONS, migrate
 from relay_client.settlements.store import StoreClosed
 from relay_client.sink import Credit
@@ -175,12 +175,16 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(db):
     no = opened(db, sbtc_payment(nonce=1), credit_before_confirmation=False)
     for index in ("payments_granted_holder", "payments_followed"):
         db.execute(f"DROP INDEX {index}")
+    for table in ("claims", "spares"):
+        db.execute(f"DROP TABLE {table}")
     db.execute("ALTER TABLE payments DROP COLUMN wakes")
+    db.execute("ALTER TABLE payments DROP COLUMN held_until_ms")
+    db.execute("ALTER TABLE payments DROP COLUMN is_unsent")
     db.execute("UPDATE payments SET grantable_usat = min(1, grantable_usat)")
     db.execute("ALTER TABLE payments RENAME COLUMN grantable_usat TO grantable")
     db.execute("PRAGMA user_version = 1")
     migrate(db)
-    assert (journal.load(db, yes.payment_id), journal.load(db, no.payment_id)) == (yes, no)
+    assert (reads.load(db, yes.payment_id), reads.load(db, no.payment_id)) == (yes, no)
     assert (yes.grantable_usat, no.grantable_usat) == (250_000_000, 0)
 
 

@@ -60,7 +60,7 @@ async def killed_at(live: Bench, step: str, tx: Transaction) -> int | None:
         sys.executable, str(HERE / "kill_at_step.py"), *arguments, tx.serialize().hex(),
         env={**os.environ, "PYTHONPATH": os.pathsep.join((root, str(HERE)))},
     )  # fmt: skip
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         return await process.wait()
 
 
@@ -73,7 +73,7 @@ async def taken_over(live: Bench, tx: Transaction) -> tuple[PaymentReport, FileW
     report = await live.settlements.wait(report.payment_id, 30)
     assert report is not None
     open_letters = "SELECT count(*) FROM outbox WHERE acknowledged_at_ms IS NULL"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while await live.store.run(lambda db: db.execute(open_letters).fetchone()) != (0,):
             await asyncio.sleep(0.02)
     running.cancel()

@@ -1,3 +1,4 @@
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
 
@@ -5,7 +6,7 @@ import pytest
 
 from sandboxes.client import NodeClient
 from sandboxes.protocol import StartRequest, StopRequest
-from tests.sandboxes.running_node import HAS_REAL_NODE, RunningNode
+from tests.sandboxes.running_node import HAS_REAL_NODE, KeptNodes, RunningNode
 
 _numbers = itertools.count(1)
 
@@ -15,15 +16,23 @@ def runtime_ids() -> Iterator[str]:
     return (f"rt-{number}" for number in _numbers)
 
 
+@pytest.fixture(scope="module")
+def kept_nodes() -> Iterator[KeptNodes]:
+    """For the tests of one file."""
+    kept = KeptNodes()
+    yield kept
+    asyncio.run(kept.close())
+
+
 @pytest.fixture
-async def node() -> AsyncIterator[RunningNode]:
+async def node(request: pytest.FixtureRequest, kept_nodes: KeptNodes) -> AsyncIterator[RunningNode]:
     if not HAS_REAL_NODE:
         pytest.skip("needs root and bubblewrap")
-    running = RunningNode()
-    ready = await running.start()
-    assert ready["ready"], ready
+    running = await kept_nodes.take()
     yield running
-    await running.close()
+    if request.node.get_closest_marker("shared_node") is None:
+        running.is_spoilt = True
+    await kept_nodes.give_back(running)
 
 
 class Box:

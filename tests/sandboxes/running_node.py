@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from sandboxes.client import NodeClient
 from sandboxes.node.cgroups import open_cgroups
 from sandboxes.node.volumes import held_images
+from sandboxes.protocol import StopRequest
 
 HAS_REAL_NODE = os.geteuid() == 0 and shutil.which("bwrap") is not None
 HAS_GVISOR = HAS_REAL_NODE and shutil.which("runsc") is not None
@@ -39,35 +41,63 @@ UID_BASE = 0x3000_0000 + _own_block() * 0x0100_0000
 SETTINGS = {"slots": {"nano": 3, "small": 2, "medium": 1}, "slot_uid_base": UID_BASE, "pool": {}}
 
 
+ADDRESSES = ("SP-box", "SP-egress", "SP1", "SP2")
+"""Whose snapshots tests leave behind in a node that they share."""
+
+
 class RunningNode:
+    is_spoilt = False
+    """Whether a test did something to it that another would see."""
+
     def __init__(self, settings: dict[str, object] | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="satbox-node-"))
         self.state = self.folder / "state"
         self.socket = self.folder / "node.sock"
         self.settings = {**SETTINGS, **(settings or {})}
         self.client = NodeClient(self.socket)
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self._log_text = ""
 
     async def start(self) -> dict[str, object]:
-        self.log = (self.folder / "node.log").open("ab")
-        arguments = ["--socket", str(self.socket), "--state", str(self.state)]
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sandboxes.node", *arguments, "--settings-json", json.dumps(self.settings),
-            stdout=asyncio.subprocess.PIPE, stderr=self.log,
-        )  # fmt: skip
-        self.log.close()
+        self.process = self._spawned()
         assert self.process.stdout is not None
-        async with asyncio.timeout(30):
-            return dict(json.loads(await self.process.stdout.readline()))
+        return dict(json.loads(await asyncio.to_thread(self.process.stdout.readline)))
+
+    def _spawned(self) -> subprocess.Popen[bytes]:
+        """Of no event loop: a file's tests, each with a loop of its own, may share one node."""
+        arguments = ["--socket", str(self.socket), "--state", str(self.state)]
+        arguments += ["--settings-json", json.dumps(self.settings)]
+        with (self.folder / "node.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "sandboxes.node", *arguments], stdout=subprocess.PIPE, stderr=log
+            )
+
+    async def ended(self) -> int:
+        """Its exit code, once it has ended."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        code = await asyncio.to_thread(self.process.wait, 60)
+        self.process.stdout.close()
+        return code
+
+    async def is_as_new(self) -> bool:
+        """Whether it is up, and nothing of a test is left in it but its log. Sandboxes that a test left behind are ended."""
+        if self.is_spoilt or not self.is_up:
+            return False
+        for runtime in await self.client.runtimes():
+            await self.client.stop(StopRequest(runtime.runtime_id, snapshot=False))
+        for address in ADDRESSES:
+            await self.client.forget(address)
+        capacity = await self.client.capacity()
+        is_empty = not any(each.used or each.reserved for each in capacity.classes.values())
+        return is_empty and (bool(self.settings["pool"]) or not slot_processes())
 
     async def end(self, number: signal.Signals) -> int:
         assert self.process is not None
         await self.client.close()
-        if self.process.returncode is None:
+        if self.is_up:
             self.process.send_signal(number)
-        async with asyncio.timeout(60):
-            return await self.process.wait()
+        return await self.ended()
 
     async def close(self) -> None:
         if self.process is not None:
@@ -86,7 +116,7 @@ class RunningNode:
 
     @property
     def is_up(self) -> bool:
-        return self.process is not None and self.process.returncode is None
+        return self.process is not None and self.process.poll() is None
 
     def leftovers(self) -> list[str]:
         """Processes with our slots' ids, loop devices on our volumes, cgroups of ours, mounts of the host."""
@@ -102,6 +132,39 @@ class RunningNode:
         return found
 
 
+class KeptNodes:
+    """The node that one test hands on to the next. One at a time is up: all of them have the same user ids."""
+
+    def __init__(self) -> None:
+        self._kept: RunningNode | None = None
+
+    async def take(self, settings: dict[str, object] | None = None) -> RunningNode:
+        """A node with these settings: the one that was given back, if it has them."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.client = NodeClient(kept.socket)
+            if kept.settings == {**SETTINGS, **(settings or {})}:
+                return kept
+            await kept.close()
+        running = RunningNode(settings)
+        ready = await running.start()
+        assert ready["ready"], ready
+        return running
+
+    async def give_back(self, running: RunningNode) -> None:
+        """For the next test, if it is as it was."""
+        if await running.is_as_new():
+            await running.client.close()
+            self._kept = running
+        else:
+            await running.close()
+
+    async def close(self) -> None:
+        """No test is left."""
+        if self._kept is not None:
+            await self._kept.close()
+
+
 def slot_processes() -> list[int]:
     pids = []
     for status in Path("/proc").glob("[0-9]*/status"):
@@ -115,7 +178,7 @@ def slot_processes() -> list[int]:
     return pids
 
 
-async def until(condition: object, seconds: float = 10.0) -> None:
+async def until(condition: object, seconds: float = 120.0) -> None:
     """Wait for the kernel to finish what it was told; there is no event to wait for."""
     assert callable(condition)
     async with asyncio.timeout(seconds):

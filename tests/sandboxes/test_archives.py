@@ -13,7 +13,7 @@ import zstandard
 from sandboxes.protocol import StartFailed, StartRequest
 from tests.sandboxes.running_node import RunningNode
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.shared_node]
 
 Fill = Callable[[tarfile.TarFile], None]
 

@@ -5,11 +5,12 @@ import contextlib
 
 import pytest
 
+from sandboxes.holding import HOLD
 from sandboxes.protocol import BadRequest, NodeUnavailable, RuntimeGone, StopRequest
 from tests.sandboxes.conftest import Box
 from tests.sandboxes.running_node import RunningNode, until
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.shared_node]
 
 
 async def test_a_command_s_output_and_code_come_back(box: Box) -> None:
@@ -60,7 +61,56 @@ async def test_a_missing_program_says_so(box: Box) -> None:
 async def test_bytes_that_are_no_text_come_in_base64(box: Box) -> None:
     result = await box.run(r"printf '\377\000'")
 
-    assert result["stdout_base64"] == "/wA="
+    assert (result["stdout_base64"], result["stdout"]) == ("/wA=", "")
+
+
+async def test_python_is_python3_in_the_host_s_own_image(box: Box) -> None:
+    result = await box.run("python -c 'import sys; print(sys.version_info[0])' && python3 -c 'print(1)'")
+    assert (result["exit_code"], result["stdout"]) == (0, "3\n1\n"), result
+    venv = await box.run(
+        "python -m venv --without-pip v && v/bin/python -c 'import sys; print(sys.prefix)'", timeout_seconds=60
+    )
+    assert venv["stdout"] == "/workspace/v\n", venv
+
+
+async def test_a_limit_inside_of_a_character_cuts_before_it(box: Box) -> None:
+    result = await box.run("printf 'aäöü'", output_limit_bytes=4)
+
+    assert (result["stdout"], result["truncated"]["stdout_bytes_dropped"]) == ("aä", 4)  # type: ignore[index]
+    assert "stdout_base64" not in result
+
+
+async def test_a_stream_has_all_of_it_and_no_character_in_two(box: Box) -> None:
+    command = "python3 -c \"print('€' * 1000000, end='')\""
+    events = [e async for e in box.client.exec_stream(box.runtime_id, command, output_limit_bytes=None)]
+
+    said = [event for event in events if event["event"] == "stdout"]
+    assert not [event for event in said if "data_base64" in event]
+    assert "".join(event["data"] for event in said) == "€" * 1_000_000
+    assert events[-1]["truncated"] == {"stdout_bytes_dropped": 0, "stderr_bytes_dropped": 0}
+
+
+async def test_what_a_caller_has_no_room_for_is_dropped_and_counted(box: Box) -> None:
+    budget = 300_000
+
+    async def hold(size: int) -> bool:
+        nonlocal budget
+        if size > budget:
+            return False
+        budget -= size
+        return True
+
+    token = HOLD.set(hold)
+    try:
+        result, output = await box.client.exec_bytes(
+            box.runtime_id, "head -c 1000000 /dev/zero", output_limit_bytes=1 << 20
+        )
+    finally:
+        HOLD.reset(token)
+
+    dropped = result["truncated"]["stdout_bytes_dropped"]
+    assert 0 < len(output["stdout"]) <= 300_000
+    assert len(output["stdout"]) + dropped == 1_000_000
 
 
 async def test_output_past_the_limit_is_counted(box: Box) -> None:
@@ -101,7 +151,7 @@ async def test_a_caller_who_leaves_takes_the_command_with_it(box: Box) -> None:
     async def gone() -> bool:
         return "sleep" not in (await box.run(["ps", "-eo", "args="]))["stdout"]
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not await gone():
             await asyncio.sleep(0.01)
 
@@ -170,7 +220,7 @@ async def test_pre_stop_hook_and_sigterm_come_before_the_kill(box: Box) -> None:
     trap = "trap 'echo term > /workspace/term; exit 0' TERM; touch /workspace/armed; while :; do sleep 0.01; done"
     await box.run(hook)
     running = asyncio.ensure_future(box.run(trap))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while (await box.run("test -e armed"))["exit_code"] != 0:
             await asyncio.sleep(0)
 
@@ -208,3 +258,22 @@ async def test_a_folder_that_is_not_there_is_named(box: Box) -> None:
 
     assert result["exit_code"] == 127
     assert result["stderr"] == "satbox: /nowhere: No such file or directory\n"
+
+
+async def test_what_build_tools_make_can_be_run_where_they_make_it(box: Box) -> None:
+    """Go, cargo, pip and npm put programs below HOME, TMPDIR and the project, and run them there: no such place is noexec."""
+    script = r"""
+import os, shutil, subprocess, tempfile
+home, scratch = os.path.expanduser("~"), tempfile.gettempdir()
+for folder in (
+    home + "/go/bin", home + "/.cache/go-build/0a", home + "/.cargo/bin", home + "/.cargo/registry/src", home + "/.local/bin",
+    scratch + "/go-build1/b001/exe", scratch + "/rustc1", "/workspace/target/debug", "/workspace/node_modules/.bin",
+):
+    os.makedirs(folder, exist_ok=True)
+    made = shutil.copy("/usr/bin/true", folder + "/made")
+    subprocess.run([made], check=True)
+print("all")
+"""
+    result = await box.python(script)
+
+    assert (result["stdout"], result["stderr"]) == ("all\n", "")

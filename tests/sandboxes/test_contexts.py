@@ -8,24 +8,21 @@ import pytest
 
 from sandboxes.node.command_stream import Output
 from sandboxes.node.contexts import HELD_BYTES_MAX, LINE_BYTES_MAX, Context, ContextDied
-from sandboxes.protocol import SandboxError, StartRequest, StopRequest
+from sandboxes.protocol import SandboxError, StartRequest
 from tests.images.built import store_with
 from tests.sandboxes.conftest import Box
-from tests.sandboxes.running_node import HAS_REAL_NODE, RunningNode
+from tests.sandboxes.running_node import HAS_REAL_NODE, KeptNodes
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.skipif(not HAS_REAL_NODE, reason="needs root and bubblewrap")]
 
 
 @pytest.fixture
-async def notebook(runtime_ids: Iterator[str]) -> AsyncIterator["Notebook"]:
-    node = RunningNode({"image_store": str(await asyncio.to_thread(store_with, "python"))})
-    ready = await node.start()
-    assert ready["ready"], ready
+async def notebook(runtime_ids: Iterator[str], kept_nodes: KeptNodes) -> AsyncIterator["Notebook"]:
+    node = await kept_nodes.take({"image_store": str(await asyncio.to_thread(store_with, "python"))})
     runtime = await node.client.start(StartRequest(next(runtime_ids), "SP1", size_class="small", image="python"))
     made = await node.client.contexts.create(runtime.runtime_id)
     yield Notebook(Box(node.client, runtime.runtime_id), made["context_id"])
-    await node.client.stop(StopRequest(runtime.runtime_id, snapshot=False))
-    await node.close()
+    await kept_nodes.give_back(node)
 
 
 class Notebook:
@@ -162,6 +159,23 @@ async def test_a_bridge_that_lies_ends_its_context(lie: str) -> None:
 
     assert stream.closed
     reading.cancel()
+
+
+async def test_a_kernel_killed_for_memory_says_so() -> None:
+    kills = iter([0])
+    context = Context("c_1", LyingStream([]), 0, lambda: next(kills, 1))  # type: ignore[arg-type]
+    context.kill()
+
+    with pytest.raises(ContextDied, match="out of memory"):
+        await anext(context.run("1", 60))
+
+
+@pytest.mark.nightly
+async def test_a_kernel_that_takes_all_memory_says_so_in_a_real_sandbox(notebook: Notebook) -> None:
+    with pytest.raises(SandboxError, match="out of memory") as died:
+        await notebook.run("taken = [b'x' * (64 << 20) for _ in range(256)]", timeout_seconds=60)
+    assert died.value.code == "context_died"
+    assert (await notebook.box.run(["echo", "still here"]))["stdout"] == "still here\n"
 
 
 async def test_lines_are_held_as_bytes_within_a_bound_and_dropped_between_runs() -> None:

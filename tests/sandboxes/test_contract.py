@@ -21,7 +21,7 @@ from sandboxes.protocol import (
     StopRequest,
 )
 from sandboxes.simulated import SimulatedNode
-from tests.sandboxes.running_node import HAS_GVISOR, HAS_REAL_NODE, SETTINGS, RunningNode
+from tests.sandboxes.running_node import HAS_GVISOR, HAS_REAL_NODE, SETTINGS, KeptNodes, RunningNode
 
 
 class Subject:
@@ -36,6 +36,7 @@ class Subject:
             self.node.lose(runtime_id)
             return
         assert self.running is not None
+        self.running.is_spoilt = True
         slot = next(item.slot for item in await self.node.runtimes() if item.runtime_id == runtime_id)
         open_cgroups(Path("/sys/fs/cgroup"), self.running.state).kill(f"slot-{slot}")
 
@@ -49,28 +50,38 @@ class Clock:
         return self.now_ms
 
 
+OTHER_SETTINGS: dict[str, dict[str, object]] = {
+    "warm": {"pool": {"nano": 2, "medium": 1}},
+    "gvisor": {"driver": "gvisor"},
+}
+
+
 @pytest.fixture(
+    scope="module",
     params=[
         "simulated",
         pytest.param("real", marks=pytest.mark.sandbox),
         pytest.param("warm", marks=pytest.mark.sandbox),
         pytest.param("gvisor", marks=pytest.mark.sandbox),
-    ]
+    ],
 )
-async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
-    if request.param == "simulated":
+def kind(request: pytest.FixtureRequest) -> str:
+    """Of the module, so that all tests of one kind come together and share a node."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def subject(kind: str, kept_nodes: KeptNodes) -> AsyncIterator[Subject]:
+    if kind == "simulated":
         yield Subject(SimulatedNode(Clock(), slots=SETTINGS["slots"]), None)
         return
     if not HAS_REAL_NODE:
         pytest.skip("needs root and bubblewrap")
-    if request.param == "gvisor" and not HAS_GVISOR:
+    if kind == "gvisor" and not HAS_GVISOR:
         pytest.skip("needs runsc: tests/sandboxes/install")
-    running = RunningNode(
-        {"warm": {"pool": {"nano": 2, "medium": 1}}, "gvisor": {"driver": "gvisor"}}.get(request.param)
-    )
-    assert (await running.start())["ready"]
+    running = await kept_nodes.take(OTHER_SETTINGS.get(kind))
     yield Subject(running.client, running)
-    await running.close()
+    await kept_nodes.give_back(running)
 
 
 async def test_start_is_answered_the_same_when_repeated(subject: Subject, runtime_ids: Iterator[str]) -> None:
@@ -227,7 +238,7 @@ async def test_a_loss_is_told_at_once_and_again_until_stopped(subject: Subject, 
 
     await subject.lose(runtime.runtime_id)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         lost = await next_loss(early)
     late = subject.node.watch()
     assert await anext(late) == lost
@@ -256,7 +267,7 @@ async def test_a_lost_id_can_not_start_again(subject: Subject, runtime_ids: Iter
     stream = subject.node.watch()
     await anext(stream)
     await subject.lose(runtime.runtime_id)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         await next_loss(stream)
     await stream.aclose()  # type: ignore[attr-defined]
 

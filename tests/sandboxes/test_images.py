@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sandboxes.process_client import ProcessClient
-from sandboxes.protocol import StartFailed, StartRequest, StopRequest
+from sandboxes.protocol import Beat, StartFailed, StartFileEnded, StartRequest, StopRequest
+from sandboxes.texts import bytes_of
 from tests.images.built import store_with
 from tests.sandboxes.conftest import Box
 from tests.sandboxes.running_node import HAS_REAL_NODE, RunningNode
@@ -82,7 +83,7 @@ async def test_a_built_image_is_not_the_host_s_and_can_not_be_changed(python_box
 async def test_the_pool_holds_any_image_that_is_built(runtime_ids: Iterator[str]) -> None:
     store = str(await asyncio.to_thread(store_with, "python"))
     node = await running({"image_store": store, "pool": {"small:python": 1, "small": 1, "small:nothing": 1}})
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while (await node.client.doctor())["warm"] != {"small:python": 1, "small": 1}:
             await asyncio.sleep(0.02)
 
@@ -122,7 +123,7 @@ def define(folder: Path, text: str) -> dict[str, object]:
 
 
 async def starts(box: Box, at_least: int) -> int:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while True:
             text = str((await box.run("cat n 2>/dev/null || echo 0"))["stdout"])
             if int(text) >= at_least:
@@ -173,7 +174,7 @@ async def test_an_entrypoint_that_ends_is_started_again_by_its_policy(
 
     box = await start(node, runtime_ids, "own")
     reached = await starts(box, 4)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while "entrypoint.ended" not in node.log_text:
             await asyncio.sleep(0.02)
     final = await starts(box, 4)
@@ -182,12 +183,44 @@ async def test_an_entrypoint_that_ends_is_started_again_by_its_policy(
     assert (reached, final) == (4, 4)
 
 
+@pytest.mark.parametrize(
+    ("make", "code", "words"),
+    [
+        ("chmod 644 .satbox/start", 126, "chmod +x .satbox/start"),
+        (r"printf '#!/bin/sh\r\ntrue\r\n' > .satbox/start", 127, "carriage return"),
+    ],
+)
+async def test_a_start_file_that_cannot_run_is_reported(
+    make: str, code: int, words: str, runtime_ids: Iterator[str]
+) -> None:
+    node = await running({})
+    box = await start(node, runtime_ids, "base")
+    await box.run(f"mkdir .satbox; echo true > .satbox/start; chmod +x .satbox/start; {make}")
+    kept = await node.client.stop(StopRequest(box.runtime_id, snapshot=True))
+
+    box = await start(node, runtime_ids, "base", snapshot_digest=kept.snapshot_digest)
+    async with asyncio.timeout(120):
+        async for event in node.client.watch():
+            if isinstance(event, StartFileEnded):
+                break
+    later = [await anext(node.client.watch()) for _ in range(2)]
+    page = await ProcessClient(node.client).logs(box.runtime_id, event.process_id)
+    await node.client.stop(StopRequest(box.runtime_id, snapshot=False))
+    gone = await anext(node.client.watch())
+    await node.close()
+
+    assert (event.runtime_id, event.exit_code, event.signal) == (box.runtime_id, code, None)
+    assert later == [event, event]
+    assert words.encode() in b"".join(bytes_of(item, "data") for item in page["items"])
+    assert isinstance(gone, Beat)
+
+
 async def test_one_that_must_not_start_again_does_not(tmp_path: Path, runtime_ids: Iterator[str]) -> None:
     settings = define(tmp_path, f"[entrypoint]\nargv = ['/bin/sh', '-c', '{COUNT}; exit 1']\nrestart = 'never'\n")
     node = await running(settings)
 
     box = await start(node, runtime_ids, "own")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while "entrypoint.ended" not in node.log_text:
             await asyncio.sleep(0.02)
     count = await starts(box, 1)

@@ -56,7 +56,7 @@ async def test_cpu_seconds_of_a_real_sandbox_are_on_its_wallet_s_bill(node: Runn
     await host.start()
 
     async def until(phase: Phase) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while (view := await host.ask("SPbilled", c.Look())).state.phase is not phase:
                 await host.wait("SPbilled", view.state.version, 5)
 

@@ -11,7 +11,7 @@ from sandboxes.protocol import SandboxError, StartRequest, StopRequest
 from tests.sandboxes.conftest import Box
 from tests.sandboxes.running_node import RunningNode
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.shared_node]
 
 COUNTER = "import itertools\nfor n in itertools.count():\n open('/tmp/n','w').write(str(n))"
 

@@ -32,7 +32,7 @@ async def warm(node: RunningNode) -> int:
 
 
 async def filled(node: RunningNode, size: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while await warm(node) != size:
             await asyncio.sleep(0.01)
 

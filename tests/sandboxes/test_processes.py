@@ -6,10 +6,11 @@ import json
 import pytest
 from aiohttp import WSMsgType
 
+from sandboxes.node import processes
 from sandboxes.protocol import BadRequest, RuntimeGone, SandboxError, StopRequest
 from tests.sandboxes.conftest import Box
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.shared_node]
 
 SERVER = "python3 -m http.server 8080 --bind 127.0.0.1 --directory /workspace"
 
@@ -276,3 +277,47 @@ async def test_a_supervisor_is_never_signalled_by_a_number_it_can_t_send(box: Bo
         await box.client.processes.signal(box.runtime_id, process["process_id"], "CONT")
 
     assert (await box.run(["true"]))["exit_code"] == 0
+
+
+async def test_a_process_that_nobody_attends_hangs_up_with_all_it_started(box: Box) -> None:
+    """As a page's terminal is: never attached to, or left by its only viewer."""
+    never = await box.client.processes.start(box.runtime_id, "exec sleep 1000", unattended_seconds=0.1)
+    left = await box.client.processes.start(box.runtime_id, "exec sleep 1000", unattended_seconds=600)
+    first = await box.client.processes.attach(box.runtime_id, left["process_id"])
+    second = await box.client.processes.attach(box.runtime_id, left["process_id"])
+    await first.close()
+
+    ended = await box.client.processes.wait(box.runtime_id, never["process_id"], until="exit", timeout_seconds=120)
+    assert (ended["met"], ended["signal"]) == (True, 1)
+    assert (await box.client.processes.get(box.runtime_id, left["process_id"]))["state"] == "running"
+    await second.close()
+
+
+async def test_who_is_attached_stops_the_clock_and_who_ignores_the_hang_up_is_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Stream:
+        def __init__(self) -> None:
+            self.signalled: list[int] = []
+            self.killed = asyncio.Event()
+
+        def signal(self, number: int) -> None:
+            self.signalled.append(number)
+
+        def kill(self) -> None:
+            self.killed.set()
+
+    monkeypatch.setattr(processes, "HANG_UP_SECONDS", 0.01)
+    stream = Stream()
+    process = processes.Process("p_1", None, stream, 1, 0, unattended_seconds=0.01)  # type: ignore[arg-type]
+    with process.attended():
+        with process.attended():
+            assert process._ending is None
+        assert process._ending is None, "one of two is still there"
+    assert process._ending is not None
+    await asyncio.wait_for(stream.killed.wait(), 60)
+    assert stream.signalled == [1]
+    forever = processes.Process("p_2", None, Stream(), 1, 0)  # type: ignore[arg-type]
+    with forever.attended():
+        pass
+    assert forever._ending is None, "satbox shell finds it again"

@@ -60,17 +60,24 @@ async def test_what_can_not_travel_is_counted_named_and_remembered(
         r" mkfifo $(printf 'odd\377')",
     )
 
+    kept = await node.client.snapshot(first, "kept")
+    listed = await node.client.snapshots("SP1")
     stopped = await stop(node, first)
     again = await stop(node, first)
     second = await start(node, runtime_ids, stopped.snapshot_digest)
-    names = await run(node, second, "ls")
+    names = await run(node, second, "ls; stat -c %s:%b huge")
     await stop(node, second, snapshot=False)
 
     assert again == stopped
-    assert stopped.skipped == 33
+    assert listed == [kept], "a list says what each lacks, too"
+    assert (kept.skipped, kept.skipped_examples) == (stopped.skipped, stopped.skipped_examples)
+    assert stopped.skipped == 32
     assert len(stopped.skipped_examples) == 10
-    assert stopped.skipped_examples[:2] == ("fifo: neither file, folder nor link", "huge: over the limit of bytes")
-    assert names == "kept\n"
+    assert stopped.skipped_examples[:2] == (
+        "fifo: neither file, folder nor link",
+        "many1: neither file, folder nor link",
+    )
+    assert names == "huge\nkept\n3221225472:0\n", "what is stored counts, and holes are nothing"
 
 
 async def test_a_tenant_can_not_make_its_own_snapshot_fail(node: RunningNode, runtime_ids: Iterator[str]) -> None:

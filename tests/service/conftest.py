@@ -5,7 +5,7 @@ import pytest_asyncio
 from tests.service.running_service import Owner, RunningService, fresh_owner, running
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def service() -> AsyncIterator[RunningService]:
     """A running service that ordinary tests share."""
     async with running() as made:

@@ -31,7 +31,7 @@ from stacks import Network
 from tests.sandboxes.running_node import HAS_REAL_NODE
 
 SATS = 1_000_000
-START_SECONDS_MAX = 150.0
+START_SECONDS_MAX = 300.0
 UIDS = 0x0010_0000
 UID_BLOCKS = 256
 TITLES = {
@@ -108,7 +108,7 @@ class RunningService:
     async def start(self) -> None:
         log = (self.folder / "log").open("ab")
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.service.runner", stdin=asyncio.subprocess.PIPE, stdout=log,
+            sys.executable, "-m", "tests.service.runner", str(os.getpid()), stdin=asyncio.subprocess.PIPE, stdout=log,
             stderr=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         log.close()
@@ -135,7 +135,7 @@ class RunningService:
         path = self.folder / "log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    async def end(self, number: signal.Signals, seconds: float = 30.0) -> int:
+    async def end(self, number: signal.Signals, seconds: float = 120.0) -> int:
         """Ask `satbox up` alone to end; its exit code."""
         assert self.process is not None
         await self.node.close()
@@ -274,7 +274,7 @@ class Owner:
 
     async def status(self) -> m.SandboxStatus:
         """The wallet now, whatever is being killed meanwhile."""
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(120):
             while True:
                 try:
                     return await self.client.sandbox_status(fresh=True)
@@ -283,7 +283,7 @@ class Owner:
                         raise
                     await asyncio.sleep(0.1)
 
-    async def until(self, holds: Callable[[m.SandboxStatus], Any], seconds: float = 40) -> m.SandboxStatus:
+    async def until(self, holds: Callable[[m.SandboxStatus], Any], seconds: float = 120.0) -> m.SandboxStatus:
         async with asyncio.timeout(seconds):
             while not holds(now := await self.status()):
                 await asyncio.sleep(0.05)
@@ -344,14 +344,14 @@ async def fresh_owner(service: RunningService) -> AsyncIterator[Owner]:
     await made.client.close()
 
 
-async def until(holds: Callable[[], Any], seconds: float = 20.0) -> None:
+async def until(holds: Callable[[], Any], seconds: float = 120.0) -> None:
     """Wait for the kernel, or for a process that comes back; there is no event to wait for."""
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.02)
 
 
-async def eventually(holds: Callable[[], Awaitable[Any]], seconds: float = 30.0) -> Any:
+async def eventually(holds: Callable[[], Awaitable[Any]], seconds: float = 120.0) -> Any:
     """The first true answer of something that has to be asked for."""
     async with asyncio.timeout(seconds):
         while not (found := await holds()):

@@ -11,6 +11,8 @@ from operations.routes import RouteInput
 from tests.service.market import Market, open_market
 from tests.service.running_service import RunningService
 
+BURST, PER_SECOND = 200, 50
+"""Open requests of one peer, as the gate has them when nobody says otherwise."""
 pytestmark = [pytest.mark.ray, pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="session")]
 
 SELLER = """
@@ -47,7 +49,7 @@ async def raw(market: Market, line: str, *headers: str) -> str:
     """A request as it is written here, and its answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", market.service.settings.gate.port)
     writer.write("\r\n".join([line, "Host: x", *headers, "", ""]).encode())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         head = await reader.readuntil(b"\r\n\r\n")
     writer.close()
     return head.decode("latin-1")
@@ -83,7 +85,7 @@ async def test_a_call_asked_for_as_a_websocket_is_paid_like_any_other(market: Ma
     }  # fmt: skip
     headers = {**upgrade, **market.order("/paid", 3)}
     async with market.session.get(market.url("/paid"), headers=headers) as answer:
-        assert (answer.status, "X-Satbox-Receipt" in answer.headers) == (502, True)
+        assert (answer.status, "X-Satbox-Receipt" in answer.headers) == (200, True)
     assert (await market.settled())["spent"] == before["spent"] + 3_000_000
 
 
@@ -127,7 +129,11 @@ async def test_a_payment_for_show_is_no_way_around_the_limit_of_a_peer(market: M
             async with session.get(market.url(path), headers={"payment-signature": "e30=", **headers}) as answer:
                 return answer.status
 
+        clock = asyncio.get_running_loop().time
+        began = clock()
         free = await asyncio.gather(*(ask("/free") for _ in range(400)))
-        assert 429 in free
+        admitted = BURST + PER_SECOND * (clock() - began + 1)
+        assert free.count(200) <= admitted
+        assert 429 in free or admitted >= 400, "as on a machine that takes longer for them than the limit does"
         guessed = await asyncio.gather(*(ask("/free", **{"X-Satbox-Token": "guess"}) for _ in range(200)))
         assert set(guessed) == {404, 429}

@@ -45,7 +45,7 @@ async def outcome(owner: Owner, paying: "asyncio.Task[m.Paid]") -> m.Paid | None
     except SatboxError as disturbed:
         code = disturbed.code
     assert code in ("ambiguous", "unreachable", "timeout", "node_unavailable"), code
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(120):
         while owner.client.open_payments():
             with contextlib.suppress(SatboxError):
                 return (await owner.client.resume())[0]

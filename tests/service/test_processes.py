@@ -131,7 +131,7 @@ async def test_a_part_of_a_file(service: RunningService, tenant: Owner) -> None:
         (206, "bytes 2-4/10", b"234"),
         (206, "bytes 7-9/10", b"789"),
         (206, "bytes 7-9/10", b"789"),
-        (416, None, b""),
+        (416, "bytes */10", b""),
         (200, None, b"0123456789"),
     ]
 
@@ -140,7 +140,7 @@ async def test_changes_are_followed(tenant: Owner) -> None:
     changes = tenant.client.files_watch("/workspace")
     assert (await anext(changes)).event == "watching"
     await tenant.client.files_write("watched", b"x")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         paths = {(change.event, change.path) async for change in _until_moved(changes, "/workspace/watched")}
 
     assert ("moved_to", "/workspace/watched") in paths

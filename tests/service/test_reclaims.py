@@ -50,7 +50,7 @@ async def held(service: RunningService, address: str) -> int:
 
 async def quote(owner: Owner) -> Reclaim:
     """Once its deposit is deep enough."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while True:
             try:
                 return await owner.client.sandbox_reclaim()
@@ -85,7 +85,7 @@ async def test_a_reclaim_outlives_the_process_that_pays_it(paying: RunningServic
         done = await owner.client.reclaim(shown)
         assert done.status == "accepted"
         deaths, seen = 3, None
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(120):
             while seen is None or seen.state != "confirmed":
                 if deaths:
                     deaths -= 1
@@ -95,7 +95,7 @@ async def test_a_reclaim_outlives_the_process_that_pays_it(paying: RunningServic
                 seen = await payout(owner)
         assert await held(paying, address) == before + shown.items[0].atomic
         assert shown.items[0].fee_atomic == FEE
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while (await owner.client.sandbox_ledger()).accounts["held"]:
                 await asyncio.sleep(0.3)
     finally:

@@ -258,8 +258,10 @@ async def test_an_agents_name_does_for_its_address(street: Street) -> None:
     await street.reset()
     await street.document("seller", "routes", "set", "8000", "/named", "--sats", "1")
     await street.document("stranger", "deposit", "--sats", "20", "--wait")
-    known = await street.document("seller", "resolve", street.address("seller"))
-    name = known["display_name"].lower().replace(" ", "-")
+    pair = Keystore(street.home).load("seller").mainnet  # given a name: those made from a key are shared by many
+    given = {"btcAddress": pair.btc, "stxAddress": pair.stx, "displayName": "Seller Of One Street"}
+    await street.service.devnet("agents", given)
+    name = "seller-of-one-street"
     called = await street.document("stranger", "call", f"{name}/8000/named?x=%2F..")
     assert (called["sats"], json.loads(called["body"])["path"]) == (1, "/named?x=%2F..")
     shown = await street.document("stranger", "routes", "list", name)

@@ -14,6 +14,7 @@ from satbox.client import Client
 from stacks import Network
 from tests.cli.running import Ended, satbox
 from tests.service.running_service import Owner, RunningService
+from tests.service.searching import files_with
 
 pytestmark = [pytest.mark.ray, pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="session")]
 
@@ -71,11 +72,7 @@ async def test_a_link_wakes_for_somebody_without_keys(service: RunningService, o
     secret = made["token"].removeprefix(f"swl_{owner.address}_")
     assert secret not in service.log()
     assert secret not in refused.stderr
-    assert await asyncio.to_thread(files_with, service.settings.home, secret) == []
-
-
-def files_with(folder: Path, text: str) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+    assert await asyncio.to_thread(files_with, (service.settings.home,), (secret,)) == []
 
 
 async def test_many_gates_worth_of_clicks_start_it_once(service: RunningService, owner: Owner) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from actors import actor, effects, host, marks, node_link, reconciling, storage
 from actors.wallet import advance, decide_meters, decide_payments, decide_runtime, going_on, lifecycle, turn
 from actors.wallet import commands as c
-from relay_client.settlements import availability, delivery, follower, journal, outbox
+from relay_client.settlements import availability, delivery, follower, handing_in, journal, outbox
 from relay_client.states import Observation, TerminalReason
 from simulator.run import simulate
 from tests.simulator.planted_calls import PLANTED_CALLS
@@ -89,15 +89,17 @@ def acknowledged_before_delivery() -> None:
 
 def unknown_is_failure() -> None:
     """No answer of the relay ends a payment for good."""
-    real = follower.Follower._take
+    real = handing_in.HandIn._take
 
     async def take(self: Any, payment: Any, outcome: Any) -> Any:
-        if isinstance(outcome, follower.Unknown):
+        if isinstance(outcome, handing_in.Unknown):
             reason = TerminalReason.BROADCAST_FAILURE
-            return await self._end(payment, Observation.RELAY_REFUSED, reason, "payment_failed", "silence", watch=False)
+            return await self._progress.end(
+                payment, Observation.RELAY_REFUSED, reason, "payment_failed", "silence", watch=False
+            )
         return await real(self, payment, outcome)
 
-    follower.Follower._take = take
+    handing_in.HandIn._take = take
 
 
 def effects_forgotten() -> None:

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from actors import actor as actor_module
+from actors import marks
 from actors.wallet import commands as c
 from actors.wallet import decide_calls
 from actors.wallet.calls import LoggedOrder
 from gate.calls.order_log import OrderLog
 from gate.calls.till import Till
+from relay_client.settlements import journal, spares
 
 
 def posted_number_ignored() -> None:
@@ -44,8 +45,8 @@ def answered_before_logged() -> None:
 
 def earned_twice() -> None:
     """An earning leaves no mark."""
-    real = actor_module._marks
-    actor_module._marks = lambda command: () if isinstance(command, c.Earn) else real(command)
+    real = marks.made_by
+    marks.made_by = lambda command: () if isinstance(command, c.Earn) else real(command)
 
 
 def late_asks_obeyed() -> None:
@@ -75,6 +76,23 @@ def delivered_before_earned() -> None:
     order_delivery._Courier.__init__ = begin
 
 
+def stand_ins_forgotten() -> None:
+    """Nobody remembers which payments stand for earlier ones: shown again, they are sent."""
+    journal.claimed = lambda db, payment_id: None
+
+
+def spares_kept_for_others() -> None:
+    """What is left of a failed call pays for anybody's next one."""
+    spares.has_any = lambda db, origin: True
+    real = spares.claim
+
+    def claim(db: Any, payment_id: str, origin: str, usat: int, now_ms: int) -> Any:
+        row = db.execute("SELECT origin FROM spares WHERE is_claimed = 0 ORDER BY at_ms LIMIT 1").fetchone()
+        return real(db, payment_id, origin if row is None else row[0], usat, now_ms)
+
+    spares.claim = claim
+
+
 def _handle(command: type, handler: Any) -> None:
     from actors.wallet import decide
 
@@ -89,5 +107,7 @@ PLANTED_CALLS: dict[str, tuple[Callable[[], None], int]] = {
     "late_asks_obeyed": (late_asks_obeyed, 24_000),
     "used_orders_taken": (used_orders_taken, 3_000),
     "delivered_before_earned": (delivered_before_earned, 3_000),
+    "stand_ins_forgotten": (stand_ins_forgotten, 6_000),
+    "spares_kept_for_others": (spares_kept_for_others, 3_000),
 }
 """As `planted.PLANTED`."""

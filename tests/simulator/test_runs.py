@@ -1,10 +1,13 @@
 """The simulator on the same seeds every time; at night also on new ones, and on seeds that once failed."""
 
+import contextlib
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +22,14 @@ QUICK = (
 )  # fmt: skip
 
 
-def ran(*command: str) -> dict[str, Any]:
+def ran(*command: str, **environment: str) -> dict[str, Any]:
+    return said_by(sys.executable, "-m", *command, **environment)
+
+
+def said_by(*command: str, **environment: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": "0"}, capture_output=True,
-        text=True, check=False, timeout=900,
-    )  # fmt: skip
+        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=900
+    )
     assert done.stdout, done.stderr[-2000:]
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return report
@@ -42,11 +48,94 @@ def test_a_seed_runs_clean(number: int) -> None:
     assert report["entries"] > 30
 
 
-def test_the_same_seed_is_the_same_run() -> None:
-    first, second = simulated(77, 300), simulated(77, 300)
+@pytest.mark.parametrize("route", ["direct", "relay"])
+@pytest.mark.parametrize("steps", [300, pytest.param(4_000, marks=pytest.mark.nightly)])
+def test_every_settle_route_runs_clean(route: str, steps: int) -> None:
+    report = ran("simulator", "--seed", "20261130", "--steps", str(steps), "--route", route, "--json")
 
-    assert first["trace"] == second["trace"]
-    assert first["trace"] != simulated(78, 300)["trace"]
+    assert report["violations"] == [], f"just simulate --seed 20261130 --steps {steps} --route {route}"
+    assert report["payments"] > steps // 20
+
+
+VARIED = """
+import gc, json, sys
+from simulator.run import simulate
+how, seed, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+if how == "never":
+    gc.disable()
+elif how != "ever":
+    gc.set_threshold(int(how), 3, 3)
+kept = [bytearray(n % 977) for n in range(len(how) * 10_000)]  # ids of objects, and what is next to them, are others
+sys.stdout.write(json.dumps(simulate(seed, steps).as_dict()) + chr(10))
+"""
+VARIATIONS = (
+    ("ever", {"PYTHONHASHSEED": "0"}),
+    ("never", {"PYTHONHASHSEED": "1"}),
+    ("7", {"PYTHONHASHSEED": "2", "PYTHONMALLOC": "malloc"}),
+    ("700", {"PYTHONHASHSEED": "random", "PYTHONMALLOC": "debug"}),
+)
+"""How often the collector runs, and what the interpreter is started with."""
+
+
+def histories(seed: int, steps: int) -> set[str]:
+    return {
+        said_by(sys.executable, "-c", VARIED, how, str(seed), str(steps), **environment)["history"]
+        for how, environment in VARIATIONS
+    }
+
+
+def test_a_seed_is_one_history_whatever_the_interpreter_does() -> None:
+    found = histories(77, 120)
+
+    assert len(found) == 1
+    assert int(found.pop().partition(":")[0]) > 500, "events are in it"
+    assert simulated(78, 20)["history"] != simulated(79, 20)["history"]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", [5, 20, 963_576_926])
+def test_a_long_run_is_one_history(seed: int) -> None:
+    assert len(histories(seed, 4_000)) == 1
+
+
+@contextlib.contextmanager
+def busy() -> Iterator[None]:
+    """Twice as many endless loops as the machine has cores."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+        for loop in loops:
+            loop.wait()
+
+
+def stopped_often(seed: int, steps: int) -> str:
+    """The history of a run that a busy machine leaves without a core again and again, each time for longer than it ran."""
+    command = (sys.executable, "-m", "simulator", "--seed", str(seed), "--steps", str(steps), "--json")
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
+        while run.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                run.wait(0.05)
+            run.send_signal(signal.SIGSTOP)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                run.wait(0.1)
+            run.send_signal(signal.SIGCONT)
+        assert run.stdout is not None
+        return str(json.loads(run.stdout.read().splitlines()[-1])["history"])
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("seed", "steps"), [(77, 300), (963_576_926, 1_000)])
+def test_a_seed_is_one_history_whatever_the_machine_s_load(seed: int, steps: int) -> None:
+    alone = simulated(seed, steps)["history"]
+    with busy():
+        beside = simulated(seed, steps)["history"]
+        stopped = stopped_often(seed, steps)
+
+    assert beside == alone
+    assert stopped == alone
 
 
 REGRESSIONS = {

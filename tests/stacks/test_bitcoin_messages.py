@@ -114,3 +114,12 @@ def test_changed_text_is_no_address(text: str, at: int, letter: str) -> None:
 def test_what_is_no_address_of_one_key(text: str) -> None:
     with pytest.raises(AddressError):
         parse_bitcoin_address(text)
+
+
+def test_electrum_signs_for_p2sh_with_the_header_of_p2pkh() -> None:
+    """A signature that Electrum made for a p2sh-p2wpkh address."""
+    address, message = "3LJaPE7b7oyCRCofu2mPx3fybp4pWKE7TX", "satbox gate challenge 81cf4fc72f89a72d2fc8fc95"
+    signature = "IIfmFWvAKCctzdlApnRCKxBnc0zcdvpZ58UpCDqHxrHtFYrdHGaEk3fVfqTXyltGAHOq+ujSOBBwbXCdPW5xN88="
+
+    assert _by_us(address, message, signature) == _by_library(address, message, signature) == "bip137"
+    assert _by_us(address, message + "0", signature) is None

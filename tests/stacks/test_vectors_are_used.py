@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from gate.genesis.bitcoin import parse_bitcoin_address, verify_bitcoin
+from operations.errors import SatboxError
 from stacks.clarity import serialize
 from stacks.verification import (
     address_report,
@@ -18,7 +20,10 @@ from stacks.verification import (
 )
 from tests.stacks.stacks_vectors import load, parse_clarity
 
-COUNTS = {"stacks_transactions": 48, "stacks_addresses": 8, "stacks_messages": 8, "sip018": 8, "bitcoin_messages": 8}
+COUNTS = {
+    "stacks_transactions": 48, "stacks_addresses": 8, "stacks_messages": 8, "sip018": 8, "bitcoin_messages": 8,
+    "bitcoin_messages_loose_headers": 6,
+}  # fmt: skip
 
 
 def _flipped(text: str) -> str:
@@ -127,12 +132,28 @@ def _bitcoin(vector: dict[str, Any]) -> int:
     return used
 
 
+def _loose(vector: dict[str, Any]) -> int:
+    """Every header that a wallet may write for a compressed key, with every address type of that key."""
+    used = 0
+    signatures = {vector["compressed_p2pkh_header"], *vector["strict"].values()}
+    for kind, address in vector["addresses"].items():
+        for signature in signatures:
+            used += 1
+            told = bitcoin_report(address, vector["message"], signature)
+            assert (told["valid"], told["scheme"]) == (True, "bip137"), (kind, signature)
+            assert verify_bitcoin(parse_bitcoin_address(address, None), vector["message"], signature) == "bip137"
+            with pytest.raises(SatboxError):
+                verify_bitcoin(parse_bitcoin_address(address, None), vector["message"] + ".", signature)
+    return used
+
+
 USES = {
     "stacks_transactions": (_transaction, 48 + 24),
     "stacks_addresses": (_address, 8),
     "stacks_messages": (_message, 8),
     "sip018": (_structured, 8),
     "bitcoin_messages": (_bitcoin, 8 * 6),
+    "bitcoin_messages_loose_headers": (_loose, 6 * 3 * 3),
 }
 
 

@@ -38,6 +38,7 @@ from actors.wallet.commands.owner import (
     Wake,
 )
 from actors.wallet.commands.payments import (
+    CreateOff,
     Deposit,
     LossTold,
     Observe,
@@ -49,7 +50,17 @@ from actors.wallet.commands.payments import (
     Reverse,
     Spend,
 )
-from actors.wallet.commands.runtime import Forgotten, Lost, Paused, PauseFailed, Readings, Started, StartFailed, Stopped
+from actors.wallet.commands.runtime import (
+    Forgotten,
+    Lost,
+    Paused,
+    PauseFailed,
+    Readings,
+    Started,
+    StartFailed,
+    StartFileFailed,
+    Stopped,
+)
 from actors.wallet.commands.time_passing import Checkpoint, Look, Outage, SetRate, Tick
 
 __all__ = [
@@ -58,6 +69,7 @@ __all__ = [
     "BurnNonce",
     "Checkpoint",
     "Command",
+    "CreateOff",
     "DecideDispute",
     "DeliverOrders",
     "Deposit",
@@ -103,6 +115,7 @@ __all__ = [
     "SpanRecord",
     "Spend",
     "StartFailed",
+    "StartFileFailed",
     "StartSandbox",
     "Started",
     "StopSandbox",

@@ -8,11 +8,21 @@ from actors.wallet.state import Plan
 
 @dataclass(frozen=True, slots=True)
 class Prepare(Command):
-    """A locally valid payment is about to be presented: may it be? A create records what to start."""
+    """A locally valid payment is about to be presented: may it be? A create records what to start once `payment_id` is seen
+    or credited; without one, at once.
+    """
 
     purpose: str
     plan: Plan | None = None
     rate_usat_per_second: int = 0
+    payment_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateOff(Command):
+    """A create's payment was refused: what it asked for changes nothing."""
+
+    payment_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,20 @@ class Lost(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class StartFileFailed(Command):
+    """The node reports that the workspace's start file has failed and is not started again."""
+
+    runtime_id: str
+    exit_code: int | None
+    signal: int | None
+    process_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped(Command):
-    """The node has ended a runtime for good; `stopped_at_ms` is the last moment it provably lived."""
+    """The node has ended a runtime for good; `stopped_at_ms` is the last moment it provably lived. `skipped`: how many files its
+    snapshot could not take along, the first few named with a reason.
+    """
 
     runtime_id: str
     known: bool
@@ -43,6 +55,8 @@ class Stopped(Command):
     snapshot_digest: str | None
     reason: str
     readings: tuple[Reading, ...] = ()
+    skipped: int = 0
+    skipped_examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 // An agent's page: what everybody may see, and with the owner's pass what only the owner may.
 import { drawBalance } from "./chart.js";
 import { $, make, say, whileSeen } from "./dom.js";
-import { ask, bearer, Refused } from "./gate.js";
+import { ask, bearer, hintOf, Refused } from "./gate.js";
 import { forget, read, write } from "./keep.js";
-import { ago, duration, sats, STATES, whole } from "./words.js";
+import { ago, burns, duration, sats, STATES, whole } from "./words.js";
 
-const { address, public: isPublic } = $("main").dataset;
+const { address } = $("main").dataset;
+let isPublic = $("main").dataset.public === "yes";
 const PASS = "satbox.pass";
 const OPERATOR = "satbox.operator";
 const LOOK_MS = 3_000;
@@ -21,6 +22,7 @@ async function look() {
   const headers = pass ? bearer(pass) : {};
   const { value } = await ask("GET", `/pages/agents/${address}`, { headers, deadline: 8_000 });
   news = value;
+  isPublic = news.is_public;
   lookedAt = performance.now();
   draw();
 }
@@ -29,26 +31,31 @@ function draw() {
   const { wallet } = news;
   $("inside").hidden = false;
   $("entry").hidden = news.is_owner || news.is_operator;
+  say($("asks"), `Its owner's pass shows ${isPublic ? "the rest" : "this page"}. Pass:`);
   say($("state"), wallet.is_paused ? "Frozen" : STATES[wallet.state]);
   say($("sentence"), wallet.sentence);
   $("dot").dataset.state = wallet.state;
   $("owed").hidden = !wallet.owed_usat;
   say($("owed"), `It owes ${sats(wallet.owed_usat)} sats; they come first out of the next payment.`);
-  say($("burns"), sats(wallet.plan_rate_usat_per_second * 3600));
+  const [amount, unit] = burns(wallet);
+  say($("burns"), amount);
+  say($("burns-unit"), unit);
   const last = news.points.at(-1);
   say($("seen"), wallet.state === "alive" ? "now" : last ? ago(new Date(last[0]).toISOString()) : "never");
   drawBalance($("chart"), $("chart-says"), news.points, [Date.now(), wallet.balance_usat, "now"]);
-  drawEarnings();
+  drawEarnings().catch(() => { routesOf = null; }); // the next look asks again
+  $("desk").hidden = !news.is_owner;
   if (news.is_owner && !desk) openDesk();
 }
 
 function tick() {
-  if (!news) return;
+  if (!news || document.body.dataset.offline === "yes") return; // nobody knows what it burns meanwhile
   const { wallet } = news;
   const passed = (performance.now() - lookedAt) / 1000;
   say($("balance"), sats(Math.max(0, wallet.balance_usat - wallet.rate_usat_per_second * passed)));
   const running = wallet.rate_usat_per_second ? passed : 0;
-  say($("runway"), wallet.seconds_left === null ? "—" : duration(wallet.seconds_left - running));
+  const left = wallet.grace_seconds_left !== null && !wallet.is_held_by_payment ? wallet.grace_seconds_left : wallet.seconds_left;
+  say($("runway"), left === null ? "—" : duration(left - running));
 }
 
 function figure(label, value, unit) {
@@ -80,26 +87,36 @@ async function drawEarnings() {
 }
 
 async function openDesk() {
-  $("desk").hidden = false;
   desk = await import("./desk.js");
-  desk.open(address, () => read(sessionStorage, PASS).token, () => news, look);
+  desk.open(address, () => {
+    const kept = read(sessionStorage, PASS);
+    if (!kept) throw new Error("Your pass has ended. Paste a new one above.");
+    return kept.token;
+  }, () => news, look);
 }
 
 async function refresh() {
   try {
     await look();
-    $("refused").hidden = true;
+    document.body.dataset.offline = "no";
+    if (token()) $("refused").hidden = true; // why the last pass was refused stays until there is another
   } catch (error) {
-    if (!(error instanceof Refused)) return;
+    const isLost = !(error instanceof Refused) || error.status >= 500 || error.status === 429;
+    document.body.dataset.offline = isLost ? "yes" : "no";
+    if (isLost) return;
     if (error.status === 401) {
       forget(sessionStorage, PASS);
-      say($("refused"), `${error.message} ${error.hint ?? ""}`);
+      say($("refused"), `${error.message} ${hintOf(error)}`);
       $("refused").hidden = false;
-    } else if (token() && error.status === 404) {
-      say($("refused"), "This pass is not its owner's, or there is no such wallet here.");
-      $("refused").hidden = false;
+      $("desk").hidden = true;
+    } else if (error.status === 404) {
+      isPublic = false;
+      $("refused").hidden = !token();
+      if (token()) say($("refused"), "This pass is not its owner's, or there is no such wallet here.");
+      else say($("asks"), "This page is private, or there is no such wallet here. Pass:");
     }
-    if (isPublic === "no") {
+    if (!isPublic) {
+      news = null;
       $("inside").hidden = true;
       $("entry").hidden = false;
     }
@@ -117,7 +134,7 @@ $("entry").addEventListener("submit", (event) => {
 let asked = -Infinity;
 whileSeen(250, () => {
   tick();
-  const mayLook = isPublic === "yes" || news !== null || asked === -Infinity;
+  const mayLook = isPublic || news !== null || asked === -Infinity;
   if (mayLook && performance.now() - asked > LOOK_MS) {
     asked = performance.now();
     refresh();

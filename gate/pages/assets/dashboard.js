@@ -4,6 +4,7 @@ import { bars } from "./bars.js";
 import { $, make, say } from "./dom.js";
 import { Refused } from "./gate.js";
 import { forget, read, write } from "./keep.js";
+import { at } from "./lines.js";
 import { follow } from "./stream.js";
 import { duration, sats, short, STATES, whole } from "./words.js";
 
@@ -21,26 +22,24 @@ let totalsAt = 0;
 let skew = 0; // the gate's clock less ours
 let sort = { by: "runway", down: false };
 let ending = null;
+let isLive = false;
 
 // One wallet
 
 const VALUES = {
   address: (w) => w.address,
   state: (w) => STATE_ORDER[w.state],
-  balance: (w) => balanceOf(w),
+  balance: (w) => now(w).balance - now(w).owed,
   burn: (w) => w.burn,
-  runway: (w) => (w.seconds === null ? Infinity : secondsOf(w)),
-  burnt: (w) => burntOf(w),
+  runway: (w) => now(w).seconds ?? Infinity,
+  burnt: (w) => now(w).burnt,
   size: (w) => w.size,
 };
 
-const passed = (w) => Math.max(0, (Date.now() + skew - w.at) / 1000);
-const balanceOf = (w) => Math.max(0, w.balance - w.burn * passed(w));
-const burntOf = (w) => w.burnt + w.burn * passed(w);
-const secondsOf = (w) => Math.max(0, w.seconds - passed(w));
+const now = (w) => at(w, Date.now() + skew);
 
-function factsOf([address, state, size, paused, balance, owed, burnt, deposited, burn, seconds, pending, reason], at) {
-  return { address, state, size, paused, balance, owed, burnt, deposited, burn, seconds, pending, reason, at };
+function factsOf([address, state, size, paused, balance, owed, burnt, deposited, burn, seconds, pending, reason], readMs) {
+  return { address, state, size, paused, balance, owed, burnt, deposited, burn, seconds, pending, reason, at: readMs };
 }
 
 const sights = new IntersectionObserver((entries) => {
@@ -71,9 +70,10 @@ function learn(facts) {
 }
 
 function tickRow({ facts, cells }) {
-  say(cells[2], facts.owed ? `−${sats(facts.owed)}` : sats(balanceOf(facts)));
-  say(cells[4], facts.seconds === null ? "–" : duration(secondsOf(facts)));
-  say(cells[5], sats(burntOf(facts)));
+  const { balance, owed, burnt, seconds } = now(facts);
+  say(cells[2], owed ? `−${sats(owed)}` : sats(balance));
+  say(cells[4], seconds === null ? "–" : duration(seconds));
+  say(cells[5], sats(burnt));
 }
 
 // All wallets
@@ -123,7 +123,7 @@ function place(from) {
 }
 
 function tick() {
-  if (document.hidden) return;
+  if (document.hidden || !isLive) return; // nobody knows what they burn meanwhile
   for (const wallet of wallets.values()) if (wallet.seen && wallet.facts.burn) tickRow(wallet);
   if (totals) {
     const seconds = Math.max(0, (Date.now() + skew - totalsAt) / 1000);
@@ -186,7 +186,7 @@ function hear(message) {
 }
 
 function told(state) {
-  const isLive = state === "live";
+  isLive = state === "live";
   $("live-dot").dataset.state = isLive ? "alive" : "grace";
   say($("live"), isLive ? "Live" : "No connection; trying again");
 }

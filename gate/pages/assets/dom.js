@@ -19,6 +19,13 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** A table; `heads` are [label, whether numbers are below it]. */
+export function table(heads, rows, nothing) {
+  if (!rows.length) return make("p", { class: "hint" }, nothing);
+  const head = make("tr", {}, ...heads.map(([label, isNumber]) => make("th", { scope: "col", class: isNumber ? "number" : null }, label)));
+  return make("div", { class: "scrolls" }, make("table", { class: "list-table" }, make("thead", {}, head), make("tbody", {}, ...rows)));
+}
+
 /** Call `work` every `ms` while the page can be seen, and at once when it is seen again. */
 export function whileSeen(ms, work) {
   let timer = null;

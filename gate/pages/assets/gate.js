@@ -1,6 +1,7 @@
 // Talking to the gate: one deadline, one shape of error. What never arrived is told apart from what was refused.
 
 const DEADLINE_MS = 40_000;
+const REQUEST = /\b(GET|POST|PUT|DELETE)\b|(^|\s)\/(?!workspace)[a-z]/;
 
 export class Refused extends Error {
   constructor(status, error, retryAfter) {
@@ -43,6 +44,15 @@ export async function ask(method, path, { body, headers = {}, deadline = DEADLIN
     throw new Refused(answer.status, error, Number(answer.headers.get("retry-after")) || null);
   }
   return { status: answer.status, value };
+}
+
+/** A refusal's hint where it helps a person: those that name a request are for programs. */
+export const hintOf = ({ hint }) => (hint && !REQUEST.test(hint) ? hint : "");
+
+/** Why a fetch was refused. */
+export async function refusal(answer) {
+  const { error } = await answer.json().catch(() => ({}));
+  return new Refused(answer.status, error ?? { code: `http_${answer.status}`, message: `The gate answered ${answer.status}.` }, null);
 }
 
 export const bearer = (token) => ({ authorization: `Bearer ${token}` });

@@ -3,7 +3,7 @@ import { $, make, say, whileSeen } from "./dom.js";
 import { ask, bearer, Lost, Refused } from "./gate.js";
 import { forget, read, write } from "./keep.js";
 import { alone, drop, header, keep, offers, settle, underWay } from "./payment.js";
-import { ago, coins, duration, sats, STATES, whole } from "./words.js";
+import { ago, burns, coins, duration, sats, STATES, whole } from "./words.js";
 
 const page = $("main").dataset;
 const tokens = JSON.parse(page.tokens);
@@ -63,6 +63,7 @@ function balanceNow() {
 }
 
 function tick() {
+  if (document.body.dataset.offline === "yes") return; // nobody knows what it burns meanwhile
   say($("balance"), sats(balanceNow()));
   const passed = wallet.rate_usat_per_second ? (performance.now() - lookedAt) / 1000 : 0;
   const left = wallet.grace_seconds_left !== null && !wallet.is_held_by_payment ? wallet.grace_seconds_left : wallet.seconds_left;
@@ -73,6 +74,9 @@ function draw() {
   say($("state"), STATES[wallet.state]);
   say($("sentence"), wallet.sentence);
   $("dot").dataset.state = wallet.state;
+  const [amount, unit] = burns(wallet);
+  say($("burns"), amount);
+  say($("burns-unit"), unit);
   $("owed").hidden = wallet.owed_usat === 0;
   if ($("wake-title")) say($("wake-title"), isUp() ? `Give ${page.name} more time` : `Wake ${page.name}`);
   if (wallet.owed_usat) say($("owed"), `It owes ${sats(wallet.owed_usat)} sats for its last minutes; they come first out of the next payment.`);

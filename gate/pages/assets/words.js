@@ -4,9 +4,22 @@ const UNITS = { sBTC: 1, STX: 1e6, USDCx: 1e6 };
 const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 export function sats(usat, decimals = 2) {
-  const scale = 10 ** decimals;
-  const cut = Math.trunc((usat / 1e6) * scale + Number.EPSILON) / scale;
+  const cut = Math.trunc(usat / 10 ** (6 - decimals)) / 10 ** decimals; // a product would lose a hundredth of 75.60
   return cut.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}
+
+// What a journal entry did to a wallet: its credit less its debt, or what moved from one to the other.
+export function moved({ bucket = 0, owed = 0 }) {
+  return bucket + owed || bucket;
+}
+
+export function signed(usat, decimals) {
+  return `${usat > 0 ? "+" : ""}${sats(usat, decimals)}`;
+}
+
+/** What a wallet burns an hour as it is now; one that does not run, what it will. */
+export function burns({ rate_usat_per_second: now, plan_rate_usat_per_second: usual }) {
+  return [sats((now || usual) * 3600), now ? "sats an hour" : "sats an hour when it runs"];
 }
 
 export function whole(number) {
