@@ -72,4 +72,4 @@ image name *options: sandbox-packages
 
 # renew requirements.lock from pyproject.toml
 lock:
-    uv pip compile -q --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --group dev pyproject.toml -o requirements.lock
+    uv pip compile -q --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --extra server --group dev pyproject.toml -o requirements.lock

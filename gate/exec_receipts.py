@@ -6,15 +6,14 @@ short commands, variables or outputs, and learns only how long the outputs were.
 how much was cut off.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import rfc8785
 
 from actors.view import View, iso
 from actors.wallet.metering import charge
+from gate.output_hashes import output_hashes, salt_of, salted
 from gate.ports import Services
 from gate.sandbox_policy import hash_of
 from operations import models as m
@@ -30,47 +29,11 @@ class Ran:
     runtime_id: str
 
 
-SALT_BYTES = 32
-
-
-def salted(salt: bytes, data: bytes | bytearray) -> str:
-    """The name of bytes in a receipt, in hex. Receipts from before there were salts have none."""
-    digest = hashlib.sha256(salt)
-    digest.update(data)
-    return digest.hexdigest()
-
-
-def _salt_of(result: m.ExecResult) -> bytes:
-    """The salt that came with the answer. Raises ValueError when it is none: its length is fixed, so it cannot eat data."""
-    salt = bytes.fromhex(result.receipt_salt or "")
-    if len(salt) not in (0, SALT_BYTES):
-        raise ValueError(f"a salt has {SALT_BYTES} bytes")
-    return salt
-
-
-OUTPUTS: tuple[Literal["stdout", "stderr"], ...] = ("stdout", "stderr")
-
-
-def output_hashes(result: m.ExecResult, output: Mapping[str, bytes | bytearray] | None = None) -> dict[str, Any]:
-    """Both outputs as delivered; `output` has them where they are not in `result` yet."""
-    return {
-        name: _output(result, name, m.delivered(result, name) if output is None else output[name]) for name in OUTPUTS
-    }
-
-
-def _output(result: m.ExecResult, name: str, data: bytes | bytearray) -> dict[str, Any]:
-    return {
-        "sha256": salted(_salt_of(result), data),
-        "bytes": len(data),
-        "bytes_cut_off": result.truncated.get(f"{name}_bytes_dropped", 0),
-    }
-
-
 async def exec_receipt(
     services: Services, view: View, ran: Ran, result: m.ExecResult, output: Mapping[str, bytes | bytearray]
 ) -> m.Receipt:
     """What the operator signs about a command that has ended. `result` carries the salt, and not yet its outputs."""
-    salt = _salt_of(result)
+    salt = salt_of(result)
     settings, state, data = services.settings, view.state, ran.data
     plan = state.plan
     limits = settings.size_limits.get(plan.size_class, {})

@@ -4,7 +4,6 @@ The defaults are a whole service on one machine with the embedded devnet. Mainne
 devnet may do.
 """
 
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,17 +15,13 @@ from actors.wallet.meters import DEFAULT_RATES, METERS
 from actors.wallet.state import Policy
 from gate.settings import RATES_USAT
 from oracle import public_bases
+from satbox.home import default_home
 from stacks import Address, Network
 
 KNOWN_TEST_ADDRESSES = frozenset(
     {"15c31b8c1c11c515e244b75806bac48d1399c775", "6d78de7b0625dfbfc16c3a8a5735f6dc3dc3f2ce"}
 )
 """hash160 of keys printed in public documents: money sent there belongs to everybody."""
-
-
-def default_home() -> Path:
-    """Where a service keeps its state: `SATBOX_HOME`, or `.satbox` in the user's home."""
-    return Path(os.environ.get("SATBOX_HOME") or Path.home() / ".satbox")
 
 
 class GateSection(BaseModel):

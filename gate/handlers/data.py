@@ -10,9 +10,10 @@ from aiohttp import web
 from actors.view import iso
 from gate.callers import Caller
 from gate.exec_answer import answered
-from gate.exec_receipts import SALT_BYTES, Ran, exec_receipt
+from gate.exec_receipts import Ran, exec_receipt
 from gate.handlers.reach import Reach, told
 from gate.handlers.streams import Body, bytes_out, event_stream
+from gate.output_hashes import SALT_BYTES
 from gate.ports import Services
 from gate.routing import Handler
 from operations import models as m

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gate.exec_receipts import output_hashes
+from gate.output_hashes import output_hashes
 from gate.receipts import is_valid
 from operations.models import ExecResult, Paid, PaymentStatus, Receipt
 from satbox.audit.findings import Findings

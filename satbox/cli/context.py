@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from satbox.home import default_home
+
 if TYPE_CHECKING:
     from satbox.agent.keystore import Agent
     from satbox.client import Client
@@ -49,7 +51,7 @@ class Context:
 
     def __init__(self, arguments: Namespace) -> None:
         self.arguments = arguments
-        self.home = Path(os.environ.get("SATBOX_HOME") or Path.home() / ".satbox")
+        self.home = default_home()
         wants_json = bool(getattr(arguments, "json", False))
         wants_table = bool(getattr(arguments, "table", False))
         self.as_json = wants_json or (not wants_table and not sys.stdout.isatty())

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from satbox.cli.context import Context
 from satbox.cli.errors import OK, REFUSED
 from satbox.cli.output import show
+from satbox.extras import INSTALL_SERVER, lacks_server, missing_server_modules
 
 TOOLS = {"bwrap": "bubblewrap", "mkfs.ext4": "e2fsprogs", "mount": "mount", "newuidmap": "uidmap"}
 CLOCK_SECONDS_MAX = 30.0
@@ -62,16 +63,26 @@ def _checks(context: Context) -> Iterator[Check]:
     yield _check("settings", settings_problem, "Correct satbox.toml.")
     if home_problem is None:
         yield from _keys(context)
+    missing = missing_server_modules()
+    if missing:
+        yield Check("service", "note", lacks_server(missing), f"To run one here: {INSTALL_SERVER}.")
+    else:
+        yield from _service(context.home / "run")
+    if settings_problem is None:
+        yield from _gate(context.gate)
+    if settings_problem is None and not missing:
+        yield _port_origins(context.gate_setting("public_url") or context.gate, context.gate_setting("ports_host"))
+
+
+def _service(run: Path) -> Iterator[Check]:
+    """What a service on this machine needs, and how the one that runs does."""
     for tool, package in TOOLS.items():
         missing = None if _found(tool) else f"{tool} is not installed"
         yield _check(f"package {package}", missing, f"apt-get install {package}")
     seccomp = None if _library("libseccomp.so.2") else "libseccomp.so.2 is not installed"
     yield _check("package libseccomp2", seccomp, "apt-get install libseccomp2")
-    yield from _node(context.home / "run" / "node.sock")
-    yield from _ray(context.home / "run" / "ray.json")
-    if settings_problem is None:
-        yield from _gate(context.gate)
-        yield _port_origins(context.gate_setting("public_url") or context.gate, context.gate_setting("ports_host"))
+    yield from _node(run / "node.sock")
+    yield from _ray(run / "ray.json")
 
 
 def _folder_problem(home: Path) -> str | None:

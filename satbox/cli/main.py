@@ -20,6 +20,7 @@ from satbox.cli.errors import (
     usage_body,
 )
 from satbox.cli.terminal_text import finish, guard
+from satbox.extras import INSTALL_SERVER, SERVER_MODULES, lacks_server, missing_server_modules
 
 VERBS = {
     "up": "service:up",
@@ -74,6 +75,9 @@ VERBS = {
 }
 """Verbs with a module of their own; every other operation is done by `generic:call`."""
 
+SERVER = ("up", "demo", "images.ls", "images.build", "images.inspect", "images.rm")
+"""Verbs of the service itself: a client install refuses them before anything is begun."""
+
 ON_THIS_MACHINE = ("stacks.", "hashing.")
 """Operations that the command line does by itself, in `verifying`."""
 
@@ -120,6 +124,8 @@ def _dispatch(arguments: Namespace) -> int:
     import asyncio
 
     verb: str = arguments.verb
+    if verb in SERVER and (missing := missing_server_modules()):
+        return _told(context, _no_server(missing))
     module, _, function = VERBS.get(verb, "generic:call").partition(":")
     work: Coroutine[Any, Any, int | None] = getattr(importlib.import_module(f"satbox.cli.{module}"), function)(context)
     try:
@@ -141,9 +147,17 @@ def _dispatch(arguments: Namespace) -> int:
                 return _unfinished(context, f"{told.message.removesuffix('.')}, while a payment was on its way.")
         elif isinstance(error, SatboxError):
             told = error
+        elif isinstance(error, ModuleNotFoundError) and error.name in SERVER_MODULES:
+            told = _no_server([error.name])
         else:
             raise
         return _told(context, told)
+
+
+def _no_server(missing: list[str]) -> Any:
+    from operations.errors import SatboxError
+
+    return SatboxError("cannot_start", lacks_server(missing), hint=INSTALL_SERVER)
 
 
 def _status(context: Context) -> int | None:
