@@ -27,7 +27,7 @@ from actors.wallet.commands import (
 )
 from actors.wallet.decide import Decision, decide, needs_proof, resume
 from actors.wallet.lifecycle import next_alarm_ms
-from actors.wallet.state import Instant, Policy, Proof, WalletState
+from actors.wallet.state import Instant, UptimeProof, WalletPolicy, WalletState
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +47,10 @@ class Surroundings:
     """What a wallet needs from its host."""
 
     clock: Clock
-    policy: Policy
+    policy: WalletPolicy
     executor: Executor
     new_runtime_id: Callable[[], str]
-    proof: Callable[[str | None], Proof | None]
+    proof: Callable[[str | None], UptimeProof | None]
     refresh_proof: Callable[[], Awaitable[None]]
     run_effect: Callable[["WalletActor", Effect], Awaitable[None]]
     deliver_orders: Callable[["WalletActor"], None]
@@ -64,7 +64,7 @@ class WalletActor:
     def __init__(self, store: WalletStore, surroundings: Surroundings) -> None:
         self._store = store
         self._around = surroundings
-        self._queue: collections.deque[tuple[Command, asyncio.Future[View], Proof | None]] = collections.deque()
+        self._queue: collections.deque[tuple[Command, asyncio.Future[View], UptimeProof | None]] = collections.deque()
         self._effects: asyncio.Queue[Effect] = asyncio.Queue()
         self._turns: asyncio.Task[None] | None = None
         self._doing: asyncio.Task[None] | None = None
@@ -97,7 +97,7 @@ class WalletActor:
         self._around.armed(self.address, next_alarm_ms(self.state, self._around.policy))
         self._run(resume(self.state))
 
-    async def ask(self, command: Command, *, proof: Proof | None = None) -> View:
+    async def ask(self, command: Command, *, proof: UptimeProof | None = None) -> View:
         """Have a command decided and committed. `proof` overrides what the node link knows (used for outages)."""
         if self.is_dead:
             raise FencedError(f"{self.address}: this copy is dead")
@@ -148,7 +148,7 @@ class WalletActor:
         finally:
             self._turns = None
 
-    async def _turn(self, batch: list[tuple[Command, "asyncio.Future[View]", Proof | None]]) -> None:
+    async def _turn(self, batch: list[tuple[Command, "asyncio.Future[View]", UptimeProof | None]]) -> None:
         try:
             if any(needs_proof(self.state, command) for command, _, _ in batch):
                 await self._around.refresh_proof()
@@ -174,7 +174,7 @@ class WalletActor:
         self._run(effect for made in decisions for effect in made.effects)
 
     def _decide_and_commit(
-        self, batch: list[tuple[Command, "asyncio.Future[View]", Proof | None]]
+        self, batch: list[tuple[Command, "asyncio.Future[View]", UptimeProof | None]]
     ) -> list[Decision | BrokenInvariantError]:
         """In the executor: decide all, write once. A command that breaks an invariant fails alone."""
         state = self._store.state
@@ -207,7 +207,7 @@ class WalletActor:
         return results
 
     def _decide(
-        self, state: WalletState, command: Command, proof: Proof | None, marks: list[Mark] | tuple[()]
+        self, state: WalletState, command: Command, proof: UptimeProof | None, marks: list[Mark] | tuple[()]
     ) -> Decision:
         def has_seen(mark: Mark) -> bool:
             is_new = any((one.kind, one.id) == (mark.kind, mark.id) for one in marks)
@@ -222,7 +222,7 @@ class WalletActor:
         at = Instant(self._around.clock.wall_ms(), proof or self._proof(state), self._around.new_runtime_id())
         return decide(state, command, at, self._around.policy, is_duplicate=is_duplicate, conflict=conflict, used=used)
 
-    def _proof(self, state: WalletState) -> Proof | None:
+    def _proof(self, state: WalletState) -> UptimeProof | None:
         return self._around.proof(None if state.runtime is None else state.runtime.runtime_id)
 
     def _view(self, made: Decision | None) -> View:

@@ -29,7 +29,7 @@ from actors.storage import WalletStore
 from actors.timers import Timers
 from actors.view import View
 from actors.wallet import commands as c
-from actors.wallet.state import Phase, Proof, WalletState
+from actors.wallet.state import Phase, UptimeProof, WalletState
 from operations.errors import SatboxError
 from sandboxes.protocol import (
     NoCapacity,
@@ -280,7 +280,7 @@ class WalletHost:
         runtime = actor.state.runtime
         proof = self.link.proof(None if runtime is None else runtime.runtime_id)
         if proof is not None:
-            held = Proof(proof.node_id, proof.boot_id, proof.now_ms, proof.proven_ms, outage_since_ms=from_ms)
+            held = UptimeProof(proof.node_id, proof.boot_id, proof.now_ms, proof.proven_ms, outage_since_ms=from_ms)
             await actor.ask(c.Outage(from_ms, to_ms), proof=held)
 
     def _died(self, actor: WalletActor, error: BaseException) -> None:

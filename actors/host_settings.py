@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from actors.wallet.state import Policy
+from actors.wallet.state import WalletPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class HostSettings:
 
     wallets: Path
     name: str = "host-0"
-    policy: Policy = field(default_factory=Policy)
+    policy: WalletPolicy = field(default_factory=WalletPolicy)
     idle_seconds: float = 300.0
     resident_max: int = 20_000
     open_files_max: int = 1_500

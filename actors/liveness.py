@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from actors.wallet.state import Proof
+from actors.wallet.state import UptimeProof
 
 
 class Liveness:
@@ -15,7 +15,7 @@ class Liveness:
         self._path = path
         self._last_ms = 0
 
-    def beat(self, proof: Proof | None) -> None:
+    def beat(self, proof: UptimeProof | None) -> None:
         """Note that the host is up; at most once a second."""
         if proof is None or 0 <= proof.now_ms - self._last_ms < 1000:
             return
@@ -25,7 +25,7 @@ class Liveness:
             temporary.write_text(json.dumps({"boot_id": proof.boot_id, "at_ms": proof.now_ms}))
             os.replace(temporary, self._path)
 
-    def gap(self, proof: Proof | None) -> tuple[int, int] | None:
+    def gap(self, proof: UptimeProof | None) -> tuple[int, int] | None:
         """The stretch of node time in which the host was down, if it was the same boot."""
         if proof is None:
             return None

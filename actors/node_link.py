@@ -11,7 +11,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from actors.clock import Clock
-from actors.wallet.state import Proof
+from actors.wallet.state import UptimeProof
 from sandboxes.protocol import Beat, NodeUnavailable, RuntimeLost, SandboxNode, StartFileEnded
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class NodeLink:
         self._refresh: asyncio.Task[None] | None = None
         self.outage_since_ms: int | None = None
 
-    def proof(self, runtime_id: str | None = None) -> Proof | None:
+    def proof(self, runtime_id: str | None = None) -> UptimeProof | None:
         """The node's time as far as we know it, and how far it proves that `runtime_id` was up; None before the first
         heartbeat.
         """
@@ -55,7 +55,7 @@ class NodeLink:
             return None
         now_ms = beat.at_ms + max(0, self._clock.monotonic_ms() - self._heard_ms)
         proven_ms = beat.at_ms if runtime_id is None else min(beat.at_ms, self._lost.get(runtime_id, beat.at_ms))
-        return Proof(beat.node_id, beat.boot_id, now_ms, proven_ms, self.outage_since_ms)
+        return UptimeProof(beat.node_id, beat.boot_id, now_ms, proven_ms, self.outage_since_ms)
 
     def _note(self, loss: RuntimeLost) -> None:
         self._lost[loss.runtime_id] = loss.lost_at_ms

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from actors.storage import read_state
 from actors.view import balances_at, public_state, running
 from actors.wallet.lifecycle import exhausts_at_ms
-from actors.wallet.state import Proof, WalletState
+from actors.wallet.state import UptimeProof, WalletState
 
 ROWS_MAX = 5_000
 READS_MAX = 500
@@ -53,7 +53,7 @@ class HostOverview:
     unread: int = 0
 
 
-def wallet_row(state: WalletState, proof: Proof | None, late_ms: int = 0) -> WalletRow:
+def wallet_row(state: WalletState, proof: UptimeProof | None, late_ms: int = 0) -> WalletRow:
     """A wallet's row at the moment of `proof`, plus `late_ms`. Pure."""
     now_ms = None if proof is None else proof.now_ms + late_ms
     bucket, debt, burnt = balances_at(state, now_ms)

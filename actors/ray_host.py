@@ -23,7 +23,7 @@ from actors.ray_settlements import RaySettlements
 from actors.requests import Request, Response, serve
 from actors.system import ActorSystem
 from actors.wallet.commands import Earn
-from actors.wallet.state import Policy
+from actors.wallet.state import WalletPolicy
 from operations import logs
 from operations.errors import SatboxError
 from operations.full_disk import FULL_SECONDS, is_full
@@ -42,7 +42,7 @@ class HostSpec:
     home: Path
     node_socket: Path
     placement: HostMap
-    policy: Policy = field(default_factory=Policy)
+    policy: WalletPolicy = field(default_factory=WalletPolicy)
     idle_seconds: float = 300.0
     settlements: int = 1
 

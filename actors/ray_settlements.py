@@ -22,12 +22,12 @@ from actors.wallet.state import Payout
 from operations import logs
 from operations.errors import SatboxError
 from relay_client.chain import StacksApi
-from relay_client.payouts import KeyFile, Order, PayoutPolicy, PayoutQueue, PayoutReport
+from relay_client.payouts import KeyFile, PayoutOrder, PayoutPolicy, PayoutQueue, PayoutReport
 from relay_client.payouts import migrate as migrate_payouts
 from relay_client.payouts.records import PayoutSink
 from relay_client.preflight import chain_preflight
 from relay_client.relay import RelayClient
-from relay_client.settlements import PaymentReport, Policy, Presentation, Settlements, Store
+from relay_client.settlements import PaymentReport, Presentation, SettlementPolicy, Settlements, Store
 from stacks import Network
 
 CONCURRENCY_MAX = 1000
@@ -53,7 +53,7 @@ class SettlementsSpec:
     stacks_api_url: str
     transport: Any
     """A HostSpec: how to reach the wallets."""
-    policy: Policy
+    policy: SettlementPolicy
     count: int = 1
     api_key: str | None = field(default=None, repr=False)
     payouts: PayoutSpec | None = None
@@ -290,7 +290,7 @@ class RaySettlements:
 
     async def payout_submit(self, address: str, payout: Payout) -> None:
         """Hand a wallet's payout to the queue, once by its id."""
-        order = Order(
+        order = PayoutOrder(
             payout.payout_id, address, payout.origin, payout.asset, payout.atomic, payout.usat, payout.fee_usat
         )
         await self._actors.call(PAYOUTS, "payout_submit", packed(order))

@@ -9,7 +9,7 @@ from actors.wallet.forecast import Forecast, forecast
 from actors.wallet.lifecycle import grace_cap_ms, grace_deadline_ms, holding
 from actors.wallet.metering import MS_PER_SECOND, charge
 from actors.wallet.meters import Budget
-from actors.wallet.state import Phase, Policy, Proof, RuntimeRef, WalletState
+from actors.wallet.state import Phase, RuntimeRef, UptimeProof, WalletPolicy, WalletState
 from operations.models import BudgetStatus, Earnings, Grace, PendingPayment, SandboxStatus, StartFile
 from sandboxes.protocol import CANNOT_RUN
 
@@ -32,7 +32,7 @@ class View:
 
     state: WalletState
     wall_ms: int
-    proof: Proof | None
+    proof: UptimeProof | None
     refusal: Refusal | None = None
     is_duplicate: bool = False
 
@@ -49,7 +49,7 @@ def public_state(state: WalletState) -> PublicState:
     return "starting" if state.runtime is None or not state.runtime.is_healthy else "grace"
 
 
-def status(view: View, policy: Policy, wall_ms: int) -> SandboxStatus:
+def status(view: View, policy: WalletPolicy, wall_ms: int) -> SandboxStatus:
     """The wallet's status at `wall_ms`, worked out from a snapshot taken earlier."""
     state = view.state
     now_ms = None if view.proof is None else view.proof.now_ms + (wall_ms - view.wall_ms)
@@ -156,7 +156,7 @@ def _runway(
     return left_ms / MS_PER_SECOND, iso(wall_ms + ahead.exhausts_ms - now_ms)
 
 
-def _grace(state: WalletState, policy: Policy, now_ms: int | None) -> Grace | None:
+def _grace(state: WalletState, policy: WalletPolicy, now_ms: int | None) -> Grace | None:
     if state.phase is not Phase.GRACE or state.grace is None or now_ms is None:
         return None
     deadline = grace_deadline_ms(state, policy)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from actors.wallet import commands as c
 from actors.wallet.decide import decide
-from actors.wallet.state import Instant, Phase, Plan, Policy, Proof, RuntimeRef, WalletState
+from actors.wallet.state import Instant, Phase, Plan, RuntimeRef, UptimeProof, WalletPolicy, WalletState
 
 SEED = 20_261_121
 RATE = 7_000
@@ -44,7 +44,7 @@ class Payment:
 class Agent:
     """One agent and its wallet; time is in whole seconds."""
 
-    def __init__(self, kind: str, policy: Policy, rng: random.Random) -> None:
+    def __init__(self, kind: str, policy: WalletPolicy, rng: random.Random) -> None:
         self.kind, self.policy, self.rng = kind, policy, rng
         self.state = WalletState("ST1")
         self.now = 0
@@ -58,7 +58,7 @@ class Agent:
 
     def ask(self, command: c.Command) -> None:
         ms = self.now * 1000
-        instant = Instant(ms, Proof("n", "b", ms, ms), f"rt_{next(self.ids)}")
+        instant = Instant(ms, UptimeProof("n", "b", ms, ms), f"rt_{next(self.ids)}")
         made = decide(self.state, command, instant, self.policy)
         self.state = made.state
         for effect in made.effects:
@@ -129,7 +129,7 @@ class Agent:
         return self.state.accounts.debt_usat / RATE
 
 
-def measure(policy: Policy, seed: int = SEED) -> dict[str, tuple[float, float]]:
+def measure(policy: WalletPolicy, seed: int = SEED) -> dict[str, tuple[float, float]]:
     """By kind: the share that lost its sandbox in percent, and unpaid seconds per agent."""
     found: dict[str, tuple[float, float]] = {}
     for kind in KINDS:
@@ -142,9 +142,9 @@ def measure(policy: Policy, seed: int = SEED) -> dict[str, tuple[float, float]]:
     return found
 
 
-def policies() -> list[tuple[str, Policy]]:
+def policies() -> list[tuple[str, WalletPolicy]]:
     """What is compared."""
-    base = Policy()
+    base = WalletPolicy()
     rows = [(f"grace {s} s, receipt to 10 min", replace(base, grace_ms=s * 1000)) for s in (0, 15, 30, 60, 120, 300)]
     rows += [
         (f"grace 60 s, receipt to {minutes} min", replace(base, grace_cap_ms=minutes * 60_000))

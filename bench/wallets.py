@@ -14,7 +14,7 @@ from actors.clock import SystemClock
 from actors.host import WalletHost
 from actors.host_settings import HostSettings
 from actors.wallet import commands as c
-from actors.wallet.state import Phase, Plan, Policy
+from actors.wallet.state import Phase, Plan, WalletPolicy
 from bench.figures import Figure, cpu_seconds, latency, rss_bytes
 from sandboxes.clock import boottime_ms
 from sandboxes.simulated import SimulatedNode
@@ -36,11 +36,11 @@ async def no_loss(payment_id: str, payer: str, usat: int) -> None:
 class Bench:
     """A host on a fresh folder over a simulated node that beats once a second."""
 
-    def __init__(self, *, slots: int = 20_000, idle_seconds: float = 3600, policy: Policy | None = None) -> None:
+    def __init__(self, *, slots: int = 20_000, idle_seconds: float = 3600, policy: WalletPolicy | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sbbench"))
         self.node = SimulatedNode(boottime_ms, slots={"nano": slots, "small": slots, "medium": slots})
         self.settings = HostSettings(
-            self.folder / "wallets", policy=policy or Policy(), idle_seconds=idle_seconds, resident_max=50_000
+            self.folder / "wallets", policy=policy or WalletPolicy(), idle_seconds=idle_seconds, resident_max=50_000
         )
         self.host = self.make()
         self._beating: asyncio.Task[None] | None = None
@@ -140,7 +140,7 @@ async def alive_10000(count: int = 10_000, seconds: float = 60.0) -> Figure:
     names = addresses(count)
     firing = set(names[:: round(100 * 60 / seconds)])
     rate = 1_000
-    async with Bench(policy=Policy(wake_minimum_seconds=0)) as bench:
+    async with Bench(policy=WalletPolicy(wake_minimum_seconds=0)) as bench:
         for start in range(0, count, 256):
             await asyncio.gather(*(bench.alive(name, 1000, rate) for name in names[start : start + 256]))
         # Those that fire run dry at a random moment of the window; a deposit brings each back.

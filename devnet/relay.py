@@ -43,7 +43,7 @@ _NODE_ERRORS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RelayResponse:
     """An HTTP reply: status, body, and whose payment it was about (for faults that pick one)."""
 
     status: int
@@ -86,11 +86,11 @@ class Relay:
         self.keys = [sponsor_key(index) for index in range(wallets)]
         self.addresses = [str(key.address(chain.network)) for key in self.keys]
 
-    def refuse(self, reason: str) -> Answer:
+    def refuse(self, reason: str) -> RelayResponse:
         """The answer to a body that cannot be read."""
         return self._failure(reason, 400)
 
-    def settle(self, body: JsonObject, now: float) -> Answer:
+    def settle(self, body: JsonObject, now: float) -> RelayResponse:
         """POST /settle."""
         self.memory.expire(now)
         try:
@@ -107,15 +107,15 @@ class Relay:
             self.memory.remember_identifier(request.identifier, cached)
         return answer
 
-    def _by_identifier(self, request: SettleRequest, now: float) -> Answer | None:
+    def _by_identifier(self, request: SettleRequest, now: float) -> RelayResponse | None:
         cached = self.memory.identifiers.get(request.identifier or "")
         if cached is None or now - cached.at > CACHE_SECONDS:
             return None
         if cached.body_hash != request.body_hash:
             return self._failure("payment_identifier_conflict", 409)
-        return Answer(200, dict(cached.body))
+        return RelayResponse(200, dict(cached.body))
 
-    def _settle_transaction(self, request: SettleRequest, now: float) -> Answer:
+    def _settle_transaction(self, request: SettleRequest, now: float) -> RelayResponse:
         digest = hashlib.sha256(request.transaction_hex.encode()).hexdigest()
         cached = self._cached(digest, now)
         if cached is not None:
@@ -154,7 +154,7 @@ class Relay:
             return None
         return cached
 
-    def _held(self, request: SettleRequest, tx: Transaction, now: float) -> Answer | None:
+    def _held(self, request: SettleRequest, tx: Transaction, now: float) -> RelayResponse | None:
         """The answer to a sponsored payment that is not dispatched now: below the sender's frontier, or held."""
         address, nonce, hand = str(tx.origin_address), tx.origin.nonce, self.memory.hand
         sender = hand.seed(address, self.chain.next_nonce(address))
@@ -277,12 +277,12 @@ class Relay:
             self.memory.remember_record(record)
         return None if seen is None else seen.status
 
-    def settle_status(self, txid: str, now: float, *, live: bool) -> Answer:
+    def settle_status(self, txid: str, now: float, *, live: bool) -> RelayResponse:
         """GET /settle/status/{txid}."""
         self.memory.expire(now)
         record = self.memory.records.get(txid)
         if record is None or self.faults.take("no_records", addresses=(record.payer,), txid=txid) is not None:
-            return Answer(404, {"success": False, "error": "Transaction not found in relay records"})
+            return RelayResponse(404, {"success": False, "error": "Transaction not found in relay records"})
         chain_status = self._refresh(record, now) if live else None
         body: JsonObject = {
             "success": True,
@@ -301,40 +301,40 @@ class Relay:
         if live:
             status = "not_found" if chain_status is None else chain_status
             body["hiroStatus"] = {"txStatus": status, "blockHeight": record.block_height}
-        return Answer(200, body, (record.payer,), txid)
+        return RelayResponse(200, body, (record.payer,), txid)
 
-    def verify(self, body: JsonObject) -> Answer:
+    def verify(self, body: JsonObject) -> RelayResponse:
         """POST /verify: decodes and compares, proves nothing about signature, balance or nonce."""
         try:
             request = parse_settle(body, self.chain.network)
         except Refused as refused:
-            return Answer(200, {"isValid": False, "invalidReason": refused.reason})
+            return RelayResponse(200, {"isValid": False, "invalidReason": refused.reason})
         tx = read_transaction(request.transaction_hex)
         if tx is None:
-            return Answer(200, {"isValid": False, "invalidReason": "invalid_transaction_state"})
+            return RelayResponse(200, {"isValid": False, "invalidReason": "invalid_transaction_state"})
         payer = str(tx.origin_address)
         error = requirement_error(tx, request.pay_to, request.amount, request.token_type)
         if error is not None:
-            return Answer(200, {"isValid": False, "invalidReason": error, "payer": payer}, (payer,))
-        return Answer(200, {"isValid": True, "payer": payer}, (payer,))
+            return RelayResponse(200, {"isValid": False, "invalidReason": error, "payer": payer}, (payer,))
+        return RelayResponse(200, {"isValid": True, "payer": payer}, (payer,))
 
-    def _success(self, payer: str, txid: str) -> Answer:
+    def _success(self, payer: str, txid: str) -> RelayResponse:
         body: JsonObject = {
             "success": True,
             "payer": payer,
             "transaction": txid,
             "network": self.chain.network.caip2,
         }
-        return Answer(200, body, (payer,), txid)
+        return RelayResponse(200, body, (payer,), txid)
 
-    def _failure(self, reason: str, status: int = 200, payer: str = "") -> Answer:
+    def _failure(self, reason: str, status: int = 200, payer: str = "") -> RelayResponse:
         body: JsonObject = {
             "success": False,
             "errorReason": reason,
             "transaction": "",
             "network": self.chain.network.caip2,
         }
-        return Answer(status, body, (payer,) if payer else ())
+        return RelayResponse(status, body, (payer,) if payer else ())
 
 
 def _node_error(rejected: Rejected) -> str:
@@ -345,4 +345,4 @@ def _node_error(rejected: Rejected) -> str:
     return _NODE_ERRORS.get(rejected.reason, "broadcast_failed")
 
 
-__all__ = ["Answer", "Relay", "sponsor_key"]
+__all__ = ["Relay", "RelayResponse", "sponsor_key"]

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from devnet.clock import iso
 from devnet.http import ADDRESSES, TXID, json_body
-from devnet.relay import Answer
+from devnet.relay import RelayResponse
 from devnet.world import WORLD
 
 _TXID = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
@@ -17,7 +17,7 @@ _POOL_NONCES = 20
 routes = web.RouteTableDef()
 
 
-def _reply(request: web.Request, answer: Answer) -> web.Response:
+def _reply(request: web.Request, answer: RelayResponse) -> web.Response:
     request[ADDRESSES], request[TXID] = answer.addresses, answer.txid
     return web.json_response(answer.body, status=answer.status)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.wallet.state import Policy
+from actors.wallet.state import WalletPolicy
 from sandboxes.size_classes import SIZE_CLASSES
 from stacks import Network
 
@@ -28,7 +28,7 @@ class GateSettings:
     """Where clients of a gate on this machine find nonces and fees; empty: where they look by themselves."""
     ports_host: str = ""
     """Below which name each port has an origin of its own (`gate/port_origins.py`); empty: ports have paths of the gate alone."""
-    policy: Policy = field(default_factory=Policy)
+    policy: WalletPolicy = field(default_factory=WalletPolicy)
     rates_usat_per_second: dict[str, int] = field(default_factory=lambda: dict(RATES_USAT))
     images: frozenset[str] = frozenset({"base"})
     image_digests: dict[str, str] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from actors.wallet import links
 from actors.wallet.advance import lacks_usat
 from actors.wallet.decide_links import INVALID, is_destroyed
 from actors.wallet.links import WakeLink
-from actors.wallet.state import Phase, Policy
+from actors.wallet.state import Phase, WalletPolicy
 from gate.ports import Services
 from operations import wake_links as w
 from operations.errors import SatboxError
@@ -93,7 +93,7 @@ def link_view(link: WakeLink, wall_ms: int) -> w.WakeLinkView:
     )
 
 
-def link_info(link: WakeLink, view: View, policy: Policy, wall_ms: int) -> w.WakeLinkInfo:
+def link_info(link: WakeLink, view: View, policy: WalletPolicy, wall_ms: int) -> w.WakeLinkInfo:
     """What its holder may do now."""
     state = view.state
     missing = lacks_usat(state, policy)

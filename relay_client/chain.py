@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from relay_client.http import Answer, NoAnswer, exchange
+from relay_client.http import JsonResponse, NoAnswer, exchange
 from relay_client.relay import Accepted, Refused, SettleOutcome, Unknown, normal_txid
 from relay_client.states import TerminalReason
 
@@ -224,7 +224,7 @@ _NODE_REFUSALS: Mapping[str, tuple[TerminalReason, str, bool]] = {
 }
 
 
-def read_broadcast(answer: Answer) -> SettleOutcome:
+def read_broadcast(answer: JsonResponse) -> SettleOutcome:
     """What a node's answer to raw bytes means. Pure."""
     if answer.status == 200:
         txid = normal_txid(answer.body)
@@ -332,7 +332,7 @@ class StacksApi:
             raise ChainUnavailable("the answer is no list")
         return [tx for tx in map(read_transaction, results[:PAGE]) if tx is not None]
 
-    async def _get(self, path: str, *, missing_ok: bool = False) -> Answer:
+    async def _get(self, path: str, *, missing_ok: bool = False) -> JsonResponse:
         try:
             answer = await exchange(
                 self._session, "GET", self._base + path, headers=self._headers, timeout_seconds=self._read_timeout

@@ -31,7 +31,7 @@ class NoAnswer(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class JsonResponse:
     """A status, a JSON body, and the seconds of a Retry-After header when there was one."""
 
     status: int
@@ -70,7 +70,7 @@ async def exchange(
     raw: bytes | None = None,
     headers: Mapping[str, str] | None = None,
     limit_bytes: int = RESPONSE_BYTES_MAX,
-) -> Answer:
+) -> JsonResponse:
     """Send one request and read its JSON; raises NoAnswer for everything that leaves the outcome open."""
     sent = dict(headers or {})
     data = raw
@@ -98,10 +98,10 @@ async def exchange(
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise NoAnswer(Trouble.UNREACHABLE, f"{type(error).__name__}: {error}") from error
     try:
-        return Answer(status, json.loads(text), retry_after_seconds)
+        return JsonResponse(status, json.loads(text), retry_after_seconds)
     except (ValueError, RecursionError) as error:
         if status == TOO_MANY_REQUESTS:
-            return Answer(
+            return JsonResponse(
                 status, None, retry_after_seconds
             )  # turned away by whatever stands in front, in its own words
         raise NoAnswer(Trouble.UNREADABLE, f"HTTP {status} without JSON") from error

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from relay_client.http import TOO_MANY_REQUESTS, Answer, NoAnswer, exchange
+from relay_client.http import TOO_MANY_REQUESTS, JsonResponse, NoAnswer, exchange
 from relay_client.models import PAYMENT_IDENTIFIER, X402_VERSION, canonical_hash
 from relay_client.states import REASON_CATEGORY, ReasonCategory, TerminalReason
 
@@ -223,7 +223,7 @@ def normal_txid(value: Any) -> str | None:
     return match[1].lower() if match else None
 
 
-def read_settlement(answer: Answer) -> SettleOutcome:
+def read_settlement(answer: JsonResponse) -> SettleOutcome:
     """What an answer of `/settle` means. Pure; total over everything a relay may say."""
     fields = answer.fields
     if answer.status == 200 and fields.get("success") is True:
@@ -262,7 +262,7 @@ def _held(queue: Any) -> Held:
     return Held(tuple(nonces) or (0,), detail)
 
 
-def read_status(answer: Answer) -> RelayStatus:
+def read_status(answer: JsonResponse) -> RelayStatus:
     """What an answer of `/settle/status/{txid}?live=true` means. Pure."""
     if answer.status == 404:
         return RelayStatus(RelayPhase.NOT_FOUND)
@@ -343,5 +343,5 @@ class RelayClient:
             return False
         return answer.status == 200 and answer.fields.get("canSponsor") is True
 
-    async def _get(self, path: str) -> Answer:
+    async def _get(self, path: str) -> JsonResponse:
         return await exchange(self._session, "GET", self._base + path, timeout_seconds=self._read_timeout)

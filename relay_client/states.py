@@ -151,7 +151,7 @@ NEXT_STEP: Final[Mapping[ReasonCategory, NextStep]] = {
 RETRYABLE: Final[frozenset[ReasonCategory]] = frozenset({_K.SENDER, _K.RELAY, _K.SETTLEMENT})
 
 
-class Observation(StrEnum):
+class PaymentEvent(StrEnum):
     """What was learnt of a payment, by whichever way."""
 
     PRESENTED = "presented"
@@ -167,18 +167,18 @@ class Observation(StrEnum):
     GIVEN_UP = "given_up"
 
 
-OBSERVED: Final[Mapping[Observation, PaymentState]] = {
-    Observation.PRESENTED: _S.QUEUED,
-    Observation.RELAY_CALLED: _S.BROADCASTING,
-    Observation.RELAY_HELD: _S.QUEUED,
-    Observation.RELAY_UNKNOWN: _S.BROADCASTING,
-    Observation.RELAY_REFUSED: _S.FAILED,
-    Observation.RELAY_ACCEPTED: _S.MEMPOOL,
-    Observation.CHAIN_PENDING: _S.MEMPOOL,
-    Observation.CHAIN_SUCCESS: _S.CONFIRMED,
-    Observation.CHAIN_ABORTED: _S.FAILED,
-    Observation.CHAIN_REPLACED: _S.REPLACED,
-    Observation.GIVEN_UP: _S.FAILED,
+OBSERVED: Final[Mapping[PaymentEvent, PaymentState]] = {
+    PaymentEvent.PRESENTED: _S.QUEUED,
+    PaymentEvent.RELAY_CALLED: _S.BROADCASTING,
+    PaymentEvent.RELAY_HELD: _S.QUEUED,
+    PaymentEvent.RELAY_UNKNOWN: _S.BROADCASTING,
+    PaymentEvent.RELAY_REFUSED: _S.FAILED,
+    PaymentEvent.RELAY_ACCEPTED: _S.MEMPOOL,
+    PaymentEvent.CHAIN_PENDING: _S.MEMPOOL,
+    PaymentEvent.CHAIN_SUCCESS: _S.CONFIRMED,
+    PaymentEvent.CHAIN_ABORTED: _S.FAILED,
+    PaymentEvent.CHAIN_REPLACED: _S.REPLACED,
+    PaymentEvent.GIVEN_UP: _S.FAILED,
 }
 
 

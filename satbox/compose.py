@@ -44,8 +44,7 @@ from oracle import (
 )
 from relay_client.chain import StacksApi
 from relay_client.payouts import KeyFile, PayoutPolicy
-from relay_client.settlements import Policy as SettlementPolicy
-from relay_client.settlements import Route
+from relay_client.settlements import Route, SettlementPolicy
 from sandboxes.client import NodeClient
 from sandboxes.size_classes import SIZE_CLASSES, SizeClass
 from satbox.keys import DeploymentKeys, load_keys

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from actors.placement import HostMap, Placement
 from actors.wallet.meters import DEFAULT_RATES, METERS
-from actors.wallet.state import Policy
+from actors.wallet.state import WalletPolicy
 from gate.settings import RATES_USAT
 from oracle import public_bases
 from satbox.home import default_home
@@ -219,9 +219,9 @@ class Settings(BaseSettings):
                 raise ValueError(f"meter_rates_usat.{name} must be 0 to 10**12")
         return self
 
-    def policy(self) -> Policy:
+    def policy(self) -> WalletPolicy:
         """The wallets' rules."""
-        return Policy(
+        return WalletPolicy(
             grace_ms=round(self.lifecycle.grace_seconds * 1000),
             grace_cap_ms=round(self.lifecycle.grace_cap_seconds * 1000),
             wake_minimum_seconds=self.lifecycle.wake_minimum_seconds,

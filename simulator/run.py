@@ -16,7 +16,7 @@ import structlog
 
 from actors.placement import wallet_path
 from actors.storage import WalletStore, broken_links
-from actors.wallet.state import Phase, Policy
+from actors.wallet.state import Phase, WalletPolicy
 from relay_client.settlements import Route
 from relay_client.states import is_in_flight
 from simulator.auditor import Auditor
@@ -85,7 +85,7 @@ class Run:
         self.home = home
         self.peace_every = peace_every
         self.report = Report(seed)
-        self.policy = Policy()
+        self.policy = WalletPolicy()
         self.auditor = Auditor(self.policy.grace_ms, self.policy.grace_cap_ms, self.policy.checkpoint_ms)
         self.tasks: set[asyncio.Task[None]] = set()
 

@@ -19,12 +19,12 @@ from actors.overview import HostOverview
 from actors.requests import Ask, Pay, Purse, Request, Response, serve
 from actors.system import ActorSystem
 from actors.wallet.commands import Earn
-from actors.wallet.state import Policy
+from actors.wallet.state import WalletPolicy
 from operations.errors import SatboxError
 from relay_client.preflight import chain_preflight
 from relay_client.relay import Relay
 from relay_client.settlements import Route, Settlements
-from relay_client.settlements.policy import Policy as SettlementPolicy
+from relay_client.settlements.policy import SettlementPolicy
 from simulator.auditor import Auditor
 from simulator.chain import SimulatedChain
 from simulator.disk import Disk, DiskStore
@@ -65,7 +65,7 @@ class Service:
     """All processes, and how each is killed and started again."""
 
     def __init__(
-        self, home: Path, rng: random.Random, auditor: Auditor, policy: Policy, route: Route, hosts: int = 2
+        self, home: Path, rng: random.Random, auditor: Auditor, policy: WalletPolicy, route: Route, hosts: int = 2
     ) -> None:
         self.settlement_policy = replace(SETTLEMENT_POLICY, route=route)
         self.rng = rng

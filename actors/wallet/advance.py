@@ -13,7 +13,7 @@ from actors.wallet.forecast import thresholds
 from actors.wallet.lifecycle import exhausts_at_ms, grace_deadline_ms, measures, runway_at_ms
 from actors.wallet.metering import cost_usat
 from actors.wallet.meters import CLOCK, begun, of
-from actors.wallet.state import After, GraceState, Phase, Policy, RuntimeRef, Stop, WalletState
+from actors.wallet.state import After, GraceState, Phase, RuntimeRef, Stop, WalletPolicy, WalletState
 from actors.wallet.turn import Turn
 
 
@@ -155,7 +155,7 @@ def covers_wake(turn: Turn) -> bool:
     return state.is_planned and state.accounts.owed == 0 and state.accounts.bucket >= max(1, least)
 
 
-def lacks_usat(state: WalletState, policy: Policy) -> int:
+def lacks_usat(state: WalletState, policy: WalletPolicy) -> int:
     """What the bucket lacks for a wake, arrears and the least time together; 0 when it covers one."""
     least = cost_usat(state.rate_usat_per_second, policy.wake_minimum_seconds)
     return max(0, max(1, least) + state.accounts.debt_usat - state.accounts.bucket)

@@ -25,7 +25,7 @@ from actors.wallet.bucket import fee
 from actors.wallet.calls import BundledOrder
 from actors.wallet.decide_pause import paused_rate
 from actors.wallet.journal import Entry
-from actors.wallet.state import After, Instant, Phase, Planned, Policy, WalletState
+from actors.wallet.state import After, Instant, Phase, Planned, WalletPolicy, WalletState
 from actors.wallet.turn import Turn
 
 
@@ -51,7 +51,7 @@ def decide(
     state: WalletState,
     command: c.Command,
     at: Instant,
-    policy: Policy,
+    policy: WalletPolicy,
     *,
     is_duplicate: bool = False,
     conflict: str | None = None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from actors.wallet.metering import MS_PER_SECOND
 from actors.wallet.meters import CLOCK, BurnSlot, Metered, plus
-from actors.wallet.state import Policy, WalletState
+from actors.wallet.state import WalletPolicy, WalletState
 
 MINUTE_MS = 60_000
 WINDOW_MINUTES = 15
@@ -62,7 +62,7 @@ def forecast(state: WalletState, now_ms: int) -> Forecast:
     return Forecast(drivers, now_ms + max(0, -(-left * window_ms // burn)))
 
 
-def thresholds(state: WalletState, policy: Policy) -> tuple[int, ...]:
+def thresholds(state: WalletState, policy: WalletPolicy) -> tuple[int, ...]:
     """When to warn, in seconds left, the most first: as the owner set, or else as the service does."""
     own = state.budget.warn_seconds
     return policy.runway_seconds if own is None else own

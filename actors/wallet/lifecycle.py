@@ -3,7 +3,7 @@
 from actors.wallet import budget
 from actors.wallet.forecast import thresholds
 from actors.wallet.metering import MS_PER_SECOND, lasts_ms
-from actors.wallet.state import GraceState, Pending, Phase, Policy, Proof, WalletState
+from actors.wallet.state import GraceState, Pending, Phase, UptimeProof, WalletPolicy, WalletState
 
 IN_MEMPOOL = "mempool"
 
@@ -22,17 +22,17 @@ def holding(state: WalletState) -> tuple[Pending, ...]:
     return tuple(p for p in state.pending if p.state == IN_MEMPOOL and p.seen_ms is not None and p.boot_id == boot_id)
 
 
-def grace_base_ms(grace: GraceState, policy: Policy) -> int:
+def grace_base_ms(grace: GraceState, policy: WalletPolicy) -> int:
     """The end of grace when no payment holds it. A start on credit has no grace of its own."""
     return grace.began_ms + grace.outage_ms + (0 if grace.on_credit else policy.grace_ms)
 
 
-def grace_cap_ms(grace: GraceState, policy: Policy) -> int:
+def grace_cap_ms(grace: GraceState, policy: WalletPolicy) -> int:
     """The end of grace whatever is pending."""
     return grace.began_ms + grace.outage_ms + policy.grace_cap_ms
 
 
-def grace_deadline_ms(state: WalletState, policy: Policy) -> int:
+def grace_deadline_ms(state: WalletState, policy: WalletPolicy) -> int:
     """When grace ends as things stand.
 
     A payment in the mempool holds it until `grace` after it was last seen there, but never past the cap, and never for
@@ -56,7 +56,7 @@ def grace_deadline_ms(state: WalletState, policy: Policy) -> int:
     return max(base, stretched)
 
 
-def runway_at_ms(state: WalletState, policy: Policy) -> int | None:
+def runway_at_ms(state: WalletState, policy: WalletPolicy) -> int | None:
     """When the next runway warning is due; None when all were given."""
     exhausts = exhausts_at_ms(state)
     warn_seconds = thresholds(state, policy)
@@ -65,7 +65,7 @@ def runway_at_ms(state: WalletState, policy: Policy) -> int | None:
     return exhausts - warn_seconds[state.runway_told] * MS_PER_SECOND
 
 
-def next_alarm_ms(state: WalletState, policy: Policy) -> int | None:
+def next_alarm_ms(state: WalletState, policy: WalletPolicy) -> int | None:
     """The node time at which this wallet must be looked at again; None when only a command can change it."""
     if state.runtime is None or not state.runtime.is_healthy:
         return None
@@ -80,7 +80,7 @@ def next_alarm_ms(state: WalletState, policy: Policy) -> int | None:
     return min(due)
 
 
-def measures(state: WalletState, proof: Proof | None) -> bool:
+def measures(state: WalletState, proof: UptimeProof | None) -> bool:
     """Whether `proof` speaks about this wallet's runtime: same node, same boot."""
     runtime = state.runtime
     return (

@@ -31,7 +31,7 @@ class After(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class WalletPolicy:
     """The rules of time and credit; all injectable, so that ten minutes are tested in microseconds."""
 
     grace_ms: int = 60_000
@@ -66,7 +66,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class UptimeProof:
     """What a node has proven: its clock now, and the last heartbeat. Milliseconds of CLOCK_BOOTTIME under `boot_id`."""
 
     node_id: str
@@ -81,7 +81,7 @@ class Instant:
     """When a turn happens: wall time to label it, node time to measure by (None while no node was heard)."""
 
     wall_ms: int
-    proof: Proof | None
+    proof: UptimeProof | None
     runtime_id: str = ""
     """A fresh id, in case this turn starts a sandbox."""
 

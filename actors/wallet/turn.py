@@ -9,13 +9,15 @@ from actors.wallet.commands import Effect, Happening, SpanRecord
 from actors.wallet.journal import Entry, chained
 from actors.wallet.lots import fitted
 from actors.wallet.metering import charge
-from actors.wallet.state import Instant, Policy, WalletState
+from actors.wallet.state import Instant, WalletPolicy, WalletState
 
 
 class Turn:
     """Collects a turn's consequences. Nothing here is visible outside until the shell has committed it."""
 
-    def __init__(self, state: WalletState, at: Instant, policy: Policy, used: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, state: WalletState, at: Instant, policy: WalletPolicy, used: frozenset[str] = frozenset()
+    ) -> None:
         self.state = state
         self.at = at
         self.policy = policy

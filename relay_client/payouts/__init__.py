@@ -3,14 +3,14 @@
 from relay_client.payouts.keystore import KeyFile, KeyUnavailable
 from relay_client.payouts.limits import PayoutPolicy
 from relay_client.payouts.queue import PayoutQueue
-from relay_client.payouts.records import Ended, Order, PayoutReport, PayoutState
+from relay_client.payouts.records import Ended, PayoutOrder, PayoutReport, PayoutState
 from relay_client.payouts.schema import migrate
 
 __all__ = [
     "Ended",
     "KeyFile",
     "KeyUnavailable",
-    "Order",
+    "PayoutOrder",
     "PayoutPolicy",
     "PayoutQueue",
     "PayoutReport",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from relay_client.payouts.records import Order, PayoutReport
+from relay_client.payouts.records import PayoutOrder, PayoutReport
 from stacks import Address, Network, PrivateKey, Transaction, sbtc
 from stacks.signing import Sender, sign_origin, sip010_transfer, token_transfer
 
@@ -22,7 +22,7 @@ def asset_id(asset: str, network: Network) -> str | None:
     return None if asset == "STX" else sbtc(network).asset_id
 
 
-def sign(payout: Order | PayoutReport, key: PrivateKey, network: Network, nonce: int, fee_ustx: int) -> Signed:
+def sign(payout: PayoutOrder | PayoutReport, key: PrivateKey, network: Network, nonce: int, fee_ustx: int) -> Signed:
     """The transfer, signed. sBTC in deny mode with the one condition that exactly this leaves."""
     sender = Sender(key.public_key, network, nonce, fee_ustx)
     recipient = Address.parse(payout.recipient)

@@ -7,7 +7,7 @@ from typing import Any
 from operations.errors import SatboxError
 from relay_client.payouts.building import Signed
 from relay_client.payouts.limits import DAY_MS, PayoutPolicy, Spent, waits_for
-from relay_client.payouts.records import COLUMNS, MOVES, Order, PayoutReport, PayoutState, from_row
+from relay_client.payouts.records import COLUMNS, MOVES, PayoutOrder, PayoutReport, PayoutState, from_row
 
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM payouts"  # noqa: S608 - our own column names
 LISTED_MAX = 1000
@@ -74,11 +74,11 @@ def _move(
     return _save(db, payout, now_ms, state=state, **changes)
 
 
-def submit(db: sqlite3.Connection, order: Order, policy: PayoutPolicy, now_ms: int) -> PayoutReport:
+def submit(db: sqlite3.Connection, order: PayoutOrder, policy: PayoutPolicy, now_ms: int) -> PayoutReport:
     """Take an order, once by its id. The same id with other words is refused: it was not this wallet's to change."""
     known = load(db, order.payout_id)
     if known is not None:
-        if Order(**{name: getattr(known, name) for name in Order.__dataclass_fields__}) != order:
+        if PayoutOrder(**{name: getattr(known, name) for name in PayoutOrder.__dataclass_fields__}) != order:
             raise SatboxError("internal", f"{order.payout_id} was ordered with other words")
         return known
     payout = PayoutReport(

@@ -19,7 +19,7 @@ from relay_client.payouts import journal
 from relay_client.payouts.building import ASSETS, asset_id, sign
 from relay_client.payouts.keystore import KeyUnavailable
 from relay_client.payouts.limits import PayoutPolicy
-from relay_client.payouts.records import Ended, Order, PayoutReport, PayoutSink, PayoutState
+from relay_client.payouts.records import Ended, PayoutOrder, PayoutReport, PayoutSink, PayoutState
 from relay_client.relay import Accepted, Refused
 from relay_client.settlements.schedule import Clock
 from relay_client.settlements.store import Store
@@ -70,7 +70,7 @@ class PayoutQueue:
 
     # Asked
 
-    async def submit(self, order: Order) -> PayoutReport:
+    async def submit(self, order: PayoutOrder) -> PayoutReport:
         """Take an order, exactly once by its id; durable when this returns. Raises SatboxError for what can't be paid."""
         try:
             is_ours = Address.parse(order.recipient).network is self._network

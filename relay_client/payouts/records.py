@@ -31,7 +31,7 @@ MOVES: dict[PayoutState, frozenset[PayoutState]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PayoutOrder:
     """What a wallet asks for: `atomic` units of `asset` to `recipient`. It has set `usat` aside, `fee_usat` for us."""
 
     payout_id: str

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from relay_client.settlements import outbox
-from relay_client.settlements.policy import Policy, backoff_ms
+from relay_client.settlements.policy import SettlementPolicy, backoff_ms
 from relay_client.settlements.schedule import Clock, Schedule
 from relay_client.settlements.store import Store
 from relay_client.sink import CreditSink, Observation
@@ -26,7 +26,7 @@ class Delivery:
         store: Store,
         sink: CreditSink,
         clock: Clock,
-        policy: Policy,
+        policy: SettlementPolicy,
         rng: random.Random,
         checkpoint: Callable[[str], None],
     ) -> None:

@@ -12,7 +12,7 @@ from relay_client.settlements import journal, reads, unsent
 from relay_client.settlements.availability import Watchdog
 from relay_client.settlements.handing_in import HandIn
 from relay_client.settlements.pace import Pace
-from relay_client.settlements.policy import Policy, Route
+from relay_client.settlements.policy import Route, SettlementPolicy
 from relay_client.settlements.progress import Progress
 from relay_client.settlements.records import WAITS_FOR_SPONSOR, Payment
 from relay_client.settlements.schedule import Clock
@@ -30,7 +30,7 @@ class Follower:
         relay: Relay,
         chain: Chain,
         clock: Clock,
-        policy: Policy,
+        policy: SettlementPolicy,
         pace: Pace,
         watchdog: Watchdog,
         progress: Progress,

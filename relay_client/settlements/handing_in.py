@@ -19,13 +19,13 @@ from relay_client.relay import (
 from relay_client.settlements import journal, unsent
 from relay_client.settlements.availability import Watchdog
 from relay_client.settlements.pace import Pace
-from relay_client.settlements.policy import Policy, Route
+from relay_client.settlements.policy import Route, SettlementPolicy
 from relay_client.settlements.progress import Checkpoint, Progress
 from relay_client.settlements.records import COMPLETE, SELF_PAID, Payment
 from relay_client.settlements.schedule import Clock
 from relay_client.settlements.store import Store
 from relay_client.settlements.witness import Displaced, Found, Silent
-from relay_client.states import Observation, PaymentState, TerminalReason
+from relay_client.states import PaymentEvent, PaymentState, TerminalReason
 
 RELAY_IS_BUSY = "The relay takes no more requests now; it is asked again."
 HELD_FOR_CAPACITY = "The relay holds this payment until one of its wallets is free."
@@ -45,7 +45,7 @@ class HandIn:
         relay: Relay,
         chain: Chain,
         clock: Clock,
-        policy: Policy,
+        policy: SettlementPolicy,
         pace: Pace,
         watchdog: Watchdog,
         progress: Progress,
@@ -106,7 +106,7 @@ class HandIn:
                 return await self._progress.write(
                     payment_id,
                     lambda db: journal.seen_in_mempool(
-                        db, payment_id, txid, Observation.RELAY_ACCEPTED, self._policy, now_ms
+                        db, payment_id, txid, PaymentEvent.RELAY_ACCEPTED, self._policy, now_ms
                     ),
                 )
             case Retryable(_, retry_after_seconds):
@@ -156,7 +156,7 @@ class HandIn:
         if payment.attempts == 1:
             reason = TerminalReason.NOT_SPONSORED
             code = "payment_refused" if self.is_complete(payment) else "sponsored_unsupported"
-            return await self._progress.end(payment, Observation.RELAY_REFUSED, reason, code, why, watch=False)
+            return await self._progress.end(payment, PaymentEvent.RELAY_REFUSED, reason, code, why, watch=False)
         payment_id, now_ms = payment.payment_id, self._clock.now_ms()
         return await self._progress.write(
             payment_id, lambda db: journal.unknown(db, payment_id, why, now_ms, answered=True)
@@ -178,7 +178,7 @@ class HandIn:
                     payment_id, lambda db: journal.unknown(db, payment_id, refusal.reason, now_ms, answered=True)
                 )
         payment = await self._progress.end(
-            payment, Observation.RELAY_REFUSED, refusal.terminal, refusal.code, refusal.reason,
+            payment, PaymentEvent.RELAY_REFUSED, refusal.terminal, refusal.code, refusal.reason,
             watch=refusal.may_be_ours or payment.attempts > 1,
         )  # fmt: skip
         return await self._store.run(lambda db: unsent.judge(db, payment.payment_id))

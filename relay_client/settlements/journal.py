@@ -12,7 +12,7 @@ from operations.errors import SatboxError
 from relay_client.chain import ChainTransaction
 from relay_client.settlements.losses import make_good, open_loss, write_loss
 from relay_client.settlements.outbox import post
-from relay_client.settlements.policy import Outstanding, Policy, granted_usat
+from relay_client.settlements.policy import Outstanding, SettlementPolicy, granted_usat
 from relay_client.settlements.reads import get, load
 from relay_client.settlements.records import (
     COLUMNS,
@@ -24,7 +24,7 @@ from relay_client.settlements.records import (
     funds_moved,
 )
 from relay_client.sink import Credit, Reversal
-from relay_client.states import OBSERVED, Observation, PaymentState, TerminalReason, is_terminal, moves_to
+from relay_client.states import OBSERVED, PaymentEvent, PaymentState, TerminalReason, is_terminal, moves_to
 from relay_client.verify import VerifiedPayment
 
 _INSERT = f"INSERT INTO payments ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
@@ -76,7 +76,7 @@ def claimed(db: sqlite3.Connection, payment_id: str) -> Payment | None:
     return None if row is None else load(db, row[0])
 
 
-def check_new(db: sqlite3.Connection, shown: Presentation, policy: Policy, now_ms: int) -> None:
+def check_new(db: sqlite3.Connection, shown: Presentation, policy: SettlementPolicy, now_ms: int) -> None:
     """Raises what only stops a payment that was never presented: a quote past its time, a nonce already credited, or one
     that many payments under way share.
     """
@@ -120,7 +120,7 @@ class Opened:
     is_new: bool
 
 
-def open_attempt(db: sqlite3.Connection, shown: Presentation, policy: Policy, now_ms: int) -> Opened:
+def open_attempt(db: sqlite3.Connection, shown: Presentation, policy: SettlementPolicy, now_ms: int) -> Opened:
     """Record the attempt before anybody is asked to broadcast: from here on its outcome is unknown, never failed."""
     known = recall(db, shown)
     if known is not None:
@@ -147,7 +147,7 @@ def open_attempt(db: sqlite3.Connection, shown: Presentation, policy: Policy, no
         held_until_ms=None, is_unsent=0,
     )  # fmt: skip
     db.execute(_INSERT, tuple(getattr(payment, name) for name in COLUMNS))
-    _log(db, payment.payment_id, (PaymentState.QUEUED,), Observation.PRESENTED, now_ms)
+    _log(db, payment.payment_id, (PaymentState.QUEUED,), PaymentEvent.PRESENTED, now_ms)
     if shown.identifier is not None:
         db.execute(
             "INSERT INTO identifiers VALUES (?, ?, ?, ?)",
@@ -157,7 +157,7 @@ def open_attempt(db: sqlite3.Connection, shown: Presentation, policy: Policy, no
 
 
 def _log(
-    db: sqlite3.Connection, payment_id: str, way: tuple[PaymentState, ...], observed: Observation, now_ms: int
+    db: sqlite3.Connection, payment_id: str, way: tuple[PaymentState, ...], observed: PaymentEvent, now_ms: int
 ) -> None:
     for state in way:
         db.execute(
@@ -177,11 +177,11 @@ def call_begins(db: sqlite3.Connection, payment_id: str, now_ms: int) -> Payment
     """The relay is about to be called: whatever happens now, the bytes may get out."""
     payment = get(db, payment_id)
     way = moves_to(payment.state, PaymentState.BROADCASTING)
-    _log(db, payment_id, way, Observation.RELAY_CALLED, now_ms)
+    _log(db, payment_id, way, PaymentEvent.RELAY_CALLED, now_ms)
     return _save(db, payment, state=PaymentState.BROADCASTING, attempts=payment.attempts + 1, updated_at_ms=now_ms)
 
 
-def _outstanding(db: sqlite3.Connection, payment: Payment, policy: Policy, now_ms: int) -> Outstanding:
+def _outstanding(db: sqlite3.Connection, payment: Payment, policy: SettlementPolicy, now_ms: int) -> Outstanding:
     total = "SELECT coalesce(sum(granted_usat), 0) FROM payments WHERE state = 'mempool'"
     (overall,) = db.execute(total).fetchone()
     (payer,) = db.execute(f"{total} AND origin = ?", (payment.origin,)).fetchone()
@@ -197,7 +197,12 @@ def _outstanding(db: sqlite3.Connection, payment: Payment, policy: Policy, now_m
 
 
 def seen_in_mempool(
-    db: sqlite3.Connection, payment_id: str, txid: str | None, observed: Observation, policy: Policy, now_ms: int
+    db: sqlite3.Connection,
+    payment_id: str,
+    txid: str | None,
+    observed: PaymentEvent,
+    policy: SettlementPolicy,
+    now_ms: int,
 ) -> Payment:
     """A node has it. The first sighting decides what may be spent of it and tells the wallet."""
     payment = get(db, payment_id)
@@ -224,7 +229,7 @@ def held(
     payment = get(db, payment_id)
     if payment.state is not PaymentState.BROADCASTING:
         return payment
-    _log(db, payment_id, (PaymentState.QUEUED,), Observation.RELAY_HELD, now_ms)
+    _log(db, payment_id, (PaymentState.QUEUED,), PaymentEvent.RELAY_HELD, now_ms)
     payment = _save(
         db,
         payment,
@@ -251,7 +256,7 @@ def unknown(db: sqlite3.Connection, payment_id: str, detail: str, now_ms: int, *
 def end(
     db: sqlite3.Connection,
     payment_id: str,
-    observed: Observation,
+    observed: PaymentEvent,
     reason: TerminalReason,
     code: str,
     detail: str,
@@ -298,7 +303,7 @@ def confirm(db: sqlite3.Connection, payment_id: str, tx: ChainTransaction, now_m
     usat = amount * payment.rate_usat // payment.rate_atomic
     if usat <= 0:
         return end(
-            db, payment_id, Observation.CHAIN_ABORTED, TerminalReason.CHAIN_ABORT, "payment_failed",
+            db, payment_id, PaymentEvent.CHAIN_ABORTED, TerminalReason.CHAIN_ABORT, "payment_failed",
             "the transaction succeeded without paying us", now_ms, watch=False,
         )  # fmt: skip
     height = tx.block_height or 0
@@ -314,7 +319,7 @@ def confirm(db: sqlite3.Connection, payment_id: str, tx: ChainTransaction, now_m
                 payment  # after a reorganisation: the other one's recheck reverses it, then this one is looked at again
             )
         return end(
-            db, payment_id, Observation.CHAIN_REPLACED, TerminalReason.SUPERSEDED, "payment_nonce_stale",
+            db, payment_id, PaymentEvent.CHAIN_REPLACED, TerminalReason.SUPERSEDED, "payment_nonce_stale",
             "this nonce has already been credited", now_ms, watch=False,
         )  # fmt: skip
     changes: dict[str, Any] = {
@@ -322,7 +327,7 @@ def confirm(db: sqlite3.Connection, payment_id: str, tx: ChainTransaction, now_m
         "seen_at_ms": now_ms, "updated_at_ms": now_ms, "watching": 1, "reversed_usat": 0,
     }  # fmt: skip
     if not is_terminal(payment.state):
-        _log(db, payment_id, moves_to(payment.state, PaymentState.CONFIRMED), Observation.CHAIN_SUCCESS, now_ms)
+        _log(db, payment_id, moves_to(payment.state, PaymentState.CONFIRMED), PaymentEvent.CHAIN_SUCCESS, now_ms)
         changes["state"] = PaymentState.CONFIRMED
     if changes.get("state", payment.state) is PaymentState.CONFIRMED:
         changes |= {"code": None, "detail": None}
@@ -346,19 +351,19 @@ def still_there(db: sqlite3.Connection, payment_id: str, height: int, *, is_fina
 NOTED = ("created_at_ms", "mempool_at_ms", "seen_at_ms")
 
 
-def is_ahead(payment: Payment, policy: Policy, now_ms: int) -> bool:
+def is_ahead(payment: Payment, policy: SettlementPolicy, now_ms: int) -> bool:
     """Whether a moment was noted that is still to come: the clock has been set back since, perhaps by days."""
     return any((getattr(payment, name) or 0) > latest for name, latest in _latest(policy, now_ms).items())
 
 
-def set_back(db: sqlite3.Connection, payment_id: str, policy: Policy, now_ms: int) -> Payment:
+def set_back(db: sqlite3.Connection, payment_id: str, policy: SettlementPolicy, now_ms: int) -> Payment:
     """Count from now on what was noted by a clock ahead: waiting for it to come again could take for ever."""
     payment = get(db, payment_id)
     ahead = {name: latest for name, latest in _latest(policy, now_ms).items() if (getattr(payment, name) or 0) > latest}
     return _save(db, payment, **ahead)
 
 
-def _latest(policy: Policy, now_ms: int) -> dict[str, int]:
+def _latest(policy: SettlementPolicy, now_ms: int) -> dict[str, int]:
     """The latest moment that each column can name truthfully."""
     return {**dict.fromkeys(NOTED, now_ms), "held_until_ms": now_ms + policy.held_ms}
 

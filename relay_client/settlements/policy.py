@@ -21,7 +21,7 @@ class Route(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class SettlementPolicy:
     """Times in milliseconds. Grants are caps on what is spendable before it confirms, in usat."""
 
     route: Route = Route.RELAY_THEN_DIRECT
@@ -77,7 +77,7 @@ class Outstanding:
     is_overdue: bool = False
 
 
-def granted_usat(policy: Policy, grantable_usat: int, outstanding: Outstanding) -> int:
+def granted_usat(policy: SettlementPolicy, grantable_usat: int, outstanding: Outstanding) -> int:
     """What of a payment in the mempool may be spent now: never more than is asked for, never over a cap. Pure."""
     if outstanding.has_open_loss or outstanding.is_overdue:
         return 0

@@ -8,12 +8,12 @@ from relay_client.settlements import journal
 from relay_client.settlements.availability import Watchdog
 from relay_client.settlements.delivery import Delivery
 from relay_client.settlements.pace import Pace
-from relay_client.settlements.policy import Policy
+from relay_client.settlements.policy import SettlementPolicy
 from relay_client.settlements.records import Payment
 from relay_client.settlements.schedule import Clock
 from relay_client.settlements.store import Store
 from relay_client.settlements.witness import Displaced, Found, Sight, Silent, look
-from relay_client.states import Observation, PaymentState, TerminalReason, is_terminal
+from relay_client.states import PaymentEvent, PaymentState, TerminalReason, is_terminal
 
 Checkpoint = Callable[[str], None]
 """Called with the name of each step a crash can fall on; tests raise in it."""
@@ -27,7 +27,7 @@ class Progress:
         store: Store,
         chain: Chain,
         clock: Clock,
-        policy: Policy,
+        policy: SettlementPolicy,
         pace: Pace,
         delivery: Delivery,
         watchdog: Watchdog,
@@ -55,7 +55,7 @@ class Progress:
             self._delivery.sighted(payment.observation(seen_at_ms=now_ms))
         return await self.write(
             payment_id,
-            lambda db: journal.seen_in_mempool(db, payment_id, txid, Observation.CHAIN_PENDING, self._policy, now_ms),
+            lambda db: journal.seen_in_mempool(db, payment_id, txid, PaymentEvent.CHAIN_PENDING, self._policy, now_ms),
         )
 
     async def saw(self, payment: Payment, sight: Found | Displaced) -> Payment:
@@ -64,7 +64,7 @@ class Progress:
         if isinstance(sight, Displaced):
             return await self.end(
                 payment,
-                Observation.CHAIN_REPLACED,
+                PaymentEvent.CHAIN_REPLACED,
                 TerminalReason.NONCE_REPLACEMENT,
                 "payment_nonce_stale",
                 f"replaced by {sight.by.txid}",
@@ -75,7 +75,12 @@ class Progress:
             return payment if is_terminal(payment.state) else await self.seen_pending(payment, tx.txid)
         if tx.phase is ChainPhase.ABORTED:
             return await self.end(
-                payment, Observation.CHAIN_ABORTED, TerminalReason.CHAIN_ABORT, "payment_failed", tx.status, watch=False
+                payment,
+                PaymentEvent.CHAIN_ABORTED,
+                TerminalReason.CHAIN_ABORT,
+                "payment_failed",
+                tx.status,
+                watch=False,
             )
         paid = tx.received(asset_id=payment.asset_id, sender=payment.origin, recipient=payment.pay_to)
         if not paid and not tx.events_complete:
@@ -88,10 +93,10 @@ class Progress:
     async def give_up(self, payment: Payment, reason: TerminalReason, code: str) -> Payment:
         """Believe no longer that it will confirm, and watch for it all the same."""
         detail = "not seen on chain in time; credited all the same if it ever confirms"
-        return await self.end(payment, Observation.GIVEN_UP, reason, code, detail, watch=True)
+        return await self.end(payment, PaymentEvent.GIVEN_UP, reason, code, detail, watch=True)
 
     async def end(
-        self, payment: Payment, observed: Observation, reason: TerminalReason, code: str, detail: str, *, watch: bool
+        self, payment: Payment, observed: PaymentEvent, reason: TerminalReason, code: str, detail: str, *, watch: bool
     ) -> Payment:
         """End it without success. `watch`: its bytes may still be out there."""
         payment_id, now_ms = payment.payment_id, self._clock.now_ms()

@@ -23,7 +23,7 @@ from relay_client.settlements.delivery import Delivery
 from relay_client.settlements.follower import Follower
 from relay_client.settlements.handing_in import HandIn
 from relay_client.settlements.pace import Pace
-from relay_client.settlements.policy import Policy, Route
+from relay_client.settlements.policy import Route, SettlementPolicy
 from relay_client.settlements.progress import Checkpoint, Progress
 from relay_client.settlements.records import Payment, PaymentReport, Presentation, report_of
 from relay_client.settlements.schedule import Clock, Schedule
@@ -52,7 +52,7 @@ class Settlements:
         sink: CreditSink,
         clock: Clock,
         *,
-        policy: Policy | None = None,
+        policy: SettlementPolicy | None = None,
         preflight: Preflight | None = None,
         rng: random.Random | None = None,
         checkpoint: Checkpoint = _pass,
@@ -60,7 +60,7 @@ class Settlements:
         self._store = store
         self._chain = chain
         self._clock = clock
-        self._policy = policy or Policy()
+        self._policy = policy or SettlementPolicy()
         self._preflight = preflight
         rng = rng or random.Random()  # noqa: S311 - jitter
         self._checkpoint = checkpoint

@@ -17,7 +17,7 @@ from sandboxes.node.capacity import CapacityBook
 from sandboxes.node.freezing import set_frozen
 from sandboxes.node.live import Live
 from sandboxes.node.machine import Machine
-from sandboxes.node.proof import Proof
+from sandboxes.node.proof import Heartbeats
 from sandboxes.node.slots import Row
 from sandboxes.node.workspaces import Workspaces
 from sandboxes.protocol import RuntimeLost, SandboxError, Stopped, StopRequest
@@ -40,7 +40,7 @@ class Endings:
     """Works under the lock of the runtime id, which is the caller's; `live` is the service's own table."""
 
     def __init__(
-        self, machine: Machine, live: dict[str, Live], proof: Proof, workspaces: Workspaces, boots: Boots,
+        self, machine: Machine, live: dict[str, Live], proof: Heartbeats, workspaces: Workspaces, boots: Boots,
         capacity: CapacityBook, clock_ms: Callable[[], int], boot_id: str,
     ) -> None:  # fmt: skip
         self._machine = machine

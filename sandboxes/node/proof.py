@@ -15,7 +15,7 @@ BEAT_SECONDS = 1.0
 WATCHER_QUEUE_MAX = 4096
 
 
-class Proof:
+class Heartbeats:
     """Counts beats, remembers losses until they are dealt with, tells watchers of both."""
 
     def __init__(

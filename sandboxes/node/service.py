@@ -19,7 +19,7 @@ from sandboxes.node.live import Live
 from sandboxes.node.machine import Machine
 from sandboxes.node.metering import StorageMeters
 from sandboxes.node.pool import WarmPool
-from sandboxes.node.proof import Proof
+from sandboxes.node.proof import Heartbeats
 from sandboxes.node.slots import Row
 from sandboxes.node.starts import Starts
 from sandboxes.node.usage_history import SAMPLE_SECONDS
@@ -53,7 +53,7 @@ class SandboxService:
         self._driver = machine.driver
         self._clock_ms = clock_ms
         self._live: dict[str, Live] = {}
-        self._proof = Proof(
+        self._proof = Heartbeats(
             machine.state / "heartbeat", settings.node_id, boot_id, clock_ms, lambda: len(self._live),
             settings.watchers_max,
         )  # fmt: skip

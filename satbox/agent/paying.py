@@ -158,7 +158,7 @@ def _checked(
     return ChosenOffer(entry, resource, network, symbol, token, amount, sats, pay_to)
 
 
-class Chain(Protocol):
+class NoncesAndFees(Protocol):
     """What a payer asks of the chain."""
 
     async def next_nonce(self, address: str) -> int:
@@ -168,7 +168,7 @@ class Chain(Protocol):
         """An estimate for a transaction; None when there is none."""
 
 
-class StacksApi:
+class NoncesAndFeesApi:
     """A Stacks API over HTTP (protocols 9). Raises unreachable; a wrong nonce is worse than none."""
 
     def __init__(self, base_url: str, session: Callable[[], Awaitable[aiohttp.ClientSession]]) -> None:
@@ -217,7 +217,7 @@ def _payload_bytes(tx: Transaction) -> bytes:
 class Payer:
     """Signs payments with one key. `memo` makes a fresh memo, so that no two payments are the same bytes."""
 
-    def __init__(self, key: PrivateKey, chain: Chain, memo: Callable[[], str]) -> None:
+    def __init__(self, key: PrivateKey, chain: NoncesAndFees, memo: Callable[[], str]) -> None:
         self._key = key
         self._chain = chain
         self._memo = memo

@@ -57,14 +57,14 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class ChallengeSignatures:
     """Both signatures, as /gate/prove takes them."""
 
     btc_signature: str
     stx_signature: str
 
 
-def sign_challenge(agent: Agent, challenge: Challenge, expected: Expected) -> Proof:
+def sign_challenge(agent: Agent, challenge: Challenge, expected: Expected) -> ChallengeSignatures:
     """Check a challenge and sign it with both keys. Raises challenge_invalid and signs nothing when anything is odd."""
     text, message = _checked(agent, challenge, expected)
     tuple_domain = domain("satbox", "1", expected.network.chain_id)
@@ -72,7 +72,7 @@ def sign_challenge(agent: Agent, challenge: Challenge, expected: Expected) -> Pr
         raise _odd("domain_hex is not the domain of this service and network")
     if serialize(message).hex() != challenge.message_hex:
         raise _odd("message_hex is not the message")
-    return Proof(
+    return ChallengeSignatures(
         sign_bitcoin_message(agent.bitcoin_key, text),
         sign_structured(agent.stacks_key, tuple_domain, message).hex(),
     )

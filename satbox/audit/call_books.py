@@ -19,7 +19,7 @@ ON_CHAIN = "call_"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CallSide:
     """One side of a paid call: who is on the other one, and how much it was."""
 
     other: str
@@ -31,10 +31,10 @@ class CallReplay:
     """A wallet's entries in order: every call is paid once, delivered once at most, and earned once."""
 
     tell: Tell
-    paid: dict[str, Order] = field(default_factory=dict)
+    paid: dict[str, CallSide] = field(default_factory=dict)
     delivered: set[str] = field(default_factory=set)
-    earned: dict[str, Order] = field(default_factory=dict)
-    bundles: dict[int, tuple[str, Order]] = field(default_factory=dict)
+    earned: dict[str, CallSide] = field(default_factory=dict)
+    bundles: dict[int, tuple[str, CallSide]] = field(default_factory=dict)
     orders: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Each order by itself: who has it, and how much it was."""
     allowances: tuple[Allowance, ...] = ()
@@ -48,16 +48,16 @@ class CallReplay:
         match entry.kind:
             case "order":
                 self._once(entry, order_id, self.paid)
-                self.paid[order_id] = Order(other, moved["in_transit"])
+                self.paid[order_id] = CallSide(other, moved["in_transit"])
                 if order_id.startswith(BUNDLE):
                     self.bundles[entry.seq] = order_id, self.paid[order_id]
                 else:
                     self._order(entry.seq, order_id, other, moved["in_transit"])
             case "earning":
                 self._once(entry, order_id, self.earned)
-                self.earned[order_id] = Order(other, -moved["earnings"])
+                self.earned[order_id] = CallSide(other, -moved["earnings"])
             case _:
-                if self.paid.get(order_id) != Order(other, moved["spent"]) or order_id in self.delivered:
+                if self.paid.get(order_id) != CallSide(other, moved["spent"]) or order_id in self.delivered:
                     self.tell(f"journal {entry.seq}", "order", f"{order_id[:60]} is delivered, and was not under way")
                 self.delivered.add(order_id)
 
@@ -67,7 +67,7 @@ class CallReplay:
         """
         found: dict[int, list[LoggedOrder]] = {}
         for entry_seq, order in rows:
-            _, bundle = self.bundles.get(entry_seq, ("", Order("", 0)))
+            _, bundle = self.bundles.get(entry_seq, ("", CallSide("", 0)))
             self._order(entry_seq, order.order_id, bundle.other, order.usat)
             found.setdefault(entry_seq, []).append(order)
         for entry_seq, (named, bundle) in self.bundles.items():
@@ -83,7 +83,7 @@ class CallReplay:
         if aside != reserved_usat:
             self.tell("state", "reserved", f"{reserved_usat} usat are reserved, and {aside} set aside for gates")
         under_way = {order_id: order for order_id, order in self.paid.items() if order_id not in self.delivered}
-        known = [(one.order_id, Order(one.payee, one.usat)) for one in transit]
+        known = [(one.order_id, CallSide(one.payee, one.usat)) for one in transit]
         if dict(known) != under_way or len(known) != len(under_way):
             self.tell(
                 "state", "transit", f"{len(known)} orders are to be delivered, {len(under_way)} are not delivered"
@@ -94,7 +94,7 @@ class CallReplay:
             self.tell(f"journal {entry_seq}", "order", f"{order_id[:60]} is posted a second time")
         self.orders[order_id] = payee, usat
 
-    def _once(self, entry: Entry, order_id: str, known: dict[str, Order]) -> None:
+    def _once(self, entry: Entry, order_id: str, known: dict[str, CallSide]) -> None:
         if order_id in known:
             self.tell(f"journal {entry.seq}", "order", f"a second {entry.kind} of {order_id[:60]}")
 
@@ -103,9 +103,9 @@ class CallReplay:
 class CallBooks:
     """Both sides of all wallets, by order id and address."""
 
-    paid: dict[tuple[str, str], Order] = field(default_factory=dict)
+    paid: dict[tuple[str, str], CallSide] = field(default_factory=dict)
     delivered: set[tuple[str, str]] = field(default_factory=set)
-    earned: dict[tuple[str, str], Order] = field(default_factory=dict)
+    earned: dict[tuple[str, str], CallSide] = field(default_factory=dict)
     orders: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
     allowances: dict[tuple[str, str], Allowance] = field(default_factory=dict)
     """By payer and gate."""
@@ -124,11 +124,11 @@ def match_calls(home: Path, books: CallBooks, unread: set[str], found: Findings)
     after another while they work: what seems to be missing is looked for once more in the other side's file.
     """
 
-    def holds(address: str, kind: str, order_id: str, order: Order, usat: Callable[[dict[str, int]], int]) -> bool:
+    def holds(address: str, kind: str, order_id: str, order: CallSide, usat: Callable[[dict[str, int]], int]) -> bool:
         return any(usat(moved) == order.usat for moved in _entries(home, address, kind, f"{order_id}:{order.other}"))
 
     for (order_id, payee), earning in books.earned.items():
-        mine = Order(payee, earning.usat)
+        mine = CallSide(payee, earning.usat)
         is_paid = books.paid.get((order_id, earning.other)) == mine
         if is_paid or earning.other in unread:
             continue
@@ -138,7 +138,7 @@ def match_calls(home: Path, books: CallBooks, unread: set[str], found: Findings)
         order = books.paid.get((order_id, payer))
         if order is None or order.other in unread:
             continue
-        mine = Order(payer, order.usat)
+        mine = CallSide(payer, order.usat)
         if books.earned.get((order_id, order.other)) == mine:
             continue
         if not holds(order.other, "earning", order_id, mine, lambda moved: -moved["earnings"]):

@@ -11,7 +11,7 @@ from operations.errors import SatboxError
 from relay_client.offers import USAT_PER_SAT, assets
 from relay_client.settlements.journal import payment_id_of
 from relay_client.settlements.records import COLUMNS, Payment, from_row
-from relay_client.states import IllegalMove, Observation, PaymentState, check_move, is_terminal
+from relay_client.states import IllegalMove, PaymentEvent, PaymentState, check_move, is_terminal
 from relay_client.verify import transfer_of
 from satbox.audit.files import check_pages, readable, snapshot
 from satbox.audit.findings import Findings
@@ -233,7 +233,7 @@ class _Check:
         query = "SELECT seq, state, observation FROM moves WHERE payment_id = ? ORDER BY seq"
         for number, (seq, word, observation) in enumerate(self._db.execute(query, (payment.payment_id,)), start=1):
             state = PaymentState(word)
-            Observation(observation)
+            PaymentEvent(observation)
             if seq != number:
                 self._tell(place, "moves", f"move {seq} is the {number}th")
             if before is not None:

@@ -17,7 +17,7 @@ _TEXT_MAX = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """A whole answer."""
 
     status: int
@@ -37,7 +37,7 @@ class Answer:
             return None
 
 
-def model_of(answer: Answer, output: type[Output]) -> Output:
+def model_of(answer: HttpResponse, output: type[Output]) -> Output:
     """The answer as a model. Raises the gate's error, or internal when the answer is of another shape."""
     if not answer.is_ok:
         raise error_of(answer)
@@ -47,7 +47,7 @@ def model_of(answer: Answer, output: type[Output]) -> Output:
         raise unreadable(answer) from error
 
 
-def unreadable(answer: Answer) -> SatboxError:
+def unreadable(answer: HttpResponse) -> SatboxError:
     """For an answer that no gate gives."""
     return SatboxError(
         "internal",
@@ -57,14 +57,14 @@ def unreadable(answer: Answer) -> SatboxError:
     )
 
 
-def has_error(answer: Answer) -> bool:
+def has_error(answer: HttpResponse) -> bool:
     """Whether the body is the uniform error body."""
     document = answer.document()
     error = document.get("error") if isinstance(document, dict) else None
     return isinstance(error, dict) and isinstance(error.get("code"), str)
 
 
-def error_of(answer: Answer) -> SatboxError:
+def error_of(answer: HttpResponse) -> SatboxError:
     """The gate's error; one this client does not know keeps its code in `details.code`."""
     if not has_error(answer):
         return unreadable(answer)
@@ -99,7 +99,7 @@ def _seconds(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 86_400 else None
 
 
-def payment_required_of(answer: Answer) -> Any:
+def payment_required_of(answer: HttpResponse) -> Any:
     """The offers of a 402: from the header, else from the body (x402 v2). None when there are none."""
     header = answer.headers.get(PAYMENT_REQUIRED_HEADER, "")
     if 0 < len(header) <= HEADER_CHARS_MAX:

@@ -10,7 +10,7 @@ from operations import models as m
 from operations.errors import SatboxError
 from operations.registry import Auth
 from operations.wake_links import LINK_HEADER
-from satbox.client.answers import Answer, error_of, has_error
+from satbox.client.answers import HttpResponse, error_of, has_error
 from satbox.client.calls import Upload
 from satbox.client.passes import PassCache
 from satbox.client.requests import Request
@@ -70,7 +70,7 @@ class Caller:
         headers: Mapping[str, str] | None = None,
         data: Upload | None = None,
         total_seconds: float | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """One whole answer, errors included. Raises unreachable."""
         for is_last in (False, True):
             answer = await self._transport.send(

@@ -19,10 +19,10 @@ from operations.reclaim_terms import Terms, terms_text
 from satbox.agent.journal import FileJournal, Journal, MemoryJournal, OpenPayment
 from satbox.agent.keystore import Agent
 from satbox.agent.local_paths import local_path
-from satbox.agent.paying import Limits, Payer, StacksApi
+from satbox.agent.paying import Limits, NoncesAndFeesApi, Payer
 from satbox.agent.signing import Expected, sign_challenge
 from satbox.client._generated import Operations
-from satbox.client.answers import Answer, error_of, model_of
+from satbox.client.answers import HttpResponse, error_of, model_of
 from satbox.client.attached import Attached
 from satbox.client.caller import Caller
 from satbox.client.calls import Output, PaymentTerms, Upload
@@ -99,7 +99,7 @@ class Client(Operations):
     def _payer(self) -> Payer | None:
         if self.agent is None:
             return None
-        chain = StacksApi(self.settings.stacks_api_url, self._transport.session)
+        chain = NoncesAndFeesApi(self.settings.stacks_api_url, self._transport.session)
         return Payer(self.agent.stacks_key, chain, lambda: f"x402:{secrets.token_urlsafe(18)}")
 
     async def __aenter__(self) -> Self:
@@ -197,7 +197,7 @@ class Client(Operations):
         return self._body(await self._caller.send(request, total_seconds=self.settings.timeouts.transfer_seconds))
 
     @staticmethod
-    def _body(answer: Answer) -> bytes:
+    def _body(answer: HttpResponse) -> bytes:
         if not answer.is_ok:
             raise error_of(answer)
         return answer.body
@@ -215,7 +215,7 @@ class Client(Operations):
         max_sats = self.settings.max_sats if terms.max_sats is None else terms.max_sats
         return await self._purchases.buy(name, request.values, Limits(max_sats, terms.asset, terms.sponsored))
 
-    async def _send_paid(self, name: str, values: Mapping[str, Any], payment: str | None) -> Answer:
+    async def _send_paid(self, name: str, values: Mapping[str, Any], payment: str | None) -> HttpResponse:
         headers = {} if payment is None else {"payment-signature": payment}
         seconds = self.settings.timeouts.paid_seconds
         return await self._caller.send(request_for(name, values), headers=headers, total_seconds=seconds)

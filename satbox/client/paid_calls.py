@@ -16,7 +16,7 @@ from yarl import URL
 
 from operations.errors import SatboxError
 from relay_client.orders import ORDER_SECONDS_MAX, SCHEME, Order
-from satbox.client.answers import Answer, error_of, has_error, payment_required_of
+from satbox.client.answers import HttpResponse, error_of, has_error, payment_required_of
 
 if TYPE_CHECKING:
     from satbox.client.client import Client
@@ -83,7 +83,9 @@ async def call(
         headers = await _with_pass(client, headers)
         if AUTHORIZATION in headers:
             unpaid = await _ask(request, where, headers)
-    required = payment_required_of(Answer(unpaid.status, unpaid.headers, unpaid.body)) if unpaid.status == 402 else None
+    required = (
+        payment_required_of(HttpResponse(unpaid.status, unpaid.headers, unpaid.body)) if unpaid.status == 402 else None
+    )
     if required is None:
         return _understood(unpaid, _is_own(client, where))
     order, sats = _order(client, method, where, required, max_sats)
@@ -249,7 +251,7 @@ ABROAD = {
 def _understood(answer: CallAnswer, is_own: bool) -> CallAnswer:
     """The gate's own errors are raised; what the server inside says is returned, whatever it is."""
     if not _is_inner(answer):
-        known = Answer(answer.status, answer.headers, answer.body)
+        known = HttpResponse(answer.status, answer.headers, answer.body)
         if has_error(known):
             error = error_of(known)
             if not is_own and error.code in ABROAD and error.funds_moved is False:

@@ -19,7 +19,7 @@ from operations import models as m
 from operations.errors import SatboxError
 from satbox.agent.journal import Journal, OpenPayment
 from satbox.agent.paying import ChosenOffer, Limits, SignedPayment, choose
-from satbox.client.answers import Answer, error_of, has_error, model_of, payment_required_of
+from satbox.client.answers import HttpResponse, error_of, has_error, model_of, payment_required_of
 from satbox.client.transport import Lost
 from stacks import Network
 
@@ -32,7 +32,7 @@ _OVER = frozenset({"failed", "replaced", "not_found"})
 
 Announce = Callable[[ChosenOffer], None]
 """Told of what is about to be paid, before anything is signed."""
-Send = Callable[[str, Mapping[str, Any], str | None], Awaitable[Answer]]
+Send = Callable[[str, Mapping[str, Any], str | None], Awaitable[HttpResponse]]
 """Send an operation's request with its values and maybe a payment; raises SatboxError when no answer came."""
 
 
@@ -161,7 +161,7 @@ class Purchases:
         asked = 0.0 if last is None or last.retry_after is None else min(last.retry_after, RETRY_AFTER_SECONDS_MAX)
         await self._around.sleep(max(asked, RETRY_SECONDS[min(attempt, len(RETRY_SECONDS)) - 1]))
 
-    async def _understood(self, kept: OpenPayment, answer: Answer, *, only_sent_once: bool) -> m.Paid:
+    async def _understood(self, kept: OpenPayment, answer: HttpResponse, *, only_sent_once: bool) -> m.Paid:
         """What an answer to a payment means. Raises _NotUnderstoodError when it leaves the outcome open."""
         if answer.is_ok:
             try:

@@ -9,7 +9,7 @@ import aiohttp
 from yarl import URL
 
 from operations.errors import SatboxError
-from satbox.client.answers import Answer, error_of
+from satbox.client.answers import HttpResponse, error_of
 from satbox.client.settings import Timeouts
 
 ANSWER_BYTES_MAX = 64 << 20
@@ -110,7 +110,7 @@ class Transport:
         json: Any = None,
         data: bytes | AsyncIterable[bytes] | None = None,
         total_seconds: float | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """One request and its whole answer. Raises Lost."""
         seconds = total_seconds or self._timeouts.answer_seconds
         opened = self.open(method, path, query=query, headers=headers, json=json, data=data, total_seconds=seconds)
@@ -118,14 +118,14 @@ class Transport:
             return await read_answer(response)
 
 
-async def read_answer(response: aiohttp.ClientResponse) -> Answer:
+async def read_answer(response: aiohttp.ClientResponse) -> HttpResponse:
     """The whole answer. Raises internal when it is larger than any answer may be."""
     body = bytearray()
     async for chunk in response.content.iter_chunked(1 << 18):
         body += chunk
         if len(body) > ANSWER_BYTES_MAX:
             raise SatboxError("internal", f"The answer is over {ANSWER_BYTES_MAX} bytes.", hint="Stream it instead.")
-    return Answer(response.status, response.headers, bytes(body))
+    return HttpResponse(response.status, response.headers, bytes(body))
 
 
 async def refuse_errors(response: aiohttp.ClientResponse) -> None:

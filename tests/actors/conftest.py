@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.placement import HostMap
-from actors.wallet.state import Policy
+from actors.wallet.state import WalletPolicy
 from tests.actors.hosting import Hosted, local, on_ray, remove, short_folder
 from tests.conftest import RAY_TOKEN
 from tests.sandboxes.running_node import RunningNode
@@ -14,7 +14,7 @@ from tests.sandboxes.running_node import RunningNode
 if TYPE_CHECKING:
     from actors.ray_host import HostSpec
 
-POLICY = Policy(grace_ms=2_000, grace_cap_ms=10_000, wake_minimum_seconds=1)
+POLICY = WalletPolicy(grace_ms=2_000, grace_cap_ms=10_000, wake_minimum_seconds=1)
 
 
 @pytest.fixture(scope="package")

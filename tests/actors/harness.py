@@ -8,11 +8,11 @@ from actors.wallet import commands as c
 from actors.wallet.decide import Decision, decide, resume
 from actors.wallet.journal import Entry
 from actors.wallet.meters import Reading
-from actors.wallet.state import Instant, Plan, Policy, Proof, RuntimeRef, WalletState
+from actors.wallet.state import Instant, Plan, RuntimeRef, UptimeProof, WalletPolicy, WalletState
 
 ADDRESS = "ST1PQHQKV0RJXZFY1DGX8MNSNYVE3VGZJSRTPGZGM"
 STATE = TypeAdapter(WalletState)
-POLICY = Policy()
+POLICY = WalletPolicy()
 RATE = 1_000_000  # one sat a second
 
 
@@ -29,7 +29,7 @@ class FakeNode:
 class World:
     """Drives `decide` as the shell does: commit, then effects. Time is a number."""
 
-    def __init__(self, policy: Policy = POLICY, rate: int = RATE) -> None:
+    def __init__(self, policy: WalletPolicy = POLICY, rate: int = RATE) -> None:
         self.policy = policy
         self.rate = rate
         self.now_ms = 1_000_000
@@ -47,7 +47,7 @@ class World:
 
     def instant(self) -> Instant:
         self.ids += 1
-        proof = Proof("node", "boot", self.now_ms, self.now_ms, self.outage_since_ms)
+        proof = UptimeProof("node", "boot", self.now_ms, self.now_ms, self.outage_since_ms)
         return Instant(self.now_ms + 1_700_000_000_000, proof, f"rt_{self.ids}")
 
     def ask(self, command: c.Command) -> Decision:

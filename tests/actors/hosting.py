@@ -17,7 +17,7 @@ from actors.clock import SystemClock
 from actors.host import WalletHost
 from actors.host_settings import HostSettings
 from actors.system import ActorSystem, LocalTransport
-from actors.wallet.state import Policy
+from actors.wallet.state import WalletPolicy
 from sandboxes.clock import boottime_ms
 from sandboxes.simulated import SimulatedNode
 
@@ -51,7 +51,7 @@ async def _no_loss(payment_id: str, payer: str, usat: int) -> None:
 
 
 @contextlib.asynccontextmanager
-async def local(home: Path, policy: Policy) -> AsyncIterator[Hosted]:
+async def local(home: Path, policy: WalletPolicy) -> AsyncIterator[Hosted]:
     """One host in this process over a simulated node."""
     node = SimulatedNode(boottime_ms)
     settings = HostSettings(home / "wallets", policy=policy)

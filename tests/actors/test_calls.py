@@ -11,7 +11,7 @@ from actors.wallet import commands as c
 from actors.wallet.bucket import check
 from actors.wallet.calls import HOUR_MS, BundledOrder, LoggedOrder, Route, bundle_id, counted_wake
 from actors.wallet.decide import Decision, decide, resume
-from actors.wallet.state import Instant, Phase, Policy, Proof, WalletState
+from actors.wallet.state import Instant, Phase, UptimeProof, WalletPolicy, WalletState
 from tests.actors.harness import STATE, World
 
 SAT = 1_000_000
@@ -23,8 +23,8 @@ PAYEE = "ST2CY5V39NHDPWSXMW9QDT3HC3GD6Q6XX4CFRK9AG"
 class Purse:
     """A wallet without a sandbox, whose marks are kept as its file keeps them."""
 
-    def __init__(self, address: str, sats: int = 0, policy: Policy | None = None) -> None:
-        self.policy = policy or Policy()
+    def __init__(self, address: str, sats: int = 0, policy: WalletPolicy | None = None) -> None:
+        self.policy = policy or WalletPolicy()
         self.state = WalletState(address)
         self.marks: set[tuple[str, str]] = set()
         self.effects: list[c.Effect] = []
@@ -36,7 +36,7 @@ class Purse:
     def ask(self, command: c.Command) -> Decision:
         marks, conflict = self._marks(command)
         duplicate = any(mark in self.marks for mark in marks[:1])
-        at = Instant(self.wall_ms, Proof("node", "boot", self.wall_ms, self.wall_ms))
+        at = Instant(self.wall_ms, UptimeProof("node", "boot", self.wall_ms, self.wall_ms))
         made = decide(self.state, command, at, self.policy, is_duplicate=duplicate, conflict=conflict)
         if made.refusal is None and not duplicate:
             self.marks |= set(marks)
@@ -164,7 +164,7 @@ def test_orders_that_are_posted_together_go_to_each_payee_in_one_entry_that_name
 
 
 def test_orders_wait_in_their_log_while_too_many_are_in_transit() -> None:
-    payer = Purse(PAYER, 100, Policy(transit_max=2))
+    payer = Purse(PAYER, 100, WalletPolicy(transit_max=2))
     payer.ask(c.Reserve("gate_a", 50 * SAT, SAT))
     assert [payer.post(logged(seq, 1)) for seq in (1, 2, 3)] == [None, None, "overloaded"]
     deliver(payer, Purse(AGENT))
@@ -245,7 +245,7 @@ def test_a_promise_on_what_is_credited_already_is_refused_so_that_it_is_paid_at_
 
 
 def test_promises_are_bounded() -> None:
-    payer = Purse(PAYER, policy=Policy(promises_max=2, promised_usat_max=100 * SAT))
+    payer = Purse(PAYER, policy=WalletPolicy(promises_max=2, promised_usat_max=100 * SAT))
     codes = []
     for number, sats in enumerate((60, 60, 40, 0, 10)):
         made = payer.ask(c.PromiseOrder(f"call_{number}", f"a{number}", f"pay_{number + 1}", AGENT, sats * SAT))

@@ -11,7 +11,7 @@ from actors.host_settings import HostSettings
 from actors.system import ActorSystem, LocalTransport
 from actors.view import status
 from actors.wallet import commands as c
-from actors.wallet.state import Phase, Plan, Policy
+from actors.wallet.state import Phase, Plan, WalletPolicy
 from operations.models import StartFile
 from sandboxes.clock import boottime_ms
 from sandboxes.protocol import NodeUnavailable, StartFailed, Stopped, StopRequest
@@ -99,7 +99,7 @@ async def test_a_start_file_that_failed_is_an_event_once_and_in_the_status_until
         while view.state.start_file is None:
             view = await host.wait(ADDRESS, view.state.version, 5)
     node.lose(runtime.runtime_id)  # comes after them on the same stream
-    shown = status(view, Policy(), view.wall_ms).start_file
+    shown = status(view, WalletPolicy(), view.wall_ms).start_file
     async with asyncio.timeout(120):
         while view.state.start_file is not None:
             view = await host.wait(ADDRESS, view.state.version, 5)
@@ -109,7 +109,7 @@ async def test_a_start_file_that_failed_is_an_event_once_and_in_the_status_until
 
     assert shown == StartFile(state="cannot_run", exit_code=126, process_id="p1")
     assert [event.data["exit_code"] for event in told] == [126]
-    assert status(view, Policy(), view.wall_ms).start_file is None
+    assert status(view, WalletPolicy(), view.wall_ms).start_file is None
 
 
 async def test_files_that_a_snapshot_left_behind_are_an_event(tmp_path: Path) -> None:

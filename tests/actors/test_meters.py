@@ -13,7 +13,7 @@ from actors.wallet.decide import Decision
 from actors.wallet.forecast import forecast
 from actors.wallet.lifecycle import next_alarm_ms
 from actors.wallet.meters import METERS, SOURCES_MAX, STORAGE, Budget, Metered, Reading, begun, bill, due
-from actors.wallet.state import Phase, Policy
+from actors.wallet.state import Phase, WalletPolicy
 from tests.actors.harness import World
 
 SAT = 1_000_000
@@ -98,7 +98,7 @@ def test_storage_is_paid_from_the_first_look_on_and_goes_on_over_runtimes() -> N
 
 
 def world(*rates: tuple[str, int], rate: int = 10_000) -> World:
-    return World(replace(Policy(), meter_rates=rates or RATES), rate=rate)
+    return World(replace(WalletPolicy(), meter_rates=rates or RATES), rate=rate)
 
 
 def read(w: World, runtime_id: str | None = None, **counts: int) -> Decision:

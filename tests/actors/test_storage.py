@@ -9,14 +9,14 @@ from actors.errors import CorruptWalletError, FencedError
 from actors.storage import MARKS_KEPT, TRIMMED_EVERY, Batch, Mark, WalletStore, broken_links, read_state
 from actors.wallet import commands as c
 from actors.wallet.decide import decide
-from actors.wallet.state import Instant, Policy, WalletState
+from actors.wallet.state import Instant, WalletPolicy, WalletState
 
 ADDRESS = "STSTORAGE"
 AT = Instant(1_700_000_000_000, None, "rt_1")
 
 
 def deposited(state: WalletState, payment_id: str, usat: int) -> Batch:
-    made = decide(state, c.Deposit(payment_id, "SPpayer", usat, "tx", "sBTC"), AT, Policy())
+    made = decide(state, c.Deposit(payment_id, "SPpayer", usat, "tx", "sBTC"), AT, WalletPolicy())
     return Batch(made.state, AT.wall_ms, made.entries, made.spans, made.events, (Mark("deposit", payment_id),))
 
 
@@ -108,7 +108,7 @@ def test_a_store_at_rest_holds_no_file_and_goes_on_where_it_was(tmp_path: Path) 
 
 def burnt(state: WalletState, number: int, at_ms: int) -> Batch:
     """A challenge's nonce, which expires five minutes later."""
-    made = decide(state, c.BurnNonce(f"nonce_{number}", at_ms + 300_000), AT, Policy())
+    made = decide(state, c.BurnNonce(f"nonce_{number}", at_ms + 300_000), AT, WalletPolicy())
     marks = (Mark("nonce", f"nonce_{number}", at_ms + 300_000),)
     return Batch(replace(made.state, version=state.version + 1), at_ms, made.entries, made.spans, made.events, marks)
 

@@ -12,7 +12,7 @@ import pytest
 from actors.placement import wallet_path
 from actors.storage import WalletStore
 from actors.wallet import commands as c
-from actors.wallet.state import Policy
+from actors.wallet.state import WalletPolicy
 from satbox.audit.files import snapshot
 from tests.actors.harness import STATE
 from tests.actors.test_calls import PAYER, SAT, Purse
@@ -48,7 +48,7 @@ async def test_wallets_of_an_earlier_version_are_clean_and_are_brought_up(home: 
 
 
 def test_what_an_earlier_version_set_aside_goes_back_and_makes_room() -> None:
-    payer = Purse(PAYER, 100, Policy(allowances_max=2))
+    payer = Purse(PAYER, 100, WalletPolicy(allowances_max=2))
     for gate in ("gate_old", "gate_older"):
         payer.ask(c.Reserve(gate, 10 * SAT, SAT))
     old = [{"gate_id": gate, "usat": 10 * SAT, "until_wall_ms": 7} for gate in ("gate_old", "gate_older")]

@@ -25,7 +25,7 @@ from actors.credit_sink import WalletPayouts, WalletSink
 from actors.host import WalletHost
 from actors.host_settings import HostSettings
 from actors.system import ActorSystem, LocalTransport
-from actors.wallet.state import Payout, Phase, Policy, WalletState
+from actors.wallet.state import Payout, Phase, WalletPolicy, WalletState
 from devnet.app import create_app as create_devnet
 from devnet.settings import DevnetSettings
 from devnet.world import WORLD, World
@@ -54,12 +54,12 @@ from oracle import (
     quote_reader,
 )
 from relay_client.chain import ChainUnavailable, StacksApi
-from relay_client.payouts import Order, PayoutQueue, PayoutReport
+from relay_client.payouts import PayoutOrder, PayoutQueue, PayoutReport
 from relay_client.payouts import migrate as migrate_payouts
 from relay_client.preflight import chain_preflight
 from relay_client.relay import RelayClient
 from relay_client.settlements import PaymentReport, Settlements, Store
-from relay_client.settlements import Policy as SettlementPolicy
+from relay_client.settlements import SettlementPolicy
 from relay_client.states import is_in_flight
 from sandboxes.simulated import SimulatedNode
 from sandboxes.texts import bytes_of
@@ -69,7 +69,7 @@ from stacks.signing import Sender, sign_origin, sip010_transfer, token_transfer
 NETWORK = Network.TESTNET
 DEPLOYMENT = "gatehouse"
 OPERATOR_TOKEN = "operator-token-of-the-gatehouse"
-POLICY = Policy(grace_ms=3_000, grace_cap_ms=30_000, wake_minimum_seconds=2)
+POLICY = WalletPolicy(grace_ms=3_000, grace_cap_ms=30_000, wake_minimum_seconds=2)
 PAY_TO_KEY = PrivateKey(hashlib.sha256(b"gatehouse treasury").digest())
 PAY_TO = PAY_TO_KEY.address(NETWORK)
 PAYOUT_KEY = PrivateKey(hashlib.sha256(b"gatehouse payouts").digest())
@@ -324,7 +324,9 @@ class LocalPayouts:
 
     async def payout_submit(self, address: str, payout: Payout) -> None:
         await self.queue.submit(
-            Order(payout.payout_id, address, payout.origin, payout.asset, payout.atomic, payout.usat, payout.fee_usat)
+            PayoutOrder(
+                payout.payout_id, address, payout.origin, payout.asset, payout.atomic, payout.usat, payout.fee_usat
+            )
         )
 
     async def payouts_of(self, address: str) -> list[PayoutReport]:

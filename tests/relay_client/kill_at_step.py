@@ -16,7 +16,7 @@ from settlement_bench import WALLET, Interrupted, Wallets, Wire
 
 from relay_client.chain import StacksApi
 from relay_client.relay import RelayClient
-from relay_client.settlements import Policy, Presentation, Settlements, Store
+from relay_client.settlements import Presentation, SettlementPolicy, Settlements, Store
 from relay_client.sink import Credit, Reversal
 from stacks import decode_transaction
 
@@ -76,7 +76,7 @@ async def main(url: str, path: str, wallets: str, step: str, transaction: str) -
         relay = RelayClient(f"{url}relay", wire.session, settle_timeout_seconds=2)
         settlements = Settlements(
             Store(Path(path)), Interrupted(relay, wire, die), StacksApi(f"{url}stacks", wire.session),
-            FileWallets(Path(wallets)), SystemClock(), policy=Policy(), rng=random.Random(1), checkpoint=die,
+            FileWallets(Path(wallets)), SystemClock(), policy=SettlementPolicy(), rng=random.Random(1), checkpoint=die,
         )  # fmt: skip
         running = asyncio.create_task(settlements.run())
         payment = verified(decode_transaction(bytes.fromhex(transaction)))

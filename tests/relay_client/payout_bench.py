@@ -9,7 +9,7 @@ from settlement_bench import Clock, Crash, Wire
 
 from devnet.world import WORLD
 from relay_client.chain import StacksApi
-from relay_client.payouts import Ended, KeyUnavailable, Order, PayoutPolicy, PayoutQueue, PayoutReport, migrate
+from relay_client.payouts import Ended, KeyUnavailable, PayoutOrder, PayoutPolicy, PayoutQueue, PayoutReport, migrate
 from relay_client.settlements import Store
 from stacks import PrivateKey
 
@@ -20,9 +20,11 @@ ORIGIN = str(PrivateKey(bytes(31) + b"\x55").address(NETWORK))
 SAT = 1_000_000
 
 
-def order(name: str = "rcl_1_0", *, sats: int = 100, fee: int = 10, asset: str = "sBTC", to: str = ORIGIN) -> Order:
+def order(
+    name: str = "rcl_1_0", *, sats: int = 100, fee: int = 10, asset: str = "sBTC", to: str = ORIGIN
+) -> PayoutOrder:
     """What a wallet would order."""
-    return Order(name, WALLET, to, asset, sats - fee, sats * SAT, fee * SAT)
+    return PayoutOrder(name, WALLET, to, asset, sats - fee, sats * SAT, fee * SAT)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from payment_builders import NETWORK, PAY_TO, PAYER, verified
 from devnet.world import WORLD
 from relay_client.chain import StacksApi
 from relay_client.relay import Relay, RelayClient, RelayStatus, SettleOrder, SettleOutcome
-from relay_client.settlements import PaymentReport, Policy, Presentation, Settlements, Store
+from relay_client.settlements import PaymentReport, Presentation, SettlementPolicy, Settlements, Store
 from relay_client.sink import Credit, Observation, Outage, Reversal
 from stacks import PrivateKey, Transaction
 
@@ -153,7 +153,7 @@ class Bench:
         self.session, self.settle_bodies = wire.session, wire.settle_bodies
         self.world = twin.app[WORLD]
         self.wallets = Wallets()
-        self.policy = Policy(present_wait_ms=60_000)
+        self.policy = SettlementPolicy(present_wait_ms=60_000)
         self.patience_seconds = patience_seconds
         self.crash_at: str | None = None
         self.at_step: Callable[[str], None] = lambda _step: None

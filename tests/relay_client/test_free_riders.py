@@ -16,11 +16,11 @@ from wallets_bench import POLICY, Street
 from gate.settings import RATES_USAT as RATES
 from relay_client.offers import USAT_PER_SAT
 from relay_client.settlements import PaymentReport
-from relay_client.settlements.policy import Policy
+from relay_client.settlements.policy import SettlementPolicy
 from stacks import PrivateKey
 
 PAGE = (Path(__file__).parents[2] / "design" / "payments.md").read_text()
-CAPS = Policy()
+CAPS = SettlementPolicy()
 CLASSES = tuple(RATES)
 GRACE_SECONDS, CAP_SECONDS = POLICY.grace_ms // 1000, POLICY.grace_cap_ms // 1000
 VICTIM = "ST000000000000000000002AMW42H"

@@ -10,7 +10,7 @@ from relay_client.states import (
     REASON_CATEGORY,
     REASON_STATE,
     IllegalMove,
-    Observation,
+    PaymentEvent,
     PaymentState,
     TerminalReason,
     check_move,
@@ -87,7 +87,7 @@ def test_every_reason_has_a_category_a_state_and_a_next_step():
 
 
 def test_every_observation_leads_to_a_state():
-    assert set(OBSERVED) == set(Observation)
+    assert set(OBSERVED) == set(PaymentEvent)
 
 
 def test_next_steps_speak_the_words_clients_know():

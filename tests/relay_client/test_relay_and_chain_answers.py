@@ -7,7 +7,7 @@ from payment_builders import NETWORK, sbtc_payment, verified
 
 from operations.errors import SatboxError
 from relay_client.chain import Account, ChainPhase, Nonces, read_broadcast, read_transaction
-from relay_client.http import Answer
+from relay_client.http import JsonResponse
 from relay_client.preflight import chain_preflight, judge
 from relay_client.relay import (
     Accepted,
@@ -32,22 +32,22 @@ JSON = st.recursive(
 
 @given(status=st.sampled_from([200, 400, 409, 429, 500, 502, 503]), body=JSON)
 def test_any_answer_is_read_and_nonsense_is_unknown(status, body):
-    outcome = read_settlement(Answer(status, body))
+    outcome = read_settlement(JsonResponse(status, body))
     assert isinstance(outcome, Retryable if status == 429 else Unknown)
-    assert read_status(Answer(status, body)).phase is RelayPhase.SILENT
-    assert not isinstance(read_broadcast(Answer(status, body)), Refused)
+    assert read_status(JsonResponse(status, body)).phase is RelayPhase.SILENT
+    assert not isinstance(read_broadcast(JsonResponse(status, body)), Refused)
     assert read_transaction(body) is None
 
 
 def test_a_terminal_word_in_a_server_error_is_not_believed():
-    assert isinstance(read_settlement(Answer(500, {"errorReason": "recipient_mismatch"})), Unknown)
+    assert isinstance(read_settlement(JsonResponse(500, {"errorReason": "recipient_mismatch"})), Unknown)
 
 
 def test_success_needs_a_txid():
-    assert isinstance(read_settlement(Answer(200, {"success": True, "transaction": "0x12"})), Unknown)
-    assert read_settlement(Answer(200, {"success": True, "transaction": "0x" + "AB" * 32, "payer": "S"})) == Accepted(
-        "ab" * 32, "S"
-    )
+    assert isinstance(read_settlement(JsonResponse(200, {"success": True, "transaction": "0x12"})), Unknown)
+    assert read_settlement(
+        JsonResponse(200, {"success": True, "transaction": "0x" + "AB" * 32, "payer": "S"})
+    ) == Accepted("ab" * 32, "S")
 
 
 def test_the_same_order_is_the_same_request_and_another_is_not():

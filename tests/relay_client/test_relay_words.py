@@ -11,7 +11,7 @@ import pytest
 from payment_builders import sbtc_payment
 
 from operations.errors import ERRORS
-from relay_client.http import Answer
+from relay_client.http import JsonResponse
 from relay_client.relay import (
     RETRY_SECONDS_MAX,
     Held,
@@ -108,8 +108,8 @@ REASONS: dict[str, str] = {
 }
 
 
-def said(reason: Any, status: int = 200) -> Answer:
-    return Answer(status, {"success": False, "errorReason": reason, "transaction": "", "network": "stacks:1"})
+def said(reason: Any, status: int = 200) -> JsonResponse:
+    return JsonResponse(status, {"success": False, "errorReason": reason, "transaction": "", "network": "stacks:1"})
 
 
 def test_the_kinds_are_types_of_their_own():
@@ -198,9 +198,12 @@ def test_every_reason_says_what_to_do_next(reason):
     ],
 )
 def test_every_word_of_settle_status(word, phase):
-    assert read_status(Answer(200, {"success": True, "status": word})).phase is phase
-    assert read_status(Answer(500, {"success": True, "status": word})).phase is RelayPhase.SILENT
-    assert read_status(Answer(404, {"success": False, "error": "Settlement not found"})).phase is RelayPhase.NOT_FOUND
+    assert read_status(JsonResponse(200, {"success": True, "status": word})).phase is phase
+    assert read_status(JsonResponse(500, {"success": True, "status": word})).phase is RelayPhase.SILENT
+    assert (
+        read_status(JsonResponse(404, {"success": False, "error": "Settlement not found"})).phase
+        is RelayPhase.NOT_FOUND
+    )
 
 
 # When to come again
@@ -209,14 +212,14 @@ def test_every_word_of_settle_status(word, phase):
 @pytest.mark.parametrize(
     ("answer", "seconds"),
     [
-        (Answer(429, None), 10),
-        (Answer(429, None, 42), 42),
-        (Answer(429, {"retryAfter": 7}), 7),
-        (Answer(429, {"retryAfter": -1}), 1),
-        (Answer(429, {"retryAfter": True}), 10),
-        (Answer(429, {"retryAfter": 10**12}, None), RETRY_SECONDS_MAX),
-        (Answer(503, {}, 33), 33),
-        (Answer(503, {}), None),
+        (JsonResponse(429, None), 10),
+        (JsonResponse(429, None, 42), 42),
+        (JsonResponse(429, {"retryAfter": 7}), 7),
+        (JsonResponse(429, {"retryAfter": -1}), 1),
+        (JsonResponse(429, {"retryAfter": True}), 10),
+        (JsonResponse(429, {"retryAfter": 10**12}, None), RETRY_SECONDS_MAX),
+        (JsonResponse(503, {}, 33), 33),
+        (JsonResponse(503, {}), None),
     ],
 )
 def test_when_to_come_again_is_read_and_bounded(answer, seconds):
@@ -265,7 +268,9 @@ async def test_every_resend_is_the_same_bytes(bench):
 # Relays that sponsor nothing, or are none
 
 
-NO_RELAY = [Answer(status, body) for status in (403, 404, 410, 530) for body in (None, {}, {"error": "Not found"})]
+NO_RELAY = [
+    JsonResponse(status, body) for status in (403, 404, 410, 530) for body in (None, {}, {"error": "Not found"})
+]
 
 
 @pytest.mark.parametrize("answer", [*NO_RELAY, said("sponsored_unsupported", 422), said("sponsored_unsupported")])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from payment_builders import NETWORK, OTHER, PAYER, sbtc_payment
 
 from relay_client.offers import USAT_PER_SAT
-from relay_client.settlements.policy import Outstanding, Policy, backoff_ms, granted_usat
+from relay_client.settlements.policy import Outstanding, SettlementPolicy, backoff_ms, granted_usat
 
 VICTIM = "ST000000000000000000002AMW42H"
 PAYER_ADDRESS = str(PAYER.public_key.address(NETWORK))
@@ -20,7 +20,7 @@ OTHER_ADDRESS = str(OTHER.public_key.address(NETWORK))
     overall=st.integers(0, 10**13), loss=st.booleans(),
 )  # fmt: skip
 def test_grants_stay_within_what_is_paid_and_every_cap(expected, payer, wallet, overall, loss):
-    policy = Policy()
+    policy = SettlementPolicy()
     granted = granted_usat(policy, expected, Outstanding(payer, wallet, overall, loss))
     assert 0 <= granted <= expected
     assert granted == 0 or granted + payer <= policy.grant_per_payer_usat

@@ -10,14 +10,14 @@ from settlement_bench import presentation
 
 from operations.errors import SatboxError
 from relay_client.chain import ChainPhase, ChainTransaction, Movement
-from relay_client.settlements import Policy, Store, journal, outbox, reads
+from relay_client.settlements import SettlementPolicy, Store, journal, outbox, reads
 from relay_client.settlements.schema import MIGRATIONS, migrate
 from relay_client.settlements.store import StoreClosed
 from relay_client.sink import Credit
-from relay_client.states import IllegalMove, Observation
+from relay_client.states import IllegalMove, PaymentEvent
 
 NOW = 1_800_000_000_000
-POLICY = Policy()
+POLICY = SettlementPolicy()
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_one_txid_is_credited_once_for_ever(db):
 
 def test_the_credit_goes_out_before_what_held_the_sandbox_up_is_released(db):
     payment = opened(db, sbtc_payment())
-    journal.seen_in_mempool(db, payment.payment_id, None, Observation.RELAY_ACCEPTED, POLICY, NOW)
+    journal.seen_in_mempool(db, payment.payment_id, None, PaymentEvent.RELAY_ACCEPTED, POLICY, NOW)
     journal.confirm(db, payment.payment_id, on_chain(payment), NOW)
     kinds = [kind for (kind,) in db.execute("SELECT kind FROM outbox ORDER BY seq")]
     assert kinds == ["observe", "credit", "observe"]
@@ -103,7 +103,7 @@ def test_the_credit_goes_out_before_what_held_the_sandbox_up_is_released(db):
 def test_a_newer_observation_takes_the_place_of_one_not_delivered(db):
     payment = opened(db, sbtc_payment())
     journal.held(db, payment.payment_id, "gap", NOW)
-    journal.seen_in_mempool(db, payment.payment_id, None, Observation.CHAIN_PENDING, POLICY, NOW)
+    journal.seen_in_mempool(db, payment.payment_id, None, PaymentEvent.CHAIN_PENDING, POLICY, NOW)
     letter = outbox.next_letter(db, payment.payment_id)
     assert letter is not None
     assert letter.message.state == "mempool"

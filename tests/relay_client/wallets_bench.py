@@ -6,11 +6,11 @@ from settlement_bench import Bench
 
 from actors.wallet import commands as c
 from actors.wallet.metering import cost_usat
-from actors.wallet.state import Plan, Policy
+from actors.wallet.state import Plan, WalletPolicy
 from relay_client.sink import Credit, Observation, Outage, Reversal
 from tests.actors.harness import World
 
-POLICY = Policy()
+POLICY = WalletPolicy()
 
 
 @dataclass

@@ -11,7 +11,7 @@ from actors.clock import SystemClock
 from actors.host import WalletHost
 from actors.host_settings import HostSettings
 from actors.wallet import commands as c
-from actors.wallet.state import Phase, Plan, Policy
+from actors.wallet.state import Phase, Plan, WalletPolicy
 from sandboxes.node.metering import RuntimeMeters, StorageMeters
 from sandboxes.protocol import StopRequest
 from tests.sandboxes.running_node import RunningNode
@@ -51,7 +51,7 @@ async def test_cpu_seconds_of_a_real_sandbox_are_on_its_wallet_s_bill(node: Runn
     async def no_loss(payment_id: str, payer: str, usat: int) -> None:
         await asyncio.sleep(0)
 
-    policy = Policy(meter_rates=(("cpu", 1_000_000),), wake_minimum_seconds=1)
+    policy = WalletPolicy(meter_rates=(("cpu", 1_000_000),), wake_minimum_seconds=1)
     host = WalletHost(HostSettings(tmp_path, policy=policy), node.client, SystemClock(), lambda: "rt-billed", no_loss)
     await host.start()
 

@@ -14,7 +14,7 @@ from actors import actor, effects, host, marks, node_link, reconciling, storage
 from actors.wallet import advance, decide_meters, decide_payments, decide_runtime, going_on, lifecycle, turn
 from actors.wallet import commands as c
 from relay_client.settlements import availability, delivery, follower, handing_in, journal, outbox
-from relay_client.states import Observation, TerminalReason
+from relay_client.states import PaymentEvent, TerminalReason
 from simulator.run import simulate
 from tests.simulator.planted_calls import PLANTED_CALLS
 
@@ -95,7 +95,7 @@ def unknown_is_failure() -> None:
         if isinstance(outcome, handing_in.Unknown):
             reason = TerminalReason.BROADCAST_FAILURE
             return await self._progress.end(
-                payment, Observation.RELAY_REFUSED, reason, "payment_failed", "silence", watch=False
+                payment, PaymentEvent.RELAY_REFUSED, reason, "payment_failed", "silence", watch=False
             )
         return await real(self, payment, outcome)
 
