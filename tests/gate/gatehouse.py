@@ -58,8 +58,7 @@ from relay_client.payouts import PayoutOrder, PayoutQueue, PayoutReport
 from relay_client.payouts import migrate as migrate_payouts
 from relay_client.preflight import chain_preflight
 from relay_client.relay import RelayClient
-from relay_client.settlements import PaymentReport, Settlements, Store
-from relay_client.settlements import SettlementPolicy
+from relay_client.settlements import PaymentReport, SettlementPolicy, Settlements, Store
 from relay_client.states import is_in_flight
 from sandboxes.simulated import SimulatedNode
 from sandboxes.texts import bytes_of
