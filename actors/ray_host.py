@@ -5,9 +5,7 @@ import contextlib
 import logging
 import os
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import ray
 
@@ -17,13 +15,12 @@ from actors.errors import ActorError
 from actors.garbage import spare_startup
 from actors.host import WalletHost
 from actors.host_settings import HostSettings
-from actors.placement import HostMap
+from actors.host_spec import HostSpec
 from actors.ray_call import packed, unpacked
 from actors.ray_settlements import RaySettlements
 from actors.requests import Request, Response, serve
-from actors.system import ActorSystem
+from actors.system import ActorSystem, Transport
 from actors.wallet.commands import Earn
-from actors.wallet.state import WalletPolicy
 from operations import logs
 from operations.errors import SatboxError
 from operations.full_disk import FULL_SECONDS, is_full
@@ -35,27 +32,17 @@ CONCURRENCY_MAX = 2000
 """Calls one host works on at a time; most of them wait for events or for a version."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostSpec:
-    """All a host process needs to know; it crosses to the process pickled."""
-
-    home: Path
-    node_socket: Path
-    placement: HostMap
-    policy: WalletPolicy = field(default_factory=WalletPolicy)
-    idle_seconds: float = 300.0
-    settlements: int = 1
-
-
 class HostProcess:
-    """The Ray actor. Its first call, or the watchdog's ping after a restart, starts the host."""
+    """The Ray actor. Its first call, or the watchdog's ping after a restart, starts the host. `transport` makes the way to
+    wallets on other hosts, for what is earned there.
+    """
 
-    def __init__(self, name: str, spec: HostSpec) -> None:
+    def __init__(self, name: str, spec: HostSpec, transport: Callable[[HostSpec], Transport]) -> None:
         logs.configure()
         self._name = name
         self._spec = spec
         self._settlements = RaySettlements(spec.settlements)
-        self._wallets: ActorSystem | None = None
+        self._wallets = ActorSystem(transport(spec))
         self._starting: asyncio.Task[WalletHost] | None = None
         self._leaving: asyncio.Task[None] | None = None
         self._calls = 0
@@ -146,11 +133,6 @@ class HostProcess:
         return host
 
     async def _tell_earning(self, address: str, earning: Earn) -> None:
-        if self._wallets is None:
-            # Only now: the way to other hosts is built on this module.
-            from actors.ray_system import RayTransport
-
-            self._wallets = ActorSystem(RayTransport(self._spec))
         await self._wallets.ask(address, earning)
 
     async def _tell_loss(self, payment_id: str, payer: str, usat: int) -> None:

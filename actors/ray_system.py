@@ -14,10 +14,11 @@ from ray.exceptions import RayActorError
 
 from actors.clock import SystemClock
 from actors.errors import ActorError
+from actors.host_spec import HostSpec
 from actors.overview import HostOverview
 from actors.placement import HostMap, wallet_path
 from actors.ray_call import NamedActors, packed, start_actor, unpacked
-from actors.ray_host import CONCURRENCY_MAX, HostProcess, HostSpec
+from actors.ray_host import CONCURRENCY_MAX, HostProcess
 from actors.requests import (
     Ask,
     Pay,
@@ -156,4 +157,4 @@ class RayTransport:
 
 def start_host(name: str, spec: HostSpec) -> Any:
     """Make the named host, or get it when it is there."""
-    return start_actor(HostProcess, name, name, spec, concurrency=CONCURRENCY_MAX)
+    return start_actor(HostProcess, name, name, spec, RayTransport, concurrency=CONCURRENCY_MAX)

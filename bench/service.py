@@ -9,9 +9,9 @@ from pathlib import Path
 
 import aiohttp
 
+from actors.host_spec import HostSpec
 from actors.placement import HostMap
 from actors.ray_call import NamedActors
-from actors.ray_host import HostSpec
 from actors.ray_system import RayTransport
 from actors.system import ActorSystem
 from actors.wallet import commands as c

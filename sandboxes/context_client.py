@@ -11,7 +11,7 @@ from sandboxes.protocol import NodeUnavailable
 from sandboxes.wire import load_error
 
 if TYPE_CHECKING:
-    from sandboxes.client import NodeClient
+    from sandboxes.node_calls import NodeCalls
 
 CREATE_SECONDS_MAX = 120.0
 _STATUS = {"context_died": 410}
@@ -20,7 +20,7 @@ _STATUS = {"context_died": 410}
 class ContextClient:
     """Contexts of runtimes on one node; part of a `NodeClient`."""
 
-    def __init__(self, node: NodeClient) -> None:
+    def __init__(self, node: NodeCalls) -> None:
         self._node = node
 
     @staticmethod

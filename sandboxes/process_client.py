@@ -15,7 +15,7 @@ from sandboxes.wire import load_error
 if TYPE_CHECKING:
     import aiohttp
 
-    from sandboxes.client import NodeClient
+    from sandboxes.node_calls import NodeCalls
 
 PORT_ANSWER_BYTES_MAX = 4096
 PORT_SECONDS = 5.0
@@ -25,7 +25,7 @@ _GRACE_SECONDS = 5.0
 class ProcessClient:
     """Processes and ports of runtimes on one node; part of a `NodeClient`."""
 
-    def __init__(self, node: NodeClient) -> None:
+    def __init__(self, node: NodeCalls) -> None:
         self._node = node
 
     @staticmethod

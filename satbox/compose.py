@@ -14,10 +14,11 @@ import aiohttp
 import images
 from actors.books.checkpoints import CheckpointLog
 from actors.clock import SystemClock
-from actors.ray_host import HostSpec
+from actors.host_spec import HostSpec
 from actors.ray_oracle import OracleSpec, RayOracle
-from actors.ray_settlements import PayoutSpec, RaySettlements, SettlementsSpec
+from actors.ray_settlements import RaySettlements
 from actors.ray_system import RayTransport
+from actors.settlements_process import PayoutSpec, SettlementsSpec
 from actors.system import ActorSystem
 from gate.dispute_index import DisputeIndex
 from gate.genesis import AgentRegistry, Challenger, PassIssuer

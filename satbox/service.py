@@ -17,8 +17,8 @@ from actors.clock import SystemClock
 from actors.ray_call import NamedActors
 from actors.ray_oracle import NAME as ORACLE
 from actors.ray_oracle import start_oracle
-from actors.ray_settlements import start_settlements
 from actors.ray_system import RayTransport, start_host
+from actors.settlements_process import start_settlements
 from actors.steady_scheduler import SteadyScheduler
 from actors.unfinished import unfinished
 from actors.view import iso

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from gate.calls.order_log import Held
 from gate.calls.used_orders import ANSWERED_WITHIN_MS
@@ -14,9 +14,7 @@ from relay_client.settlements import PaymentReport, Presentation, Settlements
 from relay_client.states import PaymentState
 from simulator.network import LostError, Process
 from simulator.service import Service
-
-if TYPE_CHECKING:
-    from simulator.clients import Clients, Signed, Wallet
+from simulator.wallets import Signed, Wallet
 
 T = TypeVar("T")
 USAT = 1_000_000
@@ -27,9 +25,15 @@ GATE_SECONDS = 120.0
 class Callers:
     """See the module."""
 
-    def __init__(self, service: Service, clients: Clients) -> None:
+    def __init__(
+        self,
+        service: Service,
+        wallets: list[Wallet],
+        request: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
+    ) -> None:
         self._service = service
-        self._clients = clients
+        self._wallets = wallets
+        self._request = request
         self._numbers = itertools.count(1)
         self._signed: deque[Held] = deque(maxlen=200)
         self.calls = 0
@@ -51,7 +55,7 @@ class Callers:
 
     def _order(self, wallet: Wallet, bucket_usat: int) -> Held:
         rng = self._service.rng
-        others = [other for other in self._clients.wallets if other is not wallet]
+        others = [other for other in self._wallets if other is not wallet]
         sats = rng.choice((1, 1, 3, 20, max(1, bucket_usat // USAT // 3)))
         until_ms = self._service.times.wall_ms() + VALID_MS + ANSWERED_WITHIN_MS
         made = Held(f"ord_{next(self._numbers)}", wallet.address, rng.choice(others).address, sats * USAT, until_ms)
@@ -74,14 +78,14 @@ class Callers:
             await work()
 
         network = self._service.network
-        await self._clients.request(lambda: network.call(place, at_gate, timeout_seconds=GATE_SECONDS))
+        await self._request(lambda: network.call(place, at_gate, timeout_seconds=GATE_SECONDS))
 
     async def on_chain(self, payer: Wallet, signed: Signed) -> None:
         """A payment into the payer's own bucket, and a call, shown once or twice, that leans on it. As `gate.calls.desk` does
         it: what was paid for a call that failed pays for the next one, and the new payment is not sent.
         """
         service, rng = self._service, self._service.rng
-        payee = rng.choice([other for other in self._clients.wallets if other is not payer])
+        payee = rng.choice([other for other in self._wallets if other is not payer])
         usat = min(rng.choice((1, 10, signed.payment.usat // USAT)) * USAT, signed.payment.usat)
         place = rng.choice(service.gates)
         shown = Presentation(

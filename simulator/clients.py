@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from actors.system import ActorSystem
 from actors.view import View
@@ -23,6 +23,7 @@ from simulator.callers import Callers
 from simulator.chain import Transaction
 from simulator.network import LostError
 from simulator.service import Service
+from simulator.wallets import Signed, Wallet
 from stacks import ContractCall, Network, PrivateKey, decode_transaction, sbtc
 from stacks.clarity import serialize
 from stacks.signing import Sender, sign_origin, sip010_transfer
@@ -33,33 +34,6 @@ _KEY = PrivateKey(bytes(31) + b"\x07")
 _PAY_TO = _KEY.public_key.address(Network.TESTNET)
 _SBTC = sbtc(Network.TESTNET)
 UNKNOWN = frozenset({"internal", "timeout", "overloaded"})
-
-
-@dataclass
-class Wallet:
-    """One agent: its address, the nonce it signs next, and what it has signed."""
-
-    address: str
-    signs: int = 0
-    nonce: int = 0
-    last: Signed | None = None
-    signed: list[Signed] = field(default_factory=list)
-    busy: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A payment in somebody's hands."""
-
-    payment: VerifiedPayment
-    tx: Transaction
-    address: str
-    purpose: Purpose
-
-    @property
-    def payment_id(self) -> str:
-        """What settlements call it."""
-        return payment_id_of(self.payment.identity)
 
 
 class Clients:
@@ -73,7 +47,7 @@ class Clients:
         self._numbers = itertools.count(1)
         self.requests = 0
         self.refusals: dict[str, int] = {}
-        self.callers = Callers(service, self)
+        self.callers = Callers(service, self.wallets, self.request)
 
     # Signing
 

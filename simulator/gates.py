@@ -8,9 +8,9 @@ import contextvars
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from actors.system import ActorSystem
+from actors.system import ActorSystem, Transport
 from actors.wallet.calls import Route
 from actors.wallet.commands import PayOrder, PromiseOrder
 from gate.calls.adoption import adopt
@@ -21,20 +21,29 @@ from gate.calls.till import Till
 from gate.calls.used_orders import ANSWERED_WITHIN_MS
 from operations.errors import SatboxError
 from simulator.call_auditor import CallAuditor
+from simulator.disk import Disk
 from simulator.log_disk import DiskOrderLog
 from simulator.network import LostError, Process
+from simulator.times import Times
 from simulator.virtual_loop import Incarnation
 
-if TYPE_CHECKING:
-    from simulator.service import Service
-
 LEAVES_IN_SECONDS = 5.0
+
+
+class Ground(Transport, Protocol):
+    """What gates stand on; see `simulator.service.Service`."""
+
+    times: Times
+    disk: Disk
+
+    def kill(self, place: Process, back_in: float | None) -> None:
+        """End a process; a watchdog starts it again after a while."""
 
 
 class Gates:
     """The tills of all gates, by the gate's name, each with the life that it belongs to."""
 
-    def __init__(self, service: Service, folder: Path, auditor: CallAuditor) -> None:
+    def __init__(self, service: Ground, folder: Path, auditor: CallAuditor) -> None:
         self._service = service
         self._folder = folder
         self._auditor = auditor

@@ -20,9 +20,10 @@ from actors.wallet.state import Phase, WalletPolicy
 from relay_client.settlements import Route
 from relay_client.states import is_in_flight
 from simulator.auditor import Auditor
-from simulator.clients import Clients, Signed
+from simulator.clients import Clients
 from simulator.service import Service
 from simulator.virtual_loop import StuckError, VirtualLoop, note
+from simulator.wallets import Signed
 
 PEACE_SECONDS = 1_800
 STEPS_BETWEEN_PEACE = 10_000

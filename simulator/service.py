@@ -33,32 +33,14 @@ from simulator.lines import NodeLine, Payers, RelayLine, RepeatingSink
 from simulator.machine import Machine
 from simulator.network import LostError, Network, Process
 from simulator.relay import SimulatedRelay
+from simulator.times import Times
 from simulator.virtual_loop import HereExecutor, Incarnation, incarnation
-
-WALL_MS = 1_800_000_000_000
 
 SETTLEMENT_POLICY = SettlementPolicy(
     watch_ms=1_500_000, unknown_give_up_ms=600_000, dropped_give_up_ms=600_000, held_ms=300_000,
     reorg_wait_ms=300_000, poll_first_ms=1_000, poll_max_ms=8_000, refresh_ms=8_000, recheck_ms=15_000, probe_ms=15_000,
 )  # fmt: skip
 """The rules as they are; patience is shorter and looks are rarer, so that more of them fits into a minute."""
-
-
-class Times:
-    """One wall clock that can step, one that cannot. What hosts and settlements read."""
-
-    def __init__(self) -> None:
-        self.step_ms = 0
-
-    def wall_ms(self) -> int:
-        """Labels."""
-        return WALL_MS + self.monotonic_ms() + self.step_ms
-
-    now_ms = wall_ms
-
-    def monotonic_ms(self) -> int:
-        """Durations."""
-        return int(asyncio.get_running_loop().time() * 1000)
 
 
 class Service:

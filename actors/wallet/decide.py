@@ -26,7 +26,7 @@ from actors.wallet.calls import BundledOrder
 from actors.wallet.decide_pause import paused_rate
 from actors.wallet.journal import Entry
 from actors.wallet.state import After, Instant, Phase, Planned, WalletPolicy, WalletState
-from actors.wallet.turn import Turn
+from actors.wallet.turn import Handler, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ def needs_proof(state: WalletState, command: c.Command) -> bool:
     return command.wants_proof and state.runtime is not None and state.runtime.is_healthy
 
 
-_HANDLERS: dict[type[c.Command], c.Handler] = {
+_HANDLERS: dict[type[c.Command], Handler] = {
     **decide_payments.HANDLERS,
     **decide_runtime.HANDLERS,
     **decide_pause.HANDLERS,

@@ -8,7 +8,7 @@ from actors.wallet.advance import charge_proven
 from actors.wallet.calls import Allowance, BundledOrder, LoggedOrder, Promise, Transit, bundle_id
 from actors.wallet.going_on import go_on
 from actors.wallet.state import Phase
-from actors.wallet.turn import Turn
+from actors.wallet.turn import Handler, Turn
 
 BPS = 10_000
 
@@ -199,7 +199,7 @@ def _earn(turn: Turn, command: c.Earn) -> c.Refusal | None:
     return None
 
 
-HANDLERS: dict[type[c.Command], c.Handler] = {
+HANDLERS: dict[type[c.Command], Handler] = {
     c.SetRoutes: _set_routes,
     c.Reserve: _reserve,
     c.Unreserve: _unreserve,

@@ -12,7 +12,7 @@ from actors.wallet import commands as c
 from actors.wallet.advance import charge_proven
 from actors.wallet.going_on import go_on
 from actors.wallet.state import Dispute, Phase
-from actors.wallet.turn import Turn
+from actors.wallet.turn import Handler, Turn
 
 OPEN, ANSWERED, UPHELD, DENIED = "open", "answered", "upheld", "denied"
 STEP = {OPEN: "dispute_opened", ANSWERED: "dispute_answered", UPHELD: "dispute_upheld", DENIED: "dispute_denied"}
@@ -82,7 +82,7 @@ def _decide(turn: Turn, command: c.DecideDispute) -> c.Refusal | None:
     return None
 
 
-HANDLERS: dict[type[c.Command], c.Handler] = {
+HANDLERS: dict[type[c.Command], Handler] = {
     c.OpenDispute: _open,
     c.AnswerDispute: _answer,
     c.DecideDispute: _decide,

@@ -11,7 +11,7 @@ from actors.wallet import commands as c
 from actors.wallet.decide_runtime import BUDGET_REACHED, DESTROYED, wake_refusal, wake_up
 from actors.wallet.links import WakeLink
 from actors.wallet.state import After, Phase, WalletState
-from actors.wallet.turn import Turn
+from actors.wallet.turn import Handler, Turn
 
 INVALID = "wake_link_invalid"
 
@@ -112,7 +112,7 @@ def _use(turn: Turn, link: WakeLink, what: str) -> None:
     turn.tell("wake_link_used", link_id=link.link_id, label=link.label, what=what)
 
 
-HANDLERS: dict[type[c.Command], c.Handler] = {
+HANDLERS: dict[type[c.Command], Handler] = {
     c.AddLink: _add,
     c.RevokeLink: _revoke,
     c.WakeByLink: _wake,

@@ -9,7 +9,7 @@ from actors.wallet.lifecycle import measures
 from actors.wallet.metering import MS_PER_SECOND
 from actors.wallet.meters import STORAGE, Reading, bill, of
 from actors.wallet.state import Phase
-from actors.wallet.turn import Turn
+from actors.wallet.turn import Handler, Turn
 
 READINGS_MAX = 64
 """Readings taken from one command; there are fewer meters than that."""
@@ -96,4 +96,4 @@ def _set_budget(turn: Turn, command: c.SetBudget) -> c.Refusal | None:
     return None
 
 
-HANDLERS: dict[type[c.Command], c.Handler] = {c.Readings: _readings, c.SetBudget: _set_budget}
+HANDLERS: dict[type[c.Command], Handler] = {c.Readings: _readings, c.SetBudget: _set_budget}

@@ -5,7 +5,7 @@ from dataclasses import replace
 from actors.wallet import commands as c
 from actors.wallet.advance import charge_through, stop_for_budget
 from actors.wallet.state import Phase, WalletState
-from actors.wallet.turn import Turn
+from actors.wallet.turn import Handler, Turn
 
 
 def is_unsettled(state: WalletState) -> bool:
@@ -69,7 +69,7 @@ def _pause_failed(turn: Turn, command: c.PauseFailed) -> c.Refusal | None:
     return None
 
 
-HANDLERS: dict[type[c.Command], c.Handler] = {
+HANDLERS: dict[type[c.Command], Handler] = {
     c.Pause: _pause,
     c.Paused: _paused,
     c.PauseFailed: _pause_failed,

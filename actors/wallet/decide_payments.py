@@ -15,7 +15,7 @@ from actors.wallet.going_on import go_on
 from actors.wallet.lifecycle import IN_MEMPOOL
 from actors.wallet.lots import Lot, with_lot, without
 from actors.wallet.state import After, CreditStart, Loss, Pending, Phase
-from actors.wallet.turn import Turn
+from actors.wallet.turn import Handler, Turn
 
 REAPED_BY_OWNER = "requested"
 TERMINAL_FAILURES = frozenset({"failed", "replaced", "not_found"})
@@ -178,7 +178,7 @@ def _loss_told(turn: Turn, command: c.LossTold) -> c.Refusal | None:
     return None
 
 
-HANDLERS: dict[type[c.Command], c.Handler] = {
+HANDLERS: dict[type[c.Command], Handler] = {
     c.Observe: _observe,
     c.Deposit: _deposit,
     c.Reverse: _reverse,

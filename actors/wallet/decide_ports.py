@@ -2,7 +2,7 @@
 
 from actors.wallet import commands as c
 from actors.wallet.state import Exposure
-from actors.wallet.turn import Turn
+from actors.wallet.turn import Handler, Turn
 
 EXPOSED_MAX = 64
 
@@ -35,7 +35,7 @@ def _set_visibility(turn: Turn, command: c.SetVisibility) -> c.Refusal | None:
     return None
 
 
-HANDLERS: dict[type[c.Command], c.Handler] = {
+HANDLERS: dict[type[c.Command], Handler] = {
     c.Expose: _expose,
     c.Unexpose: _unexpose,
     c.SetVisibility: _set_visibility,

@@ -9,7 +9,7 @@ from actors.wallet.going_on import go_on
 from actors.wallet.lots import Lot, terms_of, with_lot, without
 from actors.wallet.metering import MS_PER_SECOND, cost_usat
 from actors.wallet.state import Payout, Phase
-from actors.wallet.turn import Turn
+from actors.wallet.turn import Handler, Turn
 
 NODE_FAULTS = frozenset({"node_restart", "reboot", "unknown", "volume_read_only"})
 """Ends of a runtime that nothing inside it can bring about."""
@@ -124,7 +124,7 @@ def _restore_lot(turn: Turn, lot: Lot) -> None:
         turn.set(lots=(lot, *(one for one in others if one is not lot)))
 
 
-HANDLERS: dict[type[c.Command], c.Handler] = {
+HANDLERS: dict[type[c.Command], Handler] = {
     c.Reclaim: _reclaim,
     c.PayoutTold: _payout_told,
     c.PayoutEnded: _payout_ended,

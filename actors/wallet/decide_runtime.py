@@ -22,7 +22,7 @@ from actors.wallet.decide_payments import write_off_credit_start
 from actors.wallet.decide_refunds import credit_failed_start, credit_fault
 from actors.wallet.links import without_wakes
 from actors.wallet.state import After, Phase, StartFile
-from actors.wallet.turn import Turn
+from actors.wallet.turn import Handler, Turn
 
 DESTROYED = "destroyed"
 BUDGET_REACHED = "budget_reached"
@@ -257,7 +257,7 @@ def _reap(turn: Turn, command: c.Reap) -> c.Refusal | None:
     return None
 
 
-HANDLERS: dict[type[c.Command], c.Handler] = {
+HANDLERS: dict[type[c.Command], Handler] = {
     c.Started: _started,
     c.StartFailed: _start_failed,
     c.StartFileFailed: _start_file_failed,

@@ -1,11 +1,12 @@
 """One turn under way: the state so far, and what has to be written, told and done about it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from actors.wallet.bucket import Posting, posted
 from actors.wallet.calls import BundledOrder
-from actors.wallet.commands import Effect, Happening, SpanRecord
+from actors.wallet.commands import Effect, Happening, Refusal, SpanRecord
 from actors.wallet.journal import Entry, chained
 from actors.wallet.lots import fitted
 from actors.wallet.metering import charge
@@ -86,3 +87,7 @@ class Turn:
         runtime = replace(runtime, metered_through_ms=until_ms, charged_usat=charged)
         self.set(runtime=runtime, remainder=after, span_seq=seq)
         return due
+
+
+Handler = Callable[[Turn, Any], Refusal | None]
+"""Decides one kind of command on a turn under way."""

@@ -9,17 +9,16 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import aiohttp
 from yarl import URL
 
 from operations.errors import SatboxError
 from relay_client.orders import ORDER_SECONDS_MAX, SCHEME, Order
+from satbox.agent.keystore import Agent
 from satbox.client.answers import HttpResponse, error_of, has_error, payment_required_of
-
-if TYPE_CHECKING:
-    from satbox.client.client import Client
+from satbox.client.settings import ClientSettings
 
 ANSWER_BYTES_MAX = 64 << 20
 ANSWER_SECONDS = 300
@@ -28,6 +27,22 @@ ORDER_SECONDS = 120
 PROXY = "/sandbox/proxy/"
 AUTHORIZATION = "Authorization"
 WHAT = "A call is ADDRESS-OR-NAME/PORT/PATH, or a whole URL of this gate that satbox routes list shows."
+
+
+class Paying(Protocol):
+    """Who calls: `satbox.client.Client`."""
+
+    settings: ClientSettings
+    agent: Agent | None
+
+    async def gate_pass(self) -> str:
+        """The agent's pass; it proves itself when it has none."""
+
+    async def session(self) -> aiohttp.ClientSession:
+        """The connections to the gate."""
+
+    def now_seconds(self) -> float:
+        """Wall time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +64,7 @@ class CallAnswer:
 class _Request:
     """What stays the same however often it is asked."""
 
-    client: "Client"
+    client: Paying
     method: str
     data: bytes | None
     timeout_seconds: float
@@ -57,7 +72,7 @@ class _Request:
 
 
 async def call(
-    client: "Client",
+    client: Paying,
     url: str,
     *,
     method: str = "GET",
@@ -123,7 +138,7 @@ async def call(
     return replace(answer, sats=sats, order_id=order_id, receipt=document)
 
 
-def _where(client: "Client", url: str) -> URL:
+def _where(client: Paying, url: str) -> URL:
     gate = client.settings.gate_url
     where = URL(url, encoded=True)
     if not where.is_absolute():
@@ -148,7 +163,7 @@ def _is_hidden(answer: CallAnswer, headers: Mapping[str, str]) -> bool:
     return answer.status == 404 and not _is_inner(answer) and not is_named
 
 
-async def _with_pass(client: "Client", headers: dict[str, str]) -> dict[str, str]:
+async def _with_pass(client: Paying, headers: dict[str, str]) -> dict[str, str]:
     """With the agent's pass, which the gate keeps from the server inside; without when it has none to show."""
     if client.agent is None:
         return headers
@@ -158,7 +173,7 @@ async def _with_pass(client: "Client", headers: dict[str, str]) -> dict[str, str
         return headers  # not registered, or not known just now: it is what it was
 
 
-def _is_own(client: "Client", where: URL) -> bool:
+def _is_own(client: Paying, where: URL) -> bool:
     own = None if client.agent is None else client.agent.addresses(client.settings.network).stx
     return own is not None and _payee(where) == own
 
@@ -171,7 +186,7 @@ def _missing(details: Mapping[str, Any]) -> dict[str, Any]:
     return {name: details[name] for name in ("missing_sats",) if name in details}
 
 
-def _order(client: "Client", method: str, where: URL, required: Any, max_sats: int) -> tuple[Order, int]:
+def _order(client: Paying, method: str, where: URL, required: Any, max_sats: int) -> tuple[Order, int]:
     if client.agent is None:
         raise SatboxError("payment_required", "This call must be paid, and no agent's keys were given to pay with.")
     settings = client.settings

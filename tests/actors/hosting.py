@@ -22,7 +22,7 @@ from sandboxes.clock import boottime_ms
 from sandboxes.simulated import SimulatedNode
 
 if TYPE_CHECKING:
-    from actors.ray_host import HostSpec
+    from actors.host_spec import HostSpec
 
 _numbers = itertools.count(1)
 

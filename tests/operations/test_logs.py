@@ -27,8 +27,8 @@ except OSError:
     structlog.get_logger().debug('event.debug')
 """
 STARTS = {
-    "hosts": "from actors.ray_host import HostProcess; HostProcess('host-0', type('Spec', (), {'settlements': 1}))",
-    "settlements": "from actors.ray_settlements import SettlementsProcess; SettlementsProcess('settlements-0', None)",
+    "hosts": "from actors.ray_host import HostProcess; HostProcess('host-0', type('Spec', (), {'settlements': 1}), id)",
+    "settlements": "from actors.settlements_process import SettlementsProcess; SettlementsProcess('settlements-0', None)",
     "oracle": "from actors.ray_oracle import OracleProcess; OracleProcess(None)",
     "others": "from operations import logs; logs.configure()",
 }

@@ -91,3 +91,31 @@ def closure(roots: Iterable[str]) -> tuple[set[str], dict[str, str]]:
             if not own:
                 foreign.setdefault(found.target.partition(".")[0], module)
     return ours, foreign
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of nodes that reach one another (Tarjan), each sorted."""
+    place: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    found = []
+
+    def visit(node: str) -> None:
+        place[node] = lowest[node] = len(place)
+        stack.append(node)
+        for other in graph[node]:
+            if other not in place:
+                visit(other)
+            if other in stack:
+                lowest[node] = min(lowest[node], lowest[other])
+        if lowest[node] == place[node]:
+            at = stack.index(node)
+            group = sorted(stack[at:])
+            del stack[at:]
+            if len(group) > 1 or node in graph[node]:
+                found.append(group)
+
+    for node in graph:
+        if node not in place:
+            visit(node)
+    return found

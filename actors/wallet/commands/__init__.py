@@ -1,6 +1,6 @@
 """What can be asked of a wallet, what a turn may cause, and what it answers; by families."""
 
-from actors.wallet.commands.base import Command, Handler, Refusal
+from actors.wallet.commands.base import Command, Refusal
 from actors.wallet.commands.calls import (
     Earn,
     OrdersDelivered,
@@ -78,7 +78,6 @@ __all__ = [
     "Expose",
     "ForgetSnapshots",
     "Forgotten",
-    "Handler",
     "Happening",
     "Look",
     "LossTold",

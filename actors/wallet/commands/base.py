@@ -1,11 +1,7 @@
 """What every command is, and how one may fare."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from actors.wallet.turn import Turn
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +19,3 @@ class Refusal:
     details: dict[str, Any] = field(default_factory=dict)
     retry_after: int | None = None
     """Seconds, when a refusal is for a time."""
-
-
-Handler = Callable[["Turn", Any], Refusal | None]
-"""Decides one kind of command on a turn under way."""
