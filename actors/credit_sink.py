@@ -3,7 +3,7 @@
 from actors.clock import Clock
 from actors.system import ActorSystem
 from actors.wallet.commands import Deposit, Observe, PayoutEnded, Reverse
-from relay_client.payouts import Ended
+from relay_client.payouts import PayoutResult
 from relay_client.sink import Credit, Observation, Outage, Reversal
 
 
@@ -60,6 +60,6 @@ class WalletPayouts:
     def __init__(self, system: ActorSystem) -> None:
         self._system = system
 
-    async def ended(self, ended: Ended) -> None:
+    async def ended(self, ended: PayoutResult) -> None:
         """A payout has arrived, or certainly never will."""
         await self._system.ask(ended.address, PayoutEnded(ended.payout_id, ended.is_paid, ended.txid, ended.reason))

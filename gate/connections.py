@@ -48,7 +48,7 @@ class HeldHead:
     size: int
 
 
-class Waiting(Protocol):
+class WaitingConnection(Protocol):
     """A connection as it is seen here."""
 
     def evict(self) -> None:
@@ -64,8 +64,8 @@ class Connections:
         self._limits = limits
         self._is_exempt = is_exempt
         self._peers: Counter[str] = Counter()
-        self._known: dict[Waiting, str] = {}
-        self._waiting: OrderedDict[Waiting, int] = OrderedDict()
+        self._known: dict[WaitingConnection, str] = {}
+        self._waiting: OrderedDict[WaitingConnection, int] = OrderedDict()
         self._heads_bytes = 0
         self._under_way: Counter[str] = Counter()
         self._under_way_bytes = 0
@@ -83,7 +83,7 @@ class Connections:
     def __len__(self) -> int:
         return len(self._known)
 
-    def enter(self, connection: Waiting, peer: str) -> None:
+    def enter(self, connection: WaitingConnection, peer: str) -> None:
         """Count a new connection, which waits for its head. Raises rate_limited, and then nothing is counted."""
         limit = self._limits.per_peer
         if limit and not self._is_exempt(peer) and self._peers[peer] >= limit:
@@ -94,7 +94,7 @@ class Connections:
         self._known[connection] = peer
         self._waiting[connection] = 0
 
-    def leave(self, connection: Waiting) -> None:
+    def leave(self, connection: WaitingConnection) -> None:
         """Forget a connection; one that was never counted, too."""
         peer = self._known.pop(connection, None)
         self.busy(connection)
@@ -103,16 +103,16 @@ class Connections:
             if not self._peers[peer]:
                 del self._peers[peer]
 
-    def busy(self, connection: Waiting) -> None:
+    def busy(self, connection: WaitingConnection) -> None:
         """Its head is complete."""
         self._heads_bytes -= self._waiting.pop(connection, 0)
 
-    def idle(self, connection: Waiting) -> None:
+    def idle(self, connection: WaitingConnection) -> None:
         """It waits for a head again."""
         if connection in self._known:
             self._waiting.setdefault(connection, 0)
 
-    def received(self, connection: Waiting, size: int) -> Literal["ok", "too_large"]:
+    def received(self, connection: WaitingConnection, size: int) -> Literal["ok", "too_large"]:
         """Count bytes of an unfinished head."""
         if connection not in self._known:
             return "ok"
@@ -123,7 +123,7 @@ class Connections:
             continue
         return "ok" if held + size <= HEAD_BYTES_MAX else "too_large"
 
-    def hold(self, connection: Waiting, size: int, *, waits: bool) -> HeldHead | None:
+    def hold(self, connection: WaitingConnection, size: int, *, waits: bool) -> HeldHead | None:
         """Count a whole head of `size` bytes until its request is answered; None for one that is free. One that `waits` behind
         another of its connection never is. Raises overloaded, and then nothing is counted.
         """
@@ -147,7 +147,7 @@ class Connections:
         if not self._under_way[held.peer]:
             del self._under_way[held.peer]
 
-    def _make_room(self, newcomer: Waiting) -> bool:
+    def _make_room(self, newcomer: WaitingConnection) -> bool:
         for connection in self._waiting:
             if connection is not newcomer:
                 self.leave(connection)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DisputeRow:
     """A dispute, whose it is, and when it was put here."""
 
     dispute_id: str
@@ -56,9 +56,9 @@ class DisputeIndex:
         with self._open() as db:
             db.execute("DELETE FROM disputes WHERE dispute_id = ?", (dispute_id,))
 
-    def waiting(self, limit: int, after: tuple[int, str] = (-1, "")) -> list[Row]:
+    def waiting(self, limit: int, after: tuple[int, str] = (-1, "")) -> list[DisputeRow]:
         """Those without a verdict, oldest first; `after`: time and id of the last one seen."""
         with self._open() as db:
             query = """SELECT dispute_id, address, at_ms FROM disputes WHERE is_over = 0 AND (at_ms, dispute_id) > (?, ?)
                 ORDER BY at_ms, dispute_id LIMIT ?"""
-            return [Row(str(row[0]), str(row[1]), int(row[2])) for row in db.execute(query, (*after, limit))]
+            return [DisputeRow(str(row[0]), str(row[1]), int(row[2])) for row in db.execute(query, (*after, limit))]

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 
-from actors.wallet.state import Exposure
+from actors.wallet.state import ExposedPort
 
 TOKEN_HEADER = "X-Satbox-Token"  # noqa: S105 - a header's name
 TOKEN_QUERY = "satbox_token"  # noqa: S105 - a query word
@@ -14,12 +14,12 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def open_until(exposed: tuple[Exposure, ...], port: int, token: str, wall_ms: int) -> int | None:
+def open_until(exposed: tuple[ExposedPort, ...], port: int, token: str, wall_ms: int) -> int | None:
     """Until when (milliseconds of the wall clock) a token opens a port; None when it does not."""
     return hash_open_until(exposed, port, token_hash(token), wall_ms)
 
 
-def hash_open_until(exposed: tuple[Exposure, ...], port: int, digest: str, wall_ms: int) -> int | None:
+def hash_open_until(exposed: tuple[ExposedPort, ...], port: int, digest: str, wall_ms: int) -> int | None:
     """The same by a token's hash."""
     found = [
         each.expires_wall_ms

@@ -10,7 +10,7 @@ from actors.clock import Clock
 ASKED_AGAIN_MS = 60_000
 
 
-class Doctor(Protocol):
+class HasDoctor(Protocol):
     """Whoever can say what this node enforces."""
 
     async def doctor(self) -> dict[str, Any]:
@@ -25,7 +25,7 @@ class SandboxPolicy:
         self._asked_ms = 0
         self._report: dict[str, Any] | None = None
 
-    async def of(self, node: Doctor, clock: Clock, size_class: str, limits: dict[str, Any]) -> dict[str, Any]:
+    async def of(self, node: HasDoctor, clock: Clock, size_class: str, limits: dict[str, Any]) -> dict[str, Any]:
         """The effective policy of a sandbox of this class."""
         now_ms = clock.monotonic_ms()
         if self._report is None or now_ms - self._asked_ms > ASKED_AGAIN_MS:

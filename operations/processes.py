@@ -42,7 +42,7 @@ class SignalInput(ProcessInput):
     signal: str = Field("TERM", pattern=r"^[A-Za-z0-9+]{1,16}$", description="a signal's name")
 
 
-class WriteInput(ProcessInput):
+class ProcessWriteInput(ProcessInput):
     """Input for a process."""
 
     data: str = Field("", max_length=1_500_000, description="base64")
@@ -205,7 +205,7 @@ PROCESSES = (
     Operation(
         "processes.write", "POST", f"{_ONE}/stdin",
         "Send a process input.",
-        WriteInput, Told, Auth.OWNER, ("processes", "write"), "satbox_write_process",
+        ProcessWriteInput, Told, Auth.OWNER, ("processes", "write"), "satbox_write_process",
         scope="exec", errors=(*_ERRORS, "process_ended"), positional=("process_id",), ends_with_caller=True,
     ),
     Operation(

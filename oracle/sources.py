@@ -22,7 +22,7 @@ USER_AGENT = "satbox-oracle/1"
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class SourceRequest:
     """One request: a path on the source's host, and how its answer is read."""
 
     path: str
@@ -40,7 +40,7 @@ class SourceKind:
     group: str
     weight: int
     host: str
-    asks: tuple[Ask, ...]
+    asks: tuple[SourceRequest, ...]
     timeout_seconds: float = 4.0
     heartbeat_ms: int = 10_000
     stale_ms: int = 60_000
@@ -91,7 +91,7 @@ class HttpSource:
             raise SourceFailed("; ".join(sorted(set(errors))))
         return Fetched(tuple(words), tuple(errors))
 
-    async def _one(self, ask: Ask, now_ms: Callable[[], int]) -> list[Word]:
+    async def _one(self, ask: SourceRequest, now_ms: Callable[[], int]) -> list[Word]:
         raw = await self._get(self.base_url.rstrip("/") + ask.path)
         try:
             told = ask.read(exact_json(raw), now_ms())
@@ -120,8 +120,8 @@ class HttpSource:
             raise SourceFailed(type(error).__name__) from error
 
 
-def _tickers(path: str, symbols: Mapping[Pair, str], shape: Callable[[Pair, str], Read]) -> tuple[Ask, ...]:
-    return tuple(Ask(path.format(symbol), shape(pair, symbol)) for pair, symbol in symbols.items())
+def _tickers(path: str, symbols: Mapping[Pair, str], shape: Callable[[Pair, str], Read]) -> tuple[SourceRequest, ...]:
+    return tuple(SourceRequest(path.format(symbol), shape(pair, symbol)) for pair, symbol in symbols.items())
 
 
 def _named(shape: Callable[[Pair], Read]) -> Callable[[Pair, str], Read]:
@@ -166,23 +166,27 @@ KINDS: Final = (
     ),
     SourceKind(
         "pyth", "pyth", 2, "https://hermes.pyth.network",
-        (Ask("/v2/updates/price/latest?" + "&".join(f"ids[]={i}" for i in shapes.PYTH_IDS) + "&parsed=true", shapes.pyth),),
+        (
+            SourceRequest(
+                "/v2/updates/price/latest?" + "&".join(f"ids[]={i}" for i in shapes.PYTH_IDS) + "&parsed=true", shapes.pyth
+            ),
+        ),
         counts_dollars=True,
     ),
     SourceKind(
         "coingecko", "coingecko", 1, "https://api.coingecko.com",
-        (Ask(f"/api/v3/simple/price?ids={','.join(shapes.COINGECKO_IDS)}&vs_currencies=usd,btc"
+        (SourceRequest(f"/api/v3/simple/price?ids={','.join(shapes.COINGECKO_IDS)}&vs_currencies=usd,btc"
              "&include_last_updated_at=true&precision=full", shapes.coingecko),),
         heartbeat_ms=60_000, stale_ms=240_000, counts_dollars=True,
     ),
     SourceKind(  # 50,000 requests a month without a key: three each 180 s are 43,200
         "tenero", "tenero", 1, "https://api.tenero.io",
-        tuple(Ask(f"/v1/stacks/tokens/{token}", shapes.tenero(pair)) for pair, token in _TENERO.items()),
+        tuple(SourceRequest(f"/v1/stacks/tokens/{token}", shapes.tenero(pair)) for pair, token in _TENERO.items()),
         timeout_seconds=6.0, heartbeat_ms=180_000, stale_ms=420_000, counts_dollars=True,
     ),
     SourceKind(
         "aibtc", "tenero", 1, "https://aibtc.com",
-        (Ask("/api/prices", shapes.aibtc(_AIBTC)),),
+        (SourceRequest("/api/prices", shapes.aibtc(_AIBTC)),),
         timeout_seconds=6.0, heartbeat_ms=180_000, stale_ms=420_000, counts_dollars=True,
     ),
 )  # fmt: skip

@@ -3,7 +3,7 @@
     settle -> Accepted   a node took the transaction: in the mempool, not confirmed
               Refused    terminal: these bytes will not be broadcast
               Retryable  turned away at the door: the same bytes may work later
-              Held       kept by the relay, which may broadcast the bytes without being asked again
+              RelayHeld       kept by the relay, which may broadcast the bytes without being asked again
               Unable     the relay does not settle this kind of payment, or is not there: nothing was broadcast
               Unknown    anything else: it may have been broadcast. Never a failure
 
@@ -82,7 +82,7 @@ class Retryable:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class RelayHeld:
     """The relay keeps the bytes, for 15 minutes from when it last took them. `missing`: the sender's nonces it waits for; empty
     when it waits for a free sponsor wallet.
     """
@@ -107,7 +107,7 @@ class Unknown:
     retry_after_seconds: int | None = None
 
 
-SettleOutcome = Accepted | Refused | Retryable | Held | Unable | Unknown
+SettleOutcome = Accepted | Refused | Retryable | RelayHeld | Unable | Unknown
 
 
 class RelayPhase(StrEnum):
@@ -251,15 +251,15 @@ def read_settlement(answer: JsonResponse) -> SettleOutcome:
     )
 
 
-def _held(queue: Any) -> Held:
+def _held(queue: Any) -> RelayHeld:
     """A hold. A queue that cannot be read counts as a gap: then the relay is left in peace for longest."""
     fields = queue if isinstance(queue, dict) else {}
     listed = fields.get("missingNonces")
     detail = str(fields.get("help") or _HELD)[:200]
     if listed == [] and isinstance(fields.get("estimatedDispatchMs"), int):
-        return Held((), detail)
+        return RelayHeld((), detail)
     nonces = [nonce for nonce in listed[:64] if isinstance(nonce, int)] if isinstance(listed, list) else []
-    return Held(tuple(nonces) or (0,), detail)
+    return RelayHeld(tuple(nonces) or (0,), detail)
 
 
 def read_status(answer: JsonResponse) -> RelayStatus:

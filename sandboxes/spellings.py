@@ -30,19 +30,21 @@ _PRINTABLE = bytes(range(0x20, 0x7F))
 
 
 @dataclass(slots=True)
-class Room:
+class CharacterBudget:
     """Characters of spellings that may still be looked through. All texts of one head share one, however many they are."""
 
     left: int = CHARS_MAX
 
 
-def holds(text: str, is_plain_in: Callable[[str], bool], base64_chars_min: int, room: Room | None = None) -> bool:
+def holds(
+    text: str, is_plain_in: Callable[[str], bool], base64_chars_min: int, room: CharacterBudget | None = None
+) -> bool:
     """Whether `is_plain_in` is true of a text or of what it decodes to, once or several times over. A text that decodes to
     too much to be looked through counts as one that does. Shorter words than `base64_chars_min` are not taken for base64, nor
     words of other encodings for as many bytes.
     """
     words = _words(base64_chars_min)
-    room = room or Room()
+    room = room or CharacterBudget()
     waiting, seen = [(text, 0)], {text}
     while waiting:
         each, depth = waiting.pop()

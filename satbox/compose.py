@@ -45,7 +45,7 @@ from oracle import (
 )
 from relay_client.chain import StacksApi
 from relay_client.payouts import KeyFile, PayoutPolicy
-from relay_client.settlements import Route, SettlementPolicy
+from relay_client.settlements import SettlementPolicy, SettleRoute
 from sandboxes.client import NodeClient
 from sandboxes.size_classes import SIZE_CLASSES, SizeClass
 from satbox.keys import DeploymentKeys, load_keys
@@ -294,6 +294,6 @@ def _settlement_policy(settings: Settings) -> SettlementPolicy:
     """Settlements tell a wallet of a pending payment at least three times within its grace, or grace would run out
     between two sights.
     """
-    usual = SettlementPolicy(route=Route(settings.settle.route))
+    usual = SettlementPolicy(route=SettleRoute(settings.settle.route))
     often_ms = max(100, settings.policy().grace_ms // 3)
     return replace(usual, refresh_ms=min(usual.refresh_ms, often_ms), poll_max_ms=min(usual.poll_max_ms, often_ms))

@@ -5,7 +5,7 @@ import json
 import secrets
 import sys
 
-from relay_client.settlements import Route
+from relay_client.settlements import SettleRoute
 from simulator.run import simulate
 
 
@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=5_000)
     parser.add_argument("--wallets", type=int, default=60)
     parser.add_argument("--runs", type=int, default=1, help="consecutive seeds")
-    parser.add_argument("--route", type=Route, choices=list(Route), default=Route.RELAY_THEN_DIRECT)
+    parser.add_argument("--route", type=SettleRoute, choices=list(SettleRoute), default=SettleRoute.RELAY_THEN_DIRECT)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     first = secrets.randbelow(10**9) if options.seed is None else options.seed

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from relay_client.relay import (
     Accepted,
-    Held,
     Refused,
+    RelayHeld,
     RelayPhase,
     RelayStatus,
     Retryable,
@@ -61,7 +61,7 @@ class SimulatedRelay:
         if cached is not None and now - cached[0] < CACHE_SECONDS:
             return cached[1]
         outcome = self._settle(order)
-        if not isinstance(outcome, Held | Retryable) and self.rng.random() >= self.mood.forgets:
+        if not isinstance(outcome, RelayHeld | Retryable) and self.rng.random() >= self.mood.forgets:
             self.cache[identifier] = (now, outcome)
         if len(self.cache) > 4096:
             self.cache = {key: kept for key, kept in self.cache.items() if now - kept[0] < CACHE_SECONDS}
@@ -92,7 +92,7 @@ class SimulatedRelay:
         if self.rng.random() < 0.7:
             pause = self.rng.uniform(1.0, HELD_SECONDS)
             asyncio.get_running_loop().call_later(pause, self._dispatch, slot, hold, order.transaction)
-        return Held(() if self.rng.random() < 0.5 else (max(0, tx.nonce - 1),))
+        return RelayHeld(() if self.rng.random() < 0.5 else (max(0, tx.nonce - 1),))
 
     def _dispatch(self, slot: tuple[str, int], hold: int, transaction: bytes) -> None:
         if self.hand.get(slot) == hold:

@@ -17,7 +17,7 @@ import structlog
 from actors.placement import wallet_path
 from actors.storage import WalletStore, broken_links
 from actors.wallet.state import Phase, WalletPolicy
-from relay_client.settlements import Route
+from relay_client.settlements import SettleRoute
 from relay_client.states import is_in_flight
 from simulator.auditor import Auditor
 from simulator.clients import Clients
@@ -77,7 +77,7 @@ class Run:
         wallets: int,
         home: Path,
         peace_every: int = STEPS_BETWEEN_PEACE,
-        route: Route = Route.RELAY_THEN_DIRECT,
+        route: SettleRoute = SettleRoute.RELAY_THEN_DIRECT,
     ) -> None:
         self.route = route
         self.rng = random.Random(seed)  # noqa: S311 - reproducible on purpose
@@ -368,7 +368,7 @@ def simulate(
     wallets: int = 60,
     peace_every: int = STEPS_BETWEEN_PEACE,
     home: Path | None = None,
-    route: Route = Route.RELAY_THEN_DIRECT,
+    route: SettleRoute = SettleRoute.RELAY_THEN_DIRECT,
 ) -> Report:
     """Run and report. The same numbers give the same run. `route`: who broadcasts payments."""
     structlog.configure(

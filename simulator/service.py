@@ -23,7 +23,7 @@ from actors.wallet.state import WalletPolicy
 from operations.errors import SatboxError
 from relay_client.preflight import chain_preflight
 from relay_client.relay import Relay
-from relay_client.settlements import Route, Settlements
+from relay_client.settlements import Settlements, SettleRoute
 from relay_client.settlements.policy import SettlementPolicy
 from simulator.auditor import Auditor
 from simulator.chain import SimulatedChain
@@ -47,7 +47,7 @@ class Service:
     """All processes, and how each is killed and started again."""
 
     def __init__(
-        self, home: Path, rng: random.Random, auditor: Auditor, policy: WalletPolicy, route: Route, hosts: int = 2
+        self, home: Path, rng: random.Random, auditor: Auditor, policy: WalletPolicy, route: SettleRoute, hosts: int = 2
     ) -> None:
         self.settlement_policy = replace(SETTLEMENT_POLICY, route=route)
         self.rng = rng

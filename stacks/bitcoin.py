@@ -28,7 +28,7 @@ _PREFIX = b"\x18Bitcoin Signed Message:\n"
 
 
 @dataclass(frozen=True, slots=True)
-class BitcoinAddress:
+class SingleKeyAddress:
     """An address that one key can sign for. A p2sh address is taken for p2sh-p2wpkh: no other script has one key here."""
 
     text: str
@@ -36,7 +36,7 @@ class BitcoinAddress:
     program: bytes
 
 
-def parse_bitcoin_address(text: str) -> BitcoinAddress:
+def parse_bitcoin_address(text: str) -> SingleKeyAddress:
     """The address written in `text`, of mainnet or testnet; raises AddressError."""
     if len(text) > ADDRESS_CHARS_MAX or not text.isascii():
         raise AddressError("not a Bitcoin address")
@@ -57,7 +57,7 @@ def parse_bitcoin_address(text: str) -> BitcoinAddress:
     ones = len(text) - len(text.lstrip("1"))  # one for each leading zero byte
     if ones != len(raw) - len(raw.lstrip(b"\0")) or sha256(sha256(raw[:21]))[:4] != raw[21:] or raw[0] not in _LEGACY:
         raise AddressError("not a Bitcoin address")
-    return BitcoinAddress(text, _LEGACY[raw[0]], raw[1:21])
+    return SingleKeyAddress(text, _LEGACY[raw[0]], raw[1:21])
 
 
 def _polymod(values: list[int]) -> int:
@@ -70,7 +70,7 @@ def _polymod(values: list[int]) -> int:
     return check
 
 
-def _segwit(lower: str) -> BitcoinAddress:
+def _segwit(lower: str) -> SingleKeyAddress:
     prefix, digits = lower[:2], [_BECH32.find(letter) for letter in lower[3:]]
     if min(digits, default=-1) < 0 or len(digits) < 8:
         raise AddressError("not a bech32 address")
@@ -86,9 +86,9 @@ def _segwit(lower: str) -> BitcoinAddress:
         raise AddressError("not a bech32 address")
     program = (number >> spare).to_bytes(len(body) * 5 // 8, "big")
     if (version, len(program)) == (0, 20):
-        return BitcoinAddress(lower, "p2wpkh", program)
+        return SingleKeyAddress(lower, "p2wpkh", program)
     if (version, len(program)) == (1, 32):
-        return BitcoinAddress(lower, "p2tr", program)
+        return SingleKeyAddress(lower, "p2tr", program)
     raise AddressError("only p2wpkh and p2tr witness programs")
 
 
@@ -117,7 +117,7 @@ def decoded_signature(text: str) -> bytes:
         raise MalformedSignature("a Bitcoin message signature is base64") from error
 
 
-def verify_bitcoin_message(address: BitcoinAddress, message: str, signature: str) -> Scheme:
+def verify_bitcoin_message(address: SingleKeyAddress, message: str, signature: str) -> Scheme:
     """Check that `address` signed `message`; raises SignatureError."""
     raw = decoded_signature(signature)
     if signature_scheme(raw) == "bip137":
@@ -133,7 +133,7 @@ def _program_of(key: PublicKey, address_type: AddressType) -> bytes:
     return key.hash160
 
 
-def _verify_bip137(address: BitcoinAddress, message: str, raw: bytes) -> None:
+def _verify_bip137(address: SingleKeyAddress, message: str, raw: bytes) -> None:
     if address.type == "p2tr":
         raise MalformedSignature("BIP-137 is not defined for taproot")
     header = raw[0]
@@ -148,7 +148,7 @@ def _verify_bip137(address: BitcoinAddress, message: str, raw: bytes) -> None:
         raise WrongSigner("the message was signed by another key")
 
 
-def _verify_bip322(address: BitcoinAddress, message: str, text: str) -> None:
+def _verify_bip322(address: SingleKeyAddress, message: str, text: str) -> None:
     if address.type == "p2pkh":
         raise MalformedSignature("BIP-322 simple needs a segwit address")
     import bip322

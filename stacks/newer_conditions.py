@@ -11,7 +11,7 @@ from stacks.c32 import Principal
 from stacks.clarity import ClarityValue, serialize
 from stacks.errors import DecodeError
 from stacks.postconditions import (
-    Asset,
+    AssetId,
     Comparison,
     NonFungiblePostCondition,
     Ownership,
@@ -43,7 +43,7 @@ class MaybeSentPostCondition:
     """One non-fungible token may, but need not, leave `principal` (None: the origin)."""
 
     principal: Principal | None
-    asset: Asset
+    asset: AssetId
     value: ClarityValue
 
 

@@ -52,7 +52,7 @@ class Ownership(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asset:
+class AssetId:
     """A token class of a contract, printed `CONTRACT::asset`."""
 
     contract: Principal
@@ -76,7 +76,7 @@ class FungiblePostCondition:
     """On the units of `asset` that `principal` (None: the origin) sends."""
 
     principal: Principal | None
-    asset: Asset
+    asset: AssetId
     comparison: Comparison
     amount: int
 
@@ -86,7 +86,7 @@ class NonFungiblePostCondition:
     """On one non-fungible token, named by `value`, of `principal` (None: the origin)."""
 
     principal: Principal | None
-    asset: Asset
+    asset: AssetId
     value: ClarityValue
     ownership: Ownership
 
@@ -174,15 +174,15 @@ def read_principal(reader: Reader) -> Principal | None:
             raise DecodeError(f"unknown post-condition principal {other}")
 
 
-def asset_bytes(asset: Asset) -> bytes:
+def asset_bytes(asset: AssetId) -> bytes:
     """A token class: contract and name."""
     return contract_bytes(asset.contract) + name_bytes(asset.name)
 
 
-def read_asset(reader: Reader) -> Asset:
+def read_asset(reader: Reader) -> AssetId:
     """The next token class; raises DecodeError."""
     contract = read_contract(reader)
-    return Asset(contract, read_clarity_name(reader))
+    return AssetId(contract, read_clarity_name(reader))
 
 
 def read_comparison(reader: Reader) -> Comparison:

@@ -14,7 +14,7 @@ from stacks.keys import PrivateKey, PublicKey, recover_vrs
 from stacks.network import Network
 from stacks.payloads import ContractCall, Payload, TokenTransfer, padded_memo
 from stacks.postconditions import (
-    Asset,
+    AssetId,
     Comparison,
     FungiblePostCondition,
     PostCondition,
@@ -106,7 +106,7 @@ def sip010_transfer(
         principal_value(to),
         NoneValue() if raw is None else Some(Buffer(raw)),
     )
-    exact = FungiblePostCondition(sender.principal, Asset(token.contract, token.asset_name), Comparison.EQUAL, amount)
+    exact = FungiblePostCondition(sender.principal, AssetId(token.contract, token.asset_name), Comparison.EQUAL, amount)
     return contract_call(sender, token.contract, "transfer", arguments, post_conditions=(exact,))
 
 

@@ -15,18 +15,18 @@ CREATES_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CreateUnderWay:
     """A create under way, and the others."""
 
     create: Create
     others: tuple[Create, ...]
 
 
-def _find(state: WalletState, payment_id: str) -> Found | None:
+def _find(state: WalletState, payment_id: str) -> CreateUnderWay | None:
     found = next((one for one in state.creates if one.payment_id == payment_id), None)
     if found is None:
         return None
-    return Found(found, tuple(one for one in state.creates if one is not found))
+    return CreateUnderWay(found, tuple(one for one in state.creates if one is not found))
 
 
 def _in_force(state: WalletState) -> Planned:

@@ -1,7 +1,7 @@
 """What strangers may reach, by tokens that the owner gives out, and whether they may see the wallet's page."""
 
 from actors.wallet import commands as c
-from actors.wallet.state import Exposure
+from actors.wallet.state import ExposedPort
 from actors.wallet.turn import Handler, Turn
 
 EXPOSED_MAX = 64
@@ -13,7 +13,7 @@ def _expose(turn: Turn, command: c.Expose) -> c.Refusal | None:
     kept = tuple(each for each in turn.state.exposed if each.expires_wall_ms > turn.at.wall_ms)
     if len(kept) >= EXPOSED_MAX:
         return c.Refusal("overloaded", {"exposed_ports": len(kept)})
-    turn.set(exposed=(*kept, Exposure(command.port, command.token_hash, command.expires_wall_ms)))
+    turn.set(exposed=(*kept, ExposedPort(command.port, command.token_hash, command.expires_wall_ms)))
     turn.tell("port_exposed", port=command.port)
     return None
 

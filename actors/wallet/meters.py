@@ -58,7 +58,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class MeterMark:
     """How far a counter is billed, and the moment of its last reading. It `fell`: the last reading was below."""
 
     meter: str
@@ -82,7 +82,7 @@ class Metered:
     """What a wallet remembers of its meters. Rates are those the runtime was started at."""
 
     rates: tuple[tuple[str, int], ...] = ()
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[MeterMark, ...] = ()
     remainders: tuple[tuple[str, int], ...] = ()
     slots: tuple[BurnSlot, ...] = ()
 
@@ -163,19 +163,19 @@ def bill(metered: Metered, reading: Reading) -> Billed:
     if mark is not None and reading.period == mark.period and reading.count <= mark.count:
         if reading.count == mark.count or reading.at_ms <= mark.at_ms:
             return Billed(metered)
-        fallen = Mark(mark.meter, mark.count, reading.at_ms, mark.source, mark.period, fell=True)
+        fallen = MeterMark(mark.meter, mark.count, reading.at_ms, mark.source, mark.period, fell=True)
         return Billed(_marked(metered, fallen), fell_from=None if mark.fell else mark.count)
     remainder = of(metered.remainders, meter.name)
     usat, left = due(of(metered.rates, meter.name), reading.count - since, meter.per, remainder)
     if usat == 0 and (mark is not None or reading.meter != STORAGE):
         return Billed(metered)  # nothing to write: it stays unbilled until it comes to something
     at_ms = reading.at_ms if mark is None else max(mark.at_ms, reading.at_ms)
-    marked = _marked(metered, Mark(meter.name, reading.count, at_ms, reading.source, reading.period))
+    marked = _marked(metered, MeterMark(meter.name, reading.count, at_ms, reading.source, reading.period))
     remainders = tuple(sorted((dict(metered.remainders) | {meter.name: left}).items()))
     return Billed(Metered(metered.rates, marked.marks, remainders, metered.slots), usat)
 
 
-def _marked(metered: Metered, mark: Mark) -> Metered:
+def _marked(metered: Metered, mark: MeterMark) -> Metered:
     others = tuple(m for m in metered.marks if (m.meter, m.source) != (mark.meter, mark.source))
     return Metered(metered.rates, (*others, mark), metered.remainders, metered.slots)
 

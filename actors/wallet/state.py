@@ -232,7 +232,7 @@ class Payout:
 
 
 @dataclass(frozen=True, slots=True)
-class Exposure:
+class ExposedPort:
     """A port that whoever holds a token may reach, until a moment. Only the token's sha256 is kept."""
 
     port: int
@@ -260,7 +260,7 @@ class WalletState:
     credit_start: CreditStart | None = None
     pending: tuple[Pending, ...] = ()
     losses: tuple[Loss, ...] = ()
-    exposed: tuple[Exposure, ...] = ()
+    exposed: tuple[ExposedPort, ...] = ()
     links: Links = ()
     disputes: tuple[Dispute, ...] = ()
     put_right_usat: int = 0

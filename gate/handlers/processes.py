@@ -80,7 +80,7 @@ async def signal(services: Services, request: web.Request, caller: Caller, data:
     return p.Told()
 
 
-async def write(services: Services, request: web.Request, caller: Caller, data: p.WriteInput) -> p.Told:
+async def write(services: Services, request: web.Request, caller: Caller, data: p.ProcessWriteInput) -> p.Told:
     """Pass input on, at the pace the process reads it."""
     try:
         raw = base64.b64decode(data.data, validate=True)

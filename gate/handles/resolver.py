@@ -34,7 +34,7 @@ TEXT_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ResolvedAgent:
     """An agent. Addresses are the mainnet ones it is registered with; None where the registry has none."""
 
     kind: str
@@ -57,12 +57,12 @@ class HandleResolver:
         self._base = base_url.rstrip("/")
         self._session = session
         self._now = monotonic_seconds
-        self._kept: OrderedDict[Handle, tuple[float, Found | None]] = OrderedDict()
-        self._asking: dict[Handle, asyncio.Task[Found | None]] = {}
+        self._kept: OrderedDict[Handle, tuple[float, ResolvedAgent | None]] = OrderedDict()
+        self._asking: dict[Handle, asyncio.Task[ResolvedAgent | None]] = {}
         self._names: dict[str, tuple[str, ...]] = {}
         self._names_at: float | None = None
 
-    async def find(self, text: str) -> Found:
+    async def find(self, text: str) -> ResolvedAgent:
         """Raises SatboxError: handle_invalid, handle_not_found, handle_ambiguous, registry_unavailable."""
         handle = read_handle(text)
         kept = self._kept.get(handle)
@@ -77,12 +77,12 @@ class HandleResolver:
             raise SatboxError("registry_unavailable", retry_after=5) from error
         return self._known(found)
 
-    def _known(self, found: Found | None) -> Found:
+    def _known(self, found: ResolvedAgent | None) -> ResolvedAgent:
         if found is None:
             raise SatboxError("handle_not_found")
         return found
 
-    async def _ask_once(self, handle: Handle) -> Found | None:
+    async def _ask_once(self, handle: Handle) -> ResolvedAgent | None:
         """Everybody who asks for a handle at the same time waits for one answer."""
         asking = self._asking.get(handle)
         if asking is None:
@@ -90,7 +90,7 @@ class HandleResolver:
             asking.add_done_callback(lambda done: self._asked(handle, done))
         return await asyncio.shield(asking)
 
-    def _asked(self, handle: Handle, done: "asyncio.Task[Found | None]") -> None:
+    def _asked(self, handle: Handle, done: "asyncio.Task[ResolvedAgent | None]") -> None:
         del self._asking[handle]
         if done.cancelled() or done.exception() is not None:
             return
@@ -99,7 +99,7 @@ class HandleResolver:
         while len(self._kept) > CACHE_MAX:
             self._kept.popitem(last=False)
 
-    async def _ask(self, handle: Handle) -> Found | None:
+    async def _ask(self, handle: Handle) -> ResolvedAgent | None:
         if handle.kind == "display-name":
             bearers = await self._bearers(handle.text)
             if len(bearers) > 1:
@@ -160,7 +160,7 @@ def _text(record: Any, name: str) -> str | None:
     return value[:TEXT_MAX] if isinstance(value, str) and value else None
 
 
-def _read(page: dict[str, Any]) -> Found:
+def _read(page: dict[str, Any]) -> ResolvedAgent:
     identity, trust = page.get("identity"), page.get("trust")
     stx = _text(identity, "stxAddress")
     if not isinstance(identity, dict) or stx is None:
@@ -171,7 +171,7 @@ def _read(page: dict[str, Any]) -> Found:
         raise ValueError("the registry's answer holds no Stacks address") from error
     level = trust.get("level") if isinstance(trust, dict) else None
     agent_id = identity.get("agentId")
-    return Found(
+    return ResolvedAgent(
         "",
         address,
         _text(identity, "btcAddress"),

@@ -24,7 +24,7 @@ _IMPORT = re.compile(r'"\./([a-z][a-z0-9.-]*\.js)"')
 
 
 @dataclass(frozen=True, slots=True)
-class Asset:
+class PageFile:
     """One file as it is served."""
 
     url: str
@@ -38,10 +38,10 @@ class Assets:
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self._files = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in TYPES}
-        self._named: dict[str, Asset] = {}
+        self._named: dict[str, PageFile] = {}
         for name in self._files:
             self._make(name, ())
-        self.served: Mapping[str, Asset] = {asset.url.removeprefix(PREFIX): asset for asset in self._named.values()}
+        self.served: Mapping[str, PageFile] = {asset.url.removeprefix(PREFIX): asset for asset in self._named.values()}
 
     def url(self, name: str) -> str:
         """Where a file is served. Raises KeyError for one that is not there."""
@@ -59,7 +59,7 @@ class Assets:
                 )
         return sum(len(self._named[name].gzipped or self._named[name].body) for name in seen)
 
-    def _make(self, name: str, importers: tuple[str, ...]) -> Asset:
+    def _make(self, name: str, importers: tuple[str, ...]) -> PageFile:
         made = self._named.get(name)
         if made is not None:
             return made
@@ -72,7 +72,7 @@ class Assets:
             body = linked.encode()
         digest = hashlib.sha256(body).hexdigest()[:HASH_CHARS]
         squeezed = gzip.compress(body, 9, mtime=0) if len(body) >= GZIP_BYTES_MIN else None
-        made = Asset(f"{PREFIX}{stem}.{digest}.{suffix}", TYPES[f".{suffix}"], body, squeezed)
+        made = PageFile(f"{PREFIX}{stem}.{digest}.{suffix}", TYPES[f".{suffix}"], body, squeezed)
         self._named[name] = made
         return made
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from gate.discovery import service_document
-from gate.handles import Found
+from gate.handles import ResolvedAgent
 from gate.handles.words import HANDLE_CHARS_MAX
 from gate.pages.agent import agent_news, agent_page, name_of
 from gate.pages.assets import Assets, add_asset_routes, own_assets
@@ -37,7 +37,7 @@ ADDRESS = re.compile(r"S[0-9A-Z]{27,41}")
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Payer(BaseModel):
+class NextNonce(BaseModel):
     """Whose transaction comes next: the nonce a browser's wallet is to sign with."""
 
     address: str
@@ -200,7 +200,7 @@ async def wake(services: Services, request: web.Request) -> Page:
     )
 
 
-async def _found(services: Services, handle: str) -> Found | None:
+async def _found(services: Services, handle: str) -> ResolvedAgent | None:
     """The agent; None for the address of a wallet that is here though the registry knows nothing of it just now."""
     try:
         if services.handles is None:
@@ -220,12 +220,12 @@ async def wallet(services: Services, request: web.Request) -> BaseModel:
     return public_wallet(services, await services.views.get(address_of(services, request.match_info["address"])))
 
 
-async def payer(services: Services, request: web.Request) -> Payer:
+async def payer(services: Services, request: web.Request) -> NextNonce:
     """The next nonce of whoever is about to pay: browsers may ask nobody but this gate, so it asks the chain for them."""
     address = address_of(services, request.match_info["address"])
     if services.next_nonce is None:
         raise SatboxError("timeout", "This gate asks no chain.", retry_after=60)
     try:
-        return Payer(address=address, nonce=await services.next_nonce(address))
+        return NextNonce(address=address, nonce=await services.next_nonce(address))
     except ChainUnavailable as error:
         raise SatboxError("timeout", "The chain does not say which transaction is next.", retry_after=2) from error

@@ -6,7 +6,7 @@ All there is to read is in the page as it arrives; the module `wake.js` makes it
 import json
 from dataclasses import dataclass
 
-from gate.handles import Found
+from gate.handles import ResolvedAgent
 from gate.pages import words
 from gate.pages.layout import Page
 from gate.pages.markup import Child, Html, el
@@ -28,7 +28,7 @@ class WakeView:
 
     handle: str
     wallet: PublicWallet
-    found: Found | None
+    found: ResolvedAgent | None
     prices: list[CoinPrice]
     last_event_ms: int | None
     now_ms: int

@@ -9,7 +9,7 @@ from urllib.parse import unquote, unquote_plus
 
 from gate.port_tokens import TOKEN_QUERY
 from operations.errors import SatboxError
-from sandboxes.spellings import Room, holds
+from sandboxes.spellings import CharacterBudget, holds
 
 EXACT_CHARS_MIN = 8
 """A shorter text proves nothing when it is found elsewhere."""
@@ -35,7 +35,7 @@ class Credentials:
         """With those of the texts that are long enough to be known again."""
         return cls(tuple({text for text in texts if len(text) >= EXACT_CHARS_MIN}))
 
-    def are_in(self, text: str, room: Room | None = None) -> bool:
+    def are_in(self, text: str, room: CharacterBudget | None = None) -> bool:
         """Whether one is in a text, as it is, percent-encoded, behind backslashes, or in base64 as basic auth has it; or
         whether it is wrapped too often to be found out.
         """
@@ -46,14 +46,14 @@ class Credentials:
 
     def stripped(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """Headers without them: of cookies, websocket protocols and the Referer what is left, of others nothing."""
-        passed, room = [], Room()
+        passed, room = [], CharacterBudget()
         for name, value in headers:
             left = self._left(name.lower(), value, room)
             if left is not None and not self.are_in(name, room):
                 passed.append((name, left))
         return passed
 
-    def _left(self, name: str, value: str, room: Room) -> str | None:
+    def _left(self, name: str, value: str, room: CharacterBudget) -> str | None:
         if name == "cookie":
             is_clean = not self.are_in(value, room)
             value = ";".join(
@@ -75,7 +75,7 @@ class Credentials:
         """A path and query without the pairs that hold one. Raises invalid_request for one in the path, which is not ours to
         change.
         """
-        room = Room()
+        room = CharacterBudget()
         path, mark, query = target.partition("?")
         if self.are_in(path, room):
             raise SatboxError("invalid_request", "The path holds a credential of the gate, which is not passed on.")

@@ -14,7 +14,7 @@ from gate.departures import while_there
 from gate.handlers.streams import Body
 from gate.proxy import raw_answers, websockets
 from gate.proxy.connector import PortConnector, Unreachable, inner_url
-from gate.proxy.heads import Caller, announced_length, check_reason, outward
+from gate.proxy.heads import ForwardedInfo, announced_length, check_reason, outward
 from gate.routing import BUDGET
 from gate.settings import GateSettings
 from gate.slow_lane import BUFFER_BYTES
@@ -30,10 +30,10 @@ Settle = Callable[[int], Awaitable[Mapping[str, str]]]
 """Takes the status of an answer that is there; returns headers for the caller."""
 
 
-def said_of(request: web.Request, payer: str | None = None) -> Caller:
+def said_of(request: web.Request, payer: str | None = None) -> ForwardedInfo:
     """What the server inside learns of a request's caller."""
     host = request.headers.get("Host", "")
-    return Caller(place_of(request), host, request.remote or "", request.scheme, payer)
+    return ForwardedInfo(place_of(request), host, request.remote or "", request.scheme, payer)
 
 
 class Forwarder:

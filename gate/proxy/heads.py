@@ -59,7 +59,7 @@ _NOT_UTF8 = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class ForwardedInfo:
     """What the gate itself says of a request: who and where from, and whose sandbox it goes to."""
 
     place: Place
@@ -99,7 +99,7 @@ def named_in_connection(headers: Iterable[tuple[str, str]]) -> set[str]:
     }
 
 
-def inward(headers: Iterable[tuple[str, str]], caller: Caller, *, keeps_authorization: bool) -> CIMultiDict[str]:
+def inward(headers: Iterable[tuple[str, str]], caller: ForwardedInfo, *, keeps_authorization: bool) -> CIMultiDict[str]:
     """The caller's headers as the server inside sees them. What the gate says of the caller is set last, here and nowhere
     else, so that nothing a caller sends can come in its place. Raises invalid_request.
     """

@@ -3,17 +3,17 @@
 from relay_client.payouts.keystore import KeyFile, KeyUnavailable
 from relay_client.payouts.limits import PayoutPolicy
 from relay_client.payouts.queue import PayoutQueue
-from relay_client.payouts.records import Ended, PayoutOrder, PayoutReport, PayoutState
+from relay_client.payouts.records import PayoutOrder, PayoutReport, PayoutResult, PayoutState
 from relay_client.payouts.schema import migrate
 
 __all__ = [
-    "Ended",
     "KeyFile",
     "KeyUnavailable",
     "PayoutOrder",
     "PayoutPolicy",
     "PayoutQueue",
     "PayoutReport",
+    "PayoutResult",
     "PayoutState",
     "migrate",
 ]

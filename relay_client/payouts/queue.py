@@ -19,9 +19,9 @@ from relay_client.payouts import journal
 from relay_client.payouts.building import ASSETS, asset_id, sign
 from relay_client.payouts.keystore import KeyUnavailable
 from relay_client.payouts.limits import PayoutPolicy
-from relay_client.payouts.records import Ended, PayoutOrder, PayoutReport, PayoutSink, PayoutState
+from relay_client.payouts.records import PayoutOrder, PayoutReport, PayoutResult, PayoutSink, PayoutState
 from relay_client.relay import Accepted, Refused
-from relay_client.settlements.schedule import Clock
+from relay_client.settlements.schedule import SettlementClock
 from relay_client.settlements.store import Store
 from stacks import Address, AddressError, Network, PrivateKey
 
@@ -49,7 +49,7 @@ class PayoutQueue:
         store: Store,
         chain: Chain,
         sink: PayoutSink,
-        clock: Clock,
+        clock: SettlementClock,
         open_key: Callable[[], PrivateKey],
         network: Network,
         *,
@@ -248,7 +248,7 @@ class PayoutQueue:
             is_paid = payout.state is S.CONFIRMED
             reason = None if is_paid else payout.detail
             try:
-                await self._sink.ended(Ended(payout.payout_id, payout.address, is_paid, payout.txid, reason))
+                await self._sink.ended(PayoutResult(payout.payout_id, payout.address, is_paid, payout.txid, reason))
             except Exception as error:  # noqa: BLE001 - whatever the wallet's trouble is, it is told again
                 _log.warning(
                     "a wallet was not told of its payout yet", payout=payout.payout_id, error=repr(error)[:200]

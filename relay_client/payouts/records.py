@@ -79,7 +79,7 @@ def from_row(row: tuple[Any, ...]) -> PayoutReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class PayoutResult:
     """What a wallet is told at the end."""
 
     payout_id: str
@@ -92,5 +92,5 @@ class Ended:
 class PayoutSink(Protocol):
     """The wallets, as the queue sees them. Told at least once; returning means it is durable there."""
 
-    async def ended(self, ended: Ended) -> None:
+    async def ended(self, ended: PayoutResult) -> None:
         """A payout is over."""

@@ -12,7 +12,7 @@ from relay_client.chain import Chain, ChainUnavailable
 from relay_client.relay import Relay
 from relay_client.settlements import outbox
 from relay_client.settlements.delivery import Delivery
-from relay_client.settlements.schedule import Clock
+from relay_client.settlements.schedule import SettlementClock
 from relay_client.settlements.store import Store
 from relay_client.sink import Outage
 
@@ -48,7 +48,7 @@ class Watchdog:
     """Notes who answers, from every call that is made and from probes when none is, and tells outages."""
 
     def __init__(
-        self, store: Store, relay: Relay, chain: Chain, clock: Clock, delivery: Delivery, *, has_relay: bool = True,
+        self, store: Store, relay: Relay, chain: Chain, clock: SettlementClock, delivery: Delivery, *, has_relay: bool = True,
         needs_relay: bool = False,
     ) -> None:  # fmt: skip
         self._store = store

@@ -11,7 +11,7 @@ import structlog
 
 from relay_client.settlements import outbox
 from relay_client.settlements.policy import SettlementPolicy, backoff_ms
-from relay_client.settlements.schedule import Clock, Schedule
+from relay_client.settlements.schedule import Schedule, SettlementClock
 from relay_client.settlements.store import Store
 from relay_client.sink import CreditSink, Observation
 
@@ -25,7 +25,7 @@ class Delivery:
         self,
         store: Store,
         sink: CreditSink,
-        clock: Clock,
+        clock: SettlementClock,
         policy: SettlementPolicy,
         rng: random.Random,
         checkpoint: Callable[[str], None],

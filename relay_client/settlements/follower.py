@@ -12,10 +12,10 @@ from relay_client.settlements import journal, reads, unsent
 from relay_client.settlements.availability import Watchdog
 from relay_client.settlements.handing_in import HandIn
 from relay_client.settlements.pace import Pace
-from relay_client.settlements.policy import Route, SettlementPolicy
+from relay_client.settlements.policy import SettlementPolicy, SettleRoute
 from relay_client.settlements.progress import Progress
 from relay_client.settlements.records import WAITS_FOR_SPONSOR, Payment
-from relay_client.settlements.schedule import Clock
+from relay_client.settlements.schedule import SettlementClock
 from relay_client.settlements.store import Store
 from relay_client.settlements.witness import Absent, Displaced, Found, Silent
 from relay_client.states import PaymentState, TerminalReason
@@ -29,7 +29,7 @@ class Follower:
         store: Store,
         relay: Relay,
         chain: Chain,
-        clock: Clock,
+        clock: SettlementClock,
         policy: SettlementPolicy,
         pace: Pace,
         watchdog: Watchdog,
@@ -116,7 +116,7 @@ class Follower:
         """Whether the relay may be handed the bytes again. Not before it said; not while it holds them for a gap; and not so late
         that it could still hold them when we give up: a payer who signs again then might pay twice.
         """
-        if self._policy.route is Route.DIRECT and not self._hands.is_complete(payment):
+        if self._policy.route is SettleRoute.DIRECT and not self._hands.is_complete(payment):
             return False  # from when there was a relay, which may have it: it is looked for on chain
         is_late = now_ms - payment.created_at_ms > self._policy.unknown_give_up_ms - self._policy.held_ms
         if payment.sponsored == WAITS_FOR_SPONSOR and is_late:
@@ -130,7 +130,7 @@ class Follower:
             now_ms - self._pace.looked_ms.get(payment.payment_id, payment.mempool_at_ms or 0)
             > self._policy.chain_look_ms
         )
-        if payment.txid is not None and not due and self._policy.route is not Route.DIRECT:
+        if payment.txid is not None and not due and self._policy.route is not SettleRoute.DIRECT:
             status = await self._relay.settle_status(payment.txid)
             await self._watchdog.reached(relay=status.reached)
             fresh = now_ms - (payment.mempool_at_ms or 0) < self._policy.relay_word_ms

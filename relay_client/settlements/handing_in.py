@@ -7,9 +7,9 @@ from relay_client.chain import Chain, ChainUnavailable
 from relay_client.relay import (
     CAPACITY_RETRY_SECONDS,
     Accepted,
-    Held,
     Refused,
     Relay,
+    RelayHeld,
     Retryable,
     SettleOrder,
     SettleOutcome,
@@ -19,10 +19,10 @@ from relay_client.relay import (
 from relay_client.settlements import journal, unsent
 from relay_client.settlements.availability import Watchdog
 from relay_client.settlements.pace import Pace
-from relay_client.settlements.policy import Route, SettlementPolicy
+from relay_client.settlements.policy import SettlementPolicy, SettleRoute
 from relay_client.settlements.progress import Checkpoint, Progress
 from relay_client.settlements.records import COMPLETE, SELF_PAID, Payment
-from relay_client.settlements.schedule import Clock
+from relay_client.settlements.schedule import SettlementClock
 from relay_client.settlements.store import Store
 from relay_client.settlements.witness import Displaced, Found, Silent
 from relay_client.states import PaymentEvent, PaymentState, TerminalReason
@@ -44,7 +44,7 @@ class HandIn:
         store: Store,
         relay: Relay,
         chain: Chain,
-        clock: Clock,
+        clock: SettlementClock,
         policy: SettlementPolicy,
         pace: Pace,
         watchdog: Watchdog,
@@ -64,7 +64,7 @@ class HandIn:
 
     async def hand_in(self, payment: Payment) -> Payment:
         """Ask for a broadcast and commit what came of it. The attempt is committed already."""
-        if self._policy.route is Route.DIRECT:
+        if self._policy.route is SettleRoute.DIRECT:
             return await self.call_node(payment)
         outcome = await self._relay.settle(order_of(payment))
         await self._watchdog.reached(relay=not (isinstance(outcome, Unknown) and not outcome.reached))
@@ -82,7 +82,7 @@ class HandIn:
         self._pace.rebroadcast_ms[payment_id] = now_ms
         if self.may_go_to_a_node(payment):
             outcome = await self._chain.broadcast(payment.transaction_bytes)
-        elif self._policy.route is Route.DIRECT:
+        elif self._policy.route is SettleRoute.DIRECT:
             return payment
         else:
             outcome = await self._relay.settle(order_of(payment))
@@ -114,7 +114,7 @@ class HandIn:
                 return await self._progress.write(
                     payment_id, lambda db: journal.held(db, payment_id, RELAY_IS_BUSY, now_ms)
                 )
-            case Held():
+            case RelayHeld():
                 return await self._held(payment, outcome)
             case Unable(why):
                 return await self._unable(payment, why)
@@ -126,7 +126,7 @@ class HandIn:
                     payment_id, lambda db: journal.unknown(db, payment_id, why, now_ms, answered=reached)
                 )
 
-    async def _held(self, payment: Payment, hold: Held) -> Payment:
+    async def _held(self, payment: Payment, hold: RelayHeld) -> Payment:
         """The relay sends it by itself, or forgets it. Handing in the same bytes again would make it wait from the start."""
         payment_id, detail = payment.payment_id, HELD_FOR_CAPACITY
         self._pace.come_at_once(payment_id)
@@ -190,7 +190,7 @@ class HandIn:
 
     def may_go_to_a_node(self, payment: Payment) -> bool:
         """Whether it may be broadcast without the relay."""
-        return self._policy.route is not Route.RELAY and self.is_complete(payment)
+        return self._policy.route is not SettleRoute.RELAY and self.is_complete(payment)
 
 
 def order_of(payment: Payment) -> SettleOrder:

@@ -4,14 +4,14 @@ import random
 
 from relay_client.settlements.policy import SECOND_MS, SettlementPolicy, backoff_ms
 from relay_client.settlements.records import Payment
-from relay_client.settlements.schedule import Clock
+from relay_client.settlements.schedule import SettlementClock
 from relay_client.states import PaymentState
 
 
 class Pace:
     """By payment id. Times are of the wall clock, but for those before which nobody is asked again, which no step may move."""
 
-    def __init__(self, clock: Clock, policy: SettlementPolicy, rng: random.Random) -> None:
+    def __init__(self, clock: SettlementClock, policy: SettlementPolicy, rng: random.Random) -> None:
         self._clock = clock
         self._policy = policy
         self._rng = rng

@@ -10,7 +10,7 @@ MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 
 
-class Route(StrEnum):
+class SettleRoute(StrEnum):
     """Who broadcasts payments. `DIRECT` sends them to the Stacks API and asks no relay, so nobody sponsors; `RELAY` sends them to
     the relay alone; `RELAY_THEN_DIRECT` sends what carries its own fee to the Stacks API when the relay cannot.
     """
@@ -24,7 +24,7 @@ class Route(StrEnum):
 class SettlementPolicy:
     """Times in milliseconds. Grants are caps on what is spendable before it confirms, in usat."""
 
-    route: Route = Route.RELAY_THEN_DIRECT
+    route: SettleRoute = SettleRoute.RELAY_THEN_DIRECT
     grant_per_payer_usat: int = 10_000 * USAT_PER_SAT
     grant_per_wallet_usat: int = 20_000 * USAT_PER_SAT
     grant_overall_usat: int = 1_000_000 * USAT_PER_SAT

@@ -10,7 +10,7 @@ from relay_client.settlements.delivery import Delivery
 from relay_client.settlements.pace import Pace
 from relay_client.settlements.policy import SettlementPolicy
 from relay_client.settlements.records import Payment
-from relay_client.settlements.schedule import Clock
+from relay_client.settlements.schedule import SettlementClock
 from relay_client.settlements.store import Store
 from relay_client.settlements.witness import Displaced, Found, Sight, Silent, look
 from relay_client.states import PaymentEvent, PaymentState, TerminalReason, is_terminal
@@ -26,7 +26,7 @@ class Progress:
         self,
         store: Store,
         chain: Chain,
-        clock: Clock,
+        clock: SettlementClock,
         policy: SettlementPolicy,
         pace: Pace,
         delivery: Delivery,

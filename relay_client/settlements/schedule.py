@@ -11,7 +11,7 @@ _log = structlog.get_logger(__name__)
 RETRY_AFTER_BUG_MS = 5_000
 
 
-class Clock(Protocol):
+class SettlementClock(Protocol):
     """Wall time for records, monotonic time for waiting."""
 
     def now_ms(self) -> int:
@@ -25,7 +25,7 @@ class Schedule:
     """Runs `work(key)` when a key is due. `work` returns the pause in ms until the key is due again, or None."""
 
     def __init__(
-        self, clock: Clock, work: Callable[[str], Awaitable[int | None]], *, concurrency: int, name: str
+        self, clock: SettlementClock, work: Callable[[str], Awaitable[int | None]], *, concurrency: int, name: str
     ) -> None:
         self._clock = clock
         self._work = work

@@ -23,10 +23,10 @@ from relay_client.settlements.delivery import Delivery
 from relay_client.settlements.follower import Follower
 from relay_client.settlements.handing_in import HandIn
 from relay_client.settlements.pace import Pace
-from relay_client.settlements.policy import Route, SettlementPolicy
+from relay_client.settlements.policy import SettlementPolicy, SettleRoute
 from relay_client.settlements.progress import Checkpoint, Progress
 from relay_client.settlements.records import Payment, PaymentReport, Presentation, report_of
-from relay_client.settlements.schedule import Clock, Schedule
+from relay_client.settlements.schedule import Schedule, SettlementClock
 from relay_client.settlements.store import Store
 from relay_client.sink import CreditSink
 from relay_client.states import is_in_flight
@@ -50,7 +50,7 @@ class Settlements:
         relay: Relay,
         chain: Chain,
         sink: CreditSink,
-        clock: Clock,
+        clock: SettlementClock,
         *,
         policy: SettlementPolicy | None = None,
         preflight: Preflight | None = None,
@@ -68,7 +68,7 @@ class Settlements:
         route = self._policy.route
         self._watchdog = Watchdog(
             store, relay, chain, clock, self._delivery,
-            has_relay=route is not Route.DIRECT, needs_relay=route is Route.RELAY,
+            has_relay=route is not SettleRoute.DIRECT, needs_relay=route is SettleRoute.RELAY,
         )  # fmt: skip
         pace = Pace(clock, self._policy, rng)
         progress = Progress(
@@ -242,7 +242,7 @@ class Settlements:
         known = await self._known(shown)
         if known is not None:
             return known
-        if self._policy.route is Route.DIRECT and shown.payment.unsponsored:
+        if self._policy.route is SettleRoute.DIRECT and shown.payment.unsponsored:
             raise SatboxError(
                 "sponsored_unsupported", "This service settles without a relay: nobody pays fees for others."
             )

@@ -7,7 +7,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from sandboxes.spellings import Room, holds
+from sandboxes.spellings import CharacterBudget, holds
 
 REDACTED = "[redacted]"
 BARE_CHARS_MIN = 4
@@ -40,7 +40,7 @@ class Redactor:
             size = run_chars_min(len(part))
             self._runs_of.setdefault(size, set()).update(part[at : at + size] for at in range(len(part) - size + 1))
 
-    def __call__(self, text: str, room: Room | None = None) -> str:
+    def __call__(self, text: str, room: CharacterBudget | None = None) -> str:
         """The text without it. One that holds it in another spelling goes as a whole."""
         plain = self._without_runs(self._pattern.sub(REDACTED, text))
         return REDACTED if holds(plain, self._is_in, PIECE_CHARS_MIN, room) else plain
@@ -65,7 +65,7 @@ class Redactor:
 
     def fields(self, fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Header fields without it; one that has it in its name is left out."""
-        room = Room()
+        room = CharacterBudget()
         return [(name, self(value, room)) for name, value in fields if self(name, room) == name]
 
     def _is_in(self, text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from sandboxes.node.driver import Launch, Place, Running
+from sandboxes.node.driver import Launch, Running, SlotPlace
 from sandboxes.node.machine import Machine
 from sandboxes.node.spawner_client import SpawnerGone
 from sandboxes.node.terminals import machine_terminals, per_sandbox
@@ -47,7 +47,7 @@ class Boots:
                 path.unlink()
 
     async def boot(
-        self, slot: int, size_class: str, image: str, fill: Callable[[Place], Awaitable[None]] | None = None
+        self, slot: int, size_class: str, image: str, fill: Callable[[SlotPlace], Awaitable[None]] | None = None
     ) -> Running:
         """Bring a sandbox up in a claimed slot; `fill` is called with the mounted, empty volume first."""
         machine = self._machine

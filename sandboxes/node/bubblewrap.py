@@ -16,7 +16,7 @@ import structlog
 
 import sandboxes
 from images import PreparedImage
-from sandboxes.node.driver import ArchiveRefused, ArchiveReport, DriverError, Launch, Place, Running
+from sandboxes.node.driver import ArchiveRefused, ArchiveReport, DriverError, Launch, Running, SlotPlace
 from sandboxes.node.spawner_client import SpawnerClient, SpawnerGone
 from sandboxes.protocol import NoCapacity
 from sandboxes.size_classes import SizeClass
@@ -159,10 +159,10 @@ class BubblewrapDriver:
             self._client().kill(running.key)
         await asyncio.wait([running.exited])
 
-    def _folder(self, place: Place) -> str:
+    def _folder(self, place: SlotPlace) -> str:
         return f"{self._root}/slots/{place.slot}"
 
-    def _volume(self, place: Place) -> dict[str, object]:
+    def _volume(self, place: SlotPlace) -> dict[str, object]:
         return {
             "image": place.volume_image,
             "template": place.volume_template,
@@ -172,15 +172,15 @@ class BubblewrapDriver:
             "tenant_uid": place.tenant_uid,
         }
 
-    async def mount(self, place: Place) -> None:
+    async def mount(self, place: SlotPlace) -> None:
         """See `Driver.mount`."""
         await self._child("mount", {"volume": self._volume(place)})
 
-    async def unmount(self, place: Place) -> None:
+    async def unmount(self, place: SlotPlace) -> None:
         """See `Driver.unmount`."""
         await self._child("unmount", {"volume": self._volume(place)})
 
-    def used_bytes(self, place: Place) -> int | None:
+    def used_bytes(self, place: SlotPlace) -> int | None:
         """See `Driver.used_bytes`: seen through the spawner, in whose mount namespace it is."""
         try:
             found = os.statvfs(f"{self._client().proc}/root{self._folder(place)}/workspace")
@@ -201,15 +201,17 @@ class BubblewrapDriver:
             )
         }
 
-    async def pack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
+    async def pack(self, place: SlotPlace, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
         """See `Driver.pack`."""
         return await self._archive("pack", place, data_fd, limits)
 
-    async def unpack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
+    async def unpack(self, place: SlotPlace, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
         """See `Driver.unpack`."""
         return await self._archive("unpack", place, data_fd, limits)
 
-    async def _archive(self, operation: str, place: Place, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
+    async def _archive(
+        self, operation: str, place: SlotPlace, data_fd: int, limits: Mapping[str, int]
+    ) -> ArchiveReport:
         report_r, report_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         ids = {"slot_uid": place.slot_uid, "tenant_uid": place.tenant_uid}
         body = {"folder": self._folder(place) + "/workspace", **ids, **limits, **two_ids(place)}
@@ -236,7 +238,7 @@ class BubblewrapDriver:
         """See `Driver.with_overhead`: nothing to speak of."""
         return limits
 
-    def _maps(self, place: Place) -> dict[str, str]:
+    def _maps(self, place: SlotPlace) -> dict[str, str]:
         return two_ids(place)
 
     def _rlimits(self, launch: Launch) -> dict[str, int]:
@@ -298,7 +300,7 @@ def host_links() -> dict[str, str]:
     return links
 
 
-def two_ids(place: Place) -> dict[str, str]:
+def two_ids(place: SlotPlace) -> dict[str, str]:
     """The user namespace of a slot: its root, the tenant, and the groups that mark commands."""
     two = f"0 {place.slot_uid} 1\n{TENANT_ID} {place.tenant_uid} 1\n"
     return {"uid_map": two, "gid_map": two + f"{TAG_FIRST} {place.slot_uid + TAG_FIRST} {TAG_COUNT}\n"}

@@ -59,7 +59,7 @@ class ContextBusy(SandboxError):  # noqa: N818 - reads as what happened
     retryable = True
 
 
-class Context:
+class Kernel:
     """One kernel. Runs one piece of code at a time."""
 
     def __init__(
@@ -240,11 +240,11 @@ class Contexts:
         self._supervisor = supervisor
         self._oom_kills = oom_kills
         self._clock_ms = clock_ms
-        self._known: dict[str, Context] = {}
+        self._known: dict[str, Kernel] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting = 0
 
-    async def create(self, python: str, environment: dict[str, str], cwd: str) -> Context:
+    async def create(self, python: str, environment: dict[str, str], cwd: str) -> Kernel:
         """Start a kernel; answers when it takes code. Raises NoCapacity, ContextUnavailable."""
         self._known = {key: context for key, context in self._known.items() if not context.is_dead}
         if len(self._known) + self._starting >= CONTEXTS_MAX:
@@ -255,7 +255,7 @@ class Contexts:
         finally:
             self._starting -= 1
 
-    async def _create(self, python: str, environment: dict[str, str], cwd: str) -> Context:
+    async def _create(self, python: str, environment: dict[str, str], cwd: str) -> Kernel:
         source = resources.files("sandboxes.guest").joinpath("context_bridge.py").read_text()
         spec = CommandSpec(
             [python, "-c", source], environment, cwd, None, 0.0, OUTPUT_BYTES_MAX, interactive=True
@@ -266,7 +266,7 @@ class Contexts:
         except BaseException:
             stream.close()
             raise
-        context = Context("c_" + secrets.token_hex(6), stream, self._clock_ms(), self._oom_kills)
+        context = Kernel("c_" + secrets.token_hex(6), stream, self._clock_ms(), self._oom_kills)
         task = asyncio.get_running_loop().create_task(context.read())
         context.reading = task
         self._tasks.add(task)
@@ -279,11 +279,11 @@ class Contexts:
         self._known[context.context_id] = context
         return context
 
-    def all(self) -> list[Context]:
+    def all(self) -> list[Kernel]:
         """Those whose kernel lives."""
         return [context for context in self._known.values() if not context.is_dead]
 
-    def get(self, context_id: str) -> Context:
+    def get(self, context_id: str) -> Kernel:
         """One by id. Raises ContextUnknown."""
         context = self._known.get(context_id)
         if context is None:

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandboxes.node.contexts import Context, check_code
+from sandboxes.node.contexts import Kernel, check_code
 from sandboxes.node.files import SERVICE
 from sandboxes.node.live import Live
 from sandboxes.protocol import SandboxError
@@ -52,11 +52,11 @@ def _live(request: web.Request) -> Live:
     return request.app[SERVICE].live(request.match_info["runtime_id"])
 
 
-def _context(request: web.Request) -> Context:
+def _context(request: web.Request) -> Kernel:
     return _live(request).contexts.get(request.match_info["context_id"])
 
 
-def _view(context: Context) -> dict[str, Any]:
+def _view(context: Kernel) -> dict[str, Any]:
     return {"context_id": context.context_id, "created_at_ms": context.created_at_ms}
 
 

@@ -13,7 +13,7 @@ from sandboxes.size_classes import SizeClass
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SlotPlace:
     """Where a sandbox goes: its slot, the host ids of its supervisor and tenant, its volume image on disk."""
 
     slot: int
@@ -30,7 +30,7 @@ class Launch:
     """One sandbox to start."""
 
     key: str
-    place: Place
+    place: SlotPlace
     limits: SizeClass
     image: PreparedImage
     terminals: int  # how many may be open at once
@@ -113,15 +113,15 @@ class Driver(Protocol):
         """Limits for the slot's cgroup: what is sold, and what the driver itself needs in there."""
         ...
 
-    async def mount(self, place: Place) -> None:
+    async def mount(self, place: SlotPlace) -> None:
         """Mount a volume that no sandbox uses, to save what is on it."""
         ...
 
-    async def unmount(self, place: Place) -> None:
+    async def unmount(self, place: SlotPlace) -> None:
         """Unmount a volume."""
         ...
 
-    def used_bytes(self, place: Place) -> int | None:
+    def used_bytes(self, place: SlotPlace) -> int | None:
         """What lies on the slot's mounted volume; None when it can't be seen."""
         ...
 
@@ -129,10 +129,10 @@ class Driver(Protocol):
         """Slots whose mounted volume the kernel lets nobody write any more, since the host's disk was full or broken."""
         ...
 
-    async def pack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
+    async def pack(self, place: SlotPlace, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
         """Write the mounted volume as a tar stream to a pipe, as the slot's own root; says what was left behind."""
         ...
 
-    async def unpack(self, place: Place, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
+    async def unpack(self, place: SlotPlace, data_fd: int, limits: Mapping[str, int]) -> ArchiveReport:
         """Fill the mounted volume from a tar stream, as the tenant's host uid. Raises ArchiveRefused."""
         ...

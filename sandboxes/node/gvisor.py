@@ -20,7 +20,7 @@ from pathlib import Path
 
 from images import PreparedImage
 from sandboxes.node.bubblewrap import GUEST_CODE, BubblewrapDriver, host_links, two_ids
-from sandboxes.node.driver import DriverError, Launch, Place
+from sandboxes.node.driver import DriverError, Launch, SlotPlace
 from sandboxes.size_classes import SizeClass
 from sandboxes.supervisor.tenant import TAG_COUNT, TAG_FIRST
 
@@ -84,7 +84,7 @@ class GVisorDriver(BubblewrapDriver):
             }
         )
 
-    def _maps(self, place: Place) -> dict[str, str]:
+    def _maps(self, place: SlotPlace) -> dict[str, str]:
         """Beside root and tenant, the nobody that the sentry becomes."""
         extra = f"{NOBODY_ID} {place.slot_uid + NOBODY_ID} 1\n"
         groups = f"{TAG_FIRST} {place.slot_uid + TAG_FIRST} {TAG_COUNT}\n"

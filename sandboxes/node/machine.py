@@ -12,7 +12,7 @@ import images
 from images import PreparedImage
 from sandboxes.node.cgroups import Cgroups
 from sandboxes.node.disk_room import DiskRoom
-from sandboxes.node.driver import Driver, DriverError, Place
+from sandboxes.node.driver import Driver, DriverError, SlotPlace
 from sandboxes.node.egress import Egress
 from sandboxes.node.fork_storms import ForkStorms
 from sandboxes.node.passed_files import THREADS
@@ -76,10 +76,10 @@ class Machine:
         except OSError:
             return None
 
-    def place(self, slot: int, size_class: str, cgroup_files: tuple[str, ...] = ()) -> Place:
+    def place(self, slot: int, size_class: str, cgroup_files: tuple[str, ...] = ()) -> SlotPlace:
         """The slot as a driver needs it."""
         slot_uid = self.settings.slot_uid_base + slot * UIDS_PER_SLOT
-        return Place(
+        return SlotPlace(
             slot=slot,
             slot_uid=slot_uid,
             tenant_uid=slot_uid + TENANT_ID,
@@ -99,7 +99,7 @@ class Machine:
                 raise TimeoutError(f"cgroup {name} does not empty")
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def unmount(self, place: Place) -> None:
+    async def unmount(self, place: SlotPlace) -> None:
         """Unmount the slot's volume if it is mounted; without a spawner nothing is."""
         with contextlib.suppress(DriverError, SpawnerGone):
             await self.driver.unmount(place)

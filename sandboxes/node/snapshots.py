@@ -17,7 +17,7 @@ import zstandard
 
 from operations.full_disk import is_full
 from sandboxes.node.disk_room import Packing
-from sandboxes.node.driver import ArchiveRefused, Driver, Place
+from sandboxes.node.driver import ArchiveRefused, Driver, SlotPlace
 from sandboxes.protocol import StartFailed, StorageFull
 
 _CHUNK_BYTES = 1 << 18
@@ -58,7 +58,7 @@ class SnapshotStore:
         """Whether the snapshot is here."""
         return self.path(digest).exists()
 
-    async def save(self, driver: Driver, place: Place, limits: Mapping[str, int], packing: Packing) -> Saved:
+    async def save(self, driver: Driver, place: SlotPlace, limits: Mapping[str, int], packing: Packing) -> Saved:
         """Pack a mounted volume into room that is reserved for it. On disk when this returns, under a name that `publish` makes
         the digest's own. Raises StorageFull, and then nothing is left of it.
         """
@@ -127,7 +127,7 @@ class SnapshotStore:
         """Remove a snapshot; harmless when it is not here."""
         self.path(digest).unlink(missing_ok=True)
 
-    async def restore(self, digest: str, driver: Driver, place: Place, limits: Mapping[str, int]) -> None:
+    async def restore(self, digest: str, driver: Driver, place: SlotPlace, limits: Mapping[str, int]) -> None:
         """Fill a mounted, empty volume. Raises StartFailed when the snapshot is missing or damaged."""
         try:
             path = self.path(digest)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from sandboxes.node.boots import Boots
-from sandboxes.node.driver import DriverError, Place, Running
+from sandboxes.node.driver import DriverError, Running, SlotPlace
 from sandboxes.node.endings import changed
 from sandboxes.node.live import Live
 from sandboxes.node.machine import Machine
@@ -87,7 +87,7 @@ class Starts:
     async def _boot(self, row: Row, digest: str, warm: Running | None) -> Running:
         """With a snapshot: in the volume before a cold boot, or in a warm slot's mounted and untouched workspace."""
 
-        async def fill(place: Place) -> None:
+        async def fill(place: SlotPlace) -> None:
             await self._workspaces.restore(digest, row, place)
 
         if warm is None:

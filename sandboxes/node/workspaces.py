@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any
 
-from sandboxes.node.driver import DriverError, Place
+from sandboxes.node.driver import DriverError, SlotPlace
 from sandboxes.node.machine import Machine
 from sandboxes.node.slots import Row
 from sandboxes.node.snapshots import SnapshotStore
@@ -40,11 +40,11 @@ class Workspaces:
         async with self._lock:
             await self._delete(await self._machine.slots.doomed())
 
-    async def restore(self, digest: str, row: Row, place: Place) -> None:
+    async def restore(self, digest: str, row: Row, place: SlotPlace) -> None:
         """Fill a mounted, empty volume. Raises StartFailed."""
         await self._store.restore(digest, self._machine.driver, place, self._limits(row))
 
-    async def save(self, row: Row, place: Place, *, named_bytes_max: int | None = None) -> dict[str, Any]:
+    async def save(self, row: Row, place: SlotPlace, *, named_bytes_max: int | None = None) -> dict[str, Any]:
         """Pack a mounted volume; what is to be recorded of it. Raises SandboxError (`storage_full`, `snapshot_failed`), and then
         the volume is as it was: the caller may try again, or give the workspace up with `snapshot=False`. One that its owner
         names has a bound and leaves the node's reserve of disk alone.
@@ -65,7 +65,7 @@ class Workspaces:
             "skipped_examples": json.dumps(saved.skipped_examples),
         }
 
-    async def keep(self, row: Row, place: Place, name: str) -> SnapshotInfo:
+    async def keep(self, row: Row, place: SlotPlace, name: str) -> SnapshotInfo:
         """Pack a mounted volume in which nothing runs, under a name. Raises SandboxError."""
         settings = self._machine.settings
         sizes = [item[1] for item in await self._machine.slots.snapshots(row.address) if item[2]]
@@ -131,7 +131,7 @@ class Workspaces:
         )
         return SandboxError(message, code="snapshots_full")
 
-    def _worst_bytes(self, row: Row, place: Place) -> int:
+    def _worst_bytes(self, row: Row, place: SlotPlace) -> int:
         """More than a snapshot of this volume can take: what lies in it does not compress, and holes take nothing."""
         limits = self._machine.settings.size_classes[row.size_class]
         used = self._machine.driver.used_bytes(place)

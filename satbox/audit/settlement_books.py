@@ -21,7 +21,7 @@ from stacks.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class CreditNotice:
     """Money that a wallet was told of, or is to be: into its bucket, or back out."""
 
     address: str
@@ -41,8 +41,8 @@ class Paid:
 class SettlementBooks:
     """What an audit takes along: letters by credit id, payments by their id, and the payments that stand for others."""
 
-    credits: dict[str, Letter] = field(default_factory=dict)
-    reversals: dict[str, Letter] = field(default_factory=dict)
+    credits: dict[str, CreditNotice] = field(default_factory=dict)
+    reversals: dict[str, CreditNotice] = field(default_factory=dict)
     payments: dict[str, Paid] = field(default_factory=dict)
     claims: dict[str, str] = field(default_factory=dict)
     is_read: bool = False
@@ -79,7 +79,7 @@ def _read_letters(db: sqlite3.Connection, where: str, books: SettlementBooks, fo
         credit_id = str(letter["payment_id"])
         if not quick and (credit_id in into or not credit_id.startswith(str(lane))):
             found.add(f"{where} outbox {seq}", "once", f"a second {kind} of {credit_id}, or in the lane of {lane}")
-        into[credit_id] = Letter(str(letter["address"]), int(letter["usat"]), acknowledged is not None)
+        into[credit_id] = CreditNotice(str(letter["address"]), int(letter["usat"]), acknowledged is not None)
 
 
 class _Check:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from satbox.cli.context import Context
 from satbox.cli.generic import values_of
-from satbox.cli.output import Progress, note, progress, show
+from satbox.cli.output import ProgressLine, note, progress, show
 from satbox.cli.people import for_people
 from satbox.cli.short_texts import coin_text
 
@@ -63,7 +63,7 @@ async def buy(
     return 0
 
 
-async def _confirmed(context: Context, client: "Client", paid: "m.Paid", shown: Progress) -> "m.Paid":
+async def _confirmed(context: Context, client: "Client", paid: "m.Paid", shown: ProgressLine) -> "m.Paid":
     """The same, confirmed. Without --wait it may come back as it was: it is paid either way."""
     from operations.errors import SatboxError
 

@@ -158,7 +158,7 @@ def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
-class Progress:
+class ProgressLine:
     """What happens at the moment, on stderr: a spinner's words, and lines that stay. Without a terminal nothing is shown."""
 
     def __init__(self, status: Any = None) -> None:
@@ -176,15 +176,15 @@ class Progress:
 
 
 @contextmanager
-def progress(context: Context, words: str) -> Iterator[Progress]:
+def progress(context: Context, words: str) -> Iterator[ProgressLine]:
     """A spinner on stderr while something takes its time; nothing unless stderr is a terminal."""
     if not context.is_live:
-        yield Progress()
+        yield ProgressLine()
         return
     from rich.console import Console
 
     with Console(file=unguarded(sys.stderr)).status(harmless(words)) as status:
-        yield Progress(status)
+        yield ProgressLine(status)
 
 
 def note(context: Context, words: str) -> None:

@@ -15,20 +15,20 @@ from satbox.client.calls import Upload
 from satbox.client.passes import PassCache
 from satbox.client.requests import Request
 from satbox.client.settings import ClientSettings
-from satbox.client.transport import Transport, refuse_errors
+from satbox.client.transport import HttpTransport, refuse_errors
 from satbox.client.uploads import is_repeatable, pieces
 
 RENEWABLE = frozenset({"pass_missing", "pass_expired", "pass_revoked", "pass_invalid"})
 Result = TypeVar("Result")
 
 
-class Caller:
+class RequestSender:
     """Sends requests for one client. `prove` gets a new pass; without it only open operations work."""
 
     def __init__(
         self,
         settings: ClientSettings,
-        transport: Transport,
+        transport: HttpTransport,
         passes: PassCache,
         prove: Callable[[], Awaitable[m.GatePass]] | None,
         wake_link: str | None = None,

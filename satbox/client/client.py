@@ -24,15 +24,15 @@ from satbox.agent.signing import Expected, sign_challenge
 from satbox.client._generated import Operations
 from satbox.client.answers import HttpResponse, error_of, model_of
 from satbox.client.attached import Attached
-from satbox.client.caller import Caller
+from satbox.client.caller import RequestSender
 from satbox.client.calls import Output, PaymentTerms, Upload
 from satbox.client.paid_calls import ANSWER_SECONDS, CallAnswer, call
 from satbox.client.passes import PassCache
-from satbox.client.purchase import Announce, Purchases, Surroundings
+from satbox.client.purchase import Announce, PurchaseClock, Purchases
 from satbox.client.requests import request_for
 from satbox.client.settings import DEFAULT_GATE, ClientSettings
 from satbox.client.streams import ExecEvent, LogEvent, Streams
-from satbox.client.transport import Transport
+from satbox.client.transport import HttpTransport
 from satbox.client.wake_links import HeldLink, read_link
 
 POLL_SECONDS = 0.5
@@ -66,7 +66,7 @@ class Client(Operations):
         self.agent = agent
         self._now = now_seconds
         self._sleep = sleep
-        self._transport = Transport(self.settings.gate_url, self.settings.timeouts)
+        self._transport = HttpTransport(self.settings.gate_url, self.settings.timeouts)
         folder = agent.folder if agent is not None else None
         passes = PassCache(
             None if folder is None else folder / "passes.json",
@@ -75,7 +75,7 @@ class Client(Operations):
         )
         self._passes = passes
         self._proving = asyncio.Lock()
-        self._caller = Caller(
+        self._caller = RequestSender(
             self.settings,
             self._transport,
             passes,
@@ -92,7 +92,7 @@ class Client(Operations):
             send=self._send_paid,
             look_up=self.payment_status,
             look_at=self._sandbox_of,
-            around=Surroundings(now_seconds, sleep),
+            around=PurchaseClock(now_seconds, sleep),
             announce=announce,
         )
 

@@ -44,7 +44,7 @@ class Signer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class PurchaseClock:
     """Time, for whoever tests."""
 
     now_seconds: Callable[[], float]
@@ -63,7 +63,7 @@ class Purchases:
         send: Send,
         look_up: Callable[[str], Awaitable[m.PaymentStatus]],
         look_at: Callable[[str | None], Awaitable[m.SandboxStatus]],
-        around: Surroundings,
+        around: PurchaseClock,
         announce: Announce | None = None,
     ) -> None:
         self._gate = gate

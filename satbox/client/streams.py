@@ -20,7 +20,7 @@ from operations import processes as p
 from operations.errors import SatboxError
 from operations.left_out import left_out_of
 from satbox.agent.local_paths import local_path
-from satbox.client.caller import Caller
+from satbox.client.caller import RequestSender
 from satbox.client.requests import request_for
 from satbox.client.settings import Timeouts
 from satbox.client.sse import SseReader
@@ -55,7 +55,7 @@ class LogEvent:
 class Streams:
     """Streaming calls of one client."""
 
-    def __init__(self, caller: Caller, timeouts: Timeouts, sleep: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(self, caller: RequestSender, timeouts: Timeouts, sleep: Callable[[float], Awaitable[None]]) -> None:
         self._caller = caller
         self._timeouts = timeouts
         self._sleep = sleep

@@ -24,7 +24,7 @@ class Lost(SatboxError):  # noqa: N818 - reads as what happened
         self.was_sent = was_sent
 
 
-class Transport:
+class HttpTransport:
     """Requests to one gate. The session is made when first used, in the loop that uses it."""
 
     def __init__(self, gate: URL, timeouts: Timeouts) -> None:

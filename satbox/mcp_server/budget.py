@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from operations.errors import SatboxError
 
 
-class Budget:
+class SessionBudget:
     """Sats of one session. Reserving checks and takes in one step, with no await between."""
 
     def __init__(self, session_sats: int) -> None:
@@ -20,7 +20,7 @@ class Budget:
         return self.session_sats - self.spent_sats - self.reserved_sats
 
     @contextmanager
-    def reserved(self, sats: int) -> Iterator["Reservation"]:
+    def reserved(self, sats: int) -> Iterator["Hold"]:
         """Hold `sats` while a payment is made. Raises max_sats_exceeded when there is not enough left."""
         if sats < 0 or sats > self.left_sats:
             raise SatboxError(
@@ -30,7 +30,7 @@ class Budget:
                 hint="Ask for less, or have the owner start the server with a larger --max-sats.",
             )
         self.reserved_sats += sats
-        reservation = Reservation(sats)
+        reservation = Hold(sats)
         try:
             yield reservation
         finally:
@@ -38,7 +38,7 @@ class Budget:
             self.spent_sats += min(reservation.spent_sats, sats)
 
 
-class Reservation:
+class Hold:
     """One payment's hold. Whatever is not reported as spent goes back."""
 
     def __init__(self, sats: int) -> None:

@@ -12,7 +12,7 @@ from operations.errors import SatboxError
 from operations.registry import Body, Operation
 from satbox.client import Client
 from satbox.mcp_server import trade
-from satbox.mcp_server.budget import Budget
+from satbox.mcp_server.budget import SessionBudget
 from satbox.mcp_server.spending import pay
 from satbox.mcp_server.tool_spec import ToolSpec
 from satbox.mcp_server.tools import ACTIONS, READ_BYTES_DEFAULT, WAKE_LINK
@@ -24,7 +24,9 @@ HEAD_CHARS = 5_000
 ITEMS_MAX = 100
 
 
-async def call_tool(client: Client, budget: Budget, tool: ToolSpec, arguments: Mapping[str, Any]) -> dict[str, Any]:
+async def call_tool(
+    client: Client, budget: SessionBudget, tool: ToolSpec, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
     """The tool's result as JSON data. Raises SatboxError."""
     unknown = sorted(set(arguments) - set(tool.schema["properties"]))
     if unknown:

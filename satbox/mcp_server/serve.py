@@ -12,7 +12,7 @@ from mcp.server.stdio import stdio_server
 from operations import logs
 from operations.errors import SatboxError
 from satbox.client import Client
-from satbox.mcp_server.budget import Budget
+from satbox.mcp_server.budget import SessionBudget
 from satbox.mcp_server.call import call_tool
 from satbox.mcp_server.hints import next_step
 from satbox.mcp_server.tool_spec import ToolSpec
@@ -60,7 +60,7 @@ def _error(error: SatboxError, tool: ToolSpec | None) -> types.CallToolResult:
 def make_server(client: Client, *, session_sats: int) -> Server[Any]:
     """A server whose every tool is one call of this client, within one budget."""
     known = tools()
-    budget = Budget(session_sats)
+    budget = SessionBudget(session_sats)
 
     async def list_tools(context: Any, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(tools=[_definition(tool) for tool in known.values()])

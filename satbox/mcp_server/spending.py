@@ -6,11 +6,11 @@ from typing import Any
 from operations.errors import SatboxError
 from satbox.client import Client
 from satbox.client.paid_calls import CallAnswer
-from satbox.mcp_server.budget import Budget
+from satbox.mcp_server.budget import SessionBudget
 
 
 async def pay(
-    client: Client, budget: Budget, method: Callable[..., Awaitable[Any]], values: dict[str, Any]
+    client: Client, budget: SessionBudget, method: Callable[..., Awaitable[Any]], values: dict[str, Any]
 ) -> dict[str, Any]:
     """One payment on chain by one client method; its answer, and what is left of the session."""
     max_sats = values.pop("max_sats", None)
@@ -30,7 +30,7 @@ async def pay(
     return document | left_of(budget)
 
 
-async def pay_order(budget: Budget, max_sats: int, call: Callable[[], Awaitable[CallAnswer]]) -> CallAnswer:
+async def pay_order(budget: SessionBudget, max_sats: int, call: Callable[[], Awaitable[CallAnswer]]) -> CallAnswer:
     """One call paid from the bucket. What a failed one cost is the gate's word: the money is in its hands as it is."""
     with budget.reserved(max_sats) as reservation:
         reservation.spent_sats = max_sats
@@ -44,7 +44,7 @@ async def pay_order(budget: Budget, max_sats: int, call: Callable[[], Awaitable[
     return answer
 
 
-def left_of(budget: Budget) -> dict[str, Any]:
+def left_of(budget: SessionBudget) -> dict[str, Any]:
     """What every paying tool tells beside its answer."""
     return {"session_budget": {"spent_sats": budget.spent_sats, "left_sats": budget.left_sats}}
 

@@ -14,7 +14,7 @@ from satbox.client import Client
 from satbox.client.paid_calls import ANSWER_SECONDS, CallAnswer
 from satbox.client.reclaimable import warning_about
 from satbox.client.route_changes import change_route, same_route
-from satbox.mcp_server.budget import Budget
+from satbox.mcp_server.budget import SessionBudget
 from satbox.mcp_server.spending import left_of, pay, pay_order, whole_sats
 from satbox.mcp_server.trade_tools import BODY_BYTES_DEFAULT, BODY_BYTES_MAX, BODY_CHARS_MAX, CALL_SATS_DEFAULT
 
@@ -31,7 +31,7 @@ HEADERS_SHOWN = (
 _BESIDE = ("action", "address")
 
 
-async def buy(client: Client, budget: Budget, values: dict[str, Any]) -> dict[str, Any]:
+async def buy(client: Client, budget: SessionBudget, values: dict[str, Any]) -> dict[str, Any]:
     """One call, and what came of it. Raises SatboxError."""
     url = values.get("url")
     if not isinstance(url, str) or not url:
@@ -158,7 +158,7 @@ async def _found(client: Client, whose: Any) -> str | None:
     return (await client.agents_resolve(str(whose))).address
 
 
-async def bucket(client: Client, budget: Budget, values: dict[str, Any]) -> dict[str, Any]:
+async def bucket(client: Client, budget: SessionBudget, values: dict[str, Any]) -> dict[str, Any]:
     """Look into a bucket, or fill it. Raises SatboxError."""
     action = values.pop("action", "show")
     if "address" not in values:

@@ -24,7 +24,7 @@ from mcp.client.stdio import stdio_client
 from operations.catalogue import REGISTRY
 from operations.errors import ERRORS, SatboxError
 from satbox.agent.keystore import Keystore, agent_of
-from satbox.mcp_server.budget import Budget
+from satbox.mcp_server.budget import SessionBudget
 from satbox.mcp_server.hints import HINTS, OF_CALLS, next_step
 from satbox.mcp_server.schemas import plain
 from satbox.mcp_server.tools import tools
@@ -219,7 +219,7 @@ async def test_one_tool_makes_lists_and_revokes_wake_links(home: Path) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 600)), max_size=20), st.integers(0, 2000))
 def test_a_budget_is_never_overspent(payments: list[tuple[int, int]], session_sats: int) -> None:
-    budget = Budget(session_sats)
+    budget = SessionBudget(session_sats)
     for reserve, spend in payments:
         try:
             with budget.reserved(reserve) as reservation:

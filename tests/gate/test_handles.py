@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.handles import Found, HandleResolver, read_handle
+from gate.handles import HandleResolver, ResolvedAgent, read_handle
 from operations.errors import SatboxError
 
 STX = "SP1NMR7MY0TJ1QA7WQBZ6504KC79PZNTRQH4YGFJD"
@@ -199,6 +199,6 @@ def test_any_level_and_id_are_read_as_what_they_are(value: Any) -> None:
 
     found = _read({**page(agentId=value), "trust": {"level": value, "levelName": value}})
 
-    assert isinstance(found, Found)
+    assert isinstance(found, ResolvedAgent)
     assert 0 <= found.level <= 9
     assert found.agent_id is None or type(found.agent_id) is int

@@ -24,7 +24,7 @@ from oracle.parsing import (
     time_of_seconds,
     time_of_text,
 )
-from oracle.sources import ANSWER_BYTES_MAX, KINDS, Ask, HttpSource, SourceKind, devnet_bases, public_bases
+from oracle.sources import ANSWER_BYTES_MAX, KINDS, HttpSource, SourceKind, SourceRequest, devnet_bases, public_bases
 
 RECORDED = Path(__file__).parent / "recorded"
 NOW_MS = 1_790_940_160_000
@@ -35,7 +35,7 @@ CASES = [
 ]
 
 
-def ask_of(kind: SourceKind, path: str) -> Ask:
+def ask_of(kind: SourceKind, path: str) -> SourceRequest:
     return next(ask for ask in kind.asks if ask.path == path)
 
 
@@ -134,7 +134,9 @@ JSON = st.recursive(
 
 
 @given(body=JSON, choice=st.sampled_from([(kind, ask) for kind in KINDS for ask in kind.asks]))
-def test_no_json_gets_past_a_parser_but_as_a_price_or_a_refusal(body: Any, choice: tuple[SourceKind, Ask]) -> None:
+def test_no_json_gets_past_a_parser_but_as_a_price_or_a_refusal(
+    body: Any, choice: tuple[SourceKind, SourceRequest]
+) -> None:
     kind, ask = choice
     check_is_harmless(kind, ask.path, json.dumps(body))
 
@@ -201,7 +203,12 @@ async def test_what_a_host_may_do_is_bounded(answer: dict[str, Any] | None, erro
     app = web.Application()
     app.router.add_get("/{path:.*}", handle)
     kind = SourceKind(
-        "x", "x", 1, "", (Ask("/ticker", KINDS[0].asks[0].read),), timeout_seconds=0.05 if answer is None else 5
+        "x",
+        "x",
+        1,
+        "",
+        (SourceRequest("/ticker", KINDS[0].asks[0].read),),
+        timeout_seconds=0.05 if answer is None else 5,
     )
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         source = HttpSource(kind, str(server.make_url("/")), session)

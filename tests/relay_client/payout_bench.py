@@ -9,7 +9,15 @@ from settlement_bench import Clock, Crash, Wire
 
 from devnet.world import WORLD
 from relay_client.chain import StacksApi
-from relay_client.payouts import Ended, KeyUnavailable, PayoutOrder, PayoutPolicy, PayoutQueue, PayoutReport, migrate
+from relay_client.payouts import (
+    KeyUnavailable,
+    PayoutOrder,
+    PayoutPolicy,
+    PayoutQueue,
+    PayoutReport,
+    PayoutResult,
+    migrate,
+)
 from relay_client.settlements import Store
 from stacks import PrivateKey
 
@@ -31,11 +39,11 @@ def order(
 class Told:
     """Wallets that post each end once, as theirs do; trouble on request."""
 
-    ends: dict[str, Ended] = field(default_factory=dict)
+    ends: dict[str, PayoutResult] = field(default_factory=dict)
     calls: int = 0
     trouble: int = 0
 
-    async def ended(self, ended: Ended) -> None:
+    async def ended(self, ended: PayoutResult) -> None:
         self.calls += 1
         if self.trouble:
             self.trouble -= 1

@@ -27,7 +27,7 @@ from operations.errors import SatboxError
 from relay_client.verify import decode_payment, verify_payment
 from stacks import Network, Principal, decode_transaction
 from stacks.clarity import Buffer, NoneValue, Some, UInt, principal_value
-from stacks.postconditions import Asset, Comparison, FungiblePostCondition, PostConditionMode, StxPostCondition
+from stacks.postconditions import AssetId, Comparison, FungiblePostCondition, PostConditionMode, StxPostCondition
 from stacks.signing import contract_call, sign_origin, sign_sponsor, sip010_transfer, token_transfer
 
 TO = Principal.parse(PAY_TO)
@@ -58,7 +58,7 @@ def plain(amount=250, source=ME, to=TO, memo=None):
 
 
 def on_sbtc(comparison, amount, principal=ME, name="sbtc-token"):
-    return FungiblePostCondition(principal, Asset(SBTC.contract, name), comparison, amount)
+    return FungiblePostCondition(principal, AssetId(SBTC.contract, name), comparison, amount)
 
 
 def test_an_sbtc_payment_is_read_for_what_it_is():

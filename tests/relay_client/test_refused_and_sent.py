@@ -6,7 +6,7 @@ import pytest
 from payment_builders import sbtc_payment
 from settlement_bench import WALLET, Bench
 
-from relay_client.settlements import Route
+from relay_client.settlements import SettleRoute
 
 REFUSALS = ["client_insufficient_funds", "invalid_payload", "sponsored_unsupported"]
 OF_PAYER = {"holder": WALLET}
@@ -17,7 +17,7 @@ OF_PAYER = {"holder": WALLET}
 async def test_money_that_came_after_a_refusal_is_credited_once_when_it_is_shown_again(
     bench: Bench, reason: str, is_shown_while_pending: bool
 ) -> None:
-    bench.policy = replace(bench.policy, route=Route.RELAY)
+    bench.policy = replace(bench.policy, route=SettleRoute.RELAY)
     await bench.restart()
     await bench.fault("relay_error", error_reason=reason, count=1)
     paid = sbtc_payment()

@@ -14,8 +14,8 @@ from operations.errors import ERRORS
 from relay_client.http import JsonResponse
 from relay_client.relay import (
     RETRY_SECONDS_MAX,
-    Held,
     Refused,
+    RelayHeld,
     RelayPhase,
     Retryable,
     Unable,
@@ -44,7 +44,7 @@ def refused(code: str, category: str = "validation", next_step: str = "fix_and_r
     return Word(Refused, "failed", moved, code, category, next_step)
 
 
-HELD = Word(Held, "queued", "unknown")
+HELD = Word(RelayHeld, "queued", "unknown")
 OPEN = Word(Unknown, "broadcasting", "unknown")
 # "unknown" for a nonce that is taken: it may be taken by these very bytes, sent by somebody else.
 STALE = refused("payment_nonce_stale", "sender", "rebuild_and_resign", "unknown")
@@ -113,7 +113,7 @@ def said(reason: Any, status: int = 200) -> JsonResponse:
 
 
 def test_the_kinds_are_types_of_their_own():
-    kinds = {Refused, Retryable, Held, Unable, Unknown}
+    kinds = {Refused, Retryable, RelayHeld, Unable, Unknown}
     assert not any(issubclass(one, other) for one in kinds for other in kinds if one is not other)
 
 

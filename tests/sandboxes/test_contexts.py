@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandboxes.node.command_stream import Output
-from sandboxes.node.contexts import HELD_BYTES_MAX, LINE_BYTES_MAX, Context, ContextDied
+from sandboxes.node.contexts import HELD_BYTES_MAX, LINE_BYTES_MAX, ContextDied, Kernel
 from sandboxes.protocol import SandboxError, StartRequest
 from tests.images.built import store_with
 from tests.sandboxes.conftest import Box
@@ -149,7 +149,7 @@ class LyingStream:
 @pytest.mark.parametrize("lie", LIES)
 async def test_a_bridge_that_lies_ends_its_context(lie: str) -> None:
     stream = LyingStream(LIES[lie])
-    context = Context("c_1", stream, 0)  # type: ignore[arg-type]
+    context = Kernel("c_1", stream, 0)  # type: ignore[arg-type]
     reading = asyncio.ensure_future(context.read())
     await context.until_ready()
 
@@ -163,7 +163,7 @@ async def test_a_bridge_that_lies_ends_its_context(lie: str) -> None:
 
 async def test_a_kernel_killed_for_memory_says_so() -> None:
     kills = iter([0])
-    context = Context("c_1", LyingStream([]), 0, lambda: next(kills, 1))  # type: ignore[arg-type]
+    context = Kernel("c_1", LyingStream([]), 0, lambda: next(kills, 1))  # type: ignore[arg-type]
     context.kill()
 
     with pytest.raises(ContextDied, match="out of memory"):
@@ -181,7 +181,7 @@ async def test_a_kernel_that_takes_all_memory_says_so_in_a_real_sandbox(notebook
 async def test_lines_are_held_as_bytes_within_a_bound_and_dropped_between_runs() -> None:
     line = b'{"event": "stdout", "id": 1, "a": [' + b"[]," * 400_000 + b"[]]}\n"
     stream = LyingStream([line] * 50)
-    context = Context("c_1", stream, 0)  # type: ignore[arg-type]
+    context = Kernel("c_1", stream, 0)  # type: ignore[arg-type]
     reading = asyncio.ensure_future(context.read())
     await context.until_ready()
     run = context.run("1", 60)
@@ -204,7 +204,7 @@ async def test_events_of_no_run_and_of_no_kind_are_dropped() -> None:
         b'{"event": "exit", "id": 1}\n',
         b'{"event": "done", "id": 1}\n',
     ]
-    context = Context("c_1", LyingStream(lines), 0)  # type: ignore[arg-type]
+    context = Kernel("c_1", LyingStream(lines), 0)  # type: ignore[arg-type]
     reading = asyncio.ensure_future(context.read())
     await context.until_ready()
 

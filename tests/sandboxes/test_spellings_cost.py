@@ -5,7 +5,7 @@ import pytest
 from gate.proxy.credentials import Credentials
 from operations.errors import SatboxError
 from sandboxes.egress.redaction import REDACTED, Redactor
-from sandboxes.spellings import CHARS_MAX, Room, holds
+from sandboxes.spellings import CHARS_MAX, CharacterBudget, holds
 
 CHARS = 60_000
 NESTED = r" %41 \u0041 &amp; =41=41=41=41=41=41"
@@ -44,7 +44,7 @@ HEADERS = 16
 @pytest.mark.parametrize("body", BODIES)
 def test_the_texts_of_one_head_have_one_limit_together(body: str) -> None:
     """A head of many headers costs no more to look through than one of a single header."""
-    text, room, seen = BODIES[body][: CHARS // HEADERS] + NESTED, Room(), 0
+    text, room, seen = BODIES[body][: CHARS // HEADERS] + NESTED, CharacterBudget(), 0
 
     def count(spelling: str) -> bool:
         nonlocal seen

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from relay_client.settlements import Route
+from relay_client.settlements import SettleRoute
 from tests.sandboxes.running_node import HAS_REAL_NODE
 
 pytestmark = [pytest.mark.ray, pytest.mark.sandbox, pytest.mark.nightly]
 SECONDS_MAX = 600
 
 
-@pytest.mark.parametrize("route", list(Route))
-async def test_the_story_is_true_by_every_route(route: Route, tmp_path: Path) -> None:
+@pytest.mark.parametrize("route", list(SettleRoute))
+async def test_the_story_is_true_by_every_route(route: SettleRoute, tmp_path: Path) -> None:
     if not HAS_REAL_NODE:
         pytest.skip("needs root and bubblewrap")
     environment = dict(os.environ) | {"SATBOX_SETTLE__ROUTE": route, "HOME": str(tmp_path)}
@@ -29,4 +29,4 @@ async def test_the_story_is_true_by_every_route(route: Route, tmp_path: Path) ->
     report = json.loads(out)
     assert (process.returncode, report["ok"], len(report["steps"])) == (0, True, 12)
     created = next(step for step in report["steps"] if "second_payment" in step["detail"])
-    assert created["detail"]["offers"]["is_sponsored"] == (route is not Route.DIRECT)
+    assert created["detail"]["offers"]["is_sponsored"] == (route is not SettleRoute.DIRECT)

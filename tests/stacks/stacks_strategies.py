@@ -31,7 +31,7 @@ from stacks.newer_conditions import (
 from stacks.other_payloads import CLARITY_VERSIONS, Coinbase, PoisonMicroblock, SmartContract, TenureChange
 from stacks.payloads import ContractCall, TokenTransfer
 from stacks.postconditions import (
-    Asset,
+    AssetId,
     Comparison,
     FungiblePostCondition,
     NonFungiblePostCondition,
@@ -108,7 +108,7 @@ def _multi_sigs(modes: list[int], kinds: tuple[int, int]) -> st.SearchStrategy[M
 
 
 multi_sigs = _multi_sigs([1, 5], (1, 3)) | _multi_sigs([3, 7], (0, 2))
-assets = st.builds(Asset, contracts, names)
+assets = st.builds(AssetId, contracts, names)
 post_conditions = st.one_of(
     st.builds(StxPostCondition, st.none() | principals, st.sampled_from(Comparison), u64),
     st.builds(FungiblePostCondition, st.none() | principals, assets, st.sampled_from(Comparison), u64),
