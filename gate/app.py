@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from gate.byte_budget import ByteBudget
+from gate.byte_budget import FREE_BYTES, ByteBudget
 from gate.calls.paths import PLACE
 from gate.connections import KEPT_HEAD_BYTES_MAX
 from gate.cors import is_preflight, mark_prepared, preflight
@@ -46,7 +46,9 @@ def create_app(services: Services) -> web.Application:
     app[METRICS] = Metrics()
     app[PORT_ORIGINS] = PortOrigins.of(services.settings.public_url, services.settings.ports_host)
     app[CROWD] = Crowd(services.settings.requests_per_wallet_max)
-    app[BUDGET] = ByteBudget(services.settings.held_bytes_max, services.settings.held_bytes_per_caller_max)
+    app[BUDGET] = ByteBudget(
+        services.settings.held_bytes_max, services.settings.held_bytes_per_caller_max, free_bytes=FREE_BYTES
+    )
     app[TENURES] = Tenures(services.views)
     app.cleanup_ctx.append(_looking)
     app[PEERS] = Peers(services.settings.open_requests_per_second, services.settings.open_requests_burst)

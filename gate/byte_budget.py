@@ -11,6 +11,8 @@ TOTAL_BYTES = 512 << 20
 OWNER_BYTES = 64 << 20
 OVERDRAFT_BYTES = 32 << 20
 """What the oldest holder of an owner may take beyond its share: as many as hold it all and wait for more would wait in vain."""
+FREE_BYTES = 65_536
+"""Of each request, counted for its owner alone: when others hold the whole, usual requests pass all the same."""
 WAIT_SECONDS = 20.0
 """For room. Longer than most that hold it, shorter than most callers wait."""
 
@@ -19,10 +21,15 @@ class ByteBudget:
     """What is held now, by owner. A wallet's budget is a share of the whole, so that some at least can use theirs at once."""
 
     def __init__(
-        self, total: int = TOTAL_BYTES, per_owner: int = OWNER_BYTES, wait_seconds: float = WAIT_SECONDS
+        self,
+        total: int = TOTAL_BYTES,
+        per_owner: int = OWNER_BYTES,
+        wait_seconds: float = WAIT_SECONDS,
+        free_bytes: int = 0,
     ) -> None:
         self._total = total
         self._per_owner = per_owner
+        self._free_bytes = free_bytes
         self._wait_seconds = wait_seconds
         self._held: Counter[str] = Counter()
         self._held_by_all = 0
@@ -31,7 +38,7 @@ class ByteBudget:
 
     @property
     def held_bytes(self) -> int:
-        """By all."""
+        """By all, without what is free."""
         return self._held_by_all
 
     @contextlib.contextmanager
@@ -47,10 +54,11 @@ class ByteBudget:
         """Whether there was room."""
         owner, holders = lease.owner, self._holders.get(lease.owner, {})
         limit = self._per_owner + (OVERDRAFT_BYTES if next(iter(holders), None) is lease else 0)
-        if self._held[owner] + size > limit or self._held_by_all + size > self._total:
+        more = self._of_whole(lease.size + size) - self._of_whole(lease.size)
+        if self._held[owner] + size > limit or (more and self._held_by_all + more > self._total):
             return False
         self._held[owner] += size
-        self._held_by_all += size
+        self._held_by_all += more
         self._holders.setdefault(owner, holders)[lease] = None
         return True
 
@@ -58,12 +66,15 @@ class ByteBudget:
         """All that it holds."""
         owner = lease.owner
         self._held[owner] -= size
-        self._held_by_all -= size
+        self._held_by_all -= self._of_whole(size)
         del self._holders[owner][lease]
         if not self._holders[owner]:
             del self._held[owner], self._holders[owner]
         self._freed.set()
         self._freed = asyncio.Event()
+
+    def _of_whole(self, size: int) -> int:
+        return max(0, size - self._free_bytes)
 
     async def take_patiently(self, lease: "Lease", size: int) -> bool:
         """Whether there was room in time."""

@@ -3,6 +3,7 @@
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, Protocol
 
 from operations.errors import SatboxError
@@ -26,6 +27,12 @@ UNDER_WAY_SHARE = 4
 """A peer may hold a fourth of it."""
 HEAD_SECONDS_MAX = 20.0
 """From a connection's beginning, or a head's first byte, until the head is complete."""
+STALLED_SECONDS = 20.0
+"""So long a peer that takes nothing of its answer keeps its place from others, as one that sends no head does."""
+STALLED_SECONDS_MAX = 600.0
+"""So long it keeps its connection where nobody needs its place: people look at the output of a pager."""
+LINGER_SECONDS_MAX = 30.0
+"""For the end of an answer to leave a connection that is closed; what its peer has not taken by then is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,9 @@ class ConnectionLimits:
     heads_bytes: int = HEADS_BYTES_MAX
     under_way_bytes: int = UNDER_WAY_BYTES_MAX
     head_seconds: float = HEAD_SECONDS_MAX
+    stalled_seconds: float = STALLED_SECONDS
+    stalled_seconds_max: float = STALLED_SECONDS_MAX
+    linger_seconds: float = LINGER_SECONDS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,8 @@ class WaitingConnection(Protocol):
 
 class Connections:
     """All connections of one gate. Those without a request under way are kept in the order in which they began to wait, and
-    the first of them gives its place to a newcomer: who opens connections and sends nothing locks nobody out.
+    the first of them gives its place to a newcomer: who opens connections and sends nothing locks nobody out. After them
+    those give theirs whose peers do not take their answers.
     """
 
     def __init__(self, limits: ConnectionLimits, is_exempt: Callable[[str], bool]) -> None:
@@ -66,6 +77,7 @@ class Connections:
         self._peers: Counter[str] = Counter()
         self._known: dict[WaitingConnection, str] = {}
         self._waiting: OrderedDict[WaitingConnection, int] = OrderedDict()
+        self._stalled: OrderedDict[WaitingConnection, None] = OrderedDict()
         self._heads_bytes = 0
         self._under_way: Counter[str] = Counter()
         self._under_way_bytes = 0
@@ -98,6 +110,7 @@ class Connections:
         """Forget a connection; one that was never counted, too."""
         peer = self._known.pop(connection, None)
         self.busy(connection)
+        self.flows(connection)
         if peer is not None:
             self._peers[peer] -= 1
             if not self._peers[peer]:
@@ -111,6 +124,15 @@ class Connections:
         """It waits for a head again."""
         if connection in self._known:
             self._waiting.setdefault(connection, 0)
+
+    def stalled(self, connection: WaitingConnection) -> None:
+        """Its peer has taken nothing of an answer for a while."""
+        if connection in self._known:
+            self._stalled[connection] = None
+
+    def flows(self, connection: WaitingConnection) -> None:
+        """It takes some again."""
+        self._stalled.pop(connection, None)
 
     def received(self, connection: WaitingConnection, size: int) -> Literal["ok", "too_large"]:
         """Count bytes of an unfinished head."""
@@ -148,7 +170,7 @@ class Connections:
             del self._under_way[held.peer]
 
     def _make_room(self, newcomer: WaitingConnection) -> bool:
-        for connection in self._waiting:
+        for connection in chain(self._waiting, self._stalled):
             if connection is not newcomer:
                 self.leave(connection)
                 connection.evict()

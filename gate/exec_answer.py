@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from aiohttp import web
 
 from gate.routing import REQUEST_ID
+from gate.whole_answers import send
 from operations import models as m
 from sandboxes.texts import text_or_base64
 
@@ -25,11 +26,7 @@ async def answered(
             texts |= text_or_base64(name, bytes(data))
         return result.model_copy(update=texts)
     headers = {"x-request-id": request[REQUEST_ID], "Content-Type": "application/json"}
-    response = web.StreamResponse(headers=headers)
-    await response.prepare(request)
-    for piece in pieces(result, output):
-        await response.write(piece)
-    return response
+    return await send(request, pieces(result, output), sum(map(len, output.values())), headers)
 
 
 def pieces(result: m.ExecResult, output: Mapping[str, bytearray]) -> Iterator[bytes]:

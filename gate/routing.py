@@ -23,6 +23,7 @@ from gate.metrics import Metrics
 from gate.ports import Services
 from gate.presented import explained
 from gate.tenures import TENURE, LapsedError, Tenures, break_off
+from gate.whole_answers import send_json
 from operations.errors import SatboxError
 from operations.full_disk import FULL_SECONDS, is_full
 from operations.registry import Auth, Operation
@@ -133,9 +134,10 @@ def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awa
                 async with request.app[TENURES].lasting(leans) as tenure, presence:
                     request[TENURE] = tenure
                     answer = await handler(services, request, caller, data)
-            if isinstance(answer, BaseModel):
-                return json_response(answer, headers={"x-request-id": request_id})
-            return answer
+                    if isinstance(answer, BaseModel):
+                        body = answer.__pydantic_serializer__.to_json(answer)
+                        return await send_json(request, body, {"x-request-id": request_id})
+                    return answer
         except SatboxError as error:
             code = error.code
             return error_response(await explained(services, request, error), request_id)

@@ -1,9 +1,12 @@
 """How the gate listens: limits on what arrives before there is a request, and our error envelope for what never becomes one."""
 
+import contextlib
 import ipaddress
 import logging
 import secrets
-from asyncio import BaseTransport, TimerHandle
+import socket
+import struct
+from asyncio import BaseTransport, TimerHandle, Transport
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -33,7 +36,9 @@ HEAD_END = b"\r\n\r\n"
 class _Connection(web.RequestHandler):
     """One connection: its heads within limits of size and time; refused in our words over a limit or when it is not HTTP."""
 
-    __slots__ = ("_deadline", "_has_begun", "_heads", "_last_body", "_limits", "_place_in_lane", "_places", "_tail")
+    __slots__ = (
+        "_deadline", "_has_begun", "_heads", "_last_body", "_limits", "_line", "_place_in_lane", "_places", "_stall", "_tail"
+    )  # fmt: skip
 
     def __init__(
         self, manager: web.Server, connections: Connections, limits: ConnectionLimits, lane: SlowLane, **options: Any
@@ -45,6 +50,9 @@ class _Connection(web.RequestHandler):
         self._heads: dict[int, HeldHead] = {}
         """Of requests that wait or are under way, by their message."""
         self._deadline: TimerHandle | None = None
+        self._stall: TimerHandle | None = None
+        self._line: Transport | None = None
+        """The transport, also when aiohttp has let go of it."""
         self._last_body: StreamReader | None = None
         self._has_begun = False
         self._tail = b""
@@ -52,6 +60,7 @@ class _Connection(web.RequestHandler):
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
+        self._line = self.transport
         address = transport.get_extra_info("peername")
         try:
             self._places.enter(self, peer_of(address[0] if isinstance(address, tuple) else None))
@@ -65,7 +74,52 @@ class _Connection(web.RequestHandler):
             self._let_go(message)
         self._places.leave(self)
         self._stop_clock()
+        self._stop_stall()
+        self._line = None
         super().connection_lost(exc)
+
+    # What its peer does not take
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stall = self._loop.call_later(self._limits.stalled_seconds, self._stalled)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_stall()
+        self._places.flows(self)
+
+    def _stop_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _stalled(self) -> None:
+        self._places.stalled(self)
+        left = self._limits.stalled_seconds_max - self._limits.stalled_seconds
+        self._stall = self._loop.call_later(max(0.0, left), self._cut)
+
+    def _cut(self) -> None:
+        """At once, and what the kernel has still to send with it."""
+        if self._line is not None:
+            peer = self._line.get_extra_info("socket")
+            if peer is not None:
+                with contextlib.suppress(OSError):
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._line.abort()
+
+    def force_close(self) -> None:
+        super().force_close()
+        self._let_end()
+
+    async def start(self) -> None:
+        await super().start()
+        self._let_end()
+
+    def _let_end(self) -> None:
+        """It is closed: a transport goes once all is sent, which to a peer that takes nothing is never."""
+        if self._line is not None and self._line.get_write_buffer_size():
+            self._loop.call_later(self._limits.linger_seconds, self._cut)
 
     def data_received(self, data: bytes) -> None:
         is_head = not self._upgraded and (self._last_body is None or self._last_body.is_eof())
@@ -153,8 +207,12 @@ class _Connection(web.RequestHandler):
         self._close_waiting(SatboxError("request_timeout", message))
 
     def evict(self) -> None:
-        """Close it: its place is needed for another one."""
-        self._close_waiting(SatboxError("rate_limited", "Too many connections.", retry_after=1))
+        """Close it: its place is needed for another one, now."""
+        is_taking = self._line is not None and not self._line.get_write_buffer_size()
+        if is_taking:
+            self._close_waiting(SatboxError("rate_limited", "Too many connections.", retry_after=1))
+        else:
+            self._cut()
 
     def _close_waiting(self, error: SatboxError) -> None:
         if self._has_begun:
