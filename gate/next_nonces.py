@@ -4,12 +4,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
-from operations.errors import SatboxError
+from gate.turns import Turns
 
 KEPT_MS = 1_000
 KEPT_MAX = 4_096
-AT_ONCE_MAX = 8
-ASKED_PER_SECOND_MAX = 20
 
 
 class NextNonces:
@@ -22,8 +20,7 @@ class NextNonces:
         self._now_ms = now_ms
         self._kept: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._asking: dict[str, asyncio.Task[int]] = {}
-        self._second = 0
-        self._asked = 0
+        self._turns = Turns(now_ms)
 
     async def __call__(self, address: str) -> int:
         """The nonce. Raises what the chain's client raises, and SatboxError."""
@@ -32,23 +29,16 @@ class NextNonces:
             return kept[1]
         task = self._asking.get(address)
         if task is None:
-            self._take_turn()
+            self._turns.take()
             task = self._asking[address] = asyncio.ensure_future(self._asked_for(address))
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return await asyncio.shield(task)
-
-    def _take_turn(self) -> None:
-        second = self._now_ms() // 1000
-        if second != self._second:
-            self._second, self._asked = second, 0
-        if self._asked >= ASKED_PER_SECOND_MAX or len(self._asking) >= AT_ONCE_MAX:
-            raise SatboxError("overloaded", retry_after=1)
-        self._asked += 1
 
     async def _asked_for(self, address: str) -> int:
         try:
             nonce = await self._ask(address)
         finally:
+            self._turns.give_back()
             del self._asking[address]
         self._kept[address] = (self._now_ms(), nonce)
         self._kept.move_to_end(address)

@@ -17,6 +17,7 @@ import aiohttp
 from yarl import URL
 
 from gate.handles.words import Handle, read_handle
+from gate.turns import Turns
 from operations.errors import SatboxError
 from stacks import Address, AddressError, Network
 
@@ -61,9 +62,11 @@ class HandleResolver:
         self._asking: dict[Handle, asyncio.Task[ResolvedAgent | None]] = {}
         self._names: dict[str, tuple[str, ...]] = {}
         self._names_at: float | None = None
+        self._listing: asyncio.Task[None] | None = None
+        self._turns = Turns(lambda: int(monotonic_seconds() * 1000))
 
     async def find(self, text: str) -> ResolvedAgent:
-        """Raises SatboxError: handle_invalid, handle_not_found, handle_ambiguous, registry_unavailable."""
+        """Raises SatboxError: handle_invalid, handle_not_found, handle_ambiguous, registry_unavailable, overloaded."""
         handle = read_handle(text)
         kept = self._kept.get(handle)
         now = self._now()
@@ -71,9 +74,12 @@ class HandleResolver:
             return self._known(kept[1])
         try:
             found = await self._ask_once(handle)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            if kept is not None and kept[1] is not None and now - kept[0] < STALE_SECONDS:
+        except (aiohttp.ClientError, TimeoutError, ValueError, SatboxError) as error:
+            is_answer = isinstance(error, SatboxError) and error.code != "overloaded"
+            if not is_answer and kept is not None and kept[1] is not None and now - kept[0] < STALE_SECONDS:
                 return replace(kept[1], is_stale=True)
+            if isinstance(error, SatboxError):
+                raise
             raise SatboxError("registry_unavailable", retry_after=5) from error
         return self._known(found)
 
@@ -100,6 +106,10 @@ class HandleResolver:
             self._kept.popitem(last=False)
 
     async def _ask(self, handle: Handle) -> ResolvedAgent | None:
+        with self._turns.one():
+            return await self._asked_now(handle)
+
+    async def _asked_now(self, handle: Handle) -> ResolvedAgent | None:
         if handle.kind == "display-name":
             bearers = await self._bearers(handle.text)
             if len(bearers) > 1:
@@ -120,21 +130,32 @@ class HandleResolver:
     async def _bearers(self, name: str) -> tuple[str, ...]:
         """The Stacks addresses of all agents with this display name, from a list that is read every few minutes."""
         if self._names_at is None or self._now() - self._names_at > LISTING_SECONDS:
-            names: dict[str, tuple[str, ...]] = {}
-            for number in range(PAGES_MAX):
-                status, page = await self._get(f"/api/agents?limit={PAGE}&offset={number * PAGE}")
-                agents = page.get("agents")
-                if status != 200 or not isinstance(agents, list):
-                    raise ValueError("the registry's list has another shape")
-                for agent in agents[:PAGE]:
-                    shown, stx = _text(agent, "displayName"), _text(agent, "stxAddress")
-                    if shown and stx and stx not in names.get(shown.lower(), ()):
-                        names[shown.lower()] = (*names.get(shown.lower(), ()), stx)[: CANDIDATES_MAX + 1]
-                pagination = page.get("pagination")
-                if not isinstance(pagination, dict) or pagination.get("hasMore") is not True:
-                    break
-            self._names, self._names_at = names, self._now()
+            if self._listing is None:
+                self._listing = asyncio.ensure_future(self._list())
+                self._listing.add_done_callback(self._listed)
+            await asyncio.shield(self._listing)
         return self._names.get(name.lower(), ())
+
+    def _listed(self, done: "asyncio.Task[None]") -> None:
+        self._listing = None
+        if not done.cancelled():
+            done.exception()  # whoever waited for it has it
+
+    async def _list(self) -> None:
+        names: dict[str, tuple[str, ...]] = {}
+        for number in range(PAGES_MAX):
+            status, page = await self._get(f"/api/agents?limit={PAGE}&offset={number * PAGE}")
+            agents = page.get("agents")
+            if status != 200 or not isinstance(agents, list):
+                raise ValueError("the registry's list has another shape")
+            for agent in agents[:PAGE]:
+                shown, stx = _text(agent, "displayName"), _text(agent, "stxAddress")
+                if shown and stx and stx not in names.get(shown.lower(), ()):
+                    names[shown.lower()] = (*names.get(shown.lower(), ()), stx)[: CANDIDATES_MAX + 1]
+            pagination = page.get("pagination")
+            if not isinstance(pagination, dict) or pagination.get("hasMore") is not True:
+                break
+        self._names, self._names_at = names, self._now()
 
     async def _get(self, path: str) -> tuple[int, dict[str, Any]]:
         async with asyncio.timeout(TIMEOUT_SECONDS):

@@ -1,6 +1,8 @@
 """Handles: what they are, whom they name, and what is done when the registry lies, shares names or is silent."""
 
+import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gate.handles import HandleResolver, ResolvedAgent, read_handle
+from gate.turns import ASKED_PER_SECOND_MAX, AT_ONCE_MAX
 from operations.errors import SatboxError
 
 STX = "SP1NMR7MY0TJ1QA7WQBZ6504KC79PZNTRQH4YGFJD"
@@ -202,3 +205,39 @@ def test_any_level_and_id_are_read_as_what_they_are(value: Any) -> None:
     assert isinstance(found, ResolvedAgent)
     assert 0 <= found.level <= 9
     assert found.agent_id is None or type(found.agent_id) is int
+
+
+async def answers(resolver: HandleResolver, handles: list[str]) -> Counter[str]:
+    """What each was answered, asked for at once."""
+    found = await asyncio.gather(*map(resolver.find, handles), return_exceptions=True)
+    assert all(isinstance(one, ResolvedAgent | SatboxError) for one in found), found
+    return Counter(one.code if isinstance(one, SatboxError) else "found" for one in found)
+
+
+async def test_the_registry_is_asked_by_few_at_once_and_seldom(registry: Pair) -> None:
+    """Anybody may ask for any name; the registry also answers those who prove their keys, and would shut us out."""
+    made, resolver = registry
+    told = await answers(resolver, [str(number) for number in range(1, 101)])
+    assert told == {"handle_not_found": AT_ONCE_MAX, "overloaded": 100 - AT_ONCE_MAX}
+    for number in range(200, 240):
+        told += await answers(resolver, [str(number)])
+    assert told["handle_not_found"] == len(made.asked) == ASKED_PER_SECOND_MAX
+    made.now = 1.0
+    assert await answers(resolver, ["300"]) == {"handle_not_found": 1}
+
+
+async def test_who_is_known_is_shown_while_too_much_is_asked(registry: Pair) -> None:
+    made, resolver = registry
+    made.answers["api/resolve/17"] = lambda: (200, page())
+    await resolver.find("17")
+    made.now = 3_600
+    await answers(resolver, [str(number) for number in range(100, 100 + AT_ONCE_MAX)])
+    for number in range(200, 200 + ASKED_PER_SECOND_MAX):
+        await answers(resolver, [str(number)])
+    assert (await resolver.find("17")).is_stale
+
+
+async def test_the_list_of_names_is_read_once_for_all_who_wait(registry: Pair) -> None:
+    made, resolver = registry
+    await answers(resolver, [f"Swift {bird}" for bird in ("Raven", "Otter", "Heron", "Falcon", "Lynx")])
+    assert sum(path.startswith("/api/agents") for path in made.asked) == 1
