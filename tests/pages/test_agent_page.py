@@ -4,6 +4,7 @@ import pytest
 
 from tests.pages.browsing import PHONE, Visit
 from tests.pages.conftest import Visitor
+from tests.pages.reading import FAULTS
 from tests.service.running_service import Owner, RunningService
 
 pytestmark = [pytest.mark.ray, pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="session")]
@@ -13,6 +14,14 @@ HIDING = "a\u202egnp.exe\n"
 MAKES = """
 mkdir folder && touch folder/inside && ln -s folder linked && ln -s sent.txt alias && mkfifo pipe && truncate -s 300M sparse.bin
 """
+BROKEN = """
+(panel) => [...document.querySelectorAll(`${panel} td:not(.name, .mono, .words)`)].filter((cell) => {
+  const range = document.createRange();
+  range.selectNodeContents(cell);
+  return new Set([...range.getClientRects()].map((rect) => rect.bottom)).size > 1 && !cell.querySelector(".name");
+}).map((cell) => cell.textContent)
+"""
+"""Cells whose number or word goes over several lines."""
 FOCUSED = "document.activeElement.id === {!r}"
 HAS = "document.getElementById('{}').textContent.includes({!r})"
 
@@ -75,6 +84,17 @@ async def test_its_owner_works_in_it(owner: Owner, visitor: Visitor) -> None:
             await visit.until("!document.querySelector('#panel-files input').disabled")
             assert (await owner.client.files_read(path="sent.txt")) == kept
         assert "sent.txt was replaced: it was a file of 14 bytes" in await visit.text("#panel-files")
+        await visit.page.set_input_files("#panel-files input[type=file]", upload)
+        await visit.until(HAS.format("panel-files", "sent.txt is here already"))
+        await visit.page.click("#files >> text=folder")
+        await visit.until("!document.querySelector('#panel-files input').disabled")
+        await visit.page.click("#files >> text=..")
+        assert (await owner.client.files_read(path="sent.txt")) == b"another time", (
+            "who goes elsewhere replaces nothing"
+        )
+        too_large = {"name": "large.bin", "mimeType": "text/plain", "buffer": b"x" * 3_000_000}
+        await visit.page.set_input_files("#panel-files input[type=file]", too_large)
+        await visit.until(HAS.format("panel-files", "The limit is 2,097,152 bytes."))
         async with visit.page.expect_download() as coming:
             await visit.page.get_by_role("button", name="alias").click()
         assert (await (await coming.value).path()).read_bytes() == b"another time"
@@ -98,6 +118,13 @@ async def test_its_owner_works_in_it(owner: Owner, visitor: Visitor) -> None:
         await visit.page.click("#tab-ledger")
         await visit.until(HAS.format("panel-ledger", "Chain head"))
         await visit.shot("agent-ledger")
+        await visit.page.set_viewport_size(PHONE)
+        for tab in ("ledger", "events", "files"):
+            await visit.page.click(f"#tab-{tab}")
+            await visit.until(f"document.querySelectorAll('#panel-{tab} td').length > 2")
+            assert await visit.page.evaluate(BROKEN, f"#panel-{tab}") == []
+            assert await visit.page.evaluate(FAULTS) == []
+            await visit.shot(f"agent-{tab}-phone")
 
     shell = next(process for process in (await owner.client.processes_list()).items if process.terminal)
     waited = await owner.client.processes_wait(shell.process_id, until="exit", timeout_seconds=300)

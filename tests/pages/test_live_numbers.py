@@ -79,6 +79,24 @@ async def test_a_page_stands_still_while_nobody_answers_and_says_what_is_true_af
             await visit.until(f"document.getElementById('balance').textContent !== {stood!r}")
 
 
+async def test_the_front_page_stands_still_while_nobody_answers(house: House, browser: Browser) -> None:
+    await public_agent(house)
+    async with visiting(browser, "") as visit:
+        await opened(house, visit, "/")
+        await visit.until("document.body.dataset.offline === 'no'")
+        await visit.context.set_offline(True)
+        await visit.page.clock.fast_forward(LATER_MS)
+        await visit.until(OFFLINE.format("yes"))
+        stood = await visit.text("#burnt")
+        await visit.page.clock.fast_forward(600_000)
+        assert await visit.text("#burnt") == stood
+        said = "getComputedStyle(document.querySelector('.counters'), '::after').content"
+        assert "No connection" in await visit.page.evaluate(said)
+        await visit.context.set_offline(False)
+        await visit.page.clock.fast_forward(LATER_MS)
+        await visit.until(OFFLINE.format("no"))
+
+
 async def test_a_pass_that_ends_closes_the_desk_and_leaves_what_is_public(house: House, browser: Browser) -> None:
     who = await public_agent(house)
     async with visiting(browser, "") as visit:

@@ -187,7 +187,11 @@ async def test_a_payment_that_fails_on_chain_is_told_and_nothing_is_charged(
         await visit.page.click("#go")
         await visit.until("!document.getElementById('trouble').hidden")
         await visit.shot("wake-failed")
-        assert "The payment did not go through" in await visit.text("#trouble")
+        said = await visit.text("#trouble")
+        assert "The payment did not go through" in said
+        assert "sign a new payment" in said
+        assert "_" not in said, "words for people"
+        assert "waiting for the chain" not in await visit.text("#steps")
         assert await visit.page.evaluate("localStorage.length") == 0
 
     assert (await owner.books())["payments"] == 1

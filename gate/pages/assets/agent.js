@@ -1,13 +1,13 @@
 // An agent's page: what everybody may see, and with the owner's pass what only the owner may.
 import { drawBalance } from "./chart.js";
 import { $, make, say, whileSeen } from "./dom.js";
-import { ask, bearer, hintOf, Refused } from "./gate.js";
-import { forget, read, write } from "./keep.js";
+import { ask, bearer, hintOf, isAway } from "./gate.js";
+import { forget, read } from "./keep.js";
+import { forgetPass, keepPass, NO_PASS, parsed, passOf } from "./passes.js";
 import { ago, burns, duration, sats, STATES, whole } from "./words.js";
 
 const { address } = $("main").dataset;
 let isPublic = $("main").dataset.public === "yes";
-const PASS = "satbox.pass";
 const OPERATOR = "satbox.operator";
 const LOOK_MS = 3_000;
 
@@ -15,7 +15,7 @@ let news = null;
 let lookedAt = 0;
 let desk = null;
 
-const token = () => read(sessionStorage, PASS)?.token ?? read(sessionStorage, OPERATOR);
+const token = () => passOf(address)?.token ?? read(sessionStorage, OPERATOR);
 
 async function look() {
   const pass = token();
@@ -30,8 +30,8 @@ async function look() {
 function draw() {
   const { wallet } = news;
   $("inside").hidden = false;
-  $("entry").hidden = news.is_owner || news.is_operator;
-  say($("asks"), `Its owner's pass shows ${isPublic ? "the rest" : "this page"}. Pass:`);
+  $("entry").hidden = news.is_owner; // an operator may be the owner, too
+  say($("asks"), `Its owner's pass shows ${isPublic || news.is_operator ? "the rest" : "this page"}. Pass:`);
   say($("state"), wallet.is_paused ? "Frozen" : STATES[wallet.state]);
   say($("sentence"), wallet.sentence);
   $("dot").dataset.state = wallet.state;
@@ -83,36 +83,41 @@ async function drawEarnings() {
     return make("tr", {}, make("td", {}, route.methods.join(", ") || "any"), make("td", { class: "mono" }, link),
       make("td", { class: "number" }, route.sats ? `${whole(route.sats)} sats` : "free"), make("td", {}, route.callers));
   });
-  $("routes").replaceChildren(make("table", { class: "list-table" }, make("tbody", {}, ...rows)));
+  $("routes").replaceChildren(make("div", { class: "scrolls" }, make("table", { class: "list-table" }, make("tbody", {}, ...rows))));
 }
 
 async function openDesk() {
   desk = await import("./desk.js");
   desk.open(address, () => {
-    const kept = read(sessionStorage, PASS);
+    const kept = passOf(address);
     if (!kept) throw new Error("Your pass has ended. Paste a new one above.");
     return kept.token;
   }, () => news, look);
+}
+
+function refuse(why) {
+  say($("refused"), why);
+  $("refused").hidden = false;
 }
 
 async function refresh() {
   try {
     await look();
     document.body.dataset.offline = "no";
-    if (token()) $("refused").hidden = true; // why the last pass was refused stays until there is another
+    if (passOf(address)) $("refused").hidden = true; // why the last pass was refused stays until there is another
   } catch (error) {
-    const isLost = !(error instanceof Refused) || error.status >= 500 || error.status === 429;
+    const isLost = isAway(error);
     document.body.dataset.offline = isLost ? "yes" : "no";
     if (isLost) return;
     if (error.status === 401) {
-      forget(sessionStorage, PASS);
-      say($("refused"), `${error.message} ${hintOf(error)}`);
-      $("refused").hidden = false;
+      const pass = passOf(address);
+      if (pass) forgetPass(pass);
+      else forget(sessionStorage, OPERATOR);
+      refuse(`${error.message} ${hintOf(error)}`);
       $("desk").hidden = true;
     } else if (error.status === 404) {
       isPublic = false;
-      $("refused").hidden = !token();
-      if (token()) say($("refused"), "This pass is not its owner's, or there is no such wallet here.");
+      if (token()) refuse("This pass is not its owner's, or there is no such wallet here.");
       else say($("asks"), "This page is private, or there is no such wallet here. Pass:");
     }
     if (!isPublic) {
@@ -125,9 +130,12 @@ async function refresh() {
 
 $("entry").addEventListener("submit", (event) => {
   event.preventDefault();
-  const text = $("pass").value.trim().replace(/^bearer\s+/i, "");
+  const pass = parsed($("pass").value);
   $("pass").value = "";
-  write(sessionStorage, PASS, { token: text, address, scope: "owner" });
+  if (!pass) return refuse(NO_PASS);
+  if (pass.address !== address) return refuse(`This pass is not its owner's: it is the pass of ${pass.address}.`);
+  $("refused").hidden = true;
+  keepPass(pass);
   refresh();
 });
 

@@ -240,7 +240,7 @@ function events(panel) {
   const hear = (event) => {
     seq = event.seq;
     const words = Object.entries(event.data).map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`);
-    body.prepend(make("tr", {}, make("td", {}, event.at.slice(0, 19).replace("T", " ")), make("td", {}, make("strong", {}, event.type)), make("td", {}, visible(words.join(", ")))));
+    body.prepend(make("tr", {}, make("td", {}, event.at.slice(0, 19).replace("T", " ")), make("td", {}, make("strong", {}, event.type)), make("td", { class: "words" }, visible(words.join(", ")))));
     while (body.children.length > ROWS_MAX) {
       body.lastChild.remove();
       cut.hidden = false;

@@ -14,6 +14,7 @@ export function files(panel, { address, pass, asOwner, attempt }) {
   const list = make("div", { id: "files" });
   panel.append(make("div", { class: "path" }, where, upload), said, list);
   let at = "/workspace";
+  let unanswered = null; // what says no to a question that is open
 
   const query = (path) => `path=${encodeURIComponent(path)}&address=${address}`;
   const below = (folder, name) => `${folder === "/" ? "" : folder}/${name}`;
@@ -21,7 +22,10 @@ export function files(panel, { address, pass, asOwner, attempt }) {
 
   async function show(path) {
     const found = await asOwner("GET", `/sandbox/files/list?${query(path)}`);
-    if (path !== at) said.replaceChildren();
+    if (path !== at) {
+      unanswered?.(); // who goes elsewhere replaces nothing
+      said.replaceChildren();
+    }
     at = path;
     say(where, visible(path));
     const up = path === "/" ? [] : [row("..", "directory", "", () => show(path.replace(/\/[^/]*$/, "") || "/"))];
@@ -97,7 +101,13 @@ export function files(panel, { address, pass, asOwner, attempt }) {
 
   function mayReplace(name, old) {
     return new Promise((resolve) => {
-      const choice = (label, answer) => make("button", { type: "button", onclick: () => { said.replaceChildren(); resolve(answer); } }, label);
+      const choose = (answer) => {
+        unanswered = null;
+        said.replaceChildren();
+        resolve(answer);
+      };
+      unanswered = () => choose(false);
+      const choice = (label, answer) => make("button", { type: "button", onclick: () => choose(answer) }, label);
       const first = choice("Keep it", false);
       note(make("p", {}, `${visible(name)} is here already: ${described(old)}. Replace it?`), make("div", { class: "row" }, first, choice("Replace it", true)));
       first.focus();
@@ -119,6 +129,7 @@ export function files(panel, { address, pass, asOwner, attempt }) {
     const [file] = upload.files;
     if (!file) return;
     upload.disabled = true;
+    said.replaceChildren();
     attempt(() => put(file)).finally(() => {
       upload.value = "";
       upload.disabled = false;

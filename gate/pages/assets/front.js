@@ -12,8 +12,9 @@ async function look() {
     const { value } = await ask("GET", "/pages/counters", { deadline: 8_000 });
     totals = value;
     lookedAt = performance.now();
+    document.body.dataset.offline = "no";
   } catch {
-    // the numbers of a moment ago stay
+    document.body.dataset.offline = "yes";
   }
 }
 
@@ -23,7 +24,7 @@ whileSeen(200, () => {
     asked = performance.now();
     look();
   }
-  if (!totals) return;
+  if (!totals || document.body.dataset.offline === "yes") return; // nobody knows what burns meanwhile
   const passed = (performance.now() - lookedAt) / 1000;
   say($("alive"), whole(totals.alive));
   say($("wallets"), whole(totals.wallets));

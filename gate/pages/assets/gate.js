@@ -1,5 +1,7 @@
 // Talking to the gate: one deadline, one shape of error. What never arrived is told apart from what was refused.
 
+import { whole } from "./words.js";
+
 const DEADLINE_MS = 40_000;
 const REQUEST = /\b(GET|POST|PUT|DELETE)\b|(^|\s)\/(?!workspace)[a-z]/;
 
@@ -13,6 +15,9 @@ export class Refused extends Error {
 
 /** Nothing came back: the request may or may not have arrived. */
 export class Lost extends Error {}
+
+/** Whether an error says no more than that nobody answers just now. */
+export const isAway = (error) => !(error instanceof Refused) || error.status >= 500 || error.status === 429;
 
 export async function ask(method, path, { body, headers = {}, deadline = DEADLINE_MS } = {}) {
   const sent = { accept: "application/json", ...headers };
@@ -47,7 +52,8 @@ export async function ask(method, path, { body, headers = {}, deadline = DEADLIN
 }
 
 /** A refusal's hint where it helps a person: those that name a request are for programs. */
-export const hintOf = ({ hint }) => (hint && !REQUEST.test(hint) ? hint : "");
+export const hintOf = ({ hint, details }) =>
+  details?.limit_bytes ? `The limit is ${whole(details.limit_bytes)} bytes.` : hint && !REQUEST.test(hint) ? hint : "";
 
 /** Why a fetch was refused. */
 export async function refusal(answer) {
@@ -55,7 +61,11 @@ export async function refusal(answer) {
   return new Refused(answer.status, error ?? { code: `http_${answer.status}`, message: `The gate answered ${answer.status}.` }, null);
 }
 
-export const bearer = (token) => ({ authorization: `Bearer ${token}` });
+export function bearer(token) {
+  // A header holds no such thing; fetch would fail as if nobody had answered.
+  if (!/^[\x21-\x7e]+$/.test(token)) throw new Refused(401, { code: "pass_invalid", message: "That is neither a pass nor a token: it holds characters that none has.", funds_moved: false }, null);
+  return { authorization: `Bearer ${token}` };
+}
 
 /** Wait, or until the browser is online again, whichever is first. */
 export function pause(ms) {

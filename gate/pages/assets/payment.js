@@ -5,6 +5,13 @@ import { forget, read, write } from "./keep.js";
 
 const POLL_MS = 1_000;
 const RETRY_MS = [1_000, 2_000, 4_000, 8_000];
+const ANEW = "Press the button to sign a new payment.";
+const NEXT = {
+  rebuild_and_resign: ANEW,
+  start_new_payment: ANEW,
+  retry_later: "Try again in a few minutes.",
+  fix_and_resend: "The gate did not take it as it was signed. Choose another coin or wallet.",
+};
 const FAILED = new Set(["failed", "replaced", "not_found"]);
 const COME_AGAIN = new Set(["rate_limited", "overloaded", "timeout", "internal", "node_unavailable"]);
 
@@ -92,7 +99,7 @@ async function follow(address, paymentId, tell) {
       const { value } = await ask("GET", `/payment-status/${encodeURIComponent(paymentId)}`, { deadline: 10_000 });
       if (FAILED.has(value.status)) {
         drop(address);
-        const why = value.nextSteps ?? value.terminalReason ?? value.status;
+        const why = NEXT[value.nextSteps] ?? ANEW;
         throw new Refused(422, { code: "payment_failed", message: "The payment did not go through.", hint: why, funds_moved: false });
       }
       tell(value.status === "confirmed" ? "confirmed" : value.status === "mempool" ? "settled" : "sending", value);

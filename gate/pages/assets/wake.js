@@ -1,42 +1,34 @@
 // The wake page, live: one button that wakes with credit when a link or the owner's pass allows it, and pays otherwise.
 import { $, make, say, whileSeen } from "./dom.js";
-import { ask, bearer, Lost, Refused } from "./gate.js";
-import { forget, read, write } from "./keep.js";
+import { ask, bearer, hintOf, Lost, Refused } from "./gate.js";
+import { given as link, isReadingLink, readLink } from "./link.js";
+import { forgetPass, keepPass, NO_PASS, parsed, passOf, payersPass } from "./passes.js";
 import { alone, drop, header, keep, offers, settle, underWay } from "./payment.js";
+import { calm, failSteps, isShown, mark, showSteps, stateOf, trouble } from "./steps.js";
 import { ago, burns, coins, duration, sats, STATES, whole } from "./words.js";
 
 const page = $("main").dataset;
 const tokens = JSON.parse(page.tokens);
-const PASS = "satbox.pass";
 const LOOK_MS = 4_000;
 const LOOK_SOON_MS = 700;
 
 let wallet = JSON.parse(page.wallet);
 let lookedAt = performance.now();
-let link = null; // { token, info }
-let pass = read(sessionStorage, PASS);
+let pass = passOf(page.address) ?? payersPass();
 let busy = false;
 let rathersPaying = false;
 let wallets = [];
 
 // What is known
 
-function claims(token) {
-  try {
-    return JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
-  } catch {
-    return null;
-  }
-}
-
 const isOwner = () => pass !== null && pass.address === page.address && pass.scope === "owner";
 const isUp = () => ["alive", "grace", "starting"].includes(wallet.state);
 const hasCredit = () => wallet.state === "reaped" && wallet.balance_usat >= wallet.wake_usat;
-const linkWakes = () => Boolean(link?.info.scopes.includes("wake")) && link.info.wakes_left_today > 0;
-const linkPays = () => Boolean(link?.info.scopes.includes("topup"));
+const linkWakes = () => Boolean(link()?.info.scopes.includes("wake")) && link().info.wakes_left_today > 0;
+const linkPays = () => Boolean(link()?.info.scopes.includes("topup"));
 const wakesWithCredit = () => hasCredit() && (isOwner() || linkWakes()) && !rathersPaying;
 const payingWakes = () => wallet.state === "reaped" && (wallet.gift_wakes || linkPays());
-const auth = () => (linkPays() ? { "x-satbox-wake-link": link.token } : pass ? bearer(pass.token) : null);
+const auth = () => (linkPays() ? { "x-satbox-wake-link": link().token } : pass ? bearer(pass.token) : null);
 
 function chosenSeconds() {
   const span = new FormData($("form")).get("span");
@@ -108,7 +100,7 @@ function drawForm() {
   const price = coin ? coins(coin.value, unitsFor(coin, amount)) : "";
   const verb = isUp() ? "Add time" : isFree || payingWakes() ? "Wake it" : "Give it credit";
   const go = $("go");
-  go.disabled = busy || (!isFree && (!coin || !wallets.length));
+  go.disabled = busy || isReadingLink() || (!isFree && (!coin || !wallets.length));
   say(go, busy ? "Working…" : isFree ? verb : `${verb} · ${price}`);
   say($("why"), isFree ? "" : whyNot());
 }
@@ -118,46 +110,36 @@ function customSeconds() {
 }
 
 function whyNot() {
+  if (isReadingLink()) return "What this wake link may do is not known yet.";
   if (!wallets.length) return "To pay from here, install Leather or Xverse in this browser, then reload the page.";
   if (wallet.state === "reaped" && !payingWakes()) return "Its owner put it to sleep, so a gift does not wake it: it is kept as credit. Only the owner, or a wake link, wakes it.";
-  if (link && !linkPays() && !pass) return "This link may wake it, but not pay. Paying makes it a gift: your wallet first proves that you are a Genesis agent.";
+  if (link() && !linkPays() && !pass) return "This link may wake it, but not pay. Paying makes it a gift: your wallet first proves that you are a Genesis agent.";
   if (!auth()) return "A gift: your wallet first signs two messages that prove you are a registered Genesis agent, then the payment.";
   return "Your wallet signs one transfer; the network's fee is not yours.";
 }
 
-const STEPS = {
-  prove: "Prove who pays",
-  sign: "Sign in your wallet",
-  settle: "Settle",
-  confirm: "Confirmed",
-  start: "Starting",
-  alive: "Alive",
-};
-let steps = new Map();
-
-function showSteps(names) {
-  steps = new Map(names.map((name) => [name, make("li", { "data-step": name }, make("span", {}, STEPS[name]), make("small"))]));
-  $("steps").replaceChildren(...steps.values());
-  $("steps").hidden = false;
-  $("trouble").hidden = true;
+function forgetButton() {
+  return make("button", { type: "button", class: "plain", onclick: () => { drop(page.address); calm(); } }, "Forget it");
 }
 
-function mark(name, state, detail = "") {
-  const item = steps.get(name);
-  if (!item) return;
-  if (item.dataset.state !== state) item.dataset.state = state;
-  say(item.lastChild, detail);
-}
-
-function trouble(title, text, ...more) {
-  $("trouble").replaceChildren(make("strong", {}, title), make("p", {}, text), ...more);
-  $("trouble").hidden = false;
+/** Whether a request was refused because the pass has ended, which is forgotten then. */
+function passEnded(error) {
+  if (!pass || !error.code?.startsWith("pass_")) return false;
+  forgetPass(pass);
+  pass = null;
+  return true;
 }
 
 function explain(error) {
-  if (error instanceof Refused) {
+  if (passEnded(error)) {
+    const next = underWay(page.address) ? "The payment is kept: press the button to prove who you are, and it goes on." : "Nothing was paid. Use a new pass, or press the button to prove who you are.";
+    trouble(error.message, next);
+  } else if (error.code === "payment_not_found" && underWay(page.address)) {
+    const { sats: amount, at } = underWay(page.address);
+    trouble("This gate does not know the payment", `You signed ${whole(amount)} sats ${ago(new Date(at).toISOString())}, and the gate that took them has lost its books, or it was another one. Nothing new is signed while the payment is kept here.`, forgetButton());
+  } else if (error instanceof Refused) {
     const moved = error.moved === false ? "Nothing was paid. " : "";
-    trouble(error.message, moved + (error.hint ?? ""));
+    trouble(error.message, moved + hintOf(error));
   } else if (error instanceof Lost) trouble("No connection", "The gate did not answer. Nothing was sent; try again.");
   else if (/cancel|denied|rejected/i.test(error.message)) trouble("Not signed", "The wallet was closed or said no. Nothing was paid.");
   else trouble("That did not work", error.message);
@@ -188,8 +170,9 @@ whileSeen(250, () => {
   }
 });
 
-function untilUp(was) {
-  return new Promise((resolve, reject) => {
+function untilUp(was, signal) {
+  const up = new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => clearInterval(timer));
     const timer = setInterval(() => {
       if (wallet.state === "starting") mark("start", "now");
       if (wallet.state === "alive" || (wallet.state === "grace" && wallet.version > was)) {
@@ -203,21 +186,25 @@ function untilUp(was) {
       }
     }, 100);
   });
+  up.catch(() => {}); // whoever still waits hears of it
+  return up;
 }
 
 // Doing
 
 async function working(names, work) {
+  const ending = new AbortController();
   busy = true;
   showSteps(names);
   draw();
   try {
-    await work();
-    if (link) await readLink();
+    await work(ending.signal);
+    if (link()) await readLink(page.address);
   } catch (error) {
-    for (const item of steps.values()) if (item.dataset.state === "now") item.dataset.state = "failed";
+    failSteps();
     explain(error);
   } finally {
+    ending.abort();
     busy = false;
     rathersPaying = false;
     await look();
@@ -226,19 +213,31 @@ async function working(names, work) {
 }
 
 function wakeWithCredit() {
-  return working(["start", "alive"], async () => {
+  return working(["start", "alive"], async (signal) => {
     const was = wallet.version;
     mark("start", "now");
-    const headers = linkWakes() ? { "x-satbox-wake-link": link.token } : bearer(pass.token);
-    const up = untilUp(was);
-    await Promise.race([up, ask("POST", "/sandbox/wake", { body: {}, headers }).then(look)]);
+    const headers = linkWakes() ? { "x-satbox-wake-link": link().token } : bearer(pass.token);
+    const up = untilUp(was, signal);
+    const asked = ask("POST", "/sandbox/wake", { body: { address: page.address }, headers }).catch((error) => {
+      if (error instanceof Lost) throw new Error("The gate did not answer, and may have heard it all the same: the state above says what became of it.");
+      throw error;
+    });
+    await Promise.race([up, asked.then(look)]);
     await up;
   });
 }
 
 /** One payment at a time: what this browser has under way goes on before anything new is signed. */
+let isPaying = false; // in this tab: the second click of two is nobody else's
+
 async function payAlone(work) {
-  if (!(await alone(page.address, work))) trouble("Another tab is paying", "Go on there; this page shows how the sandbox does.");
+  if (isPaying) return;
+  isPaying = true;
+  try {
+    if (!(await alone(page.address, work))) trouble("Another tab is paying", "Go on there; this page shows how the sandbox does.");
+  } finally {
+    isPaying = false;
+  }
 }
 
 async function payAndWake() {
@@ -248,13 +247,19 @@ async function payAndWake() {
   const coin = chosenCoin();
   const amount = satsFor(chosenSeconds());
   const names = [...(auth() ? [] : ["prove"]), "sign", "settle", "confirm", ...(payingWakes() ? ["start", "alive"] : [])];
-  await working(names, async () => {
+  await working(names, async (signal) => {
     const mine = await (mark(names[0], "now", "your wallet asks you"), library.addresses(id, page.network));
     if (!auth()) await prove(library, id, mine);
     mark("sign", "now", "your wallet asks you");
     const path = "/sandbox/extend";
     const body = { sats: amount, address: page.address };
-    const { resource, entries } = await offers(path, body, auth());
+    const { resource, entries } = await offers(path, body, auth()).catch(async (error) => {
+      if (!passEnded(error)) throw error;
+      showSteps(["prove", ...names]);
+      await prove(library, id, mine);
+      mark("sign", "now", "your wallet asks you");
+      return await offers(path, body, auth());
+    });
     const entry = entries.get(coin.dataset.wire);
     if (!entry) throw new Error(`${coin.value} is not offered just now. Choose another coin.`);
     const payer = await ask("GET", `/pages/payers/${mine.stacks.address}`);
@@ -267,21 +272,20 @@ async function payAndWake() {
     });
     mark("sign", "done", coins(coin.value, Number(entry.amount)));
     keep(page.address, { path, body, header: header(entry, resource, transaction), sats: amount, symbol: coin.value, wakes: payingWakes(), at: Date.now() });
-    await followPayment();
+    await followPayment(signal);
   });
 }
 
-async function followPayment() {
+async function followPayment(signal) {
   const was = wallet.version;
-  const up = steps.has("alive") ? untilUp(was) : null;
-  up?.catch(() => {});
+  const up = isShown("alive") ? untilUp(was, signal) : null;
   await settle(page.address, auth(), (step, detail) => {
-    if (step === "lost") mark(steps.get("settle").dataset.state === "done" ? "confirm" : "settle", "now", "no connection; trying again with the same payment");
+    if (step === "lost") mark(stateOf("settle") === "done" ? "confirm" : "settle", "now", "no connection; trying again with the same payment");
     if (step === "sending") mark("settle", "now", "");
     if (step === "settled" || step === "confirmed") mark("settle", "done", detail?.txid ? `${detail.txid.slice(0, 10)}…` : "");
     if (step === "settled") mark("confirm", "now", "waiting for the chain");
     if (step === "confirmed") mark("confirm", "done", detail.blockHeight ? `block ${whole(detail.blockHeight)}` : "");
-    if (step === "confirmed" && up && steps.get("start").dataset.state === undefined) mark("start", "now");
+    if (step === "confirmed" && up && stateOf("start") === undefined) mark("start", "now");
   });
   if (up) await up;
 }
@@ -297,8 +301,8 @@ async function prove(library, id, mine) {
     const proof = { challenge: challenge.challenge, btc_signature: signed.bitcoin, stx_signature: signed.stacks };
     try {
       const { value } = await ask("POST", "/gate/prove", { body: proof });
-      pass = { token: value.token, address: value.address, scope: value.scope, expires: value.expires_at };
-      write(sessionStorage, PASS, pass);
+      pass = { token: value.token, address: value.address, scope: value.scope };
+      keepPass(pass);
       mark("prove", "done", value.level_name);
       return;
     } catch (error) {
@@ -316,7 +320,7 @@ async function resume() {
     trouble(
       "A payment is under way",
       `You signed ${whole(payment.sats)} sats ${ago(new Date(payment.at).toISOString())}, and it is not known whether it arrived. Open your wake link again, use a pass, or press the button to prove who you are, and it goes on; nothing is paid twice.`,
-      make("button", { type: "button", class: "plain", onclick: () => { drop(page.address); $("trouble").hidden = true; } }, "Forget it"),
+      forgetButton(),
     );
     return;
   }
@@ -328,27 +332,14 @@ async function goOn() {
   if (!payment) return;
   const asks = !payment.paymentId && !auth();
   const names = [...(asks ? ["prove"] : []), "settle", "confirm", ...(payment.wakes ? ["start", "alive"] : [])];
-  await working(names, async () => {
+  await working(names, async (signal) => {
     if (asks) {
       const library = await import("./wallet.bundle.js");
       const id = new FormData($("form")).get("wallet") ?? wallets[0].id;
       await prove(library, id, await library.addresses(id, page.network));
     }
-    await followPayment();
+    await followPayment(signal);
   });
-}
-
-async function readLink() {
-  const token = decodeURIComponent(location.hash.slice(1));
-  if (!token.startsWith("swl_")) return;
-  try {
-    const { value } = await ask("GET", "/sandbox/wake-links/info", { headers: { "x-satbox-wake-link": token } });
-    link = value.address === page.address ? { token, info: value } : null;
-    if (!link) trouble("This link is for another agent", "It wakes somebody else; nothing was done.");
-  } catch (error) {
-    link = null;
-    if (error instanceof Refused) trouble("This wake link is not good any more", "It was revoked, or its time is over. Ask the agent for a new one.");
-  }
 }
 
 async function findWallets() {
@@ -374,20 +365,15 @@ if ($("form")) {
   });
   $("pass-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    const token = $("pass").value.trim().replace(/^bearer\s+/i, "");
-    const told = claims(token);
-    if (!told) return trouble("That is no gate pass", "A pass is what `satbox prove` prints: three parts with dots between them.");
-    pass = { token, address: told.sub, scope: told.scp, expires: new Date(told.exp * 1000).toISOString() };
-    write(sessionStorage, PASS, pass);
+    const given = parsed($("pass").value);
+    if (!given) return trouble("Not used", NO_PASS);
+    pass = given;
+    keepPass(pass);
     $("pass").value = "";
-    $("trouble").hidden = true;
+    calm();
     draw();
   });
-  addEventListener("hashchange", () => readLink().then(draw));
-  if (pass && Date.parse(pass.expires ?? "9999") < Date.now()) {
-    forget(sessionStorage, PASS);
-    pass = null;
-  }
-  const ready = Promise.all([readLink(), findWallets()]);
+  addEventListener("hashchange", () => readLink(page.address).then(draw));
+  const ready = Promise.all([readLink(page.address), findWallets()]);
   ready.then(draw).then(resume);
 }
