@@ -14,6 +14,7 @@ from stacks.wire import Reader
 
 DEPTH_MAX = 32  # nesting the Clarity type system allows
 VALUE_BYTES_MAX = 1_048_576  # MAX_VALUE_SIZE of the Clarity VM
+VALUES_MAX = 8_192  # of one reader, those within others too; ours, so that nobody pays for a list of 100,000 truths
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_!?+<>=/*-]{0,127}|[-+=/*]|[<>]=?")
 _ASCII = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\n\x0c\r")
 
@@ -290,6 +291,7 @@ def read_value(reader: Reader, depth: int = 1) -> ClarityValue:
     """The next value of a reader whose error class is ClarityError; for codecs that embed values."""
     if depth > DEPTH_MAX:
         raise ClarityError(f"nested deeper than {DEPTH_MAX}")
+    reader.next_value(VALUES_MAX)
     match reader.uint(1):
         case 0x00:
             return Int(int.from_bytes(reader.take(16), "big", signed=True))

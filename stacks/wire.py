@@ -6,12 +6,13 @@ from stacks.errors import StacksError
 class Reader:
     """Reads forward and never past the end; running short raises the codec's own error class."""
 
-    __slots__ = ("_data", "_error", "_offset")
+    __slots__ = ("_data", "_error", "_offset", "_values")
 
     def __init__(self, data: bytes, error: type[StacksError]) -> None:
         self._data = data
         self._offset = 0
         self._error = error
+        self._values = 0
 
     @property
     def remaining(self) -> int:
@@ -37,6 +38,12 @@ class Reader:
         if value > limit or value > self.remaining:
             raise self._error(f"count {value} is beyond its limit or the data")
         return value
+
+    def next_value(self, limit: int) -> None:
+        """One more value begins, within others or beside them: a byte can be one, and each costs ten microseconds to show."""
+        self._values += 1
+        if self._values > limit:
+            raise self._error(f"more than {limit} values")
 
     def finish(self) -> None:
         """Refuses trailing bytes: one value has one encoding."""

@@ -11,7 +11,7 @@ from stacks import AddressError, StacksError
 from stacks.verification import UnusableInput
 
 WAITING_MAX = 16
-"""Reports under way at once; each takes milliseconds, and at most about half a second for the largest inputs."""
+"""Reports under way at once; each takes milliseconds, and at most a few tenths of a second for the largest inputs."""
 
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="verifying")
 _waiting = 0

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stacks.authorization import authorizations
-from stacks.clarity import ClarityValue, deserialize, serialize
+from stacks.clarity import VALUES_MAX, ClarityValue, deserialize, serialize
 from stacks.errors import StacksError
 from stacks.keys import PrivateKey
 from stacks.message import sign_message
@@ -229,3 +229,15 @@ def test_a_multi_signature_counts_its_signatures(made: Signed, which: int, noise
         fields = origin.fields[:at] + field + origin.fields[at + 1 :]
         changed = replace(made.tx, origin=replace(origin, fields=fields))
         assert not authorizations(changed)[0].is_valid
+
+
+@pytest.mark.parametrize("item", ["03", "09", "0b00000000", "0d00000000", "0a03"])
+def test_a_value_of_very_many_values_is_refused_before_it_is_shown(item: str) -> None:
+    """They are a byte each, and whoever asks needs no pass."""
+
+    def report(count: int) -> dict[str, Any]:
+        return clarity_report(f"0b{count:08x}{item * count}")
+
+    with pytest.raises(StacksError, match="more than"):
+        report(VALUES_MAX)  # with the list itself one too many, or twice as many
+    assert report(VALUES_MAX // 2 - 1)["valid"]
