@@ -131,12 +131,21 @@ def _presentation(
         address=purchase.address,
         purpose=purchase.purpose,
         body_hash=canonical_hash(described),
-        holder=caller.presenter,
+        holder=_presenter(caller, purchase, payment),
         identifier=payload.identifier,
         credit_before_confirmation=purchase.wakes and services.settings.start_on_mempool and not wants_confirmed,
         grant_max_usat=cost_usat(purchase.price.rate_usat_per_second, cap_seconds),
         wakes=purchase.wakes,
     )
+
+
+def _presenter(caller: Caller, purchase: Purchase, payment: VerifiedPayment) -> str | None:
+    """A deposit into the payer's own bucket is the payer's, whoever shows it, as a call's payment is: it starts nothing, and a
+    payer without a pass could not show what is on chain already, because it was sent by other means.
+    """
+    if not purchase.wakes and payment.origin == purchase.address:
+        return payment.origin
+    return caller.presenter
 
 
 async def _settled(services: Services, address: str, before: View | None, report: PaymentReport) -> View:

@@ -131,3 +131,34 @@ async def test_bytes_that_the_chain_knows_are_no_order_on_what_is_left(house: Ho
             assert reply.status == 200
         shown = await call(house, seller, public, "/thief")
         assert shown.headers.get("X-Satbox-Payment") != answer.body["error"]["details"]["paymentId"]
+
+
+async def test_a_payment_that_stood_for_another_and_was_sent_by_its_payer_is_credited_when_it_is_shown(
+    house: House,
+) -> None:
+    """We never send it; a payer who does so by other means has paid, and need not be registered to have it."""
+    seller, payer = await sold(house), await house.agent()
+    async with serving(house, serve) as inside:
+        _, answer = await failed(house, seller, payer, inside)
+        await house.settled(answer.body["error"]["details"]["paymentId"])
+        new = house.sbtc(payer, 10)
+        assert (await call(house, seller, new, "/other")).status == 200
+    async with house.devnet.post("/stacks/v2/transactions", data=new.serialize()) as reply:
+        assert reply.status == 200
+    house.world.mine()
+    deposit = {"address": payer.address, "sats": 10}
+    shown = await house.ask("POST", "/bucket/deposit", headers={"payment-signature": header_of(new)}, json=deposit)
+    assert shown.status in (201, 202), shown.raw
+    await house.settled(shown.body["paymentId"])
+    await house.until(lambda: deposited(house, payer) == 20 * SATS)
+
+
+async def test_what_is_on_chain_goes_into_no_bucket_but_its_payer_s(house: House) -> None:
+    payer, other = await house.agent(), await house.agent()
+    sent = house.sbtc(payer, 10)
+    async with house.devnet.post("/stacks/v2/transactions", data=sent.serialize()) as reply:
+        assert reply.status == 200
+    house.world.mine()
+    headers = {"payment-signature": header_of(sent)}
+    shown = await house.ask("POST", "/bucket/deposit", headers=headers, json={"address": other.address, "sats": 10})
+    assert (shown.status, shown.code) == (409, "payment_nonce_stale")
