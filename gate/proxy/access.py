@@ -1,6 +1,7 @@
 """Who may reach a port: the wallet's owner by pass, or whoever holds a token that the owner gave out."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import parse_qsl
 
@@ -15,7 +16,7 @@ from gate.genesis import Pass
 from gate.port_tokens import TOKEN_HEADER, TOKEN_QUERY, hash_open_until, open_until, token_hash
 from gate.ports import Services
 from gate.proxy.credentials import Credentials
-from gate.proxy.entering import cookie_tokens, may_ride
+from gate.proxy.entering import UNFRAMED, cookie_tokens, is_by_worker, kept, may_ride, tokens_of_page
 from gate.tenures import ROUTE_REMOVED, TOKEN_ENDED, Term
 from operations.errors import SatboxError
 from operations.wake_links import LINK_HEADER
@@ -39,6 +40,8 @@ class Access:
     """What proves the owner, or that address."""
     entry: tuple[str, int] | None = None
     """A token that came in the query, and the seconds that it is good for."""
+    head_words: Mapping[str, str] = field(default_factory=dict)
+    """What the answer's head says to the browser beside the server's own."""
 
     @property
     def may_pass(self) -> bool:
@@ -59,10 +62,16 @@ async def access(services: Services, request: web.Request, view: View, place: Pl
         entry = (token, (until_ms - wall_ms) // 1000) if is_entry else None
         return Access(token_hash=token_hash(token), entry=entry)
     if place.origin and may_ride(request.method, request.headers, place.origin):
-        held = cookie_tokens(request.headers, is_secure=place.origin.startswith("https:"))
-        for each in held:
+        is_secure = place.origin.startswith("https:")
+        for each in cookie_tokens(request.headers, is_secure=is_secure):
             if len(each) <= TOKEN_CHARS_MAX and open_until(exposed, place.port, each, wall_ms) is not None:
-                return Access(token_hash=token_hash(each))
+                words = UNFRAMED if is_by_worker(request.headers) else {}
+                return Access(token_hash=token_hash(each), head_words=words)
+        for each in tokens_of_page(request.headers, place.origin):
+            until_ms = open_until(exposed, place.port, each, wall_ms) if 0 < len(each) <= TOKEN_CHARS_MAX else None
+            if until_ms is not None:
+                cookie = kept(each, (until_ms - wall_ms) // 1000, is_secure=is_secure)
+                return Access(token_hash=token_hash(each), head_words={"Set-Cookie": cookie})
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return Access()

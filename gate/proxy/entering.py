@@ -5,19 +5,28 @@ worth nothing in a cookie either. No page can read it, the server inside neither
 it is no good on a request that a page of another origin has made. Pure.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from gate.calls.paths import Place
+from gate.port_tokens import TOKEN_QUERY
 
 COOKIE, SECURE_COOKIE = "satbox-port", "__Host-satbox-port"
 """Browsers take the second from https alone, for one host alone (RFC 6265bis, 4.1.3.2): no sibling can set it."""
 COOKIES_MAX = 8
+PAIRS_MAX = 64
 SAFE_METHODS = ("GET", "HEAD")
-PAGES = ("document",)
-"""What other sites may bring up with the cookie: a page of its own in a tab. Not in a frame, not as a part of theirs."""
+PAGES = ("document", "empty")
+"""What other sites may bring up with the cookie: a page of its own in a tab. Not in a frame, not as a part of theirs. A service
+worker of the page that passes a link on makes `empty` of it, and of a sibling's frame too: `UNFRAMED` tells those apart.
+"""
+UNFRAMED = {"Content-Security-Policy": "frame-ancestors 'self'"}
+"""On an answer that may be for a frame in a page of another origin, as nobody but the browser can say."""
+HEAD_WORDS: web.RequestKey[Mapping[str, str]] = web.RequestKey("head_words", dict)
+"""What the gate adds to the head of an answer from inside."""
 
 
 def cookie_tokens(headers: CIMultiDictProxy[str], *, is_secure: bool) -> Iterator[str]:
@@ -53,6 +62,22 @@ def may_ride(method: str, headers: CIMultiDictProxy[str], origin: str) -> bool:
     return site in ("same-site", "cross-site") and is_safe and not origins and is_page
 
 
+def is_by_worker(headers: CIMultiDictProxy[str]) -> bool:
+    """Whether a service worker has passed on what opens a page, in a tab or in a frame of whatever page."""
+    return headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "empty"
+
+
+def tokens_of_page(headers: CIMultiDictProxy[str], origin: str) -> Iterator[str]:
+    """What the URL of the page says that makes a request of its own origin. A service worker may answer a link by itself: then
+    the gate never sees the token in it but here.
+    """
+    page = headers.get("Referer", "")
+    if headers.get("Sec-Fetch-Site") == "same-origin" and page.lower().startswith((f"{origin}/", f"{origin}?")):
+        for name, value in parse_qsl(urlsplit(page).query)[:PAIRS_MAX]:
+            if name == TOKEN_QUERY:
+                yield value
+
+
 def comes_in(request: web.Request) -> bool:
     """Whether a browser opens a page with a token in the query. Programs are answered at once: they keep no cookies."""
     if request.method not in SAFE_METHODS or "Upgrade" in request.headers:
@@ -61,14 +86,19 @@ def comes_in(request: web.Request) -> bool:
     return mode == "navigate" or (mode is None and "text/html" in request.headers.get("Accept", "").lower())
 
 
+def kept(token: str, seconds_left: int, *, is_secure: bool) -> str:
+    """The cookie that a token stays behind as."""
+    cookie = f"{SECURE_COOKIE if is_secure else COOKIE}={token}; Path=/; Max-Age={seconds_left}; HttpOnly; SameSite=Lax"
+    return cookie + ("; Secure" if is_secure else "")
+
+
 def entered(
     place: Place, target: str, token: str, seconds_left: int, request_id: str, *, is_secure: bool
 ) -> web.Response:
     """The same page once more, without the token, which stays behind as a cookie."""
-    cookie = f"{SECURE_COOKIE if is_secure else COOKIE}={token}; Path=/; Max-Age={seconds_left}; HttpOnly; SameSite=Lax"
     headers = {
         "Location": place.origin + target,
-        "Set-Cookie": cookie + ("; Secure" if is_secure else ""),
+        "Set-Cookie": kept(token, seconds_left, is_secure=is_secure),
         "Cache-Control": "no-store",
         "Referrer-Policy": "no-referrer",
         "x-request-id": request_id,

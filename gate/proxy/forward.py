@@ -14,6 +14,7 @@ from gate.departures import while_there
 from gate.handlers.streams import Body
 from gate.proxy import raw_answers, websockets
 from gate.proxy.connector import PortConnector, Unreachable, inner_url
+from gate.proxy.entering import HEAD_WORDS
 from gate.proxy.heads import ForwardedInfo, announced_length, check_reason, outward
 from gate.routing import BUDGET
 from gate.settings import GateSettings
@@ -174,10 +175,13 @@ def _told(request: web.Request, answer: aiohttp.ClientResponse, request_id: str)
         answer.close()  # what comes behind it is no answer of this connection any more
         raise SatboxError("bad_gateway", details={"status": answer.status})
     check_reason(answer.reason or "")
-    return outward(
+    told = outward(
         answer.headers.items(), request_id, place_of(request), target=answer.url.raw_path_qs,
         outer_host=request.headers.get("Host", ""),
     )  # fmt: skip
+    for name, value in request.get(HEAD_WORDS, {}).items():
+        told.add(name, value)
+    return told
 
 
 def _session(connector: PortConnector) -> aiohttp.ClientSession:

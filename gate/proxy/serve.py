@@ -25,7 +25,7 @@ from gate.presented import explained
 from gate.proxy import names
 from gate.proxy.access import Access, access, credentials, terms
 from gate.proxy.counting import RequestCounter
-from gate.proxy.entering import comes_in, entered
+from gate.proxy.entering import HEAD_WORDS, comes_in, entered
 from gate.proxy.forward import Forwarder, Settle, said_of
 from gate.proxy.heads import inward
 from gate.routing import METRICS, PEERS, SERVICES, TENURES, error_response
@@ -212,6 +212,7 @@ async def _forward(
         settle = None if guest is None or guest.settle_payment is None else _counted(guest, request.app[METRICS])
         if place_of(request).origin and settle is None:
             request[AS_IT_CAME] = True
+        request[HEAD_WORDS] = caller.head_words
         forwarder = request.app[FORWARDER]
         leans = terms(services, caller, place_of(request), request.method, target)
         async with request.app[TENURES].lasting(leans) as tenure:

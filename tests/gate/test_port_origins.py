@@ -176,6 +176,8 @@ async def test_the_cookie_is_worth_what_its_token_is(site: Site) -> None:
     assert statuses == [200, 404, 404, 404, 200, 404]
 
 
+BY_WORKER = {"Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "empty"}
+"""What Chromium 156 says of a page that a service worker fetches: of a link, and of a frame in a sibling's page."""
 OTHERS = {
     "an image in a sibling": {"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "no-cors", "Sec_Fetch_Dest": "image"},
     "a script elsewhere": {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors", "Sec_Fetch_Dest": "script"},
@@ -188,6 +190,8 @@ OTHERS = {
     "a form in a sibling": {"method": "POST", "Origin": "http://81-x.ports.test", "Sec_Fetch_Site": "same-site", **NAVIGATES},
     "a form of an odd browser": {"method": "POST", "Sec_Fetch_Site": "cross-site", **NAVIGATES},
     "a form of nobody": {"method": "POST"},
+    "a form through a worker": {"method": "POST", "Origin": "http://81-x.ports.test", "Sec_Fetch_Site": "same-site", **BY_WORKER},
+    "a prefetch of a sibling": {"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "no-cors", "Sec_Fetch_Dest": "empty"},
     "a preflight": {"method": "OPTIONS", "Origin": "http://81-x.ports.test", "Access_Control_Request_Method": "PUT"},
     "an unknown word": {"Sec_Fetch_Site": "odd"},
     "a socket of a sibling": {"Connection": "Upgrade", "Upgrade": "websocket", "Origin": "http://81-x.ports.test"},
@@ -204,6 +208,37 @@ async def test_a_request_of_another_page_does_not_ride_on_the_cookie(site: Site)
         statuses[who] = (await site.ask(**site.cookie, **headers, **(SOCKET if "Upgrade" in headers else {}))).status
     assert statuses == dict.fromkeys(OTHERS, 404)
     assert site.asked == []
+
+
+@pytest.mark.parametrize("where", ["same-site", "cross-site"])
+async def test_a_link_that_a_worker_passes_on_opens_and_is_in_nobody_elses_frame(site: Site, where: str) -> None:
+    answer = await site.ask(**site.cookie, Sec_Fetch_Site=where, **BY_WORKER)
+    assert answer.status == 200
+    assert answer.headers.getall("Content-Security-Policy") == ["default-src 'self'", "frame-ancestors 'self'"]
+    plain = await site.ask(**site.cookie, Sec_Fetch_Site=where, **NAVIGATES)
+    assert plain.headers.getall("Content-Security-Policy") == ["default-src 'self'"]
+
+
+async def test_a_token_in_the_url_of_a_page_lets_in_what_that_page_asks(site: Site) -> None:
+    """A service worker may answer the link itself, so that no request ever has the token in its own query."""
+    page = {"Referer": f"{site.origin}/?a=1&satbox_token={TOKEN}"}
+    first = await site.ask("/api", **page, Sec_Fetch_Site="same-origin")
+    assert first.status == 200
+    kept = next(each for each in first.headers.getall("Set-Cookie") if TOKEN in each)
+    assert kept.startswith(f"{site.cookie['Cookie']}; Path=/; Max-Age=")
+    assert TOKEN not in str(site.asked)
+
+    for refused in (
+        {**page, "Sec_Fetch_Site": "same-site"},
+        {**page, "Sec_Fetch_Site": "none"},
+        page,
+        {"Referer": f"http://81-x.ports.test/?satbox_token={TOKEN}", "Sec_Fetch_Site": "same-origin"},
+        {"Referer": f"{site.origin}.evil.test/?satbox_token={TOKEN}", "Sec_Fetch_Site": "same-origin"},
+        {"Referer": f"{site.origin}/?satbox_token={TOKEN[:-1]}x", "Sec_Fetch_Site": "same-origin"},
+    ):
+        assert (await site.ask("/api", **refused)).status == 404, refused
+    await site.tell(Unexpose(site.port))
+    assert (await site.ask("/api", **page, Sec_Fetch_Site="same-origin")).status == 404
 
 
 async def test_pages_of_this_origin_open_sockets(site: Site) -> None:

@@ -32,11 +32,37 @@ socket.onmessage = async (message) => {
   app.textContent = [message.data, back, document.cookie, localStorage.getItem("kept"), location.href].join(" | ");
 };
 """
+TAKES_OVER = """
+addEventListener("install", () => skipWaiting());
+addEventListener("activate", (event) => event.waitUntil(clients.claim()));
+"""
+PASSES_ON = TAKES_OVER + 'addEventListener("fetch", (event) => event.respondWith(fetch(event.request)));'
+HAS_ALL = (
+    TAKES_OVER
+    + """
+addEventListener("install", (event) => event.waitUntil(caches.open("1").then((all) => all.add("/shell"))));
+addEventListener("fetch", (event) => { if (event.request.mode === "navigate") event.respondWith(caches.match("/shell")); });
+"""
+)
+"""Of an app that works offline: no page of it is ever asked of the network again."""
+SHELL = """<!doctype html><link rel="icon" href="data:,"><main id="app"></main><script>
+fetch("/echo").then((answer) => { document.getElementById("app").textContent = answer.status; });</script>"""
+REGISTER = """
+async (script) => {
+  await navigator.serviceWorker.register(script);
+  await navigator.serviceWorker.ready;
+  while (!navigator.serviceWorker.controller) await new Promise((done) => setTimeout(done, 20));
+}
+"""
 FILES = {
     "/": (PAGE, "text/html"),
     "/style.css": ("main { color: rgb(1, 2, 3); }", "text/css"),
     "/app.js": (SCRIPT, "text/javascript"),
     "/worker.js": ("", "text/javascript"),
+    "/quiet": ('<!doctype html><link rel="icon" href="data:,"><main>quiet</main>', "text/html"),
+    "/passes-on.js": (PASSES_ON, "text/javascript"),
+    "/has-all.js": (HAS_ALL, "text/javascript"),
+    "/shell": (SHELL, "text/html"),
 }
 
 
@@ -146,3 +172,36 @@ async def test_a_site_works_at_its_own_origin_and_no_other_page_gets_at_it(brows
     assert (told["socket"], told["script"]) == ("refused", "refused")
     assert by_attack == []
     assert linked == "plain" or linked.startswith("socket")
+
+
+async def test_a_service_worker_keeps_nobody_out(browser: Browser, tmp_path: Path) -> None:
+    async with (
+        served([]) as port,
+        gatehouse(tmp_path, ports_host="localhost", public_url="http://127.0.0.1") as house,
+    ):
+        house.node.processes = Loopback()  # type: ignore[attr-defined]
+        origin, other = await exposed(house, port), await exposed(house, port, SetRoutes((Route(port, "/*"),)))
+        async with visiting(browser, origin) as visit:
+            await visit.open(f"/quiet?satbox_token={TOKEN}")
+            await visit.page.evaluate(REGISTER, "/passes-on.js")
+            elsewhere = await visit.context.new_page()
+            await elsewhere.goto(f"{other}/quiet")
+            await elsewhere.evaluate(f"location.href = '{origin}/quiet?linked'")
+            await elsewhere.wait_for_url("**/quiet?linked")
+            assert await elsewhere.inner_text("main") == "quiet"
+
+            await visit.context.clear_cookies()
+            await visit.open(f"/quiet?satbox_token={TOKEN}")
+            assert visit.page.url == f"{origin}/quiet", "through a worker a token comes in as ever"
+
+            await visit.page.evaluate(REGISTER, "/has-all.js")
+            await visit.until("navigator.serviceWorker.controller?.scriptURL.endsWith('/has-all.js')")
+            await visit.open("/anything")
+            await visit.until("document.getElementById('app').textContent === '200'")
+            await visit.context.clear_cookies()
+            await visit.open("/anything")
+            await visit.until("document.getElementById('app').textContent === '404'")
+            await visit.open(f"/?satbox_token={TOKEN}")
+            await visit.until("document.getElementById('app').textContent === '200'")
+            await visit.open("/anything")
+            await visit.until("document.getElementById('app').textContent === '200'")
