@@ -18,7 +18,6 @@ from relay_client.models import (
     wire_json,
 )
 from relay_client.offers import chosen_asset
-from relay_client.sink import Purpose
 
 WITHHELD = "offers-withheld"
 PROVE_FIRST = "satbox-pass"
@@ -29,7 +28,7 @@ RESTING = frozenset({Phase.NONE, Phase.REAPED})
 class Purchase:
     """What a paid request wants."""
 
-    purpose: Purpose
+    purpose: str
     address: str
     price: Price
     body: dict[str, Any]
@@ -54,7 +53,7 @@ async def offer(services: Services, request: web.Request, purchase: Purchase) ->
 
 
 async def offer_to_anybody(
-    services: Services, request: web.Request, purpose: Purpose, price: Price, size_class: str
+    services: Services, request: web.Request, purpose: str, price: Price, size_class: str
 ) -> web.StreamResponse:
     """402 for somebody without a pass: the price, and what to do before paying it. Shows nothing of any wallet."""
     if purpose == "create":

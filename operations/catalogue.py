@@ -11,6 +11,7 @@ from operations.git import GIT
 from operations.handles import HANDLES
 from operations.ledger import LEDGER
 from operations.oracle import ORACLE
+from operations.prices import OnChain
 from operations.processes import PROCESSES
 from operations.refunds import REFUNDS
 from operations.registry import ANY_LINK, Auth, Body, Operation, Registry
@@ -48,13 +49,13 @@ REGISTRY = Registry(
         Operation(
             "sandbox.create", "POST", "/sandbox/create",
             "Create your wallet's sandbox; answers 402 with offers until it is paid.",
-            m.CreateInput, m.Paid, Auth.OWNER, ("create",), "satbox_create", paid=True, scope="owner",
+            m.CreateInput, m.Paid, Auth.OWNER, ("create",), "satbox_create", price=OnChain("create"), scope="owner",
             errors=(*IDENTITY, *PAYMENT, "already_exists"),
         ),
         Operation(
             "sandbox.extend", "POST", "/sandbox/extend",
             "Pay more time for your sandbox, or for somebody else's as a gift; wakes a reaped one.",
-            m.ExtendInput, m.Paid, Auth.PASS, ("extend",), "satbox_extend", paid=True,
+            m.ExtendInput, m.Paid, Auth.PASS, ("extend",), "satbox_extend", price=OnChain("extend"),
             errors=(*IDENTITY, *PAYMENT, *LINKED, "wallet_not_found"), link_scope="topup",
         ),
         Operation(

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pydantic import BaseModel
 
 from operations.errors import ERRORS
+from operations.prices import FREE, OnChain, PriceRule
 
 
 class Auth(StrEnum):
@@ -52,7 +53,7 @@ class Operation:
     command: tuple[str, ...]
     tool: str | None
     no_tool_because: str = ""
-    paid: bool = False
+    price: PriceRule = FREE
     body: Body = Body.JSON
     scope: str | None = None
     link_scope: str | None = None
@@ -70,6 +71,11 @@ class Operation:
             raise ValueError(f"{self.name} names unknown errors: {unknown}")
         if (self.tool is None) != bool(self.no_tool_because):
             raise ValueError(f"{self.name}: a tool, or the reason why there is none")
+
+    @property
+    def paid(self) -> bool:
+        """Whether it is paid by a transaction."""
+        return isinstance(self.price, OnChain)
 
     @property
     def function(self) -> str:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from operations.codes import IDENTITY, PAYMENT
 from operations.models import SATS_MAX, Input, Output, Paid, Reference, StacksAddress, Target
+from operations.prices import OnChain
 from operations.registry import Auth, Operation
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -125,7 +126,7 @@ ROUTES = (
     Operation(
         "bucket.deposit", "POST", "/bucket/deposit",
         "Put money into a bucket, to pay for calls from it; answers 402 with offers until it is paid.",
-        DepositInput, Paid, Auth.NONE, ("deposit",), "satbox_bucket", paid=True,
+        DepositInput, Paid, Auth.NONE, ("deposit",), "satbox_bucket", price=OnChain("deposit"),
         errors=PAYMENT,
     ),
 )  # fmt: skip

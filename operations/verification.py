@@ -9,6 +9,7 @@ from pydantic import Field
 
 from operations.codes import IDENTITY
 from operations.models import Input, Output
+from operations.prices import Fixed
 from operations.registry import Auth, Operation
 
 NetworkName = Literal["mainnet", "testnet"]
@@ -165,48 +166,50 @@ class HashReport(Output):
 _ERRORS = ("invalid_request", "not_found", "overloaded", *IDENTITY, "wallet_not_found", "credit_insufficient")
 """The last ones only where the operator has set a price."""
 _BYTES = (*_ERRORS, "bytes_invalid")
+PRICE = Fixed("verification")
 
 VERIFICATION = (
     Operation(
         "stacks.decode_transaction", "POST", "/stacks/decode/transaction",
         "Read a Stacks transaction and check its signatures.",
         TransactionInput, TransactionReport, Auth.NONE, ("stacks", "decode-tx"), "satbox_decode_transaction",
-        errors=_BYTES, positional=("hex",),
+        price=PRICE, errors=_BYTES, positional=("hex",),
     ),
     Operation(
         "stacks.decode_clarity", "POST", "/stacks/decode/clarity",
         "Read a Clarity value.",
         ClarityInput, ClarityReport, Auth.NONE, ("stacks", "decode-clarity"), "satbox_decode_clarity",
-        errors=_BYTES, positional=("hex",),
+        price=PRICE, errors=_BYTES, positional=("hex",),
     ),
     Operation(
         "stacks.address", "GET", "/stacks/address/{address}",
         "Check a Stacks address and see it on both networks.",
         AddressInput, AddressReport, Auth.NONE, ("stacks", "address"), "satbox_check_address",
-        errors=(*_ERRORS, "stx_address_invalid"), positional=("address",),
+        price=PRICE, errors=(*_ERRORS, "stx_address_invalid"), positional=("address",),
     ),
     Operation(
         "stacks.verify_sip018", "POST", "/stacks/verify/sip018",
         "Check who signed structured data (SIP-018).",
         StructuredInput, SignatureReport, Auth.NONE, ("stacks", "verify-sip018"), "satbox_verify_structured_data",
-        errors=_BYTES,
+        price=PRICE, errors=_BYTES,
     ),
     Operation(
         "stacks.verify_message", "POST", "/stacks/verify/message",
         "Check who signed a plain message with a Stacks wallet.",
-        MessageInput, SignatureReport, Auth.NONE, ("stacks", "verify-message"), "satbox_verify_message", errors=_ERRORS,
+        MessageInput, SignatureReport, Auth.NONE, ("stacks", "verify-message"), "satbox_verify_message",
+        price=PRICE, errors=_ERRORS,
     ),
     Operation(
         "stacks.verify_btc_message", "POST", "/stacks/verify/btc-message",
         "Check whether a Bitcoin address signed a message (BIP-322 simple, BIP-137).",
         BitcoinMessageInput, BitcoinSignatureReport, Auth.NONE, ("stacks", "verify-btc-message"),
-        "satbox_verify_bitcoin_message", errors=_ERRORS,
+        "satbox_verify_bitcoin_message", price=PRICE, errors=_ERRORS,
     ),
     Operation(
         "hashing.digest", "POST", "/hashing/{algorithm}",
         "Hash text or bytes.",
         HashInput, HashReport, Auth.NONE, ("hash",), None,
-        no_tool_because="an agent's own machine has these", errors=_ERRORS, positional=("algorithm", "data"),
+        no_tool_because="an agent's own machine has these", price=PRICE, errors=_ERRORS, positional=("algorithm", "data"),
     ),
 )  # fmt: skip
 """What anybody may ask, to check a payment, a signature, or us."""

@@ -5,9 +5,7 @@ Messages are delivered at least once and, per payment, in order; `credit` and `r
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
-
-Purpose = Literal["create", "extend"]
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +15,8 @@ class Observation:
     payment_id: str
     address: str
     payer: str
-    purpose: Purpose
+    purpose: str
+    """One of `operations.purposes`."""
     state: str
     expected_usat: int
     granted_usat: int

@@ -89,7 +89,7 @@ class Callers:
         usat = min(rng.choice((1, 10, signed.payment.usat // USAT)) * USAT, signed.payment.usat)
         place = rng.choice(service.gates)
         shown = Presentation(
-            signed.payment, payer.address, "extend", f"call of {payee.address}", payer.address,
+            signed.payment, payer.address, "call", f"call of {payee.address}", payer.address,
             credit_before_confirmation=False, wakes=False, is_bound=True,
         )  # fmt: skip
 

@@ -16,7 +16,6 @@ from operations.errors import SatboxError
 from relay_client.chain import CallView
 from relay_client.settlements import Presentation
 from relay_client.settlements.journal import payment_id_of
-from relay_client.sink import Purpose
 from relay_client.verify import VerifiedPayment
 from simulator.auditor import Promise
 from simulator.callers import Callers
@@ -51,7 +50,7 @@ class Clients:
 
     # Signing
 
-    def sign(self, payer: Wallet, address: str, purpose: Purpose, sats: int, *, nonce: int | None = None) -> Signed:
+    def sign(self, payer: Wallet, address: str, purpose: str, sats: int, *, nonce: int | None = None) -> Signed:
         """A payment by `payer` for the wallet at `address`. The auditor hears of it."""
         rng, chain = self.rng, self.service.chain
         if nonce is None and rng.random() < 0.9:  # as a wallet does: it asks the chain

@@ -132,7 +132,7 @@ class Desk:
         price = wake_price(self._services, state.rate_usat_per_second, state.accounts.debt_usat)
         payer = Caller(None, answers_as=caller or f"{state.address}.wake-calls")
         may_start = caller is not None or settings.wake_calls_on_mempool
-        purchase = Purchase("extend", state.address, price, {WAKE: True}, starts_on_mempool=may_start)
+        purchase = Purchase(WAKE, state.address, price, {WAKE: True}, starts_on_mempool=may_start)
         return await buy(self._services, request, payer, purchase)
 
     # Paid
@@ -265,7 +265,7 @@ def _presentation(call: Call, payload: PaymentPayload, payment: VerifiedPayment)
     return Presentation(
         payment=payment,
         address=payment.origin,
-        purpose="extend",
+        purpose="call",
         body_hash=canonical_hash(described),
         holder=payment.origin,
         identifier=payload.identifier,

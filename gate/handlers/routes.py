@@ -97,7 +97,7 @@ async def deposit(services: Services, request: web.Request, caller: Caller, data
     if address.version != network.single_sig_version or str(address) != data.address:
         raise SatboxError("stx_network_mismatch", details={"expected": network.caip2})
     body = data.model_dump(mode="json")
-    purchase = Purchase("extend", data.address, Price(data.sats * USAT_PER_SAT, 0), body, wakes=False)
+    purchase = Purchase("deposit", data.address, Price(data.sats * USAT_PER_SAT, 0), body, wakes=False)
     return await buy(services, request, caller, purchase)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from operations.errors import SatboxError
+from operations.purposes import is_same_purpose
 from relay_client.chain import ChainTransaction
 from relay_client.settlements.losses import make_good, open_loss, write_loss
 from relay_client.settlements.outbox import post
@@ -56,7 +57,8 @@ def recall(db: sqlite3.Connection, shown: Presentation) -> Payment | None:
     if payment.identity != shown.payment.identity:
         raise SatboxError("payment_target_conflict", "Two payments share an id.")  # 2^-128: refused, never mixed up
     is_other_body = shown.is_bound and payment.body_hash != shown.body_hash
-    if is_other_body or (payment.address, payment.purpose) != (shown.address, shown.purpose):
+    is_same = payment.address == shown.address and is_same_purpose(payment.purpose, shown.purpose)
+    if is_other_body or not is_same:
         # The payment itself stands where it was first presented.
         details = {"paymentId": payment.payment_id}
         raise SatboxError("payment_target_conflict", details=details, funds_moved=funds_moved(payment))

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-from relay_client.sink import Observation, Purpose
+from operations.purposes import check_purpose
+from relay_client.sink import Observation
 from relay_client.states import (
     NextStep,
     PaymentState,
@@ -27,7 +28,7 @@ class Presentation:
 
     payment: VerifiedPayment
     address: str
-    purpose: Purpose
+    purpose: str
     body_hash: str
     holder: str | None = None
     identifier: str | None = None
@@ -35,6 +36,9 @@ class Presentation:
     grant_max_usat: int | None = None
     wakes: bool = True
     is_bound: bool = False
+
+    def __post_init__(self) -> None:
+        check_purpose(self.purpose)
 
     @property
     def grantable_usat(self) -> int:
@@ -56,7 +60,7 @@ class PaymentReport:
     txid: str | None
     payer: str
     address: str
-    purpose: Purpose
+    purpose: str
     network: str
     asset: str
     atomic_amount: int
@@ -87,7 +91,7 @@ class Payment:
     origin: str
     nonce: int
     address: str
-    purpose: Purpose
+    purpose: str
     holder: str | None
     asset: str
     asset_wire: str

@@ -161,9 +161,17 @@ def _note_unsent(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE payments ADD COLUMN is_unsent INTEGER NOT NULL DEFAULT 0")
 
 
+def _open_purposes(connection: sqlite3.Connection) -> None:
+    """What a payment is for was one of two words by the table itself; `operations.purposes` knows them now."""
+    connection.execute("ALTER TABLE payments ADD COLUMN paid_for TEXT NOT NULL DEFAULT ''")
+    connection.execute("UPDATE payments SET paid_for = purpose")
+    connection.execute("ALTER TABLE payments DROP COLUMN purpose")
+    connection.execute("ALTER TABLE payments RENAME COLUMN paid_for TO purpose")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _create, _limit_grants, _index_followed, _say_what_wakes, _keep_spares, _remember_holds,
-    _index_claims, _note_unsent,
+    _index_claims, _note_unsent, _open_purposes,
 )  # fmt: skip
 
 

@@ -171,7 +171,7 @@ def test_a_file_of_a_newer_program_is_refused(db):
 
 def test_a_file_of_the_first_version_is_brought_up_to_date(db):
     """What was to be granted of a payment under way is still to be granted after the upgrade."""
-    yes = opened(db, sbtc_payment())
+    yes = opened(db, sbtc_payment(), purpose="extend")
     no = opened(db, sbtc_payment(nonce=1), credit_before_confirmation=False)
     for index in ("payments_granted_holder", "payments_followed"):
         db.execute(f"DROP INDEX {index}")
@@ -180,12 +180,24 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(db):
     db.execute("ALTER TABLE payments DROP COLUMN wakes")
     db.execute("ALTER TABLE payments DROP COLUMN held_until_ms")
     db.execute("ALTER TABLE payments DROP COLUMN is_unsent")
+    db.execute("ALTER TABLE payments RENAME COLUMN purpose TO new")
+    named = "CHECK (purpose IN ('create', 'extend'))"
+    db.execute(f"ALTER TABLE payments ADD COLUMN purpose TEXT NOT NULL DEFAULT 'create' {named}")
+    db.execute("UPDATE payments SET purpose = new")
+    db.execute("ALTER TABLE payments DROP COLUMN new")
     db.execute("UPDATE payments SET grantable_usat = min(1, grantable_usat)")
     db.execute("ALTER TABLE payments RENAME COLUMN grantable_usat TO grantable")
     db.execute("PRAGMA user_version = 1")
     migrate(db)
     assert (reads.load(db, yes.payment_id), reads.load(db, no.payment_id)) == (yes, no)
     assert (yes.grantable_usat, no.grantable_usat) == (250_000_000, 0)
+    assert opened(db, sbtc_payment(nonce=2), purpose="verification").purpose == "verification"
+    again = journal.recall(db, presentation(sbtc_payment(), purpose="deposit"))
+    assert again == yes, "a deposit, which was recorded as an extension then"
+    with pytest.raises(SatboxError, match="another"):
+        journal.recall(db, presentation(sbtc_payment(), purpose="create"))
+    with pytest.raises(ValueError, match="not a purpose"):
+        presentation(sbtc_payment(), purpose="hats")
 
 
 async def test_work_that_raises_is_undone_alone(tmp_path):
