@@ -179,6 +179,14 @@ def order(usat: int, reserved_usat: int, order_id: str, payee: str) -> Posting:
     return Posting("order", amounts, f"{order_id}:{payee}")
 
 
+def spend(usat: int, reserved_usat: int, order_id: str, payee: str) -> Posting:
+    """A service of the operator's is paid: from what is reserved for it, the rest from the bucket. It has arrived at once."""
+    assert 0 <= reserved_usat <= usat
+    assert usat > 0
+    amounts = (("reserved", -reserved_usat), ("bucket", reserved_usat - usat), ("burnt", usat))
+    return Posting("spend", amounts, f"{order_id}:{payee}")
+
+
 def order_done(usat: int, order_id: str, payee: str) -> Posting:
     """The payee has it."""
     assert usat > 0

@@ -42,6 +42,7 @@ class Route:
 class Allowance:
     """Money set aside for the orders that one gate takes, so that no order waits for its hold; the gate gives back what it
     does not use. `posted_seq`: the last of the gate's orders that this wallet has posted; an earlier one is a repetition.
+    `gate_id` names a key, too, when it is for what that key spends (`spending_keys.key_of`).
     `until_wall_ms` is in files of an earlier version alone: no gate gives those back, so the wallet's next turn does.
     """
 
@@ -71,6 +72,15 @@ class BundledOrder:
     seq: int
     order_id: str
     usat: int
+
+
+OPERATOR = "operator/"
+"""How the operator is named as a payee: with what it is paid for, such as `operator/inference`. No address begins so."""
+
+
+def operator_for(purpose: str) -> str:
+    """The operator as the payee of one purpose."""
+    return f"{OPERATOR}{purpose}"
 
 
 BUNDLE = "calls_"

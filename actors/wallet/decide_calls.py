@@ -5,8 +5,10 @@ from dataclasses import replace
 from actors.wallet import bucket
 from actors.wallet import commands as c
 from actors.wallet.advance import charge_proven
-from actors.wallet.calls import Allowance, BundledOrder, LoggedOrder, Promise, Transit, bundle_id
+from actors.wallet.calls import OPERATOR, Allowance, BundledOrder, LoggedOrder, Promise, Transit, bundle_id
+from actors.wallet.decide_keys import count, is_over, may_set_aside
 from actors.wallet.going_on import go_on
+from actors.wallet.spending_keys import key_of
 from actors.wallet.state import Phase
 from actors.wallet.turn import Handler, Turn
 
@@ -44,14 +46,17 @@ def _put(turn: Turn, allowance: Allowance) -> None:
 def _reserve(turn: Turn, command: c.Reserve) -> c.Refusal | None:
     """Never on credit, never from what time up to now has used already."""
     found = _allowance(turn, command.gate_id)
-    if found is None and len(turn.state.allowances) >= turn.policy.allowances_max:
+    if found is None and not _has_room(turn, command.gate_id):
         return c.Refusal("overloaded", {"allowances": len(turn.state.allowances)})
     has = found.usat if found is not None else 0
     if _is_late(found, command.number):
         return None  # what its gate holds to be set aside by now is not for this to change
     if command.usat > has:
         charge_proven(turn)
-        has_more = 0 if turn.state.accounts.owed else min(command.usat - has, turn.state.accounts.bucket)
+        most = may_set_aside(turn, command.gate_id, max(0, command.least_usat - has))
+        if isinstance(most, c.Refusal):
+            return most
+        has_more = 0 if turn.state.accounts.owed else min(command.usat - has, turn.state.accounts.bucket, most)
         if has + has_more < command.least_usat:
             return _too_little(turn, command.least_usat - has)
         if has_more:
@@ -60,6 +65,12 @@ def _reserve(turn: Turn, command: c.Reserve) -> c.Refusal | None:
     made = found or Allowance(command.gate_id, 0)
     _put(turn, replace(made, usat=has, asked=max(made.asked, command.number)))
     return None
+
+
+def _has_room(turn: Turn, gate_id: str) -> bool:
+    """Whether one more allowance is kept. Each key has room of its own: as many gates as may run."""
+    key_id = key_of(gate_id)
+    return sum(key_of(one.gate_id) == key_id for one in turn.state.allowances) < turn.policy.allowances_max
 
 
 def _is_late(found: Allowance | None, number: int) -> bool:
@@ -75,7 +86,7 @@ def _unreserve(turn: Turn, command: c.Unreserve) -> c.Refusal | None:
     found = _allowance(turn, command.gate_id)
     if _is_late(found, command.number):
         return None
-    if command.number and (found is not None or len(turn.state.allowances) < turn.policy.allowances_max):
+    if command.number and (found is not None or _has_room(turn, command.gate_id)):
         # Even when nothing is set aside: a Reserve that was sent before this may be still on its way.
         found = replace(found or Allowance(command.gate_id, 0), asked=command.number)
         _put(turn, found)
@@ -85,7 +96,12 @@ def _unreserve(turn: Turn, command: c.Unreserve) -> c.Refusal | None:
         _put(turn, replace(found, usat=0))
         turn.post(bucket.unreserve(found.usat, found.gate_id))
         go_on(turn)
+    _forget_if_over(turn, command.gate_id)
     return None
+
+
+def _forget_if_over(turn: Turn, gate_id: str) -> None:
+    turn.set(allowances=tuple(one for one in turn.state.allowances if one.gate_id != gate_id or not is_over(turn, one)))
 
 
 def _post_orders(turn: Turn, command: c.PostOrders) -> c.Refusal | None:
@@ -104,10 +120,12 @@ def _post_orders(turn: Turn, command: c.PostOrders) -> c.Refusal | None:
     if usat > found.usat:
         return c.Refusal("order_invalid", {"reason": "more than is set aside", "gate": command.gate_id})
     payees = list(dict.fromkeys(one.payee for one in orders))
-    if len(turn.state.transit) + len(payees) > turn.policy.transit_max:
+    leaving = sum(not payee.startswith(OPERATOR) for payee in payees)
+    if len(turn.state.transit) + leaving > turn.policy.transit_max:
         return c.Refusal("overloaded", {"orders_in_transit": len(turn.state.transit)})
     _put(turn, replace(found, usat=found.usat - usat, posted_seq=new[-1].seq))
     turn.posted += [one.order_id for one in orders]
+    count(turn, command.gate_id, usat)
     for one in new:
         if first.get(one.order_id) is not one:
             turn.tell("order_repeated", order_id=one.order_id, usat=one.usat, gate=command.gate_id)
@@ -146,6 +164,9 @@ def _check_order(turn: Turn, payee: str, usat: int) -> c.Refusal | None:
 
 
 def _send(turn: Turn, order_id: str, payee: str, usat: int, reserved_usat: int) -> None:
+    if payee.startswith(OPERATOR):
+        turn.post(bucket.spend(usat, reserved_usat, order_id, payee))
+        return
     turn.post(bucket.order(usat, reserved_usat, order_id, payee))
     turn.set(transit=(*turn.state.transit, Transit(order_id, payee, usat)))
     turn.do(c.DeliverOrders())

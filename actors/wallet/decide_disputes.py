@@ -18,7 +18,7 @@ OPEN, ANSWERED, UPHELD, DENIED = "open", "answered", "upheld", "denied"
 STEP = {OPEN: "dispute_opened", ANSWERED: "dispute_answered", UPHELD: "dispute_upheld", DENIED: "dispute_denied"}
 """The journal's kind by the state it leads to."""
 
-USE = frozenset({"charge", "meter", "fee", "exec"})
+USE = frozenset({"charge", "meter", "fee", "spend", "exec"})
 """Kinds of disputes about what use cost. Many can be about the same seconds: all together give no more than was burnt."""
 
 

@@ -25,6 +25,7 @@ SHAPES: Mapping[str, Mapping[str, int]] = {
     "reserve": {"bucket": -1, "reserved": 1},
     "unreserve": {"reserved": -1, "bucket": 1},
     "order": {"reserved": -1, "bucket": -1, "in_transit": 1},
+    "spend": {"reserved": -1, "bucket": -1, "burnt": 1},
     "order_done": {"in_transit": -1, "spent": 1},
     "earning": {"earnings": -1, "bucket": 1, "call_fees": 1},
 }

@@ -9,6 +9,7 @@ from actors.wallet.journal import GENESIS
 from actors.wallet.links import Links
 from actors.wallet.lots import Lot, Lots, fitted
 from actors.wallet.meters import DEFAULT_RATES, Budget, Hour, Metered
+from actors.wallet.spending_keys import Keys
 
 
 class Phase(StrEnum):
@@ -269,6 +270,7 @@ class WalletState:
     payouts: tuple[Payout, ...] = ()
     routes: tuple[Route, ...] = ()
     allowances: tuple[Allowance, ...] = ()
+    keys: Keys = ()
     transit: tuple[Transit, ...] = ()
     promises: tuple[Promise, ...] = ()
     traffic_wakes: WakeHour | None = None

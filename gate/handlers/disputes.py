@@ -33,7 +33,7 @@ OPENING_MS_MAX = 60_000
 
 _STATES = {kind: state for state, kind in STEP.items()}
 
-TAKES = frozenset({"charge", "meter", "fee", "reversal"})
+TAKES = frozenset({"charge", "meter", "fee", "spend", "reversal"})
 """Entries that took money from the wallet: all of it is put right unless the verdict says how much. A command's receipt is none:
 its seconds were charged once, however many commands ran in them.
 """

@@ -61,6 +61,7 @@ from actors.wallet.commands.runtime import (
     StartFileFailed,
     Stopped,
 )
+from actors.wallet.commands.spending_keys import PutKey, RevokeKey
 from actors.wallet.commands.time_passing import Checkpoint, Look, Outage, SetRate, Tick
 
 __all__ = [
@@ -95,6 +96,7 @@ __all__ = [
     "PostOrders",
     "Prepare",
     "PromiseOrder",
+    "PutKey",
     "Readings",
     "Reap",
     "Reclaim",
@@ -103,6 +105,7 @@ __all__ = [
     "Reserve",
     "Restore",
     "Reverse",
+    "RevokeKey",
     "RevokeLink",
     "RevokePasses",
     "SendPayout",
