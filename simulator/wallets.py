@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from relay_client.settlements.journal import payment_id_of
-from relay_client.sink import Purpose
 from relay_client.verify import VerifiedPayment
 from simulator.chain import Transaction
 
@@ -29,7 +28,7 @@ class Signed:
     payment: VerifiedPayment
     tx: Transaction
     address: str
-    purpose: Purpose
+    purpose: str
 
     @property
     def payment_id(self) -> str:

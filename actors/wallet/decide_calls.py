@@ -53,10 +53,11 @@ def _reserve(turn: Turn, command: c.Reserve) -> c.Refusal | None:
         return None  # what its gate holds to be set aside by now is not for this to change
     if command.usat > has:
         charge_proven(turn)
-        most = may_set_aside(turn, command.gate_id, max(0, command.least_usat - has))
+        most = may_set_aside(turn, command.gate_id, has, command.least_usat)
         if isinstance(most, c.Refusal):
             return most
-        has_more = 0 if turn.state.accounts.owed else min(command.usat - has, turn.state.accounts.bucket, most)
+        wanted = max(0, min(command.usat, most) - has)
+        has_more = 0 if turn.state.accounts.owed else min(wanted, turn.state.accounts.bucket)
         if has + has_more < command.least_usat:
             return _too_little(turn, command.least_usat - has)
         if has_more:

@@ -36,9 +36,9 @@ def _revoke(turn: Turn, command: c.RevokeKey) -> c.Refusal | None:
     return None
 
 
-def may_set_aside(turn: Turn, gate_id: str, least_usat: int) -> int | c.Refusal:
-    """How much more may be set aside for the key that an allowance is for: all that is left by its caps when there is no key.
-    `least_usat`: what is needed at once.
+def may_set_aside(turn: Turn, gate_id: str, has_usat: int, least_usat: int) -> int | c.Refusal:
+    """How much may be set aside at a gate in all, by the caps of the key that it is for; anything when there is no key.
+    `has_usat`: what is there already. `least_usat`: what is needed at once; more than that is an eighth of what is left at most.
     """
     key_id = keys.key_of(gate_id)
     if not key_id:
@@ -47,9 +47,9 @@ def may_set_aside(turn: Turn, gate_id: str, least_usat: int) -> int | c.Refusal:
     if key is None or not key.is_good(turn.at.wall_ms):
         return c.Refusal("spending_key_invalid", {"key_id": key_id})
     left = keys.left(key, keys.aside_for(key_id, turn.state.allowances), turn.at.wall_ms)
-    if left.usat < least_usat:
-        return c.Refusal("spending_cap", capped(key_id, left, least_usat))
-    return max(least_usat, left.usat if left.usat == keys.UNLIMITED else left.usat // keys.AHEAD_SHARE)
+    if left.usat < least_usat - has_usat:
+        return c.Refusal("spending_cap", capped(key_id, left, least_usat - has_usat))
+    return max(least_usat, (left.usat + has_usat) // keys.AHEAD_SHARE)
 
 
 def capped(key_id: str, left: keys.Left, usat: int) -> dict[str, object]:

@@ -142,6 +142,21 @@ SEPARATOR = "/"
 """Between a gate, or an address, and the key on whose behalf it sets money aside or pays."""
 
 
+def address_of(account: str) -> str:
+    """The wallet of an account: `ADDRESS`, or `ADDRESS/key_...` for what a key spends."""
+    return account.partition(SEPARATOR)[0]
+
+
+def account_of(address: str, key_id: str) -> str:
+    """A wallet's account: its own, or a key's."""
+    return f"{address}{SEPARATOR}{key_id}" if key_id else address
+
+
+def allowance_name(gate_id: str, account: str) -> str:
+    """What a gate sets aside for an account is named so in the wallet."""
+    return account_of(gate_id, key_of(account))
+
+
 def key_of(name: str) -> str:
     """The key's id in the name of an allowance (`gate_1/key_...`) or an account (`ADDRESS/key_...`); empty without one."""
     return name.partition(SEPARATOR)[2]

@@ -52,7 +52,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An order whose money is set aside. It was presented in time; by `expires_ms` it is paid, or never."""
+    """An order whose money is set aside. It was presented in time; by `expires_ms` it is paid, or never. `payer` is an account:
+    an address, or `ADDRESS/key_...` when a spending key pays. `usat` is the most it may cost.
+    """
 
     order_id: str
     payer: str

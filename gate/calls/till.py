@@ -21,6 +21,7 @@ from actors.requests import Purse
 from actors.system import ActorSystem
 from actors.wallet.calls import LoggedOrder
 from actors.wallet.commands import PostOrders, Reserve, Unreserve
+from actors.wallet.spending_keys import account_of, address_of, allowance_name, key_of
 from gate.calls.order_log import Held, OrderLog
 from gate.calls.purse import POST_PAUSE_MS, TillPurse
 from gate.calls.used_orders import UsedOrders
@@ -37,7 +38,10 @@ UNPOSTED_MAX = 1_024
 RETRY_SECONDS = (0.2, 1.0, 5.0)
 PURSES_MAX = 20_000
 CALLS_AT_ONCE_MAX = 64
-UNPAID = frozenset({"credit_insufficient", "order_expired", "order_invalid", "order_limit", "wallet_not_found"})
+UNPAID = frozenset(
+    {"credit_insufficient", "order_expired", "order_invalid", "order_limit", "wallet_not_found"}
+    | {"spending_cap", "spending_key_invalid"}
+)
 """Refusals by the payer's wallet: nothing was paid."""
 log = structlog.get_logger()
 
@@ -67,7 +71,7 @@ class Till:
 
     async def hold(self, order: Held) -> None:
         """Set the money of an order aside. Raises order_used, order_invalid, rate_limited, overloaded, credit_insufficient."""
-        if order.payer == order.payee:
+        if address_of(order.payer) == order.payee:
             raise SatboxError("order_invalid", details={"reason": "payer and payee are one"}, funds_moved=False)
         self.take(order.order_id, order.expires_ms)
         try:
@@ -81,7 +85,7 @@ class Till:
     async def _look(self, order: Held) -> None:
         """An order that was used may be forgotten here by now, since the clock was set back: ask the log, then its wallet."""
         is_logged, number = await self._log.look(order.order_id)
-        if is_logged or await self._system.has_order(order.payer, order.order_id):
+        if is_logged or await self._system.has_order(address_of(order.payer), order.order_id):
             raise SatboxError("order_used", funds_moved=False)
         self._looked[order.order_id] = number
 
@@ -138,8 +142,8 @@ class Till:
         for _ in range(2):  # retry once: the wallet ignores a stale number and returns the current one
             least = purse.needed_usat
             try:
-                reserve = Reserve(self._log.gate_id, least + ahead, least, self._log.next_number())
-                self._see(purse, await self._system.pay(payer, reserve))
+                reserve = Reserve(self._name(payer), least + ahead, least, self._log.next_number())
+                self._see(payer, purse, await self._system.pay(address_of(payer), reserve))
             except SatboxError as error:
                 if error.code in UNPAID:
                     purse.may_hold = held_before
@@ -148,17 +152,22 @@ class Till:
                 return
         raise SatboxError("overloaded", retry_after=2, funds_moved=False)
 
-    def _see(self, purse: TillPurse, seen: Purse) -> None:
+    def _name(self, payer: str) -> str:
+        return allowance_name(self._log.gate_id, payer)
+
+    def _see(self, payer: str, purse: TillPurse, seen: Purse) -> None:
         if seen.version >= purse.version:
             purse.version = seen.version
             purse.bucket_usat = seen.bucket_usat
-            mine = next((one for one in seen.allowances if one.gate_id == self._log.gate_id), None)
+            mine = next((one for one in seen.allowances if one.gate_id == self._name(payer)), None)
             purse.usat = 0 if mine is None else mine.usat
             if mine is not None:
                 self._log.goes_on_after(max(mine.posted_seq, mine.asked))
 
-    async def pay(self, order: Held) -> LoggedOrder:
-        """Pay an order that is held; durable when this returns. It counts as used from here on."""
+    async def pay(self, order: Held, usat: int | None = None) -> LoggedOrder:
+        """Pay an order that is held, or so much of it; durable when this returns. It counts as used from here on."""
+        if usat is not None and not 0 < usat <= order.usat:
+            raise ValueError(f"{usat} usat of {order.usat} that are held")
         purse = self._purse(order.payer)
         looked = self._looked.get(order.order_id)
 
@@ -169,7 +178,8 @@ class Till:
                 purse.unposted_usat += logged.usat
                 self._post_soon(order.payer, purse)
 
-        return await self._log.write(order if looked is None else replace(order, looked=looked), told)
+        written = order if usat is None else replace(order, usat=usat)
+        return await self._log.write(written if looked is None else replace(written, looked=looked), told)
 
     def release(self, order: Held) -> None:
         """The call failed: what was set aside serves the next one, and the order may be used again."""
@@ -219,7 +229,7 @@ class Till:
                 purse.posted_ms = self._clock.monotonic_ms()
                 orders = tuple(islice(purse.unposted, POSTED_AT_ONCE))
                 try:
-                    seen = await self._system.pay(payer, PostOrders(self._log.gate_id, orders))
+                    seen = await self._system.pay(address_of(payer), PostOrders(self._name(payer), orders))
                 except Exception as error:  # noqa: BLE001 - whatever it was, these are paid and owed to their payees
                     if isinstance(error, SatboxError) and error.code == "order_invalid":
                         await self._set_aside_anew(payer, purse)
@@ -230,7 +240,7 @@ class Till:
                     continue
                 tries = 0
                 purse.was_posted(len(orders))
-                self._see(purse, seen)
+                self._see(payer, purse, seen)
                 self._log.posted(orders)
             self._log.tidy()
         finally:
@@ -303,11 +313,13 @@ class Till:
             if purse.may_hold:
                 purse.usat = 0  # what comes from now on asks for its own
                 try:
-                    unreserve = Unreserve(self._log.gate_id, self._log.next_number())
-                    self._see(purse, seen := await self._system.pay(payer, unreserve))
+                    address = address_of(payer)
+                    unreserve = Unreserve(self._name(payer), self._log.next_number())
+                    self._see(payer, purse, seen := await self._system.pay(address, unreserve))
                     for other in seen.allowances:
-                        if other.usat and other.gate_id != self._log.gate_id:
-                            self._log.has_elsewhere(other.gate_id, payer)
+                        slot, account = address_of(other.gate_id), account_of(address, key_of(other.gate_id))
+                        if other.usat and slot != self._log.gate_id:
+                            self._log.has_elsewhere(slot, account)
                 except Exception as error:  # noqa: BLE001 - a wallet that fails is no reason to keep others' money
                     if not isinstance(error, SatboxError) or error.code != "wallet_not_found":
                         purse.used_ms = self._clock.monotonic_ms()

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from actors.books.replay import Tell
 from actors.placement import wallet_path
-from actors.wallet.calls import BUNDLE, Allowance, LoggedOrder, Transit, bundle_id
+from actors.wallet.calls import BUNDLE, OPERATOR, Allowance, LoggedOrder, Transit, bundle_id
 from actors.wallet.journal import Entry
+from operations.purposes import PURPOSES
 from satbox.audit.findings import Findings
 from satbox.audit.settlement_books import SettlementBooks
 
@@ -32,6 +33,8 @@ class CallReplay:
 
     tell: Tell
     paid: dict[str, CallSide] = field(default_factory=dict)
+    spent: dict[str, CallSide] = field(default_factory=dict)
+    """What the operator was paid for services."""
     delivered: set[str] = field(default_factory=set)
     earned: dict[str, CallSide] = field(default_factory=dict)
     bundles: dict[int, tuple[str, CallSide]] = field(default_factory=dict)
@@ -41,7 +44,7 @@ class CallReplay:
 
     def take(self, entry: Entry) -> None:
         """The next entry."""
-        if entry.kind not in ("order", "order_done", "earning"):
+        if entry.kind not in ("order", "order_done", "earning", "spend"):
             return
         order_id, _, other = (entry.reference or "").partition(":")
         moved = dict(entry.amounts)
@@ -53,6 +56,14 @@ class CallReplay:
                     self.bundles[entry.seq] = order_id, self.paid[order_id]
                 else:
                     self._order(entry.seq, order_id, other, moved["in_transit"])
+            case "spend":
+                self._once(entry, order_id, self.spent)
+                self._check_purpose(entry, other)
+                self.spent[order_id] = CallSide(other, moved["burnt"])
+                if order_id.startswith(BUNDLE):
+                    self.bundles[entry.seq] = order_id, self.spent[order_id]
+                else:
+                    self._order(entry.seq, order_id, other, moved["burnt"])
             case "earning":
                 self._once(entry, order_id, self.earned)
                 self.earned[order_id] = CallSide(other, -moved["earnings"])
@@ -93,6 +104,12 @@ class CallReplay:
         if order_id in self.orders:
             self.tell(f"journal {entry_seq}", "order", f"{order_id[:60]} is posted a second time")
         self.orders[order_id] = payee, usat
+
+    def _check_purpose(self, entry: Entry, payee: str) -> None:
+        if not payee.startswith(OPERATOR) or payee.removeprefix(OPERATOR) not in PURPOSES:
+            self.tell(
+                f"journal {entry.seq}", "purpose", f"is paid to {payee[:60]!r}, which is no service of the operator's"
+            )
 
     def _once(self, entry: Entry, order_id: str, known: dict[str, CallSide]) -> None:
         if order_id in known:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.wallet.calls import LoggedOrder
+from actors.wallet.spending_keys import address_of, allowance_name
 from satbox.audit.call_books import CallBooks
 from satbox.audit.files import check_pages, readable, snapshot
 from satbox.audit.findings import Findings
@@ -14,9 +15,19 @@ class Logged:
     """A row of the log."""
 
     gate_id: str
-    payer: str
+    account: str
     order: LoggedOrder
     is_posted: bool
+
+    @property
+    def payer(self) -> str:
+        """The wallet that pays."""
+        return address_of(self.account)
+
+    @property
+    def allowance(self) -> str:
+        """What is set aside for it is named so in the wallet."""
+        return allowance_name(self.gate_id, self.account)
 
 
 def read_order_log(path: Path, found: Findings) -> list[Logged]:
@@ -39,14 +50,14 @@ def match_order_log(logged: list[Logged], books: CallBooks, unread: set[str], fo
     for one in logged:
         if one.payer in unread:
             continue
-        allowance = books.allowances.get((one.payer, one.gate_id))
+        allowance = books.allowances.get((one.payer, one.allowance))
         order, where = one.order, f"orders/{one.gate_id} {one.order.seq}"
         if one.is_posted or (allowance is not None and order.seq <= allowance.posted_seq):
             if books.orders.get((order.order_id, one.payer)) != (order.payee, order.usat):
                 told = f"{order.order_id[:60]} over {order.usat} usat was paid, and {one.payer} has not posted it"
                 found.add(where, "order", told)
             continue
-        owed[one.payer, one.gate_id] = owed.get((one.payer, one.gate_id), 0) + order.usat
+        owed[one.payer, one.allowance] = owed.get((one.payer, one.allowance), 0) + order.usat
     for (payer, gate_id), usat in owed.items():
         allowance = books.allowances.get((payer, gate_id))
         aside = 0 if allowance is None else allowance.usat

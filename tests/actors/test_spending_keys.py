@@ -51,6 +51,8 @@ def test_no_more_is_set_aside_than_the_caps_leave() -> None:
     assert (refused.details["cap"], refused.details["cap_usat"]) == ("sats_per_day", 10 * SAT)
     assert refused.details["resets_at"] == (purse.wall_ms // DAY_MS + 1) * DAY_MS // 1000
     assert purse.state.accounts.reserved == 8 * SAT, "nothing is held"
+    assert reserve(purse, 500 * SAT, 0) is None
+    assert purse.state.accounts.reserved == 8 * SAT, "asked again, no more is set aside ahead"
     assert reserve(purse, 500 * SAT, 3 * SAT, "gate_1") is None, "the owner's own calls have no cap"
 
 
