@@ -2,12 +2,13 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from aiohttp import web
 
 from gate.byte_budget import FREE_BYTES, ByteBudget
 from gate.calls.paths import PLACE
+from gate.charging.operations import charged, offer_probe
 from gate.connections import KEPT_HEAD_BYTES_MAX
 from gate.cors import is_preflight, mark_prepared, preflight
 from gate.crowd import Crowd, Peers
@@ -23,22 +24,34 @@ from gate.routing import (
     CROWD,
     LINK_PEERS,
     METRICS,
+    OFFER_PROBE,
     PEERS,
     QUOTE_PEERS,
     SERVICES,
     TENURES,
+    Handler,
     error_response,
     route,
 )
 from gate.tenures import Tenures
 from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
+from operations.registry import Operation
 
 PORT_ORIGINS: web.AppKey[PortOrigins] = web.AppKey("port_origins", PortOrigins)
 
 
-def create_app(services: Services) -> web.Application:
-    """An application that serves every operation of the registry."""
+Mount = Callable[[web.Application], None]
+"""Adds another API to the gate's application: its routes, and what they need at start and end."""
+
+
+def add_operation(app: web.Application, operation: Operation, handler: Handler) -> None:
+    """Serve one operation, with its price."""
+    app.router.add_route(operation.method, operation.path, route(operation, charged(operation, handler)))
+
+
+def create_app(services: Services, mounts: Sequence[Mount] = ()) -> web.Application:
+    """An application that serves every operation of the registry, and what is mounted beside them."""
     app = web.Application(client_max_size=services.settings.upload_bytes_max, middlewares=[_edges])
     app.on_response_prepare.append(mark_prepared)
     app.on_response_prepare.append(_part_with_connection)
@@ -62,12 +75,15 @@ def create_app(services: Services) -> web.Application:
     if missing:
         raise RuntimeError(f"operations without a handler, or the reverse: {sorted(missing)}")
     for operation in REGISTRY.values():
-        app.router.add_route(operation.method, operation.path, route(operation, HANDLERS[operation.name]))
+        add_operation(app, operation, HANDLERS[operation.name])
+    app[OFFER_PROBE] = offer_probe
     payment = REGISTRY["payment.status"]
     app.router.add_get("/payment/{payment_id}", route(payment, HANDLERS["payment.status"]))  # the relay's own path
     add_discovery_routes(app)
     add_page_routes(app)
     add_proxy_routes(app)
+    for mount in mounts:
+        mount(app)
     return app
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from actors.view import View
+from actors.wallet.spending_keys import SpendingKey, find
 from gate.carried_passes import CARRIED
+from gate.charging.spending import is_api_key, key_holder
 from gate.genesis import Pass
 from gate.ports import Services
-from gate.tenures import PASS_REVOKED, Term
+from gate.tenures import KEY_REVOKED, PASS_REVOKED, Term
 from gate.wake_links import LinkHolder, held
 from operations.errors import SatboxError
 from operations.registry import ANY_LINK, Auth, Operation
@@ -23,6 +25,8 @@ class Caller:
     gate_pass: Pass | None
     is_operator: bool = False
     link: LinkHolder | None = None
+    key: SpendingKey | None = None
+    """The API key that stands in place of a pass."""
     answers_as: str | None = None
     """Under which name a payment is presented that comes with neither pass nor link."""
 
@@ -112,6 +116,8 @@ async def authenticate(services: Services, operation: Operation, request: web.Re
         return Caller(None, is_operator=True)
     if operation.auth is Auth.OPERATOR:
         raise SatboxError("operator_only")
+    if is_api_key(token):
+        return await by_api_key(services, operation, token)
     gate_pass = services.passes.read(token)
     if operation.auth is Auth.OWNER and not gate_pass.covers(operation.scope):
         raise SatboxError("scope_missing", details={"scope": operation.scope, "has": gate_pass.scope})
@@ -119,10 +125,47 @@ async def authenticate(services: Services, operation: Operation, request: web.Re
     return Caller(gate_pass)
 
 
+async def by_api_key(services: Services, operation: Operation, token: str) -> Caller:
+    """The holder of an API key: acts for its wallet where a scope of the key names what the operation needs, and nowhere else.
+    Never for what only an owner may do.
+    """
+    view, key = await key_holder(services, token)
+    if operation.scope in (None, "owner") or operation.scope not in key.scopes:
+        details = {"scope": operation.scope or operation.name, "has": list(key.scopes)}
+        raise SatboxError("spending_key_scope", details=details)
+    state = view.state
+    return Caller(Pass(state.address, "", 0, operation.scope, state.pass_epoch, 0), key=key)
+
+
+async def payer_of(services: Services, request: web.Request) -> tuple[str, SpendingKey | None] | None:
+    """The wallet that the request's pass or API key speaks for, and the key; None when it carries neither."""
+    if "Authorization" not in request.headers and CARRIED not in request:
+        return None
+    token = bearer(request)
+    if is_api_key(token):
+        view, key = await key_holder(services, token)
+        return view.state.address, key
+    gate_pass = services.passes.read(token)
+    check_epoch(gate_pass, await services.views.get(gate_pass.address))
+    return gate_pass.address, None
+
+
 def check_epoch(gate_pass: Pass, view: View) -> None:
     """Refuse a pass its owner has voided."""
     if gate_pass.pass_epoch < view.state.pass_epoch:
         raise SatboxError("pass_revoked")
+
+
+def terms_of(caller: Caller) -> list[Term]:
+    """As long as what may a caller's stream last."""
+    if caller.gate_pass is None:
+        return []
+    return [pass_term(caller.gate_pass) if caller.key is None else key_term(caller.gate_pass.address, caller.key)]
+
+
+def key_term(address: str, key: SpendingKey) -> Term:
+    """What lasts as long as a key is not revoked."""
+    return Term(address, lambda view: KEY_REVOKED if find(view.state.keys, key.key_id) is None else None)
 
 
 def pass_term(gate_pass: Pass) -> Term:

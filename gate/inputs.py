@@ -45,6 +45,14 @@ def sends_json(operation: Operation) -> bool:
     return operation.method in ("POST", "PUT") and operation.body is not Body.UPLOAD
 
 
+def is_probe(request: web.Request) -> bool:
+    """Whether a request says nothing at all, and pays nothing: crawlers ask so what something costs."""
+    is_empty = (
+        not request.query and request.content_length in (None, 0, 2) and "Transfer-Encoding" not in request.headers
+    )
+    return is_empty and "payment-signature" not in request.headers
+
+
 def _faults(error: ValidationError) -> list[dict[str, str]]:
     return [
         {"field": ".".join(str(part) for part in fault["loc"]), "problem": fault["msg"]}

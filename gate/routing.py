@@ -14,11 +14,11 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from gate.byte_budget import ByteBudget, Lease
-from gate.callers import ANYBODY, Caller, asks_for_offers, authenticate, by_link, check_scope, link_token, pass_term
+from gate.callers import ANYBODY, Caller, asks_for_offers, authenticate, by_link, check_scope, link_token, terms_of
 from gate.carried_passes import may_carry, take_pass
 from gate.crowd import Crowd, Peers, peer_of
 from gate.departures import while_there
-from gate.inputs import read_input
+from gate.inputs import is_probe, read_input
 from gate.metrics import Metrics
 from gate.ports import Services
 from gate.presented import explained
@@ -50,6 +50,11 @@ STOPS = ("sandbox.reap", "sandbox.pause")
 
 Handler = Callable[[Services, web.Request, Caller, Any], Awaitable[BaseModel | web.StreamResponse]]
 """Answers an operation: a model, or a response of its own for bytes and streams."""
+
+
+OfferProbe = Callable[[Services, web.Request, Operation], Awaitable[web.StreamResponse | None]]
+OFFER_PROBE: web.AppKey[OfferProbe] = web.AppKey("offer_probe", Callable)  # type: ignore[arg-type]
+"""What an empty request to an operation with a price is answered in place of a complaint about its input."""
 
 
 def json_response(model: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -128,8 +133,16 @@ def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awa
                 HOLD.set(lease.grow)
                 request[LEASE] = lease
                 await lease.need(read_bytes)
-                data = await read_input(operation, request, services.settings, lease)
-                leans = [] if caller.gate_pass is None else [pass_term(caller.gate_pass)]
+                try:
+                    data = await read_input(operation, request, services.settings, lease)
+                except SatboxError:
+                    offered = (
+                        await request.app[OFFER_PROBE](services, request, operation) if is_probe(request) else None
+                    )
+                    if offered is None:
+                        raise
+                    return offered
+                leans = terms_of(caller)
                 presence = while_there(request) if operation.ends_with_caller else nullcontext()
                 async with request.app[TENURES].lasting(leans) as tenure, presence:
                     request[TENURE] = tenure

@@ -40,8 +40,8 @@ class GateSettings:
     snapshot_ms_max: int = 1000
     upload_bytes_max: int = 1 << 30
     verifies_for_anybody: bool = True
-    verification_sats: int = 0
-    """What one answer of `/stacks/*` and `/hashing/*` costs; above 0 it is paid from the caller's own bucket."""
+    prices_sats: dict[str, int] = field(default_factory=dict)
+    """What the operator takes for one answer, by purpose (`operations.purposes`); others cost what their contract says."""
     statement_rows_max: int = 200_000
     """Entries, or spans, that one statement file holds at most."""
     dispute_window_seconds: int = 30 * 86_400

@@ -20,6 +20,7 @@ VIEW_SECONDS_MAX = 5.0
 CLOSE_SECONDS_MAX = 5.0
 """For a socket that says goodbye."""
 TOKEN_ENDED, PASS_REVOKED, ROUTE_REMOVED = "port_token_ended", "pass_revoked", "route_removed"
+KEY_REVOKED = "spending_key_invalid"
 log = structlog.get_logger()
 
 
@@ -41,7 +42,7 @@ class LapsedError(Exception):
 
     def refusal(self) -> SatboxError:
         """For a request that has no answer yet: as it would have been refused had it come now."""
-        return SatboxError("pass_revoked" if self.reason == PASS_REVOKED else "not_found")
+        return SatboxError(self.reason if self.reason in (PASS_REVOKED, KEY_REVOKED) else "not_found")
 
 
 class Tenure:

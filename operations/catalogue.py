@@ -18,6 +18,7 @@ from operations.registry import ANY_LINK, Auth, Body, Operation, Registry
 from operations.routes import ROUTES
 from operations.secrets import SECRETS
 from operations.snapshots import SNAPSHOTS
+from operations.spending_keys import SPENDING_KEYS
 from operations.usage import USAGE
 from operations.verification import VERIFICATION
 from operations.visibility import VISIBILITY
@@ -180,6 +181,7 @@ REGISTRY = Registry(
         *DISPUTES,
         *HANDLES,
         *WAKE_LINKS,
+        *SPENDING_KEYS,
         *REFUNDS,
         *VERIFICATION,
         *VISIBILITY,

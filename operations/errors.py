@@ -87,6 +87,13 @@ ERRORS: Mapping[str, ErrorKind] = _kinds(
        "The limit resets at midnight UTC.", retryable=True),
     _E("wake_link_not_found", 404, "The wallet has no such wake link.", "GET /sandbox/wake-links lists them."),
     _E("wake_links_full", 409, "The wallet has the maximum number of wake links.", "Revoke one first."),
+    # spending keys
+    _E("spending_key_invalid", 401, "The spending key is unknown, revoked or expired.", "Ask the wallet's owner for a new one."),
+    _E("spending_key_scope", 403, "The spending key is not for this.", "Ask its owner for a key with the scope or payee named in the details."),
+    _E("spending_cap", 403, "This would pass the spending key's cap. Nothing is held.",
+       "Wait until `details.resets_at` (null: the cap never resets), ask for less, or ask the owner for a higher cap."),
+    _E("spending_key_not_found", 404, "The wallet has no such spending key.", "GET /sandbox/api-keys lists them."),
+    _E("spending_keys_full", 409, "The wallet has the maximum number of spending keys.", "Revoke one first."),
     # payment: refused before anything was broadcast
     _E("payment_required", 402, "This operation must be paid.", "Pay one entry of `accepts` and repeat the request."),
     _E("payment_malformed", 400, "The payment-signature header cannot be decoded.",

@@ -12,6 +12,8 @@ class Purpose:
 
     name: str
     description: str
+    is_from_bucket: bool = False
+    """Whether credit in a bucket pays for it, so that a spending key may."""
     recorded_as: tuple[str, ...] = ()
     """Names under which earlier versions recorded such a payment: shown again, it is still the same."""
 
@@ -19,10 +21,10 @@ class Purpose:
 _KNOWN = (
     Purpose("create", "a new sandbox, and its first seconds"),
     Purpose("extend", "more seconds of a sandbox"),
-    Purpose("wake", "seconds of a sandbox that a call starts", ("extend",)),
-    Purpose("deposit", "credit in a bucket", ("extend",)),
-    Purpose("call", "an answer of what runs in a sandbox", ("extend",)),
-    Purpose("verification", "an answer of the Stacks and hashing tools"),
+    Purpose("wake", "seconds of a sandbox that a call starts", recorded_as=("extend",)),
+    Purpose("deposit", "credit in a bucket", recorded_as=("extend",)),
+    Purpose("call", "an answer of what runs in a sandbox", is_from_bucket=True, recorded_as=("extend",)),
+    Purpose("verification", "an answer of the Stacks and hashing tools", is_from_bucket=True),
 )
 PURPOSES = {purpose.name: purpose for purpose in _KNOWN}
 """By name."""

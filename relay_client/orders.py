@@ -143,9 +143,10 @@ def read_order(header: str) -> SignedOrder | None:
 
 def verify_order(
     signed: SignedOrder, *, network: Network, deployment: str, payee: str, resource: str, sats: int, wall_ms: int
-) -> str:
-    """Everything about an order that can be judged without its wallet; returns its id. The first thing wrong is raised:
-    order_invalid, order_expired, order_too_small, stx_address_invalid, stx_signature_invalid, signature_high_s.
+) -> tuple[str, str]:
+    """Everything about an order that can be judged without its wallet; returns its id and the address that signed it, which is
+    the payer's or that of a spending key. The first thing wrong is raised: order_invalid, order_expired, order_too_small,
+    stx_address_invalid, stx_network_mismatch, stx_signature_invalid, signature_high_s.
     """
     order = signed.order
     wrong = [
@@ -176,8 +177,7 @@ def verify_order(
         raise SatboxError(code, details={"reason": str(error)}, funds_moved=False) from error
     if str(signer) != order.payer:
         _check_payer(order.payer, network)
-        raise SatboxError("stx_signature_invalid", details={"reason": "signed by another key"}, funds_moved=False)
-    return _id_of(digest)
+    return _id_of(digest), str(signer)
 
 
 def _check_payer(payer: str, network: Network) -> None:

@@ -170,7 +170,7 @@ class Deployment:
             start_wait_seconds=settings.gate.start_wait_seconds,
             upload_bytes_max=settings.gate.upload_bytes_max,
             verifies_for_anybody=settings.gate.verifies_for_anybody,
-            verification_sats=settings.gate.verification_sats,
+            prices_sats={"verification": settings.gate.verification_sats},
             open_requests_per_second=settings.gate.open_requests_per_second,
             connections_per_peer_max=settings.gate.connections_per_peer_max,
             call_mempool_sats_max=settings.gate.call_mempool_sats_max,

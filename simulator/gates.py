@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Protocol
 
 from actors.system import ActorSystem, Transport
-from actors.wallet.calls import Route
+from actors.wallet.calls import OPERATOR
 from actors.wallet.commands import PayOrder, PromiseOrder
 from gate.calls.adoption import adopt
-from gate.calls.guest import Call, Guest
 from gate.calls.order_log import Held
 from gate.calls.slots import free_slot
 from gate.calls.till import Till
 from gate.calls.used_orders import ANSWERED_WITHIN_MS
+from gate.charging.bill import Bill
+from gate.charging.charge import Charge
 from operations.errors import SatboxError
 from simulator.call_auditor import CallAuditor
 from simulator.disk import Disk
@@ -79,18 +80,21 @@ class Gates:
             raise LostError(place.name)
         return life, till, slot
 
-    async def call(self, place: Process, order: Held, work_seconds: float, status: int, leaves_after: float) -> None:
+    async def call(
+        self, place: Process, order: Held, work_seconds: float, status: int, leaves_after: float,
+        used_usat: int | None = None,
+    ) -> None:  # fmt: skip
         """One paid call at this gate: `status` is what the server inside answers after a while, `leaves_after` how long the
-        caller waits. As `gate.proxy` does it.
+        caller waits, `used_usat` what it cost in the end (None: all that was held). As `gate.proxy` does it.
         """
         life, till, slot = self._till(place)
         if self._service.times.wall_ms() > order.expires_ms - ANSWERED_WITHIN_MS:
             raise SatboxError("order_expired")
         shown = self._auditor.shown(life, slot, order)
 
-        async def settle(_: int) -> Mapping[str, str]:
+        async def settle(_: int, usat: int) -> Mapping[str, str]:
             try:
-                await till.pay(order)
+                await till.pay(order, usat)
             except SatboxError as error:
                 if error.funds_moved is False:
                     shown.is_over(unpaid=error.code != "order_used")
@@ -111,13 +115,13 @@ class Gates:
                 shown.is_over(unpaid=not (isinstance(error, SatboxError) and error.code == "order_used"))
                 raise
             shown.held()
-            route = Route(80, "/", sats=max(1, order.usat // 1_000_000))
-            guest = Guest(Call(order.payee, 80, "GET", "GET /", route, 0), order.payer, settle, release)
+            purpose = order.payee.removeprefix(OPERATOR) if order.payee.startswith(OPERATOR) else "call"
+            charge = Charge(Bill(order.payee, order.payee, purpose, "GET /", order.usat), order.payer, settle, release)
             try:
                 await asyncio.sleep(work_seconds)
-                await guest.settle(status)
+                await charge.settle(status, used_usat)
             finally:
-                await guest.release()
+                await charge.release()
 
     async def call_on_chain(self, place: Process, order: Held, payment_id: str) -> None:
         """A call that leans on a payment: promised until it confirms, paid at once after that."""

@@ -126,6 +126,11 @@ def left(key: SpendingKey, aside_usat: int, wall_ms: int) -> Left:
     return min(found, key=lambda one: one.usat)
 
 
+def counted_now(key: SpendingKey, wall_ms: int) -> tuple[int, int]:
+    """What counts as spent in this hour, and on this day."""
+    return _within(key.hour, wall_ms // HOUR_MS), _within(key.day, wall_ms // DAY_MS)
+
+
 def spent(key: SpendingKey, usat: int, wall_ms: int) -> SpendingKey:
     """The key after it paid."""
     hour, day = max(wall_ms // HOUR_MS, key.hour.period), max(wall_ms // DAY_MS, key.day.period)

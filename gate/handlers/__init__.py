@@ -22,12 +22,12 @@ from gate.handlers import (
     secrets,
     service,
     snapshots,
+    spending_keys,
     stacks,
     usage,
     visibility,
     wake_links,
 )
-from gate.handlers.priced import priced
 from gate.routing import Handler
 
 HANDLERS: dict[str, Handler] = {
@@ -50,12 +50,13 @@ HANDLERS: dict[str, Handler] = {
     **disputes.HANDLERS,
     **handles.HANDLERS,
     **wake_links.HANDLERS,
+    **spending_keys.HANDLERS,
     **refunds.HANDLERS,
     **routes.HANDLERS,
     **visibility.HANDLERS,
     **service.HANDLERS,
-    **{name: priced(name, handler) for name, handler in stacks.HANDLERS.items()},
-    **{name: priced(name, handler) for name, handler in hashing.HANDLERS.items()},
+    **stacks.HANDLERS,
+    **hashing.HANDLERS,
 }
 
 __all__ = ["HANDLERS"]

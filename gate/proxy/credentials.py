@@ -1,5 +1,5 @@
-"""What is the gate's own in a request (passes, tokens, wake links, payments): found in any place and spelling, and left out
-of what a server inside is sent. Pure.
+"""What is the gate's own in a request (passes, API keys, tokens, wake links, payments): found in any place and spelling, and left
+out of what a server inside is sent. Pure.
 """
 
 import re
@@ -20,6 +20,7 @@ _MARKS = re.compile(
     "eyJ0eXAiOiJwYXNzIiwiYXVkIjoi"  # the beginning of every pass's claims: {"typ":"pass","aud":"
     "|pt_[A-Za-z0-9_-]{43}"  # a port token
     "|swl_S[0-9A-Z]{27,41}_"  # a wake link
+    "|sb_S[0-9A-Z]{27,41}_"  # an API key
     '|"x402Version"'  # a payment, or a spending order
 )
 

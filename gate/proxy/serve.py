@@ -15,6 +15,7 @@ from gate.calls.guest import Guest
 from gate.calls.matching import route_for
 from gate.calls.paths import Place, inner_target, place_of
 from gate.calls.slots import free_slot
+from gate.charging.charger import CHARGER, Charger
 from gate.cors import AS_IT_CAME, is_preflight, preflight
 from gate.crowd import Crowd, Places, peer_of
 from gate.handlers.reach import Reach
@@ -67,10 +68,11 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
     services = app[SERVICES]
     forwarder = app[FORWARDER] = Forwarder(services.node, services.settings)
     counter = app[COUNTER] = RequestCounter(services, f"gate_{secrets.token_hex(8)}")
-    desk = app[DESK] = Desk(services, free_slot(services.order_logs, services.clock.wall_ms))
+    charger = app[CHARGER] = Charger(services, free_slot(services.order_logs, services.clock.wall_ms))
+    app[DESK] = Desk(services, charger)
     tasks = [
         asyncio.create_task(counter.run(), name="request counts"),
-        asyncio.create_task(desk.till.run(), name="till"),
+        asyncio.create_task(charger.till.run(), name="till"),
         asyncio.create_task(adopt(services.system, services.clock, services.order_logs), name="logs left behind"),
     ]
     yield
@@ -78,7 +80,7 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await counter.tell()
-    await desk.till.close(DRAIN_SECONDS_MAX)
+    await charger.till.close(DRAIN_SECONDS_MAX)
     await forwarder.close()
 
 
@@ -154,7 +156,7 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
             raise
     if isinstance(guest, web.StreamResponse):
         return guest
-    if is_paying and guest.settle_payment is None:  # the header was for show
+    if is_paying and guest.charge is None:  # the header was for show
         request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
     try:
         with _place(request, guest):
@@ -185,7 +187,7 @@ def _counted(guest: Guest, metrics: Metrics) -> Settle:
 
 def _place(request: web.Request, guest: Guest) -> AbstractContextManager[None]:
     """A stranger's place: by payer, or by who asks without paying. Behind a reverse proxy, which looks to that, those are one."""
-    if guest.settle_payment is not None:
+    if guest.charge is not None:
         return request.app[PAYING].entered(guest.call.payee, guest.payer)
     are_apart = request.app[SERVICES].settings.open_requests_per_second > 0
     who = guest.payer or peer_of(request.remote) if are_apart else None
@@ -209,7 +211,7 @@ async def _forward(
         given = credentials(services, request).stripped(request.headers.items())
         said = said_of(request, None if guest is None else guest.payer)
         headers = inward(given, said, keeps_authorization=not caller.is_owner)
-        settle = None if guest is None or guest.settle_payment is None else _counted(guest, request.app[METRICS])
+        settle = None if guest is None or guest.charge is None else _counted(guest, request.app[METRICS])
         if place_of(request).origin and settle is None:
             request[AS_IT_CAME] = True
         request[HEAD_WORDS] = caller.head_words

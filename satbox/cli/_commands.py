@@ -2199,6 +2199,148 @@ COMMANDS: tuple[Command, ...] = (
         arguments=(),
     ),
     Command(
+        "api_keys.create",
+        ("api-key", "create"),
+        "Make a key that spends from your bucket within caps.",
+        method="api_keys_create",
+        body="json",
+        is_paid=False,
+        is_operators=False,
+        arguments=(
+            Argument(
+                "address",
+                "text",
+                "the wallet's Stacks address; default: your own",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+            Argument(
+                "sats_per_call", "integer", "the most for one call", is_required=False, is_positional=False, choices=()
+            ),
+            Argument(
+                "sats_per_hour",
+                "integer",
+                "the most in an hour (UTC)",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+            Argument(
+                "sats_per_day", "integer", "the most in a day (UTC)", is_required=False, is_positional=False, choices=()
+            ),
+            Argument("sats_total", "integer", "the most in all", is_required=False, is_positional=False, choices=()),
+            Argument("name", "text", "a note, such as who has it", is_required=False, is_positional=False, choices=()),
+            Argument(
+                "scopes",
+                "list",
+                "what it may be used for: exec, files, call, verification; default: everything that is paid from a bucket",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+            Argument(
+                "payees",
+                "list",
+                "agents it may pay; default: any, and the operator always",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+            Argument(
+                "signer",
+                "text",
+                "the address of a key that signs orders for this wallet; default: a token is made",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+            Argument(
+                "expires_seconds",
+                "integer",
+                "how long it is good for; default: for ever",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+        ),
+    ),
+    Command(
+        "api_keys.list",
+        ("api-key", "list"),
+        "List your spending keys, what they spent and what is left.",
+        method="api_keys_list",
+        body="json",
+        is_paid=False,
+        is_operators=False,
+        arguments=(
+            Argument(
+                "address",
+                "text",
+                "the wallet's Stacks address; default: your own",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+        ),
+    ),
+    Command(
+        "api_keys.revoke",
+        ("api-key", "revoke"),
+        "Void a spending key at once.",
+        method="api_keys_revoke",
+        body="json",
+        is_paid=False,
+        is_operators=False,
+        arguments=(
+            Argument(
+                "key_id", "text", "the key's id, key_..., or self", is_required=True, is_positional=True, choices=()
+            ),
+            Argument(
+                "address",
+                "text",
+                "the wallet's Stacks address; default: your own",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+        ),
+    ),
+    Command(
+        "api_keys.limit_self",
+        ("api-key", "self"),
+        "Set what your sandbox may spend by itself.",
+        method="api_keys_limit_self",
+        body="json",
+        is_paid=False,
+        is_operators=False,
+        arguments=(
+            Argument(
+                "address",
+                "text",
+                "the wallet's Stacks address; default: your own",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+            Argument(
+                "sats_per_call", "integer", "the most for one call", is_required=False, is_positional=False, choices=()
+            ),
+            Argument(
+                "sats_per_hour",
+                "integer",
+                "the most in an hour (UTC)",
+                is_required=False,
+                is_positional=False,
+                choices=(),
+            ),
+            Argument(
+                "sats_per_day", "integer", "the most in a day (UTC)", is_required=False, is_positional=False, choices=()
+            ),
+            Argument("sats_total", "integer", "the most in all", is_required=False, is_positional=False, choices=()),
+        ),
+    ),
+    Command(
         "sandbox.reclaim",
         ("reclaim",),
         "Get what is left of your deposits back to where they came from: first a quote, then with a fresh proof of it.",

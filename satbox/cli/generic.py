@@ -51,6 +51,7 @@ EMPTY = {
     "contexts.list": ": satbox contexts create opens one (image: python)",
     "secrets.list": ": satbox secrets set NAME keeps one",
     "wake_links.list": ": satbox wake-link create makes one",
+    "api_keys.list": ": satbox api-key create makes one",
     "disputes.list": ": satbox disputes open --seq N objects to a charge",
     "checkpoints.list": " yet: they are made every hour",
 }

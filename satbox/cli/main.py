@@ -50,6 +50,7 @@ VERBS = {
     "sandbox.wake": "waking:wake",
     "wake_links.create": "wake_links:create",
     "wake_links.info": "wake_links:info",
+    "api_keys.create": "spending_keys:create",
     "sandbox.reap": "status:reap",
     "sandbox.reclaim": "refunding:reclaim",
     "payoutkey": "refunding:payout_key",

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from satbox.cli import books_tables, link_tables, price_tables, sandbox_tables
+from satbox.cli import books_tables, key_tables, link_tables, price_tables, sandbox_tables
 from satbox.cli.output import cell_text, label, sats_text
 from satbox.cli.short_texts import short_id
 
 _FORMS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     **sandbox_tables.FORMS,
     **price_tables.FORMS,
+    **key_tables.FORMS,
     **link_tables.FORMS,
     **books_tables.FORMS,
 }

@@ -14,6 +14,7 @@ HIDDEN = frozenset(
         ("processes.start", "argv"), ("processes.start", "shell"), ("processes.write", "data"),
         ("contexts.run", "stream"), ("routes.set", "routes"),
         ("sandbox.wake", "handle"), ("wake_links.create", "scopes"), ("wake_links.create", "expires_seconds"),
+        ("api_keys.create", "scopes"), ("api_keys.create", "payees"), ("api_keys.create", "expires_seconds"),
         ("gate.prove", "challenge"), ("gate.prove", "btc_signature"), ("gate.prove", "stx_signature"),
         ("gate.challenge", "btc_address"), ("gate.challenge", "stx_address"),
         ("stacks.verify_sip018", "network"), ("stacks.verify_message", "network"),  # a common option has that name
@@ -97,6 +98,18 @@ def _new_link(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--svg", metavar="FILE", help="also write its QR code as a picture")
 
 
+def _new_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scope", metavar="NAMES", help="what it is for, with commas (default: all that is paid from a bucket)"
+    )
+    parser.add_argument(
+        "--payee", action="append", metavar="ADDRESS", help="an agent it may pay; may be given several times"
+    )
+    parser.add_argument(
+        "--expires", type=seconds_of, metavar="DURATION", help="how long it is good for: 30d (default: for ever)"
+    )
+
+
 def _link_info(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("link", metavar="LINK", help="a wake link, as URL or token; - reads it from standard input")
 
@@ -141,6 +154,7 @@ EXTRA: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "sandbox.wake": _wake,
     "wake_links.create": _new_link,
     "wake_links.info": _link_info,
+    "api_keys.create": _new_key,
     "sandbox.reclaim": _reclaim,
     "sandbox.meter": _meter,
     "routes.set": _route,

@@ -20,6 +20,7 @@ from operations import refunds as r
 from operations import routes as rt
 from operations import secrets as x
 from operations import snapshots as s
+from operations import spending_keys as sk
 from operations import usage as u
 from operations import verification as v
 from operations import visibility as vi
@@ -921,6 +922,78 @@ class Operations(Calls):
         Errors: wake_link_invalid.
         """
         return await self._call("wake_links.info", w.WakeLinkInfo)
+
+    async def api_keys_create(
+        self,
+        *,
+        address: str | None = None,
+        sats_per_call: int | None = None,
+        sats_per_hour: int | None = None,
+        sats_per_day: int | None = None,
+        sats_total: int | None = None,
+        name: str = "",
+        scopes: list[str] | None = None,
+        payees: list[str] | None = None,
+        signer: str | None = None,
+        expires_seconds: int | None = None,
+    ) -> sk.NewKey:
+        """Make a key that spends from your bucket within caps.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        spending_keys_full.
+        """
+        return await self._call(
+            "api_keys.create",
+            sk.NewKey,
+            address=address,
+            sats_per_call=sats_per_call,
+            sats_per_hour=sats_per_hour,
+            sats_per_day=sats_per_day,
+            sats_total=sats_total,
+            name=name,
+            scopes=scopes,
+            payees=payees,
+            signer=signer,
+            expires_seconds=expires_seconds,
+        )
+
+    async def api_keys_list(self, *, address: str | None = None) -> sk.Keys:
+        """List your spending keys, what they spent and what is left.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found.
+        """
+        return await self._call("api_keys.list", sk.Keys, address=address)
+
+    async def api_keys_revoke(self, key_id: str, *, address: str | None = None) -> sk.KeyView:
+        """Void a spending key at once.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        spending_key_not_found.
+        """
+        return await self._call("api_keys.revoke", sk.KeyView, key_id=key_id, address=address)
+
+    async def api_keys_limit_self(
+        self,
+        *,
+        address: str | None = None,
+        sats_per_call: int | None = None,
+        sats_per_hour: int | None = None,
+        sats_per_day: int | None = None,
+        sats_total: int | None = None,
+    ) -> sk.KeyView:
+        """Set what your sandbox may spend by itself.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found.
+        """
+        return await self._call(
+            "api_keys.limit_self",
+            sk.KeyView,
+            address=address,
+            sats_per_call=sats_per_call,
+            sats_per_hour=sats_per_hour,
+            sats_per_day=sats_per_day,
+            sats_total=sats_total,
+        )
 
     async def sandbox_reclaim(
         self,
@@ -1972,6 +2045,78 @@ class SyncOperations(SyncCalls[Operations]):
         Errors: wake_link_invalid.
         """
         return self._run(self._client.wake_links_info())
+
+    def api_keys_create(
+        self,
+        *,
+        address: str | None = None,
+        sats_per_call: int | None = None,
+        sats_per_hour: int | None = None,
+        sats_per_day: int | None = None,
+        sats_total: int | None = None,
+        name: str = "",
+        scopes: list[str] | None = None,
+        payees: list[str] | None = None,
+        signer: str | None = None,
+        expires_seconds: int | None = None,
+    ) -> sk.NewKey:
+        """Make a key that spends from your bucket within caps.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        spending_keys_full.
+        """
+        return self._run(
+            self._client.api_keys_create(
+                address=address,
+                sats_per_call=sats_per_call,
+                sats_per_hour=sats_per_hour,
+                sats_per_day=sats_per_day,
+                sats_total=sats_total,
+                name=name,
+                scopes=scopes,
+                payees=payees,
+                signer=signer,
+                expires_seconds=expires_seconds,
+            )
+        )
+
+    def api_keys_list(self, *, address: str | None = None) -> sk.Keys:
+        """List your spending keys, what they spent and what is left.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found.
+        """
+        return self._run(self._client.api_keys_list(address=address))
+
+    def api_keys_revoke(self, key_id: str, *, address: str | None = None) -> sk.KeyView:
+        """Void a spending key at once.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found,
+        spending_key_not_found.
+        """
+        return self._run(self._client.api_keys_revoke(key_id, address=address))
+
+    def api_keys_limit_self(
+        self,
+        *,
+        address: str | None = None,
+        sats_per_call: int | None = None,
+        sats_per_hour: int | None = None,
+        sats_per_day: int | None = None,
+        sats_total: int | None = None,
+    ) -> sk.KeyView:
+        """Set what your sandbox may spend by itself.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, not_owner, wallet_not_found.
+        """
+        return self._run(
+            self._client.api_keys_limit_self(
+                address=address,
+                sats_per_call=sats_per_call,
+                sats_per_hour=sats_per_hour,
+                sats_per_day=sats_per_day,
+                sats_total=sats_total,
+            )
+        )
 
     def sandbox_reclaim(
         self,

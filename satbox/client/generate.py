@@ -39,6 +39,7 @@ _ALIASES = {
     "operations.usage": "u",
     "operations.verification": "v",
     "operations.wake_links": "w",
+    "operations.spending_keys": "sk",
 }
 _BY_HAND = (Body.EVENTS, Body.SOCKET)
 """What goes on for a while has a method of its own in `streams`."""

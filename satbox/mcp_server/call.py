@@ -15,7 +15,7 @@ from satbox.mcp_server import trade
 from satbox.mcp_server.budget import SessionBudget
 from satbox.mcp_server.spending import pay
 from satbox.mcp_server.tool_spec import ToolSpec
-from satbox.mcp_server.tools import ACTIONS, READ_BYTES_DEFAULT, WAKE_LINK
+from satbox.mcp_server.tools import ACTIONS, MADE, READ_BYTES_DEFAULT
 from satbox.mcp_server.trade_tools import BUCKET, ROUTES
 
 TEXT_CHARS_MAX = 20_000
@@ -43,8 +43,8 @@ async def call_tool(
         return await trade.bucket(client, budget, values)
     if operation.name == "gate.prove":
         return _without_token((await client.prove()).model_dump(mode="json"))
-    if operation.name == WAKE_LINK:
-        return await _wake_link(client, values)
+    if operation.name in MADE:
+        return await _made(client, operation, values)
     if operation.paid:
         return await pay(client, budget, _method(client, operation), values)
     if operation.body is Body.UPLOAD:
@@ -80,19 +80,21 @@ def _without_token(document: dict[str, Any]) -> dict[str, Any]:
     return document | {"token": "kept by this server"}
 
 
-async def _wake_link(client: Client, values: dict[str, Any]) -> dict[str, Any]:
-    action, link_id = values.pop("action", "create"), values.pop("link_id", None)
-    if (action == "revoke") != (link_id is not None):
-        raise SatboxError("invalid_request", "To revoke a link, name its link_id; otherwise leave that out.")
-    address = values.get("address")
+async def _made(client: Client, operation: Operation, values: dict[str, Any]) -> dict[str, Any]:
+    """Make, list or revoke what one tool looks after."""
+    field, noun, _ = MADE[operation.name]
+    action, name = values.pop("action", "create"), values.pop(field, None)
+    if (action == "revoke") != (name is not None):
+        raise SatboxError("invalid_request", f"To revoke a {noun}, name its {field}; otherwise leave that out.")
+    family, address = operation.function.removesuffix("_create"), values.get("address")
     result: BaseModel
     match action:
         case "create":
-            result = await client.wake_links_create(**values)
+            result = await getattr(client, f"{family}_create")(**values)
         case "list":
-            result = await client.wake_links_list(address=address)
+            result = await getattr(client, f"{family}_list")(address=address)
         case "revoke":
-            result = await client.wake_links_revoke(link_id, address=address)
+            result = await getattr(client, f"{family}_revoke")(name, address=address)
         case _:
             raise SatboxError("invalid_request", "action is one of create, list, revoke.")
     return result.model_dump(mode="json", exclude_none=True)

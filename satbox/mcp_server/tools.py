@@ -29,14 +29,23 @@ _READING = {
     "offset_bytes": {"type": "integer", "minimum": 0, "default": 0, "description": "where to begin"},
     "limit_bytes": {"type": "integer", "minimum": 1, "maximum": 200_000, "default": READ_BYTES_DEFAULT},
 }
-_LINKS = {
-    "action": {
-        "enum": ["create", "list", "revoke"], "default": "create",
-        "description": "list and revoke look after links made before; revoke takes a link_id",
-    },
-    "link_id": {"type": "string", "description": "the link to revoke, wl_..."},
-}  # fmt: skip
-"""An agent that can make a link must be able to take it back: three operations that one tool holds together."""
+MADE = {"wake_links.create": ("link_id", "link", "wl_..."), "api_keys.create": ("key_id", "key", "key_...")}
+"""What one tool makes, lists and revokes: an agent that can give something out must be able to take it back. By the operation
+that makes it: the field of its id, its noun, and what its ids look like.
+"""
+
+
+def _made_fields(operation: Operation) -> dict[str, Any]:
+    field, noun, sample = MADE[operation.name]
+    return {
+        "action": {
+            "enum": ["create", "list", "revoke"], "default": "create",
+            "description": f"list and revoke look after {noun}s made before; revoke takes a {field}",
+        },
+        field: {"type": "string", "description": f"the {noun} to revoke, {sample}"},
+    }  # fmt: skip
+
+
 ACTIONS = {
     "sandbox.pause": {"pause": "sandbox.pause", "resume": "sandbox.resume"},
     "ports.expose": {"expose": "ports.expose", "revoke": "ports.revoke"},
@@ -79,8 +88,8 @@ def _schema(operation: Operation) -> dict[str, Any]:
         extra = _WRITING
     elif operation.body is Body.DOWNLOAD:
         extra = _READING
-    elif operation.name == WAKE_LINK:
-        extra = _LINKS
+    elif operation.name in MADE:
+        extra = _made_fields(operation)
     elif operation.name in ACTIONS:
         actions = list(ACTIONS[operation.name])
         extra = {"action": {"enum": actions, "default": actions[0], "description": _WHAT_ACTIONS_DO[operation.name]}}
@@ -103,6 +112,8 @@ def _description(operation: Operation) -> str:
             " Give its url to your owner: one click wakes you when your sandbox was reaped. Whoever has it can use it; it can"
             " be revoked."
         )
+    if operation.name == "api_keys.create":
+        text += " Whoever has `key` can spend: it is told once, and can be revoked."
     if operation.name == "gate.prove":
         text = "Prove this server's own keys at the gate (other tools do it by themselves when needed)."
     return text

@@ -11,7 +11,7 @@ import json
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from actors.wallet.state import Payout, Phase, WalletPolicy, WalletState
 from devnet.app import create_app as create_devnet
 from devnet.settings import DevnetSettings
 from devnet.world import WORLD, World
-from gate.app import create_app
+from gate.app import Mount, create_app
 from gate.dispute_index import DisputeIndex
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.handles import HandleResolver
@@ -342,7 +342,9 @@ class LocalPayouts:
 
 
 @contextlib.asynccontextmanager
-async def gatehouse(folder: Path, slots: dict[str, int] | None = None, **changes: Any) -> AsyncIterator[House]:
+async def gatehouse(
+    folder: Path, slots: dict[str, int] | None = None, mounts: Sequence[Mount] = (), **changes: Any
+) -> AsyncIterator[House]:
     """Build it, run it, take it down. `changes` replace fields of the gate's settings."""
     clock, key = OffsetClock(), Ed25519PrivateKey.generate()
     async with contextlib.AsyncExitStack() as stack:
@@ -420,7 +422,7 @@ async def gatehouse(folder: Path, slots: dict[str, int] | None = None, **changes
             operator_key=key, room=Room(node, clock),  # type: ignore[arg-type]
             read_quote=quote_reader(key.public_key(), network=NETWORK.caip2, pay_to=str(PAY_TO)),
         )  # fmt: skip
-        client = await stack.enter_async_context(TestClient(GateServer(create_app(services))))
+        client = await stack.enter_async_context(TestClient(GateServer(create_app(services, mounts))))
         house = House(
             client, services, devnet_app[WORLD], devnet, clock, node, transport, settlements, oracle, follower
         )

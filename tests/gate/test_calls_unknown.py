@@ -9,9 +9,11 @@ from actors.system import ActorSystem, LocalTransport
 from actors.wallet.calls import Route
 from actors.wallet.commands import PayOrder, SetRoutes
 from gate.calls.exposure import Exposure
-from gate.calls.guest import REFUSED, Call, Guest, by_order, by_payment
+from gate.calls.guest import Call, Guest
 from gate.calls.order_log import Held
 from gate.calls.till import Till
+from gate.charging.charge import REFUSED
+from gate.charging.charger import from_bucket, on_chain
 from operations.errors import SatboxError
 from tests.gate.gatehouse import SATS, House, Who, header_of
 
@@ -43,9 +45,8 @@ async def called(house: House, till: Till, error: Exception, *, is_after: bool =
     report = await house.settled(paid.body["paymentId"])
     call = Call(payee.address, 8000, "GET", "GET /x", Route(8000, "/*", sats=5), 0)
     services = replace(house.services, system=faulty(house, error, is_after=is_after))
-    return payer, by_payment(
-        services, till, Exposure(house.settlements.report, house.clock, 0), call, report, "gate_1.p1"
-    )
+    exposure = Exposure(house.settlements.report, house.clock, 0)
+    return payer, Guest(call, payer.address, on_chain(services, till, exposure, call.bill, report, "gate_1.p1"))
 
 
 @pytest.mark.parametrize("is_after", [False, True])
@@ -98,7 +99,7 @@ async def test_a_log_that_cannot_be_written_leaves_it_unknown_and_an_order_that_
         if one.order_id == "ord_2":
             till._log._db.execute("PRAGMA query_only = 1")
         try:
-            await by_order(house.services, till, call, one).settle(200)
+            await from_bucket(house.services, till, call.bill, one).settle(200)
         except SatboxError as error:
             told.append((error.code, error.funds_moved))
     assert told == [("order_used", False), ("internal", "unknown")]
@@ -112,10 +113,9 @@ async def test_a_payment_whose_call_the_bucket_could_not_pay_may_be_shown_again(
     order_id = f"call_{report.payment_id}"
     till.take(order_id)
 
+    exposure = Exposure(house.settlements.report, house.clock, 0)
     with pytest.raises(SatboxError, match="credit_insufficient"):
-        await by_payment(
-            house.services, till, Exposure(house.settlements.report, house.clock, 0), call, report, "gate_1.p1"
-        ).settle(200)
+        await on_chain(house.services, till, exposure, call.bill, report, "gate_1.p1").settle(200)
 
     till.take(order_id)
 
@@ -136,9 +136,8 @@ async def test_a_payment_that_has_paid_a_call_is_refused_before_it_is_forwarded(
 
     # Another gate forwards the call, and the wallet pays for it; this one knows nothing of that.
     call = Call(seller.address, 8000, "GET", "GET /x", Route(8000, "/*", sats=4), 0)
-    await by_payment(
-        house.services, till, Exposure(house.settlements.report, house.clock, 0), call, report, "gate_2.p1"
-    ).settle(200)
+    exposure = Exposure(house.settlements.report, house.clock, 0)
+    await on_chain(house.services, till, exposure, call.bill, report, "gate_2.p1").settle(200)
 
     again = await house.ask("GET", url, headers=headers)
     assert (again.status, again.code, again.body["error"]["funds_moved"]) == (409, "order_used", True)

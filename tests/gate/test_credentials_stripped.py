@@ -39,6 +39,7 @@ def gate_pass() -> str:
 SECRETS = {
     "the operator's token": OPERATOR_TOKEN,
     "a pass": gate_pass(),
+    "an API key": "sb_ST1PQHQKV0RJXZFY1DGX8MNSNYVE3VGZJSRTPGZGM_" + "aB3-_" * 8 + "xyz",
     "a port token": "pt_" + "aB3-_" * 8 + "xyz",
     "a wake link": new_token(ADDRESS),
     "a spending order": ORDER,

@@ -25,7 +25,7 @@ ASCII = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=
 
 def verify(order: Order, signature: str | None = None, sats: int = 5, resource: str = RESOURCE) -> str:
     signed = SignedOrder(order, signature or order.signed(KEY, Network.TESTNET))
-    return verify_order(
+    order_id, signer = verify_order(
         signed,
         network=Network.TESTNET,
         deployment="here",
@@ -34,6 +34,11 @@ def verify(order: Order, signature: str | None = None, sats: int = 5, resource: 
         sats=sats,
         wall_ms=NOW * 1000,
     )
+    if signer != order.payer:
+        raise SatboxError(
+            "stx_signature_invalid", funds_moved=False
+        )  # what a gate says that finds no key of that signer
+    return order_id
 
 
 def refusal(order: Order, **changes: Any) -> str:

@@ -1,0 +1,103 @@
+"""The 402 of a bill: pay on chain in any asset that is offered, or from a bucket here."""
+
+from typing import Any
+
+from aiohttp import web
+
+from gate.calls.paths import shown_path
+from gate.charging.bill import Bill
+from gate.offers import Price, offers_for
+from gate.payment_required import withheld_extension
+from gate.ports import Services
+from operations.prices import USAT_PER_SAT
+from relay_client.models import (
+    PaymentRequired,
+    PaymentRequirements,
+    ResourceInfo,
+    encode_header,
+    payment_identifier_extension,
+    wire_json,
+)
+from relay_client.offers import chosen_asset
+from relay_client.orders import ASSET, DOMAIN, ORDER_SECONDS_MAX, SCHEME
+
+CREDIT = "satbox-credit"
+KEPT = (
+    "A payment whose call fails stays in its payer's bucket here. Shown again, it pays for its own call; a new payment by "
+    "the same key is not sent while that credit covers the call."
+)
+
+
+def bucket_offer(services: Services, bill: Bill) -> PaymentRequirements:
+    """The entry for paying from a bucket: what to sign, with all that a signer cannot choose."""
+    settings = services.settings
+    return PaymentRequirements(
+        scheme=SCHEME,
+        network=settings.network.caip2,
+        amount=str(bill.sats),
+        asset=ASSET,
+        payTo=bill.order_to,
+        maxTimeoutSeconds=ORDER_SECONDS_MAX,
+        extra={
+            "sign": "SIP-018",
+            "domain": {"name": DOMAIN[0], "version": DOMAIN[1], "chain-id": settings.network.chain_id},
+            "message": {
+                "action": "pay-call",
+                "deployment": settings.deployment,
+                "resource": bill.resource,
+                "to": bill.order_to,
+                "max-sats": bill.sats,
+            },
+            "yours": ["from", "nonce", "expires-at"],
+            "order_seconds_max": ORDER_SECONDS_MAX,
+        },
+    )
+
+
+async def offer_bill(
+    services: Services, request: web.Request, bill: Bill, request_id: str, error: str, caller: str | None = None
+) -> web.Response:
+    """402: what it costs, in a sentence of `error`, and what becomes of a payment whose call fails. `caller`: the address of a
+    pass, whose balance is shown.
+    """
+    only = chosen_asset(
+        services.settings.network, request.query.get("tokenType"), request.headers.get("X-PAYMENT-TOKEN-TYPE")
+    )
+    made = await offers_for(services, Price(bill.sats * USAT_PER_SAT, 0), only)
+    accepts = [offer.requirements() for offer in made.offers]
+    accepts.append(bucket_offer(services, bill))
+    return required(
+        services, request, request_id, error=error, description=bill.resource, accepts=accepts,
+        extensions={**withheld_extension(made), CREDIT: {"info": {"kept": KEPT, **await _credit_of(services, caller)}}},
+    )  # fmt: skip
+
+
+async def _credit_of(services: Services, caller: str | None) -> dict[str, Any]:
+    """What is in the bucket of a caller whom a pass proves."""
+    if caller is None:
+        return {}
+    view = await services.views.get(caller)
+    return {"bucket": caller, "balance_usat": view.state.accounts.bucket}
+
+
+def required(
+    services: Services,
+    request: web.Request,
+    request_id: str,
+    *,
+    error: str,
+    description: str,
+    accepts: list[PaymentRequirements],
+    extensions: dict[str, Any],
+) -> web.Response:
+    """The 402 with these entries; header and body carry the same document."""
+    document = PaymentRequired(
+        error=error,
+        resource=ResourceInfo(
+            url=f"{services.settings.public_url}{shown_path(request)}"[:2048], description=description
+        ),
+        accepts=accepts,
+        extensions={**payment_identifier_extension(), **extensions},
+    )
+    headers = {"payment-required": encode_header(document), "x-request-id": request_id}
+    return web.json_response(wire_json(document), status=402, headers=headers)

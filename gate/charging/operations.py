@@ -1,0 +1,162 @@
+"""Operations with a price: the offer to whoever asks without paying, the charge around the work for whoever pays.
+
+What fails costs nothing, and an answer that is still free at this price is open to anybody. A pass or an API key pays from its
+wallet's bucket; an order or a payment on chain pays for anybody (`Charger`).
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from actors.wallet.spending_keys import account_of
+from gate.callers import Caller, payer_of
+from gate.charging.bill import Bill, operators_bill
+from gate.charging.charge import Charge
+from gate.charging.charger import CHARGER
+from gate.charging.offering import offer_bill
+from gate.charging.spending import check_key
+from gate.ports import Services
+from gate.presented import note
+from gate.presenting import verified
+from gate.routing import REQUEST_ID, Handler, json_response
+from gate.settings import GateSettings
+from operations.errors import SatboxError
+from operations.prices import USAT_PER_SAT, Fixed, Metered
+from operations.registry import Operation
+from relay_client.models import decode_payment_header
+from relay_client.orders import read_order
+
+ONCE_MS = 3_600_000
+"""The same question of the same payer in the same hour is paid once: whoever lost an answer asks again."""
+CHARGE: web.RequestKey[Charge] = web.RequestKey("charge", Charge)
+"""What is held for a request. An action that is metered says there what it used."""
+USED: web.RequestKey[int] = web.RequestKey("used_usat", int)
+"""What a metered action used, in micro-sats; without it, all that was held is paid."""
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+IDEMPOTENCY_CHARS_MAX = 255
+
+
+def usat_of(operation: Operation, settings: GateSettings, data: BaseModel | None) -> int:
+    """The most that an operation can cost, in micro-sats: 0 is free. Without an input, the least that it costs anybody."""
+    rule = operation.price
+    if isinstance(rule, Fixed):
+        return settings.prices_sats.get(rule.purpose, rule.sats) * USAT_PER_SAT
+    if isinstance(rule, Metered):
+        return USAT_PER_SAT if data is None else rule.estimate_usat(data)
+    return 0
+
+
+def bill_for(operation: Operation, request: web.Request, settings: GateSettings, data: BaseModel | None) -> Bill | None:
+    """What a request is to pay; None when it is free."""
+    usat = usat_of(operation, settings, data)
+    if not usat:
+        return None
+    assert isinstance(operation.price, Fixed | Metered)
+    try:
+        return operators_bill(settings, operation.price.purpose, f"{request.method} {request.path}", usat)
+    except ValueError as error:
+        raise SatboxError("invalid_request", details={"price": str(error)}) from error
+
+
+def charged(operation: Operation, handler: Handler) -> Handler:
+    """The handler of an operation with a price."""
+    if not isinstance(operation.price, Fixed | Metered):
+        return handler
+
+    async def serve(
+        services: Services, request: web.Request, caller: Caller, data: BaseModel
+    ) -> BaseModel | web.StreamResponse:
+        bill = bill_for(operation, request, services.settings, data)
+        if bill is None:
+            return await handler(services, request, caller, data)
+        held = await _held(services, request, operation, bill, data)
+        if held is None:  # paid within the hour
+            return await handler(services, request, caller, data)
+        if isinstance(held, web.StreamResponse):
+            return held
+        request[CHARGE] = held
+        try:
+            answer = await handler(services, request, caller, data)
+            if isinstance(answer, web.StreamResponse):
+                headers = await held.settle(answer.status, request.get(USED))
+                if not answer.prepared:
+                    answer.headers.update(headers)
+                return answer
+            return json_response(answer, headers=_with_id(request, await held.settle(200, request.get(USED))))
+        finally:
+            await held.release()
+
+    return serve
+
+
+def _with_id(request: web.Request, headers: Mapping[str, str]) -> dict[str, str]:
+    return {"x-request-id": request[REQUEST_ID], **headers}
+
+
+async def offer_probe(services: Services, request: web.Request, operation: Operation) -> web.StreamResponse | None:
+    """The offer for a request with nothing in it, which has no valid input: discovery asks so. None where there is no price."""
+    bill = bill_for(operation, request, services.settings, None)
+    return None if bill is None else await _offer(services, request, bill)
+
+
+async def _offer(services: Services, request: web.Request, bill: Bill) -> web.StreamResponse:
+    most = "at most " if bill.usat % USAT_PER_SAT else ""
+    error = (
+        f"This costs {most}{bill.sats} sats: pay on chain, sign an order, or send a pass or an API key of a wallet "
+        "with credit."
+    )
+    return await offer_bill(services, request, bill, request[REQUEST_ID], error)
+
+
+async def _held(
+    services: Services, request: web.Request, operation: Operation, bill: Bill, data: BaseModel
+) -> Charge | web.StreamResponse | None:
+    """The charge; or the answer that ends it here; or None when this payer has paid for the same already."""
+    charger = request.app[CHARGER]
+    header = request.headers.get("payment-signature")
+    if header is not None:
+        order = read_order(header)
+        if order is not None:
+            return await charger.by_order(bill, order)
+        payload = decode_payment_header(header)
+        payment, short = await asyncio.to_thread(verified, services, bill.sats * USAT_PER_SAT, payload)
+        note(request, payment, is_call=True)
+        return await charger.by_payment(request, bill, payload, payment, short, request[REQUEST_ID])
+    if "X-PAYMENT" in request.headers:
+        raise SatboxError("payment_v1_unsupported")
+    payer = await payer_of(services, request)
+    if payer is None:
+        return await _offer(services, request, bill)
+    address, key = payer
+    if key is not None:
+        check_key(key, bill, services.clock.wall_ms())
+    account = account_of(address, key.key_id if key is not None else "")
+    order_id, until_ms = _order_of(request, operation, account, data, services.clock.wall_ms())
+    try:
+        return await charger.by_account(bill, account, order_id, until_ms)
+    except SatboxError as error:
+        if error.code == "order_used" and isinstance(operation.price, Fixed):
+            return None
+        raise
+
+
+def _order_of(
+    request: web.Request, operation: Operation, account: str, data: BaseModel, wall_ms: int
+) -> tuple[str, int]:
+    """What a purchase from an account is named, and until when it may be settled. The same question at a fixed price is the same
+    purchase for an hour; a metered one is new unless its `Idempotency-Key` was there before.
+    """
+    named = request.headers.get(IDEMPOTENCY_HEADER, "")
+    if len(named) > IDEMPOTENCY_CHARS_MAX:
+        raise SatboxError(
+            "invalid_request", details={IDEMPOTENCY_HEADER: f"at most {IDEMPOTENCY_CHARS_MAX} characters"}
+        )
+    if isinstance(operation.price, Metered):
+        what = f"named {named}" if named else f"request {request[REQUEST_ID]}"
+    else:
+        what = f"{wall_ms // ONCE_MS} {data.model_dump_json()}"
+    digest = hashlib.sha256(f"{account} {operation.name} {what}".encode()).hexdigest()
+    return f"chg_{digest[:32]}", wall_ms + 2 * ONCE_MS

@@ -1,0 +1,127 @@
+"""Spending keys: what an owner gives out so that somebody else, or the sandbox itself, pays from the wallet's bucket within caps.
+
+An API key is a token, sent as `Authorization: Bearer sb_...`; with `signer`, a key is the address of a secp256k1 key that signs
+orders for the wallet (`relay_client.orders`). The sandbox's own key, `self`, needs neither: `GET /self` tells what it may spend.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from operations.codes import IDENTITY
+from operations.models import SATS_MAX, Output, Target
+from operations.purposes import PURPOSES
+from operations.registry import Auth, Operation
+
+ACTING = ("exec", "files")
+"""Scopes that let a key act in the sandbox; none of them spends."""
+SCOPES = (*ACTING, *(purpose.name for purpose in PURPOSES.values() if purpose.is_from_bucket))
+EXPIRES_SECONDS_MAX = 365 * 86_400
+PAYEES_MAX = 16
+Sats = Annotated[int, Field(ge=1, le=SATS_MAX)]
+KeyId = Annotated[str, Field(pattern=r"^(key_[0-9a-f]{12}|self)$", description="the key's id, key_..., or self")]
+Scope = Annotated[str, Field(pattern=r"^[a-z]{1,32}$")]
+Payee = Annotated[str, Field(pattern=r"^S[0-9A-Z]{27,41}$")]
+
+
+class KeyCaps(Target):
+    """The most that a key may spend, in sats. What is left out has no limit."""
+
+    sats_per_call: Sats | None = Field(None, description="the most for one call")
+    sats_per_hour: Sats | None = Field(None, description="the most in an hour (UTC)")
+    sats_per_day: Sats | None = Field(None, description="the most in a day (UTC)")
+    sats_total: Sats | None = Field(None, description="the most in all")
+
+
+class NewKeyInput(KeyCaps):
+    """A key to give out."""
+
+    name: str = Field("", max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$", description="a note, such as who has it")
+    scopes: list[Scope] = Field(
+        default_factory=list, max_length=len(SCOPES),
+        description=f"what it may be used for: {', '.join(SCOPES)}; default: everything that is paid from a bucket",
+    )  # fmt: skip
+    payees: list[Payee] = Field(
+        default_factory=list,
+        max_length=PAYEES_MAX,
+        description="agents it may pay; default: any, and the operator always",
+    )
+    signer: Payee | None = Field(
+        None, description="the address of a key that signs orders for this wallet; default: a token is made"
+    )
+    expires_seconds: int | None = Field(
+        None, ge=60, le=EXPIRES_SECONDS_MAX, description="how long it is good for; default: for ever"
+    )
+
+
+class KeyTarget(Target):
+    """One key."""
+
+    key_id: KeyId
+
+
+class KeyView(Output):
+    """A key as its owner sees it. Amounts spent are micro-sats; caps are sats."""
+
+    key_id: str
+    name: str
+    kind: Literal["token", "signer", "self"]
+    state: Literal["good", "expired"]
+    signer: str | None = None
+    scopes: list[str]
+    payees: list[str]
+    sats_per_call: int | None = None
+    sats_per_hour: int | None = None
+    sats_per_day: int | None = None
+    sats_total: int | None = None
+    spent_usat: int
+    spent_this_hour_usat: int
+    spent_today_usat: int
+    set_aside_usat: int
+    left_usat: int | None = Field(description="what the caps leave now; null: no cap")
+    created_at: str | None = None
+    expires_at: str | None = None
+    last_used_at: str | None = None
+
+
+class NewKey(KeyView):
+    """A key just made. `key` is the token, told this once; null for one that signs."""
+
+    key: str | None = None
+
+
+class Keys(Output):
+    """Every key that is kept, the sandbox's own last."""
+
+    items: list[KeyView]
+
+
+_ERRORS = (*IDENTITY, "not_owner", "wallet_not_found")
+
+SPENDING_KEYS = (
+    Operation(
+        "api_keys.create", "POST", "/sandbox/api-keys",
+        "Make a key that spends from your bucket within caps.",
+        NewKeyInput, NewKey, Auth.OWNER, ("api-key", "create"), "satbox_api_key",
+        scope="owner", errors=(*_ERRORS, "spending_keys_full"),
+    ),
+    Operation(
+        "api_keys.list", "GET", "/sandbox/api-keys",
+        "List your spending keys, what they spent and what is left.",
+        Target, Keys, Auth.OWNER, ("api-key", "list"), None,
+        no_tool_because="satbox_api_key lists and revokes too", scope="owner", errors=_ERRORS,
+    ),
+    Operation(
+        "api_keys.revoke", "DELETE", "/sandbox/api-keys/{key_id}",
+        "Void a spending key at once.",
+        KeyTarget, KeyView, Auth.OWNER, ("api-key", "revoke"), None,
+        no_tool_because="satbox_api_key lists and revokes too", scope="owner",
+        errors=(*_ERRORS, "spending_key_not_found"), positional=("key_id",),
+    ),
+    Operation(
+        "api_keys.limit_self", "PUT", "/sandbox/api-keys/self",
+        "Set what your sandbox may spend by itself.",
+        KeyCaps, KeyView, Auth.OWNER, ("api-key", "self"), None,
+        no_tool_because="an owner's own decision, not an agent's", scope="owner", errors=_ERRORS,
+    ),
+)  # fmt: skip
