@@ -6,7 +6,7 @@ from actors.wallet import commands as c
 from actors.wallet import spending_keys as keys
 from actors.wallet.calls import Allowance
 from actors.wallet.spending_keys import KEYS_MAX, SELF
-from actors.wallet.turn import Turn
+from actors.wallet.turn import Handler, Turn
 
 
 def _put(turn: Turn, command: c.PutKey) -> c.Refusal | None:
@@ -75,7 +75,7 @@ def is_over(turn: Turn, allowance: Allowance) -> bool:
     return bool(key_id) and not allowance.usat and keys.find(turn.state.keys, key_id) is None
 
 
-HANDLERS: dict[type[c.Command], c.Handler] = {
+HANDLERS: dict[type[c.Command], Handler] = {
     c.PutKey: _put,
     c.RevokeKey: _revoke,
 }

@@ -33,6 +33,8 @@ class TillPurse:
     """The wallet may have something set aside: it was asked to, and has not refused."""
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     posting: "asyncio.Task[None] | None" = None
+    told: "asyncio.Future[None] | None" = None
+    """Done when the wallet has answered the post that is under way."""
     posted_ms: int = -POST_PAUSE_MS
 
     @property

@@ -37,6 +37,8 @@ POSTED_AT_ONCE = 256
 UNPOSTED_MAX = 1_024
 RETRY_SECONDS = (0.2, 1.0, 5.0)
 PURSES_MAX = 20_000
+TOLD_SECONDS_MAX = 2.0
+"""For the answer to a post that is under way, before a refusal is believed."""
 CALLS_AT_ONCE_MAX = 64
 UNPAID = frozenset(
     {"credit_insufficient", "order_expired", "order_invalid", "order_limit", "wallet_not_found"}
@@ -146,6 +148,8 @@ class Till:
                 self._see(payer, purse, await self._system.pay(address_of(payer), reserve))
             except SatboxError as error:
                 if error.code in UNPAID:
+                    if await _needs_less(purse, least):
+                        continue
                     purse.may_hold = held_before
                 raise
             if purse.usat >= min(least, purse.needed_usat):  # what was posted meanwhile needs nothing any more
@@ -228,9 +232,11 @@ class Till:
                 await self._post_time(purse)
                 purse.posted_ms = self._clock.monotonic_ms()
                 orders = tuple(islice(purse.unposted, POSTED_AT_ONCE))
+                purse.told = told = asyncio.get_running_loop().create_future()
                 try:
                     seen = await self._system.pay(address_of(payer), PostOrders(self._name(payer), orders))
                 except Exception as error:  # noqa: BLE001 - whatever it was, these are paid and owed to their payees
+                    told.cancel()
                     if isinstance(error, SatboxError) and error.code == "order_invalid":
                         await self._set_aside_anew(payer, purse)
                     if tries % 10 == 0:
@@ -242,9 +248,10 @@ class Till:
                 purse.was_posted(len(orders))
                 self._see(payer, purse, seen)
                 self._log.posted(orders)
+                told.set_result(None)
             self._log.tidy()
         finally:
-            purse.posting = None
+            purse.posting = purse.told = None
 
     async def _set_aside_anew(self, payer: str, purse: TillPurse) -> None:
         """The wallet has not what was set aside there (it was restored, or its log was): what is paid is paid from its bucket."""
@@ -364,3 +371,12 @@ class Till:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _needs_less(purse: TillPurse, least_usat: int) -> bool:
+    """Whether a wallet was asked for more than is needed: a post of what it had paid came to it first, and the purse did not know
+    that when it asked.
+    """
+    if purse.told is not None:
+        await asyncio.wait([purse.told], timeout=TOLD_SECONDS_MAX)
+    return purse.needed_usat < least_usat

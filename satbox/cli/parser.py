@@ -26,6 +26,7 @@ satbox up listens (default 4020 and 4021; [gate] port, [devnet] port).
 SATBOX_GATE and SATBOX_STACKS_API say where a service is that listens elsewhere."""
 
 GROUPS = {
+    "api-key": "keys that spend from your bucket, to give out",
     "checkpoints": "signed words on all journals' heads",
     "contexts": "run Python that keeps its variables",
     "disputes": "object to a charge",
