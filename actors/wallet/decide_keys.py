@@ -24,7 +24,7 @@ def _put(turn: Turn, command: c.PutKey) -> c.Refusal | None:
     elif sum(one.key_id != SELF for one in kept) >= KEYS_MAX:
         return c.Refusal("spending_keys_full", {"keys_max": KEYS_MAX})
     turn.set(keys=keys.with_key(kept, key))
-    turn.tell("spending_key_created", key_id=key.key_id, name=key.name, scopes=list(key.scopes))
+    turn.tell("key_created", key_id=key.key_id, name=key.name, scopes=list(key.scopes))
     return None
 
 
@@ -32,7 +32,7 @@ def _revoke(turn: Turn, command: c.RevokeKey) -> c.Refusal | None:
     if not any(one.key_id == command.key_id for one in turn.state.keys):
         return c.Refusal("spending_key_not_found")
     turn.set(keys=tuple(one for one in turn.state.keys if one.key_id != command.key_id))
-    turn.tell("spending_key_revoked", key_id=command.key_id)
+    turn.tell("key_revoked", key_id=command.key_id)
     return None
 
 

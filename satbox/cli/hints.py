@@ -26,6 +26,7 @@ HINTS = {
     "routes_limit": "Make patterns wider: one with * covers all that begin so.",
     "traffic_wakes_limit": "Try again in an hour; its owner can wake it, or set --wakes-per-hour.",
     "wake_link_not_found": "satbox wake-link list shows them.",
+    "spending_cap": "Wait until the time named in the details, ask for less, or ask the key's owner for a higher cap.",
     "spending_key_not_found": "satbox api-key list shows them.",
     "spending_keys_full": "Revoke one first: satbox api-key revoke.",
     "wake_links_full": "Revoke one first: satbox wake-link revoke.",

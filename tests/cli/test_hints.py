@@ -20,7 +20,7 @@ from tests.cli.running import satbox
 from tests.client.fake_gate import BITCOIN_KEY, STACKS_KEY, FakeGate, entry, required
 
 NOWHERE = "http://127.0.0.1:9"
-VERB = re.compile(r"satbox ((?:files )?[a-z]+)")
+VERB = re.compile(r"satbox ((?:files )?[a-z-]+)")
 
 
 @pytest.fixture
