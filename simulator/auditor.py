@@ -17,7 +17,7 @@ SLACK_MS = 5_000
 UNOWNED_MS = 180_000
 UNPAID_MS = 90_000
 PAUSED_SHARE = 25
-CALL_KINDS = frozenset({"reserve", "unreserve", "order", "order_done", "earning"})
+CALL_KINDS = frozenset({"reserve", "unreserve", "order", "order_done", "earning", "spend"})
 METER_PRICES = {"egress": (50_000, 1_000_000)}
 """Usat for so many of what a meter counts; whatever else is billed is wrong."""
 
@@ -182,6 +182,8 @@ class Auditor:
                     self._wrong(f"{address}: arrears that are none: {amounts}")
             case "write_off":
                 books.lost += amounts["owed"]
+            case "spend":
+                books.burnt += amounts["burnt"]
             case _ if kind in CALL_KINDS:
                 pass
             case _:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from actors.wallet.calls import BundledOrder, LoggedOrder
+from actors.wallet.calls import OPERATOR, BundledOrder, LoggedOrder
+from actors.wallet.spending_keys import account_of, address_of, allowance_name, key_of
 from actors.wallet.state import WalletState
 from gate.calls.order_log import Held
 from simulator.virtual_loop import Incarnation, note
@@ -56,7 +57,7 @@ class Shown:
         if not self.life.is_dead:
             self.is_holding = True
             self.auditor.holding.append(self)
-            self.auditor.cover(self.order.payer)
+            self.auditor.cover(address_of(self.order.payer))
 
     def is_over(self, *, unpaid: bool) -> None:
         """The till says that this attempt has paid nothing. Not `unpaid`: another one may have."""
@@ -65,11 +66,11 @@ class Shown:
             if unpaid:
                 self.auditor.not_paid(self.order)
 
-    def answered(self) -> None:
-        """The caller has the answer, for money."""
+    def answered(self, usat: int) -> None:
+        """The caller has the answer, for so much money."""
         if not self.life.is_dead:
             self._end()
-            self.auditor.answered(self.order)
+            self.auditor.answered(self.order, usat)
 
     def _end(self) -> None:
         self.is_open = self.is_holding = False
@@ -94,6 +95,10 @@ class CallAuditor:
     shown_by: dict[str, str] = field(default_factory=dict)
     signed_otherwise: set[str] = field(default_factory=set)
     """Payments that their payer showed for something else than a call."""
+    by_key: dict[str, int] = field(default_factory=dict)
+    """What was posted for each spending key, by its account."""
+    caps: dict[str, int | None] = field(default_factory=dict)
+    """The highest total that each key was ever allowed; None: no limit."""
     aside: dict[str, dict[str, int]] = field(default_factory=dict)
     allowances: dict[tuple[str, str], int] = field(default_factory=dict)
     unposted: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -117,10 +122,13 @@ class CallAuditor:
                     f"{order.order_id} of {order.payer} is logged, and its caller was told that nothing was paid"
                 )
 
-    def answered(self, order: Held) -> None:
+    def answered(self, order: Held, usat: int) -> None:
         """See `Shown.answered`."""
-        if order.order_id not in self.rows:
+        row = self.rows.get(order.order_id)
+        if row is None:
             self.wrong(f"{order.order_id} of {order.payer} is answered and in no log")
+        elif row.usat != usat:
+            self.wrong(f"{order.order_id} of {order.payer} used {usat}, and {row.usat} are logged")
         if order.order_id in self.has_answer:
             self.wrong(f"{order.order_id} of {order.payer} is answered a second time")
         self.has_answer.add(order.order_id)
@@ -157,12 +165,12 @@ class CallAuditor:
             self.wrong(f"{gate_id} logs {order.seq} after {self.last_seq[gate_id]}")
         self.last_seq[gate_id] = max(order.seq, self.last_seq.get(gate_id, 0))
         self.rows[order.order_id] = Row(gate_id, order.seq, held.payer, order.payee, order.usat)
-        key = held.payer, gate_id
+        key = address_of(held.payer), allowance_name(gate_id, held.payer)
         self.unposted[key] = self.unposted.get(key, 0) + order.usat
         for one in self.holding:
             if one.order.order_id == order.order_id and one.slot == gate_id:
                 one.is_holding = False
-        self.cover(held.payer)
+        self.cover(address_of(held.payer))
 
     def noted(self, gate_id: str, seqs: list[int]) -> None:
         """See `LogReader`."""
@@ -177,8 +185,9 @@ class CallAuditor:
         self.holding = [one for one in self.holding if one.is_holding and not one.life.is_dead]
         needed = {gate: usat for (who, gate), usat in self.unposted.items() if who == payer}
         for one in self.holding:
-            if one.order.payer == payer:
-                needed[one.slot] = needed.get(one.slot, 0) + one.order.usat
+            if address_of(one.order.payer) == payer:
+                name = allowance_name(one.slot, one.order.payer)
+                needed[name] = needed.get(name, 0) + one.order.usat
         for gate_id, usat in needed.items():
             aside = self.allowances.get((payer, gate_id), 0)
             if usat > aside:
@@ -198,7 +207,7 @@ class CallAuditor:
             self.allowances[key] = self.allowances.get(key, 0) + amounts["reserved"]
             return
         name, _, other = reference.rpartition(":")
-        if kind == "order":
+        if kind in ("order", "spend"):
             self._order(address, seq, name, other, amounts, orders)
         elif kind == "earning":
             self._earning(address, name, other, amounts)
@@ -214,10 +223,11 @@ class CallAuditor:
     def _order(
         self, address: str, seq: int, name: str, payee: str, amounts: dict[str, int], orders: Sequence[BundledOrder]
     ) -> None:
-        usat = amounts["in_transit"]
+        is_operators = payee.startswith(OPERATOR)
+        usat = amounts["burnt" if is_operators else "in_transit"]
         if name in self.bundles:
             self.wrong(f"{address}: {name} is posted a second time")
-        self.bundles[name] = Bundle(address, payee, usat)
+        self.bundles[name] = Bundle(address, payee, usat, is_earned=is_operators, is_done=is_operators)
         if name in self.on_chain:
             ordered = [(order.payer, order.payee, order.usat) for order in self.on_chain[name]]
             if (address, payee, usat) not in ordered or amounts["reserved"]:
@@ -226,14 +236,16 @@ class CallAuditor:
         bundled = [(one.order_id, one.usat) for one in orders if one.entry_seq == seq] or [(name, usat)]
         for order_id, its_usat in bundled:
             row = self.rows.get(order_id)
-            if row is None or (row.payer, row.payee, row.usat) != (address, payee, its_usat):
+            if row is None or (address_of(row.payer), row.payee, row.usat) != (address, payee, its_usat):
                 self.wrong(f"{address}: {order_id} over {its_usat} to {payee} is posted and in no log")
                 continue
             if row.is_posted:
                 self.wrong(f"{address}: {order_id} is posted a second time")
                 continue
             row.is_posted = True
-            key = address, row.gate_id
+            if key_of(row.payer):
+                self.by_key[row.payer] = self.by_key.get(row.payer, 0) + row.usat
+            key = address, allowance_name(row.gate_id, row.payer)
             self.unposted[key] -= row.usat
             self.allowances[key] = self.allowances.get(key, 0) - row.usat
             self.posted_seq[key] = max(row.seq, self.posted_seq.get(key, 0))
@@ -264,6 +276,16 @@ class CallAuditor:
         for one in after.allowances:
             if one.posted_seq != self.posted_seq.get((address, one.gate_id), 0):
                 self.wrong(f"{address}: has posted through {one.posted_seq} of {one.gate_id}")
+        for key in after.keys:
+            account, said_cap = account_of(address, key.key_id), key.caps.total_usat
+            mine_usat = self.by_key.get(account, 0)
+            highest = self.caps.get(account, 0)
+            cap = self.caps[account] = None if None in (highest, said_cap) else max(highest or 0, said_cap or 0)
+            aside_usat = sum(usat for name, usat in said.items() if key_of(name) == key.key_id)
+            if key.spent_usat != mine_usat or (cap is not None and mine_usat + aside_usat > cap):
+                self.wrong(
+                    f"{address}: {key.key_id} says {key.spent_usat}, paid {mine_usat}, aside {aside_usat}, cap {cap}"
+                )
         if sum(one.usat for one in after.transit) != theirs["in_transit"]:
             self.wrong(f"{address}: {theirs['in_transit']} in transit, and on the way are {after.transit}")
         self.cover(address)

@@ -8,6 +8,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from actors.wallet import commands as c
+from actors.wallet.calls import operator_for
+from actors.wallet.spending_keys import SELF, Caps, SpendingKey, account_of
 from gate.calls.order_log import Held
 from gate.calls.used_orders import ANSWERED_WITHIN_MS
 from relay_client.settlements import PaymentReport, Presentation, Settlements
@@ -58,9 +61,22 @@ class Callers:
         others = [other for other in self._wallets if other is not wallet]
         sats = rng.choice((1, 1, 3, 20, max(1, bucket_usat // USAT // 3)))
         until_ms = self._service.times.wall_ms() + VALID_MS + ANSWERED_WITHIN_MS
-        made = Held(f"ord_{next(self._numbers)}", wallet.address, rng.choice(others).address, sats * USAT, until_ms)
+        account = account_of(wallet.address, rng.choice(wallet.keys) if wallet.keys and rng.random() < 0.3 else "")
+        payee = operator_for("verification") if rng.random() < 0.3 else rng.choice(others).address
+        made = Held(f"ord_{next(self._numbers)}", account, payee, sats * USAT, until_ms)
         self._signed.append(made)
         return made
+
+    def key_command(self, wallet: Wallet) -> c.Command:
+        """An owner gives out a key, sets what its sandbox may spend, or takes a key back."""
+        rng = self._service.rng
+        if wallet.keys and rng.random() < 0.3:
+            return c.RevokeKey(rng.choice(wallet.keys))
+        total = rng.choice((None, 5, 40, 1_000))
+        caps = Caps(day_usat=rng.choice((None, 30 * USAT)), total_usat=None if total is None else total * USAT)
+        key = SpendingKey(rng.choice((SELF, f"key_{next(self._numbers)}")), caps=caps)
+        wallet.keys = (*wallet.keys, key.key_id)[-4:]
+        return c.PutKey(key)
 
     async def _once(self, order: Held, fails: float) -> None:
         """Show an order at a gate; what comes of it is the server's and the network's choice."""
@@ -69,7 +85,8 @@ class Callers:
         work_seconds = rng.choice((0.0, rng.uniform(0.001, 0.2), rng.uniform(0.2, 20.0)))
         status = 500 if rng.random() < fails else 200
         leaves_after = rng.uniform(0.0005, 0.3) if rng.random() < 0.15 else GATE_SECONDS
-        await self._at(place, lambda: service.tills.call(place, order, work_seconds, status, leaves_after))
+        used_usat = rng.randrange(order.usat + 1) if rng.random() < 0.3 else None
+        await self._at(place, lambda: service.tills.call(place, order, work_seconds, status, leaves_after, used_usat))
 
     async def _at(self, place: Process, work: Callable[[], Awaitable[None]]) -> None:
         self.calls += 1

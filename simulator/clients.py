@@ -207,6 +207,7 @@ class Clients:
             (20, lambda: self._use(state)),
             (40, lambda: self.callers.act(wallet, state.accounts.bucket)),
             (6, lambda: self.callers.on_chain(wallet, self.sign(wallet, wallet.address, "extend", sats))),
+            (3, lambda: self.ask(wallet.address, self.callers.key_command(wallet))),
             (3, lambda: self._budget(wallet, state.rate_usat_per_second)),
         )
         (chosen,) = rng.choices([action for _, action in actions], [weight for weight, _ in actions])

@@ -101,7 +101,7 @@ class Gates:
                 raise
             finally:
                 shown.is_holding = False  # in the log, or given up; whoever does not know asks the log
-            shown.answered()
+            shown.answered(usat)
             return {}
 
         async def release() -> None:

@@ -19,6 +19,8 @@ class Wallet:
     last: Signed | None = None
     signed: list[Signed] = field(default_factory=list)
     busy: bool = False
+    keys: tuple[str, ...] = ()
+    """Spending keys that it gave out, some revoked since."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from actors import marks
+from actors.wallet import bucket, decide_calls
 from actors.wallet import commands as c
-from actors.wallet import decide_calls
 from actors.wallet.calls import LoggedOrder
+from actors.wallet.spending_keys import UNLIMITED
 from gate.calls.order_log import OrderLog
 from gate.calls.till import Till
 from relay_client.settlements import journal, spares
@@ -93,6 +94,32 @@ def spares_kept_for_others() -> None:
     spares.claim = claim
 
 
+def caps_forgotten() -> None:
+    """Any amount is set aside for a spending key."""
+    decide_calls.may_set_aside = lambda turn, gate_id, has_usat, least_usat: UNLIMITED
+
+
+def keys_uncounted() -> None:
+    """What a spending key paid counts for nobody."""
+    decide_calls.count = lambda turn, gate_id, usat: None
+
+
+def all_that_was_held_is_paid() -> None:
+    """What was not used is paid as well."""
+    real = Till.pay
+    Till.pay = lambda self, order, usat=None: real(self, order)
+
+
+def operator_paid_past_the_allowance() -> None:
+    """A part of what the operator is paid comes from the bucket, past what was set aside for it."""
+    real = bucket.spend
+
+    def spend(usat: int, reserved_usat: int, order_id: str, payee: str) -> Any:
+        return real(usat, max(0, reserved_usat - 1), order_id, payee)
+
+    bucket.spend = spend
+
+
 def _handle(command: type, handler: Any) -> None:
     from actors.wallet import decide
 
@@ -109,5 +136,9 @@ PLANTED_CALLS: dict[str, tuple[Callable[[], None], int]] = {
     "delivered_before_earned": (delivered_before_earned, 3_000),
     "stand_ins_forgotten": (stand_ins_forgotten, 6_000),
     "spares_kept_for_others": (spares_kept_for_others, 3_000),
+    "caps_forgotten": (caps_forgotten, 12_000),
+    "keys_uncounted": (keys_uncounted, 6_000),
+    "all_that_was_held_is_paid": (all_that_was_held_is_paid, 1_000),
+    "operator_paid_past_the_allowance": (operator_paid_past_the_allowance, 1_000),
 }
 """As `planted.PLANTED`."""
