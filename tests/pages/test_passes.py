@@ -239,6 +239,24 @@ async def test_a_payment_that_the_gate_does_not_know_can_be_forgotten(house: Hou
         assert await visit.page.evaluate(KEPT) == "{}"
 
 
+async def test_a_payment_that_the_relay_holds_is_explained(house: House, browser: Browser) -> None:
+    who = await asleep(house)
+    await house.fault("hold_nonce")
+    try:
+        async with visiting(browser, "") as visit:
+            at(house, visit)
+            await BrowserWallet(await payer(house)).join(visit)
+            await visit.open(f"/wake/{who.address}")
+            await visit.until(READY)
+            await visit.page.click("#go")
+            await visit.until(
+                "document.getElementById('steps').innerText.includes('may hold it for up to ten minutes')"
+            )
+            await visit.shot("wake-held")
+    finally:
+        await house.heal()
+
+
 async def test_two_clicks_pay_once_and_are_one_tab(house: House, browser: Browser) -> None:
     who = await asleep(house)
     wallet = BrowserWallet(await payer(house))

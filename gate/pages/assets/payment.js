@@ -4,6 +4,9 @@ import { ask, Lost, pause, Refused } from "./gate.js";
 import { forget, read, write } from "./keep.js";
 
 const POLL_MS = 1_000;
+const POLL_LATER_MS = 5_000;
+const SLOW_MS = 5_000; // after this a person wants to know why
+const LATER_MS = 30_000;
 const RETRY_MS = [1_000, 2_000, 4_000, 8_000];
 const ANEW = "Press the button to sign a new payment.";
 const NEXT = {
@@ -58,7 +61,7 @@ export function header(entry, resource, transaction) {
 
 /**
  * Present what is kept until the gate has it, then follow it to its end; also after a reload. `tell(step, detail)` hears:
- * sending, lost, settled, confirmed. Returns the payment's status. Raises Refused when nothing was paid.
+ * sending, slow, lost, settled, confirmed. Returns the payment's status. Raises Refused when nothing was paid.
  */
 export async function settle(address, auth, tell) {
   const payment = underWay(address);
@@ -94,7 +97,9 @@ export async function settle(address, auth, tell) {
 }
 
 async function follow(address, paymentId, tell) {
+  const began = performance.now();
   for (;;) {
+    const passed = performance.now() - began;
     try {
       const { value } = await ask("GET", `/payment-status/${encodeURIComponent(paymentId)}`, { deadline: 10_000 });
       if (FAILED.has(value.status)) {
@@ -102,7 +107,7 @@ async function follow(address, paymentId, tell) {
         const why = NEXT[value.nextSteps] ?? ANEW;
         throw new Refused(422, { code: "payment_failed", message: "The payment did not go through.", hint: why, funds_moved: false });
       }
-      tell(value.status === "confirmed" ? "confirmed" : value.status === "mempool" ? "settled" : "sending", value);
+      tell(value.status === "confirmed" ? "confirmed" : value.status === "mempool" ? "settled" : passed > SLOW_MS ? "slow" : "sending", value);
       if (value.status === "confirmed") {
         drop(address);
         return value;
@@ -111,6 +116,6 @@ async function follow(address, paymentId, tell) {
       if (error instanceof Refused && !COME_AGAIN.has(error.code)) throw error;
       if (!(error instanceof Refused)) tell("lost", error.message);
     }
-    await pause(POLL_MS);
+    await pause(passed > LATER_MS ? POLL_LATER_MS : POLL_MS);
   }
 }

@@ -282,6 +282,7 @@ async function followPayment(signal) {
   await settle(page.address, auth(), (step, detail) => {
     if (step === "lost") mark(stateOf("settle") === "done" ? "confirm" : "settle", "now", "no connection; trying again with the same payment");
     if (step === "sending") mark("settle", "now", "");
+    if (step === "slow") mark("settle", "now", "taken; the relay may hold it for up to ten minutes. It goes on without this page");
     if (step === "settled" || step === "confirmed") mark("settle", "done", detail?.txid ? `${detail.txid.slice(0, 10)}…` : "");
     if (step === "settled") mark("confirm", "now", "waiting for the chain");
     if (step === "confirmed") mark("confirm", "done", detail.blockHeight ? `block ${whole(detail.blockHeight)}` : "");
