@@ -153,9 +153,8 @@ class WalletHost:
         """May a payment for this wallet be presented now? Reserves a slot when it would start a sandbox."""
         view = await self.ask(address, command)
         if view.refusal is None and view.state.phase in (Phase.NONE, Phase.REAPED):
-            reservation = Reservation(
-                address, (command.plan or view.state.plan).size_class, self._settings.reserve_seconds
-            )
+            size_class = (command.plan or view.state.plan).size_class
+            reservation = Reservation(address, size_class, self._settings.reserve_seconds, command.payment_id)
             try:
                 await self.link.node.reserve(reservation)
             except NoCapacity as error:

@@ -83,11 +83,12 @@ async def _prepared(services: Services, purchase: Purchase, payment: VerifiedPay
 
 
 async def _give_room_back(services: Services, purchase: Purchase, payment: VerifiedPayment) -> None:
-    """A payment that came to nothing keeps no slot from those who pay, and its create changes nothing. A node that does not
-    answer frees the slot by itself; a wallet that does not forgets the create when others have come.
+    """A payment that came to nothing keeps no slot from those who pay, and its create changes nothing. Only what was kept for
+    this payment is given back: anybody may pay for a wallet, badly too. A node that does not answer frees the slot by itself; a
+    wallet that does not forgets the create when others have come.
     """
     with contextlib.suppress(SandboxError):
-        await services.node.release(purchase.address)
+        await services.node.release(purchase.address, payment_id_of(payment.identity))
     await _create_off(services, purchase, payment)
 
 

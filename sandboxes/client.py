@@ -190,9 +190,10 @@ class NodeClient:
         """See `SandboxNode.reserve`."""
         await self.call("POST", "/v1/reservations", data=dump(reservation))
 
-    async def release(self, address: str) -> None:
+    async def release(self, address: str, holder: str = "") -> None:
         """See `SandboxNode.release`."""
-        await self.call("DELETE", f"/v1/reservations/{quote(address, safe='')}")
+        path = f"/v1/reservations/{quote(address, safe='')}?holder={quote(holder, safe='')}"
+        await self.call("DELETE", path)
 
     async def meters(self, runtime_ids: Sequence[str]) -> list[MeterCounts]:
         """See `SandboxNode.meters`."""

@@ -229,11 +229,14 @@ WatchEvent: TypeAlias = Beat | RuntimeLost | StartFileEnded
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Room kept for one address. A later reservation of the same address replaces it; it expires by itself."""
+    """Room kept for one address, for as long as one of its `holder`s (payments under way) keeps it: whoever else pays for the
+    same address gives back what is theirs alone. A later reservation of the same holder replaces it; it expires by itself.
+    """
 
     address: str
     size_class: str = "small"
     expires_seconds: float = 60.0
+    holder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,8 +322,8 @@ class SandboxNode(Protocol):
         """Keep room for one address. Raises NoCapacity."""
         ...
 
-    async def release(self, address: str) -> None:
-        """Give the room kept for an address back. Nothing happens if there is none."""
+    async def release(self, address: str, holder: str = "") -> None:
+        """Give back what this holder keeps of the room for an address. Nothing happens if there is none."""
         ...
 
     async def runtimes(self) -> list[RuntimeInfo]:

@@ -270,9 +270,9 @@ class SimulatedNode:
         """See `SandboxNode.reserve`."""
         self._capacity.reserve(reservation)
 
-    async def release(self, address: str) -> None:
+    async def release(self, address: str, holder: str = "") -> None:
         """See `SandboxNode.release`."""
-        self._capacity.release(address)
+        self._capacity.release(address, holder)
 
     async def runtimes(self) -> list[RuntimeInfo]:
         """See `SandboxNode.runtimes`."""

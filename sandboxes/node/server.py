@@ -129,8 +129,8 @@ async def reserve(request: web.Request) -> web.Response:
 
 
 async def release(request: web.Request) -> web.Response:
-    """DELETE /v1/reservations/{address}."""
-    await request.app[SERVICE].release(request.match_info["address"])
+    """DELETE /v1/reservations/{address}?holder=..."""
+    await request.app[SERVICE].release(request.match_info["address"], request.query.get("holder", ""))
     return web.json_response({})
 
 

@@ -170,9 +170,9 @@ class SandboxService:
         self._machine.room.require(0 if size_class is None else size_class.disk_bytes)
         self._capacity.reserve(reservation)
 
-    async def release(self, address: str) -> None:
+    async def release(self, address: str, holder: str = "") -> None:
         """See `SandboxNode.release`."""
-        self._capacity.release(address)
+        self._capacity.release(address, holder)
 
     async def capacity(self) -> Capacity:
         """See `SandboxNode.capacity`."""

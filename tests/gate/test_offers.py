@@ -8,8 +8,9 @@ import pytest
 
 from gate.receipts import is_valid
 from operations.models import Receipt
+from sandboxes.protocol import Reservation
 from stacks import Network, sbtc
-from tests.gate.gatehouse import PAY_TO, SATS, House, gatehouse
+from tests.gate.gatehouse import PAY_TO, SATS, House, gatehouse, header_of
 
 
 async def test_a_402_says_the_same_in_header_and_body(house: House) -> None:
@@ -159,3 +160,18 @@ async def test_a_worthless_payment_holds_no_room(house: House) -> None:
     assert (answer.status, answer.funds_moved) == (422, False), answer.raw
     assert (await house.node.capacity()).classes["small"].reserved == 0
     await house.created(await house.agent(), confirmed=False)
+
+
+async def test_a_worthless_payment_gives_nobody_else_s_room_back(house: House) -> None:
+    """Anybody may pay into any bucket and, with a pass, for any sandbox: what is kept for a create under way stays."""
+    await house.fault("hold_confirmations")
+    owner, poor, giver = await house.agent(), await house.agent(sats=1), await house.agent(sats=1)
+    await house.node.reserve(Reservation(owner.address, "small", 60, "pay_of_the_owner"))
+    gift = {"address": owner.address, "sats": 50}
+    headers = {"payment-signature": header_of(house.sbtc(poor, 50))}
+    answers = [
+        await house.ask("POST", "/bucket/deposit", headers=headers, json=gift),
+        await house.pay("/sandbox/extend", giver, house.sbtc(giver, 50), gift),
+    ]
+    assert {answer.status >= 400 for answer in answers} == {True}
+    assert (await house.node.capacity()).classes["small"].reserved == 1

@@ -208,6 +208,16 @@ async def test_a_released_reservation_is_free_again(subject: Subject) -> None:
     assert (await subject.node.capacity()).classes["medium"].reserved == 1
 
 
+async def test_room_that_two_payments_hold_is_kept_until_both_give_it_back(subject: Subject) -> None:
+    for holder in ("pay_1", "pay_2", "pay_2"):
+        await subject.node.reserve(Reservation("SP1", "medium", 60, holder))
+    await subject.node.release("SP1", "pay_2")
+    await subject.node.release("SP1", "pay_3")
+    assert (await subject.node.capacity()).classes["medium"].reserved == 1
+    await subject.node.release("SP1", "pay_1")
+    assert (await subject.node.capacity()).classes["medium"].reserved == 0
+
+
 async def test_an_unknown_size_class_is_a_bad_request(subject: Subject, runtime_ids: Iterator[str]) -> None:
     with pytest.raises(BadRequest):
         await subject.node.start(StartRequest(next(runtime_ids), "SP1", size_class="huge"))

@@ -70,6 +70,7 @@ def test_a_frame_over_the_limit_is_refused_by_its_header(size: int, kind: int) -
 ADDRESSES = st.sampled_from(["SP1", "SP2", "SP3", "SP4"])
 TOTALS = {"nano": 2, "small": 1}
 CLASSES = st.sampled_from(list(TOTALS))
+HOLDERS = st.sampled_from(["pay_1", "pay_2"])
 
 
 class Book(RuleBasedStateMachine):
@@ -80,27 +81,30 @@ class Book(RuleBasedStateMachine):
         self.now_ms = 0
         self.book = CapacityBook(TOTALS, lambda: self.now_ms)
         self.running: dict[str, str] = {}
-        self.kept: dict[str, tuple[str, int]] = {}
+        self.kept: dict[tuple[str, str], tuple[str, int]] = {}
         self.number = 0
+
+    def live(self, size_class: str) -> set[str]:
+        """The addresses that have room of a class, however many hold it."""
+        return {owner for (owner, _), (name, until) in self.kept.items() if name == size_class and until > self.now_ms}
+
+    def drop(self, address: str) -> None:
+        self.kept = {key: one for key, one in self.kept.items() if key[0] != address}
 
     def room(self, size_class: str, address: str) -> bool:
         used = sum(name == size_class for name in self.running.values())
-        others = sum(
-            name == size_class and until > self.now_ms and owner != address
-            for owner, (name, until) in self.kept.items()
-        )
-        return used + others < TOTALS[size_class]
+        return used + len(self.live(size_class) - {address}) < TOTALS[size_class]
 
-    @rule(address=ADDRESSES, size_class=CLASSES, seconds=st.integers(1, 5))
-    def reserve(self, address: str, size_class: str, seconds: int) -> None:
+    @rule(address=ADDRESSES, size_class=CLASSES, seconds=st.integers(1, 5), holder=HOLDERS)
+    def reserve(self, address: str, size_class: str, seconds: int, holder: str) -> None:
         has_room = self.room(size_class, address)
         try:
-            self.book.reserve(Reservation(address, size_class, seconds))
+            self.book.reserve(Reservation(address, size_class, seconds, holder))
         except NoCapacity:
             assert not has_room
             return
         assert has_room
-        self.kept[address] = (size_class, self.now_ms + seconds * 1000)
+        self.kept[address, holder] = (size_class, self.now_ms + seconds * 1000)
 
     @rule(address=ADDRESSES, size_class=CLASSES)
     def take(self, address: str, size_class: str) -> None:
@@ -113,12 +117,12 @@ class Book(RuleBasedStateMachine):
             return
         assert has_room
         self.running[str(self.number)] = size_class
-        self.kept.pop(address, None)
+        self.drop(address)
 
-    @rule(address=ADDRESSES)
-    def release(self, address: str) -> None:
-        self.book.release(address)
-        self.kept.pop(address, None)
+    @rule(address=ADDRESSES, holder=HOLDERS)
+    def release(self, address: str, holder: str) -> None:
+        self.book.release(address, holder)
+        self.kept.pop((address, holder), None)
 
     @rule()
     def end_oldest(self) -> None:
@@ -136,7 +140,7 @@ class Book(RuleBasedStateMachine):
     def counts_agree_and_never_pass_the_total(self) -> None:
         for name, counts in self.book.capacity().classes.items():
             assert counts.used == sum(running == name for running in self.running.values())
-            assert counts.reserved == sum(n == name and until > self.now_ms for n, until in self.kept.values())
+            assert counts.reserved == len(self.live(name))
             assert counts.used + counts.reserved <= counts.total
 
 
