@@ -257,6 +257,22 @@ async def test_a_payment_that_the_relay_holds_is_explained(house: House, browser
         await house.heal()
 
 
+async def test_a_refusal_for_programs_is_said_in_words_for_people(house: House, browser: Browser) -> None:
+    who = await asleep(house)
+    wallet = BrowserWallet(await payer(house))
+    wallet._signMessage = lambda params: {"signature": "AAAA", "address": params["address"]}  # type: ignore[method-assign]
+    async with visiting(browser, "") as visit:
+        at(house, visit)
+        await wallet.join(visit)
+        await visit.open(f"/wake/{who.address}")
+        await visit.until(READY)
+        await visit.page.click("#go")
+        await visit.until(TROUBLE)
+        said = await visit.text("#trouble")
+        assert "Nothing was paid" in said
+        assert "details" not in said
+
+
 async def test_two_clicks_pay_once_and_are_one_tab(house: House, browser: Browser) -> None:
     who = await asleep(house)
     wallet = BrowserWallet(await payer(house))

@@ -3,7 +3,7 @@
 import { whole } from "./words.js";
 
 const DEADLINE_MS = 40_000;
-const REQUEST = /\b(GET|POST|PUT|DELETE)\b|(^|\s)\/(?!workspace)[a-z]/;
+const REQUEST = /\b(GET|POST|PUT|DELETE|details)\b|(^|\s)\/(?!workspace)[a-z]/;
 
 export class Refused extends Error {
   constructor(status, error, retryAfter) {
