@@ -28,6 +28,8 @@ WORK_SECONDS_MAX = 3600
 PEER_SILENCE_SECONDS = 300
 ENTRIES_MAX = 10_000
 LIST_BYTES_MAX = 4 << 20  # links lead up to 4 KiB far
+_PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
+_ESCAPED_BYTES = 6  # of what is not plain, as JSON has it behind us
 _CODES = {
     errno.ENOENT: b"not_found",
     errno.EACCES: b"permission_denied",
@@ -280,7 +282,7 @@ def _list(connection: _socket.socket, path: bytes) -> None:
             except OSError:
                 continue  # gone since it was listed
             batch.append(frames.pack(frames.DATA, frames.pack_fields(_describe(entry.path, entry.name, info))))
-            size += len(batch[-1])
+            size += len(batch[-1]) + (_ESCAPED_BYTES - 1) * len(batch[-1].translate(None, _PLAIN))
             if len(batch) >= 256:
                 connection.sendall(b"".join(batch))
                 batch.clear()

@@ -118,6 +118,17 @@ async def test_parallel_listings_of_long_links(tmp_path: Path, at_once: int) -> 
         assert any(status == 200 and b'"truncated":true' in tail for status, _, tail in answers)
 
 
+async def test_a_listing_of_names_that_grow_sixfold_is_cut_and_not_refused(tmp_path: Path) -> None:
+    """Control characters are six bytes each in JSON: counted as one they came to more than a caller may hold, for good."""
+    async with watched(tmp_path) as (house, who, _), asyncio.timeout(500):
+        made = await house.node.exec_bytes(  # type: ignore[attr-defined]
+            "", ["python3", "-c", "for n in range(9000): open(f'{n:05}' + chr(1) * 240, 'w').close()"]
+        )
+        assert made[0]["exit_code"] == 0, made
+        status, size, tail = await _drained(house, who, "GET", "/sandbox/files/list", params={"path": "/workspace"})
+        assert (status, b'"truncated":true' in tail) == (200, True), (size, tail[-200:])
+
+
 async def test_many_large_heads(tmp_path: Path) -> None:
     async with watched(tmp_path) as (house, _who, _), asyncio.timeout(500):
         head = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 60_000) for n in range(120))
