@@ -12,6 +12,7 @@ from aiohttp import web
 from actors.view import View
 from actors.wallet.calls import Route
 from actors.wallet.decide_runtime import DESTROYED
+from actors.wallet.spending_keys import SpendingKey, account_of
 from gate.callers import Caller
 from gate.calls.guest import Call, Guest
 from gate.calls.matching import route_for
@@ -19,7 +20,8 @@ from gate.calls.offering import PURPOSE, WAKE, offer_call, offer_wake, wake_pric
 from gate.calls.paths import called_path
 from gate.calls.rates import CallRates
 from gate.calls.waking import ASLEEP, Wakers
-from gate.charging.charger import Charger
+from gate.charging.charger import Charger, purchase
+from gate.charging.spending import check_key
 from gate.crowd import peer_of
 from gate.payment_required import Purchase
 from gate.paywall import buy
@@ -42,10 +44,17 @@ class Desk:
         self.wakers = Wakers(services)
 
     async def admit(
-        self, request: web.Request, view: View, port: int, target: str, caller: str | None, request_id: str
+        self,
+        request: web.Request,
+        view: View,
+        port: int,
+        target: str,
+        caller: str | None,
+        request_id: str,
+        key: SpendingKey | None = None,
     ) -> Guest | web.StreamResponse:
-        """The guest, or the answer that ends it here: a 402, or a payment that is still under way. `caller`: the address of
-        the pass that the request carries. Raises not_found for whoever may not: a wallet that is not there looks the same.
+        """The guest, or the answer that ends it here: a 402, or a payment that is still under way. `caller`: the address that the
+        request proves, by a pass or by `key`. Raises not_found for whoever may not: a wallet that is not there looks the same.
         """
         request[REQUEST_ID] = request_id
         found = route_for(view.state.routes, port, request.method, target)
@@ -71,6 +80,8 @@ class Desk:
         if header is None:
             self._limit(call, caller or peer_of(request.remote))
             answer = await self._asleep(request, view, found, None, caller, request_id)
+            if answer is None and key is not None and caller is not None:
+                return await self._by_key(request, call, caller, key, request_id)
             return answer if answer is not None else await offer_call(self._services, request, call, request_id, caller)
         order = read_order(header)
         if order is not None:
@@ -122,6 +133,15 @@ class Desk:
         self._limit(call, payer)
         charge = await self._charger.by_order(call.bill, signed)
         return Guest(call, payer, charge)
+
+    async def _by_key(self, request: web.Request, call: Call, address: str, key: SpendingKey, request_id: str) -> Guest:
+        """Paid from the bucket of whoever gave the key out: once by its `Idempotency-Key`, else each time."""
+        services, bill = self._services, call.bill
+        _check_listed(call.route, address)
+        check_key(key, bill, services.clock.wall_ms())
+        account = account_of(address, key.key_id)
+        order_id, until_ms = purchase(request, account, bill.resource, request_id, services.clock.wall_ms())
+        return Guest(call, address, await self._charger.by_account(bill, account, order_id, until_ms))
 
     async def _by_payment(
         self, request: web.Request, call: Call, payload: PaymentPayload, request_id: str

@@ -7,6 +7,7 @@ without money was judged. If this process dies, what was held is durable in the 
 
 import asyncio
 import contextlib
+import hashlib
 import itertools
 import secrets
 
@@ -43,6 +44,27 @@ WAITING_MAX = 32
 """Requests for one payee that wait for a confirmation, one for each payment: fewer than may arrive at once (`serve`), so that who
 waits, or shows one payment many times, keeps nobody else out. A request without a place is answered 202 at once.
 """
+ONCE_MS = 3_600_000
+"""The same purchase of the same payer in the same hour is one: whoever lost an answer asks again."""
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+IDEMPOTENCY_CHARS_MAX = 255
+
+
+def named(account: str, what: str) -> str:
+    """The id of an order from an account that nobody signed: the same for the same purchase."""
+    return f"chg_{hashlib.sha256(f'{account} {what}'.encode()).hexdigest()[:32]}"
+
+
+def purchase(request: web.Request, account: str, what: str, request_id: str, wall_ms: int) -> tuple[str, int]:
+    """What a purchase from an account is named, and until when it may be settled: a new one with each request, unless its
+    `Idempotency-Key` was there before.
+    """
+    given = request.headers.get(IDEMPOTENCY_HEADER, "")
+    if len(given) > IDEMPOTENCY_CHARS_MAX:
+        raise SatboxError(
+            "invalid_request", details={IDEMPOTENCY_HEADER: f"at most {IDEMPOTENCY_CHARS_MAX} characters"}
+        )
+    return named(account, f"{what} named {given}" if given else f"{what} request {request_id}"), wall_ms + 2 * ONCE_MS
 
 
 class Charger:

@@ -5,7 +5,6 @@ wallet's bucket; an order or a payment on chain pays for anybody (`Charger`).
 """
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 
 from aiohttp import web
@@ -15,7 +14,7 @@ from actors.wallet.spending_keys import account_of
 from gate.callers import Caller, payer_of
 from gate.charging.bill import Bill, operators_bill
 from gate.charging.charge import Charge
-from gate.charging.charger import CHARGER
+from gate.charging.charger import CHARGER, ONCE_MS, named, purchase
 from gate.charging.offering import offer_bill
 from gate.charging.spending import check_key
 from gate.ports import Services
@@ -29,14 +28,10 @@ from operations.registry import Operation
 from relay_client.models import decode_payment_header
 from relay_client.orders import read_order
 
-ONCE_MS = 3_600_000
-"""The same question of the same payer in the same hour is paid once: whoever lost an answer asks again."""
 CHARGE: web.RequestKey[Charge] = web.RequestKey("charge", Charge)
 """What is held for a request. An action that is metered says there what it used."""
 USED: web.RequestKey[int] = web.RequestKey("used_usat", int)
 """What a metered action used, in micro-sats; without it, all that was held is paid."""
-IDEMPOTENCY_HEADER = "Idempotency-Key"
-IDEMPOTENCY_CHARS_MAX = 255
 
 
 def usat_of(operation: Operation, settings: GateSettings, data: BaseModel | None) -> int:
@@ -146,17 +141,7 @@ async def _held(
 def _order_of(
     request: web.Request, operation: Operation, account: str, data: BaseModel, wall_ms: int
 ) -> tuple[str, int]:
-    """What a purchase from an account is named, and until when it may be settled. The same question at a fixed price is the same
-    purchase for an hour; a metered one is new unless its `Idempotency-Key` was there before.
-    """
-    named = request.headers.get(IDEMPOTENCY_HEADER, "")
-    if len(named) > IDEMPOTENCY_CHARS_MAX:
-        raise SatboxError(
-            "invalid_request", details={IDEMPOTENCY_HEADER: f"at most {IDEMPOTENCY_CHARS_MAX} characters"}
-        )
+    """As `purchase`; but the same question at a fixed price is the same purchase for an hour, whatever it is named."""
     if isinstance(operation.price, Metered):
-        what = f"named {named}" if named else f"request {request[REQUEST_ID]}"
-    else:
-        what = f"{wall_ms // ONCE_MS} {data.model_dump_json()}"
-    digest = hashlib.sha256(f"{account} {operation.name} {what}".encode()).hexdigest()
-    return f"chg_{digest[:32]}", wall_ms + 2 * ONCE_MS
+        return purchase(request, account, operation.name, request[REQUEST_ID], wall_ms)
+    return named(account, f"{operation.name} {wall_ms // ONCE_MS} {data.model_dump_json()}"), wall_ms + 2 * ONCE_MS

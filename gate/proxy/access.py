@@ -9,9 +9,11 @@ from aiohttp import web
 
 from actors.clock import Clock
 from actors.view import View
-from gate.callers import check_epoch, pass_term
+from actors.wallet.spending_keys import SpendingKey
+from gate.callers import check_epoch, key_term, pass_term
 from gate.calls.matching import route_for
 from gate.calls.paths import Place
+from gate.charging.spending import is_api_key, key_holder
 from gate.genesis import Pass
 from gate.port_tokens import TOKEN_HEADER, TOKEN_QUERY, hash_open_until, open_until, token_hash
 from gate.ports import Services
@@ -38,6 +40,8 @@ class Access:
     address: str | None = None
     gate_pass: Pass | None = None
     """What proves the owner, or that address."""
+    key: SpendingKey | None = None
+    """The spending key that proves that address in place of a pass, and pays."""
     entry: tuple[str, int] | None = None
     """A token that came in the query, and the seconds that it is good for."""
     head_words: Mapping[str, str] = field(default_factory=dict)
@@ -75,6 +79,8 @@ async def access(services: Services, request: web.Request, view: View, place: Pl
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return Access()
+    if is_api_key(bearer.strip()):
+        return await _by_key(services, bearer.strip())
     try:
         gate_pass = services.passes.read(bearer.strip())
         is_own = gate_pass.address == view.state.address
@@ -86,11 +92,19 @@ async def access(services: Services, request: web.Request, view: View, place: Pl
     return Access(address=gate_pass.address, gate_pass=gate_pass) if gate_pass.scope == "owner" else Access()
 
 
+async def _by_key(services: Services, token: str) -> Access:
+    """Who calls with a spending key: its wallet, as one that pays. The key opens no port of the wallet itself."""
+    holder, key = await key_holder(services, token)
+    return Access(address=holder.state.address, key=key)
+
+
 def terms(services: Services, who: Access, place: Place, method: str, target: str) -> list[Term]:
     """What a request of this caller leans on for as long as it lasts. A pass that only expires ends nothing: it is proven
     again each hour by those whose it is, and voided when it is not theirs any more.
     """
     leans = [] if who.gate_pass is None else [pass_term(who.gate_pass)]
+    if who.key is not None and who.address is not None:
+        leans.append(key_term(who.address, who.key))
     if who.token_hash is not None:
         leans.append(Term(place.address, partial(_token_over, services.clock, place.port, who.token_hash)))
     elif not who.is_owner:

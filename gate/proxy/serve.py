@@ -149,13 +149,15 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
     desk = request.app[DESK]
     with request.app[ARRIVING].entered(address):
         try:
-            guest = await desk.admit(request, view, port, target, caller.address, request_id)
+            guest = await desk.admit(request, view, port, target, caller.address, request_id, caller.key)
         except SatboxError:
             if is_paying:
                 request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
             raise
     if isinstance(guest, web.StreamResponse):
         return guest
+    if not is_paying and guest.charge is not None:  # paid by a spending key
+        request.app[PEERS].give_back(request.remote)
     if is_paying and guest.charge is None:  # the header was for show
         request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
     try:

@@ -155,6 +155,30 @@ async def test_a_signing_key_orders_for_its_wallet_within_caps_and_payees(tmp_pa
         assert house.state(payer).accounts.burnt >= 5 * SATS
 
 
+async def test_a_key_calls_other_agents_without_a_signature(house: House) -> None:
+    seller, payer = await sold(house), await house.agent()
+    await house.created(payer, 500)
+    made = await key_of(house, payer, sats_total=25)
+    elsewhere = await key_of(house, payer, scopes=["verification"])
+    async with serving(house, serve) as inside:
+        url = f"/sandbox/proxy/{seller.address}/8000/x"
+        inside.is_listening = False  # type: ignore[attr-defined]
+        failed = await house.ask("GET", url, headers=bearer(made["key"]))
+        assert (failed.status, failed.code, failed.funds_moved) == (502, "port_closed", False)
+        inside.is_listening = True  # type: ignore[attr-defined]
+        named = {**bearer(made["key"]), "Idempotency-Key": "one"}
+        paid = await house.ask("GET", url, headers=named)
+        assert (paid.status, paid.raw, paid.headers["X-Satbox-Charge"]) == (200, b"served", str(10 * SATS))
+        assert (await house.ask("GET", url, headers=named)).code == "order_used"
+        assert (await house.ask("GET", url, headers=bearer(made["key"]))).status == 200
+        assert (await house.ask("GET", url, headers=bearer(made["key"]))).code == "spending_cap"
+        assert (await house.ask("GET", url, headers=bearer(elsewhere["key"]))).code == "spending_key_scope"
+        assert (await house.ask("GET", url, headers=bearer(made_up(payer)))).code == "spending_key_invalid"
+        own = f"/sandbox/proxy/{payer.address}/8000/x"
+        assert (await house.ask("GET", own, headers=bearer(made["key"]))).code == "not_found"
+    await house.until(lambda: house.state(payer).accounts.spent == 20 * SATS)
+
+
 async def test_what_the_sandbox_may_spend_is_its_owners_to_set(house: House) -> None:
     who = await house.agent()
     await house.created(who, sats=500)
