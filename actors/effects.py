@@ -119,6 +119,9 @@ class Effects:
         except (StartFailed, NoCapacity) as error:
             is_used_up = error.code in USED_UP
             if is_used_up:
+                if not actor.store.is_newest():
+                    # An old host that lives on: a newer copy may have had it up, and has to hear of its loss before it is ended.
+                    raise FencedError(f"{actor.address}: a newer copy owns runtime {effect.runtime_id}") from error
                 # It died while we were not looking: finalise it, so that its slot is free, and start under a new id.
                 await self._node.stop(StopRequest(effect.runtime_id, snapshot=True))
             retryable = error.retryable or is_used_up

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from actors.clock import SystemClock
 from actors.host import WalletHost
@@ -14,16 +15,17 @@ from actors.wallet import commands as c
 from actors.wallet.state import Phase, Plan, WalletPolicy
 from operations.models import StartFile
 from sandboxes.clock import boottime_ms
-from sandboxes.protocol import NodeUnavailable, StartFailed, Stopped, StopRequest
+from sandboxes.protocol import NodeUnavailable, Runtime, StartFailed, StartRequest, Stopped, StopRequest
 from sandboxes.simulated import SimulatedNode
 
 ADDRESS = "STHOSTEFFECTS"
 
 
-async def started(tmp_path: Path, node: SimulatedNode) -> WalletHost:
-    async def no_loss(payment_id: str, payer: str, usat: int) -> None:
-        await asyncio.sleep(0)
+async def no_loss(payment_id: str, payer: str, usat: int) -> None:
+    await asyncio.sleep(0)
 
+
+async def started(tmp_path: Path, node: SimulatedNode) -> WalletHost:
     settings = HostSettings(tmp_path)
     host = WalletHost(settings, node, SystemClock(), lambda: f"rt_{secrets.token_hex(8)}", no_loss)
     await host.start()
@@ -212,5 +214,49 @@ async def test_an_old_host_that_lives_on_ends_nothing_of_the_new_one(tmp_path: P
     await old._reconciler.connected()
 
     assert [info.runtime_id for info in await node.runtimes()] == [before[0].runtime_id]
+    await new.close()
+    await old.close()
+
+
+class FarNode:
+    """The node as an old host reaches it: its starts arrive late."""
+
+    def __init__(self, node: SimulatedNode) -> None:
+        self._node = node
+        self.may_arrive = asyncio.Event()
+        self.stops: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._node, name)
+
+    async def start(self, request: StartRequest) -> Runtime:
+        await self.may_arrive.wait()
+        return await self._node.start(request)
+
+    async def stop(self, request: StopRequest) -> Stopped:
+        self.stops.append(request.runtime_id)
+        return await self._node.stop(request)
+
+
+async def test_an_old_host_ends_no_runtime_whose_loss_the_new_one_has_yet_to_hear_of(tmp_path: Path) -> None:
+    """Found by the simulator: its start came late, heard that the runtime was lost, and finalised it; the node forgot the loss,
+    and the new host went on charging.
+    """
+    node = SimulatedNode(boottime_ms)
+    far = FarNode(node)
+    old = await started(tmp_path, far)  # type: ignore[arg-type]
+    await old.ask(ADDRESS, c.Deposit("pay_1", "SPpayer", 10**9, "tx", "sBTC"))
+    (stale,) = old.residents.actors.values()
+    new = WalletHost(HostSettings(tmp_path), node, SystemClock(), lambda: f"rt_{secrets.token_hex(8)}", no_loss)
+    await new.start()
+    await settled(new, Phase.ALIVE)
+    (running,) = await node.runtimes()
+    node.lose(running.runtime_id)
+
+    far.may_arrive.set()
+    async with asyncio.timeout(60):
+        await stale.settled()
+
+    assert far.stops == []
     await new.close()
     await old.close()
