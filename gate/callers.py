@@ -16,6 +16,7 @@ from gate.wake_links import LinkHolder, held
 from operations.errors import SatboxError
 from operations.registry import ANY_LINK, Auth, Operation
 from operations.wake_links import LINK_HEADER
+from sandboxes.self_tokens import is_of_sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,14 @@ ANYBODY = Caller(None)
 
 def asks_for_offers(operation: Operation, request: web.Request) -> bool:
     """Whether somebody without a pass asks what a paid operation costs. The price is no secret: it is shown before any proof."""
-    has_pass = "Authorization" in request.headers or CARRIED in request
+    has_pass = shows_pass(request)
     has_payment = "payment-signature" in request.headers or "X-PAYMENT" in request.headers
     return operation.paid and not has_pass and not has_payment
+
+
+def shows_pass(request: web.Request) -> bool:
+    """Whether a request carries a pass or an API key. What a sandbox's egress proxy adds by itself asks for nothing."""
+    return CARRIED in request or ("Authorization" in request.headers and not is_of_sandbox(request.headers))
 
 
 def link_token(operation: Operation, request: web.Request) -> str | None:
@@ -109,7 +115,7 @@ async def authenticate(services: Services, operation: Operation, request: web.Re
         if operation.link_scope is not None:
             raise SatboxError("wake_link_invalid", "This operation needs a wake link.", hint=f"Send {LINK_HEADER}.")
         return Caller(None)
-    if operation.auth is Auth.OPTIONAL and "Authorization" not in request.headers and CARRIED not in request:
+    if operation.auth is Auth.OPTIONAL and not shows_pass(request):
         return Caller(None)
     token = bearer(request)
     if CARRIED not in request and hmac.compare_digest(token.encode(), services.settings.operator_token.encode()):
@@ -125,12 +131,17 @@ async def authenticate(services: Services, operation: Operation, request: web.Re
     return Caller(gate_pass)
 
 
+OWN_SCOPE = "self"
+"""Of what every key may ask: whom it speaks for, and what is left."""
+
+
 async def by_api_key(services: Services, operation: Operation, token: str) -> Caller:
     """The holder of an API key: acts for its wallet where a scope of the key names what the operation needs, and nowhere else.
     Never for what only an owner may do.
     """
     view, key = await key_holder(services, token)
-    if operation.scope in (None, "owner") or operation.scope not in key.scopes:
+    may = operation.scope in key.scopes or operation.scope == OWN_SCOPE
+    if operation.scope in (None, "owner") or not may:
         details = {"scope": operation.scope or operation.name, "has": list(key.scopes)}
         raise SatboxError("spending_key_scope", details=details)
     state = view.state
@@ -175,9 +186,11 @@ def pass_term(gate_pass: Pass) -> Term:
 
 def bearer(request: web.Request) -> str:
     """The token a request carries. Raises pass_missing, pass_invalid."""
-    header = request.headers.get("Authorization", "") or _of_socket(request)
-    if not header and CARRIED in request:
-        return request[CARRIED]
+    header = request.headers.get("Authorization", "")
+    if not header or is_of_sandbox(request.headers):
+        header = _of_socket(request) or header
+        if CARRIED in request:
+            return request[CARRIED]
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise SatboxError("pass_missing")

@@ -24,6 +24,8 @@ class GateSettings:
     pay_to: str
     public_url: str
     operator_token: str = field(repr=False)
+    self_key: bytes = field(default=b"", repr=False)
+    """With it the sandbox node says in whose name a sandbox calls (`sandboxes.self_tokens`); empty: nobody is believed."""
     stacks_api: str = ""
     """Where clients of a gate on this machine find nonces and fees; empty: where they look by themselves."""
     ports_host: str = ""

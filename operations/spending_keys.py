@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from operations.codes import IDENTITY
-from operations.models import SATS_MAX, Output, Target
+from operations.models import SATS_MAX, Nothing, Output, Target
 from operations.purposes import PURPOSES
 from operations.registry import Auth, Operation
 
@@ -96,6 +96,18 @@ class Keys(Output):
     items: list[KeyView]
 
 
+class SelfView(Output):
+    """For whom a key speaks, what there is, and what the key may still spend."""
+
+    address: str
+    state: Literal["none", "starting", "alive", "grace", "reaped"]
+    runtime_id: str | None = None
+    balance_usat: int
+    burn_usat_per_second: int
+    seconds_left: float | None = Field(description="how long the balance lasts at this rate; null: nothing burns")
+    key: KeyView
+
+
 _ERRORS = (*IDENTITY, "not_owner", "wallet_not_found")
 
 SPENDING_KEYS = (
@@ -123,5 +135,11 @@ SPENDING_KEYS = (
         "Set what your sandbox may spend by itself.",
         KeyCaps, KeyView, Auth.OWNER, ("api-key", "self"), None,
         no_tool_because="an owner's own decision, not an agent's", scope="owner", errors=_ERRORS,
+    ),
+    Operation(
+        "self.show", "GET", "/self",
+        "See for whom you call, what is left, and what you may spend.",
+        Nothing, SelfView, Auth.OWNER, ("self",), "satbox_self", scope="self",
+        errors=(*IDENTITY, "wallet_not_found", "runtime_gone", "spending_key_invalid"),
     ),
 )  # fmt: skip

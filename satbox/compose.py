@@ -131,6 +131,7 @@ class Deployment:
                 f"http://[{host}]:{settings.gate.port}" if ":" in host else f"http://{host}:{settings.gate.port}"
             )
         egress["internal"] = aliases | dict(egress.get("internal", {}))
+        egress |= {"self_alias": GATE_ALIAS, "self_key_file": str(self.keys.self_key_path)}
         return own | {"egress": egress}
 
     def _image_digests(self) -> dict[str, str]:
@@ -156,6 +157,7 @@ class Deployment:
             stacks_api=settings.upstreams.stacks_api,
             ports_host=default_host(public_url) if settings.gate.ports_host is None else settings.gate.ports_host,
             operator_token=self.keys.operator_token,
+            self_key=self.keys.self_key,
             policy=settings.policy(),
             rates_usat_per_second=dict(settings.rates_usat_per_second),
             images=frozenset(images.offered(settings.home / "images")),

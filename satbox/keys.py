@@ -16,7 +16,7 @@ from stacks import Network, PrivateKey
 class DeploymentKeys:
     """`operator` signs receipts, passes, challenges and quotes; `operator_token` authenticates the operator; `ray_token`
     the Ray cluster; `treasury` receives payments on a devnet (a real deployment names `pay_to` and keeps its key away);
-    `secrets_key` seals what agents keep here.
+    `secrets_key` seals what agents keep here; with `self_key` the node says in whose name a sandbox calls the gate.
     """
 
     operator: Ed25519PrivateKey = field(repr=False)
@@ -24,6 +24,8 @@ class DeploymentKeys:
     ray_token_path: Path
     treasury: PrivateKey = field(repr=False)
     secrets_key: bytes = field(repr=False)
+    self_key: bytes = field(repr=False)
+    self_key_path: Path
 
     def pay_to(self, network: Network) -> str:
         """Where a devnet deployment receives."""
@@ -41,7 +43,9 @@ def load_keys(home: Path) -> DeploymentKeys:
     _secret(folder / "ray.token", lambda: secrets.token_hex(32).encode())
     treasury = _secret(folder / "treasury.key", lambda: secrets.token_hex(32).encode()).decode().strip()
     sealing = bytes.fromhex(_secret(folder / "secrets.key", lambda: secrets.token_hex(32).encode()).decode().strip())
-    return DeploymentKeys(operator, token, folder / "ray.token", PrivateKey.from_hex(treasury), sealing)
+    own = bytes.fromhex(_secret(folder / "self.key", lambda: secrets.token_hex(32).encode()).decode().strip())
+    paying = PrivateKey.from_hex(treasury)
+    return DeploymentKeys(operator, token, folder / "ray.token", paying, sealing, own, folder / "self.key")
 
 
 def _new_operator() -> bytes:

@@ -6,10 +6,13 @@ import secrets
 
 from actors.view import View
 from actors.wallet.calls import OPERATOR
-from actors.wallet.spending_keys import SpendingKey, by_token
+from actors.wallet.decide_keys import capped
+from actors.wallet.spending_keys import SELF, Left, SpendingKey, by_token, find, left
 from gate.charging.bill import Bill
 from gate.ports import Services
 from operations.errors import SatboxError
+from sandboxes.self_tokens import PREFIX as SELF_PREFIX
+from sandboxes.self_tokens import read_self_token
 
 PREFIX = "sb_"
 """How API keys begin."""
@@ -27,12 +30,16 @@ def token_hash(token: str) -> str:
 
 
 def is_api_key(token: str) -> bool:
-    """Whether a bearer token is meant as an API key."""
-    return token.startswith(PREFIX)
+    """Whether a bearer token is meant as an API key, or says for which sandbox somebody calls."""
+    return token.startswith((PREFIX, SELF_PREFIX))
 
 
 async def key_holder(services: Services, token: str) -> tuple[View, SpendingKey]:
-    """The wallet and the key of a token. Raises spending_key_invalid, alike for one that never was, is over or was revoked."""
+    """The wallet and the key of a token. Raises spending_key_invalid, alike for one that never was, is over or was revoked, and
+    runtime_gone for a sandbox that is not its wallet's any more.
+    """
+    if token.startswith(SELF_PREFIX):
+        return await _sandbox(services, token)
     read = _TOKEN.fullmatch(token)
     if read is None:
         raise SatboxError("spending_key_invalid")
@@ -40,6 +47,19 @@ async def key_holder(services: Services, token: str) -> tuple[View, SpendingKey]
     key = by_token(view.state.keys, token_hash(token))
     if key is None or not key.is_good(services.clock.wall_ms()):
         raise SatboxError("spending_key_invalid")
+    return view, key
+
+
+async def _sandbox(services: Services, token: str) -> tuple[View, SpendingKey]:
+    own = read_self_token(services.settings.self_key, token)
+    if own is None:
+        raise SatboxError("spending_key_invalid")
+    address, runtime_id = own
+    view = await services.views.get(address)
+    runtime, key = view.state.runtime, find(view.state.keys, SELF)
+    if runtime is None or runtime.runtime_id != runtime_id:
+        raise SatboxError("runtime_gone", details={"runtime_id": runtime_id})
+    assert key is not None
     return view, key
 
 
@@ -56,8 +76,9 @@ def check_key(key: SpendingKey, bill: Bill, wall_ms: int) -> None:
         raise SatboxError("spending_key_scope", details={"payee": bill.payee}, funds_moved=False)
     most = key.caps.call_usat
     if most is not None and bill.usat > most:
-        details = {
-            "key_id": key.key_id, "cap": "sats_per_call", "cap_usat": most, "asked_usat": bill.usat, "spent_usat": 0,
-            "resets_at": None,
-        }  # fmt: skip
+        details = capped(key.key_id, Left(most, "sats_per_call", most), bill.usat)
         raise SatboxError("spending_cap", details=details, funds_moved=False)
+    # By what was spent until now. The wallet decides; but what is set aside already would outlive a cap that was lowered.
+    now = left(key, 0, wall_ms)
+    if now.usat < bill.usat:
+        raise SatboxError("spending_cap", details=capped(key.key_id, now, bill.usat), funds_moved=False)

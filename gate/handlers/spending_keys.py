@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from actors.view import View, iso
+from actors.view import View, iso, status
 from actors.wallet import spending_keys as keys
 from actors.wallet.commands import PutKey, RevokeKey
 from actors.wallet.spending_keys import SELF, Caps, SpendingKey
@@ -15,7 +15,7 @@ from gate.ports import Services
 from gate.routing import Handler
 from operations import spending_keys as s
 from operations.errors import SatboxError
-from operations.models import Target
+from operations.models import Nothing, Target
 from operations.prices import USAT_PER_SAT
 
 
@@ -73,6 +73,26 @@ async def limit_self(services: Services, request: web.Request, caller: Caller, d
     return await _set_self(services, caller.owned(data.address), _caps(data))
 
 
+async def show_self(services: Services, request: web.Request, caller: Caller, data: Nothing) -> s.SelfView:
+    """For whom the caller speaks: by the sandbox's own key, another one, or the owner's pass."""
+    address, wall_ms = caller.owned(None), services.clock.wall_ms()
+    view = await services.views.get(address)
+    if not view.state.exists:
+        raise SatboxError("wallet_not_found")
+    state, shown = view.state, status(view, services.settings.policy, wall_ms)
+    key = keys.find(state.keys, SELF if caller.key is None else caller.key.key_id) or caller.key
+    assert key is not None
+    return s.SelfView(
+        address=address,
+        state=shown.state,
+        runtime_id=None if state.runtime is None else state.runtime.runtime_id,
+        balance_usat=shown.balance_usat,
+        burn_usat_per_second=state.burn_usat_per_second if state.runtime is not None else 0,
+        seconds_left=shown.seconds_left,
+        key=key_view(key, view, wall_ms),
+    )
+
+
 async def _set_self(services: Services, address: str, caps: Caps) -> s.KeyView:
     own = replace(keys.own_key(), caps=caps)
     view = services.views.put(await services.system.ask(address, PutKey(own)))
@@ -124,4 +144,5 @@ HANDLERS: dict[str, Handler] = {
     "api_keys.list": listing,
     "api_keys.revoke": revoke,
     "api_keys.limit_self": limit_self,
+    "self.show": show_self,
 }

@@ -20,7 +20,7 @@ _MARKS = re.compile(
     "eyJ0eXAiOiJwYXNzIiwiYXVkIjoi"  # the beginning of every pass's claims: {"typ":"pass","aud":"
     "|pt_[A-Za-z0-9_-]{43}"  # a port token
     "|swl_S[0-9A-Z]{27,41}_"  # a wake link
-    "|sb_S[0-9A-Z]{27,41}_"  # an API key
+    "|sb(?:self)?_S[0-9A-Z]{27,41}_"  # an API key, or what a sandbox calls by
     '|"x402Version"'  # a payment, or a spending order
 )
 

@@ -83,7 +83,8 @@ class Control:
                 listener = socket.socket(fileno=descriptors.pop())
                 meter = Meter(message.bytes_per_second, message.bytes_max, self._clock)
                 rules = Rules(message.allow, message.ports)
-                self._proxy.attach(Guest(message.runtime_id, listener, rules, meter, self._clock))
+                token = message.self_token
+                self._proxy.attach(Guest(message.runtime_id, listener, rules, meter, self._clock, self_token=token))
             case Secrets():
                 self._arriving[message.runtime_id] = (message.count, [])
                 self._arrived(message.runtime_id)

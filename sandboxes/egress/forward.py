@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sandboxes.egress.dialing import Dialer
@@ -87,6 +87,8 @@ class Forwarder:
             path = "/" + path
         body = request_body(head)
         route = self._route(guest, read_authority(authority, 80), path)
+        if route.alias == self._settings.self_alias and route.secret is None:
+            route = replace(route, secret=_in_its_name(guest, head, route))
         if route.secret is not None and _is_echo(head):
             raise Refusal("egress_denied", f"{head.method} would have the other end repeat a secret")
         upstream = await self._connect(guest, route)
@@ -232,6 +234,13 @@ def _inward(fields: list[tuple[str, str]], route: _Route) -> list[tuple[str, str
     return [
         (name, _redirect(value, base, route.alias) if name.lower() == "location" else value) for name, value in fields
     ]
+
+
+def _in_its_name(guest: Guest, head: RequestHead, route: _Route) -> HeaderSecret | None:
+    """What says to the gate for whom this sandbox calls. A request with a pass, a key or a payment speaks for itself."""
+    if not guest.self_token or any(values(head.fields, name) for name in ("authorization", "payment-signature")):
+        return None
+    return guest.self_secret(route.alias, route.origin.url)
 
 
 def _is_echo(head: RequestHead) -> bool:

@@ -87,11 +87,20 @@ class Guest:
     rules: Rules
     meter: Meter
     clock: Callable[[], float]
+    self_token: str = field(default="", repr=False)
+    """What the proxy shows the gate in its name; the guest never sees it."""
     secrets: dict[str, HeaderSecret] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     lookups: int = 0
+    _own: HeaderSecret | None = field(default=None, repr=False)
     _told_at: dict[str, float] = field(default_factory=dict)
+
+    def self_secret(self, alias: str, upstream: str) -> HeaderSecret:
+        """The header that says to the gate for whom this guest calls."""
+        if self._own is None:
+            self._own = HeaderSecret(alias, upstream, "Authorization", f"Bearer {self.self_token}")
+        return self._own
 
     def count_refusal(self, code: str) -> bool:
         """Count one; whether to log it: each code once a second, so that a guest can't flood the log."""

@@ -28,6 +28,7 @@ class Attach(_Message):
     ports: tuple[int, ...]
     bytes_per_second: float
     bytes_max: int | None = None
+    self_token: str = Field(default="", repr=False)
 
 
 class Secrets(_Message):

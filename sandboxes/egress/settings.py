@@ -34,6 +34,10 @@ class EgressSettings(BaseModel):
     internal: dict[str, str] = Field(
         default_factory=dict, description="alias under .satbox.internal -> http://host:port[/path] on the inside"
     )
+    self_alias: str = Field(default="", description="the alias of the gate, which a sandbox calls in its wallet's name")
+    self_key_file: str | None = Field(
+        default=None, description="the key that the node says so with; the gate has it, too"
+    )
     refuse: tuple[IPv4Network | IPv6Network, ...] = Field(
         default=(), description="never reached: this host's public addresses behind NAT, the operator's other machines"
     )

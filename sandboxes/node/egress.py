@@ -15,6 +15,7 @@ import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 from pydantic import BaseModel
@@ -27,6 +28,7 @@ from sandboxes.node.driver import DriverError
 from sandboxes.node.slots import Row
 from sandboxes.node.supervisor_client import SupervisorClient
 from sandboxes.protocol import SandboxError
+from sandboxes.self_tokens import self_token
 from sandboxes.size_classes import SizeClass
 
 RESTART_SECONDS = (0.0, 0.2, 1.0, 5.0)
@@ -72,6 +74,8 @@ class Egress:
     def __init__(self, settings: EgressSettings, size_classes: Mapping[str, SizeClass]) -> None:
         self._settings = settings
         self._size_classes = size_classes
+        path = settings.self_key_file
+        self._self_key = bytes.fromhex(Path(path).read_text().strip()) if path is not None else b""
         self._attached: dict[str, _Attached] = {}
         self._channel: socket.socket | None = None
         self._outbox: deque[tuple[bytes, socket.socket | None]] = deque()
@@ -139,6 +143,7 @@ class Egress:
             ports=self._settings.ports,
             bytes_per_second=limits.egress_bytes_per_second,
             bytes_max=limits.egress_bytes_max,
+            self_token=self_token(self._self_key, row.address, row.runtime_id) if self._self_key else "",
         )
         self._attached[row.runtime_id] = attached = _Attached(message, listener)
         self._hand_over(attached)

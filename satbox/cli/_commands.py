@@ -2341,6 +2341,16 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "self.show",
+        ("self",),
+        "See for whom you call, what is left, and what you may spend.",
+        method="self_show",
+        body="json",
+        is_paid=False,
+        is_operators=False,
+        arguments=(),
+    ),
+    Command(
         "sandbox.reclaim",
         ("reclaim",),
         "Get what is left of your deposits back to where they came from: first a quote, then with a fresh proof of it.",

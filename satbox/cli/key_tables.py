@@ -42,4 +42,12 @@ def _keys(document: dict[str, Any]) -> dict[str, Any]:
     return {"items": [key_row(item) for item in document["items"]]}
 
 
-FORMS = {"api_keys.list": _keys, "api_keys.revoke": key_row, "api_keys.limit_self": key_row}
+def _self(document: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: document[name] for name in ("address", "state", "runtime_id")},
+        "key": key_row(document["key"])["key_id"],
+        **{name: key_row(document["key"])[name] for name in ("sats_cap", "sats_spent", "sats_left")},
+    }
+
+
+FORMS = {"self.show": _self, "api_keys.list": _keys, "api_keys.revoke": key_row, "api_keys.limit_self": key_row}

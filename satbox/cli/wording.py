@@ -29,6 +29,7 @@ SUMMARIES = {
     "api_keys.list": "list your keys: spent, and left by their caps",
     "api_keys.revoke": "void a key at once",
     "api_keys.limit_self": "cap what your sandbox spends by itself",
+    "self.show": "see for whom your key speaks, and what it may spend",
     "sandbox.reap": "stop the sandbox; workspace and credit are kept",
     "sandbox.pause": "freeze it: memory kept, no CPU, a lower rate",
     "sandbox.resume": "let a paused sandbox run on",

@@ -995,6 +995,14 @@ class Operations(Calls):
             sats_total=sats_total,
         )
 
+    async def self_show(self) -> sk.SelfView:
+        """See for whom you call, what is left, and what you may spend.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found, runtime_gone,
+        spending_key_invalid.
+        """
+        return await self._call("self.show", sk.SelfView)
+
     async def sandbox_reclaim(
         self,
         *,
@@ -2117,6 +2125,14 @@ class SyncOperations(SyncCalls[Operations]):
                 sats_total=sats_total,
             )
         )
+
+    def self_show(self) -> sk.SelfView:
+        """See for whom you call, what is left, and what you may spend.
+
+        Errors: pass_missing, pass_invalid, pass_expired, pass_revoked, scope_missing, wallet_not_found, runtime_gone,
+        spending_key_invalid.
+        """
+        return self._run(self._client.self_show())
 
     def sandbox_reclaim(
         self,

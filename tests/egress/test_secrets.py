@@ -385,3 +385,33 @@ async def test_no_log_has_the_secret(tmp_path: Path) -> None:
     assert VALUE not in repr(world.guest)
     assert VALUE not in json.dumps(logs)
     assert len(logs) == 1
+
+
+async def test_the_gate_hears_for_whom_a_sandbox_calls_and_the_sandbox_does_not() -> None:
+    heads: list[str] = []
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        heads.append(head)
+        said = next((line for line in head.splitlines() if line.lower().startswith("authorization")), "none")
+        writer.write(f"HTTP/1.1 200 OK\r\nX-Said: {said}\r\nContent-Length: 0\r\n\r\n".encode())
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    alias, other = "gate.satbox.internal", "chain.satbox.internal"
+    world = await make_world(internal={alias: url, other: url}, self_alias=alias)
+    world.guest.self_token = "sbself_ST000_rt_1_" + "ab" * 32
+
+    shown = await world.ask(f"GET http://{alias}/self HTTP/1.1\r\n\r\n")
+    for own in ("authorization: Bearer mine", "Payment-Signature: e30="):
+        await world.ask(f"GET http://{alias}/self HTTP/1.1\r\n{own}\r\n\r\n")
+    await world.ask(f"GET http://{other}/self HTTP/1.1\r\n\r\n")
+    denied = await world.ask(f"TRACE http://{alias}/self HTTP/1.1\r\n\r\n")
+
+    assert f"Authorization: Bearer {world.guest.self_token}" in heads[0]
+    assert b"ab" * 32 not in shown
+    assert all("sbself_" not in head for head in heads[1:])
+    assert len(heads) == 4
+    assert b"egress_denied" in denied
+    server.close()

@@ -20,6 +20,7 @@ from gate.proxy.credentials import Credentials
 from gate.proxy.heads import narrowed, outward
 from gate.wake_links import new_token
 from operations.errors import SatboxError
+from sandboxes.self_tokens import self_token
 from tests.gate.gatehouse import BTC, OPERATOR_TOKEN, House
 from tests.gate.test_smuggling import Loopback
 
@@ -40,6 +41,7 @@ SECRETS = {
     "the operator's token": OPERATOR_TOKEN,
     "a pass": gate_pass(),
     "an API key": "sb_ST1PQHQKV0RJXZFY1DGX8MNSNYVE3VGZJSRTPGZGM_" + "aB3-_" * 8 + "xyz",
+    "a sandbox's token": self_token(b"key", "ST1PQHQKV0RJXZFY1DGX8MNSNYVE3VGZJSRTPGZGM", "rt_1"),
     "a port token": "pt_" + "aB3-_" * 8 + "xyz",
     "a wake link": new_token(ADDRESS),
     "a spending order": ORDER,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from relay_client.orders import SCHEME, Order
+from sandboxes.self_tokens import self_token
 from tests.gate.gatehouse import DEPLOYMENT, NETWORK, PAY_TO, SATS, House, Who, gatehouse
 from tests.gate.inside import serving
 from tests.gate.test_failed_calls import serve, sold
@@ -188,3 +189,58 @@ async def test_what_the_sandbox_may_spend_is_its_owners_to_set(house: House) -> 
     assert (put.body["sats_per_day"], put.body["sats_per_call"]) == (20, 2)
     revoked = await house.ask("DELETE", "/sandbox/api-keys/self", who=who)
     assert (revoked.body["sats_per_day"], revoked.body["left_usat"]) == (0, 0)
+
+
+def of_sandbox(house: House, who: Who) -> str:
+    runtime = house.state(who).runtime
+    assert runtime is not None
+    return self_token(SELF_KEY, who.address, runtime.runtime_id)
+
+
+SELF_KEY = bytes(range(32))
+
+
+async def test_a_sandbox_pays_by_its_own_key_as_long_as_it_is_the_wallets(tmp_path: Path) -> None:
+    async with gatehouse(tmp_path, **PRICED, self_key=SELF_KEY) as house:
+        who, seller = await house.agent(), await sold(house)
+        await house.created(who, sats=500)
+        token = of_sandbox(house, who)
+
+        shown = await house.ask("GET", "/self", headers=bearer(token))
+        assert (shown.status, shown.body["address"], shown.body["key"]["sats_per_day"]) == (200, who.address, 200)
+        assert (await hashed(house, token, "a")).headers["X-Satbox-Charge"] == str(5 * SATS)
+        async with serving(house, serve):
+            url = f"/sandbox/proxy/{seller.address}/8000/x"
+            assert (await house.ask("GET", url, headers=bearer(token))).headers["X-Satbox-Charge"] == str(10 * SATS)
+        put = await house.ask("PUT", "/sandbox/api-keys/self", who=who, json={"sats_per_day": 16})
+        assert put.status == 200
+        await house.until(lambda: house.state(who).keys[0].spent_usat == 15 * SATS)
+        house.services.views.put(await house.services.system.look(who.address))
+        assert (await hashed(house, token, "b")).code == "spending_cap"
+
+        for path, method in (("/sandbox/reap", "POST"), ("/sandbox/api-keys", "GET"), ("/sandbox/status", "GET")):
+            assert (await house.ask(method, path, headers=bearer(token))).code == "spending_key_scope", path
+        forged = self_token(b"another key", who.address, token.split("_", 2)[2].rpartition("_")[0])
+        assert (await hashed(house, forged, "c")).code == "spending_key_invalid"
+        await house.ask("POST", "/sandbox/reap", who=who)
+        await house.until(lambda: house.state(who).runtime is None)
+        assert (await hashed(house, token, "d")).code == "runtime_gone"
+
+
+async def test_what_a_sandbox_says_for_itself_counts_before_its_own_key(tmp_path: Path) -> None:
+    async with gatehouse(tmp_path, self_key=SELF_KEY) as house:
+        who = await house.agent()
+        await house.created(who, sats=500)
+        own = bearer(of_sandbox(house, who))
+        unpaid = await house.ask("POST", "/sandbox/extend", headers=own, json={})
+        assert (unpaid.status, "payment-required" in unpaid.headers) == (402, True)
+        assert (await house.ask("GET", f"/bucket?address={who.address}", headers=own)).status == 200
+        carried = house.bearer(who)["Authorization"].removeprefix("Bearer ")
+        assert (await house.ask("GET", f"/sandbox/status?pass={carried}", headers=own)).status == 200
+
+
+async def test_without_a_key_of_its_own_a_gate_believes_no_node(house: House) -> None:
+    who = await house.agent()
+    await house.created(who, sats=500)
+    refused = await house.ask("GET", "/self", headers=bearer(of_sandbox(house, who)))
+    assert (refused.status, refused.code) == (401, "spending_key_invalid")
