@@ -89,6 +89,16 @@ async def test_gate_and_chain_are_reached_by_their_aliases(place: Place) -> None
     assert "stacks_tip_height" in info
 
 
+async def test_a_sandbox_calls_the_gate_in_its_wallets_name_and_never_sees_by_what(place: Place) -> None:
+    shown = json.loads(await place.run("curl -sS -m 10 http://gate.satbox.internal/self"))
+    assert (shown["address"], shown["state"]) == (place.owner.address, "alive")
+    assert (shown["key"]["key_id"], shown["key"]["sats_per_day"]) == ("self", 200)
+    seen = await place.run("env; cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'; exit 0")
+    assert "sbself_" not in seen
+    refused = json.loads(await place.run("curl -sS -m 10 -X POST http://gate.satbox.internal/sandbox/reap"))
+    assert refused["error"]["code"] == "spending_key_scope"
+
+
 async def test_the_devnet_s_controls_are_not_below_the_chain_s_alias(place: Place) -> None:
     for path in ("/../devnet/faults", "/%2e%2e/devnet/faults", "/..%2fdevnet/faults", "//devnet/faults"):
         answer = await place.run(
@@ -259,13 +269,3 @@ async def test_no_file_and_no_log_has_a_secret_and_destroying_deletes_them(place
     assert (await client.secrets_list()).items == []
     assert await asyncio.to_thread(rows_left, service.settings.home / "secrets.sqlite") == 0
     assert await asyncio.to_thread(found_in, service) == []
-
-
-async def test_a_sandbox_calls_the_gate_in_its_wallets_name_and_never_sees_by_what(place: Place) -> None:
-    shown = json.loads(await place.run("curl -sS -m 10 http://gate.satbox.internal/self"))
-    assert (shown["address"], shown["state"]) == (place.owner.address, "alive")
-    assert (shown["key"]["key_id"], shown["key"]["sats_per_day"]) == ("self", 200)
-    seen = await place.run("env; cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'; exit 0")
-    assert "sbself_" not in seen
-    refused = json.loads(await place.run("curl -sS -m 10 -X POST http://gate.satbox.internal/sandbox/reap"))
-    assert refused["error"]["code"] == "spending_key_scope"
