@@ -174,7 +174,9 @@ class Context:
             deployment=self._given("deployment"),
             operator_token=self.operator_token() if as_operator else None,
         )
-        return Client(settings, agent=self.load_agent() if with_agent else None, announce=announce, wake_link=link)
+        api_key = os.environ.get("SATBOX_API_KEY")
+        agent = self.load_agent() if with_agent and api_key is None else None
+        return Client(settings, agent=agent, announce=announce, wake_link=link, api_key=api_key)
 
     def client_network(self) -> "Network":
         """The network, checked."""

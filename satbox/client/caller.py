@@ -32,14 +32,18 @@ class RequestSender:
         passes: PassCache,
         prove: Callable[[], Awaitable[m.GatePass]] | None,
         wake_link: str | None = None,
+        api_key: str | None = None,
     ) -> None:
         self._settings = settings
         self._transport = transport
         self._passes = passes
         self._prove = prove
         self._wake_link = wake_link
+        self._api_key = api_key
 
     async def _token(self, request: Request, *, is_asked: bool = False) -> str | None:
+        if self._api_key is not None and request.operation.auth is not Auth.OPERATOR:
+            return None if request.operation.name.startswith("gate.") else self._api_key
         if not request.needs_pass and not is_asked:
             # A pass that is there may show more; none is proven for that, since whoever has no registered pair has none.
             kept = self._passes.get() if request.operation.auth is Auth.OPTIONAL else None
@@ -55,7 +59,7 @@ class RequestSender:
     def _may_renew(self, request: Request) -> bool:
         """Open operations too: one that has a price at this gate asks for a pass."""
         is_ours = request.operation.auth is not Auth.OPERATOR and not request.operation.name.startswith("gate.")
-        return is_ours and self._prove is not None
+        return is_ours and self._prove is not None and self._api_key is None
 
     async def _headers(self, request: Request, extra: Mapping[str, str], *, is_asked: bool = False) -> dict[str, str]:
         if self._wake_link is not None and request.operation.link_scope is not None:

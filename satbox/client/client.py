@@ -48,6 +48,7 @@ class Client(Operations):
     `max_sats_exceeded` and `ambiguous` (a payment was sent and nobody said what became of it: repeat the call, or `resume`).
 
     `wake_link` (the URL or its token) stands in place of a pass where links are taken: wake, extend and status of its wallet.
+    `api_key` (`sb_...`) stands in place of a pass for what the key's scopes allow, and pays for calls from its wallet's bucket.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Client(Operations):
         *,
         agent: Agent | None = None,
         wake_link: str | HeldLink | None = None,
+        api_key: str | None = None,
         now_seconds: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         announce: Announce | None = None,
@@ -81,7 +83,9 @@ class Client(Operations):
             passes,
             None if agent is None else self._renewed,
             None if wake_link is None else wake_link.token,
+            api_key,
         )
+        self.api_key = api_key
         self._streams = Streams(self._caller, self.settings.timeouts, sleep)
         journal: Journal = MemoryJournal() if folder is None else FileJournal(folder)
         self._purchases = Purchases(

@@ -34,6 +34,7 @@ class Paying(Protocol):
 
     settings: ClientSettings
     agent: Agent | None
+    api_key: str | None
 
     async def gate_pass(self) -> str:
         """The agent's pass; it proves itself when it has none."""
@@ -103,6 +104,8 @@ async def call(
     )
     if required is None:
         return _understood(unpaid, _is_own(client, where))
+    if client.api_key is not None:
+        return await _by_key(client, request, where, headers, required, max_sats)
     order, sats = _order(client, method, where, required, max_sats)
     assert client.agent is not None
     network = client.settings.network
@@ -131,11 +134,32 @@ async def call(
             details={"payer": order.payer, "sats": sats} | _missing(error.details),
             hint="Fill it: satbox deposit --sats N.", funds_moved=False,
         ) from error  # fmt: skip
+    return _with_receipt(paid, answer, sats)
+
+
+async def _by_key(
+    client: Paying, request: _Request, where: URL, headers: dict[str, str], required: Any, max_sats: int
+) -> CallAnswer:
+    """Paid by an API key: its wallet's caps hold, and the call is made once by its name."""
+    _, sats = _bucket_offer(client, where, required, max_sats)
+    named = {AUTHORIZATION: f"Bearer {client.api_key}", "Idempotency-Key": secrets.token_hex(16)}
+    try:
+        paid = await _ask(request, where, {**headers, **named})
+    except SatboxError as error:
+        raise SatboxError(
+            "ambiguous", f"No answer came: the call may have been made, and paid with {sats} sats, once.",
+            details={"reason": error.code}, funds_moved="unknown",
+            hint="The key's owner sees what was paid: satbox api-key list.",
+        ) from error  # fmt: skip
+    return _with_receipt(paid, _understood(paid, is_own=False), sats)
+
+
+def _with_receipt(paid: CallAnswer, answer: CallAnswer, sats: int) -> CallAnswer:
     receipt = paid.headers.get("X-Satbox-Receipt")
     if receipt is None:
         return answer
     document = json.loads(base64.urlsafe_b64decode(receipt))
-    return replace(answer, sats=sats, order_id=order_id, receipt=document)
+    return replace(answer, sats=sats, order_id=document["statement"]["order_id"], receipt=document)
 
 
 def _where(client: Paying, url: str) -> URL:
@@ -186,28 +210,28 @@ def _missing(details: Mapping[str, Any]) -> dict[str, Any]:
     return {name: details[name] for name in ("missing_sats",) if name in details}
 
 
-def _order(client: Paying, method: str, where: URL, required: Any, max_sats: int) -> tuple[Order, int]:
-    if client.agent is None:
-        raise SatboxError("payment_required", "This call must be paid, and no agent's keys were given to pay with.")
+def _bucket_offer(client: Paying, where: URL, required: Any, max_sats: int) -> tuple[dict[str, Any], int]:
+    """The offer to pay from a bucket, and its price. Raises payment_required, quote_invalid, max_sats_exceeded."""
     settings = client.settings
     entries = required.get("accepts", []) if isinstance(required, dict) else []
-    entry = next(
-        (
-            e
-            for e in entries
-            if isinstance(e, dict) and (e.get("scheme"), e.get("network")) == (SCHEME, settings.network.caip2)
-        ),
-        None,
-    )
+    wanted = (SCHEME, settings.network.caip2)
+    entry = next((e for e in entries if isinstance(e, dict) and (e.get("scheme"), e.get("network")) == wanted), None)
     if entry is None:
         raise SatboxError("payment_required", "This call can't be paid from a bucket.", hint="Wake the sandbox first.")
-    payee = _payee(where)
     amount = str(entry.get("amount", ""))
-    if not amount.isascii() or not amount.isdigit() or int(amount) < 1 or entry.get("payTo") != payee:
+    if not amount.isascii() or not amount.isdigit() or int(amount) < 1 or entry.get("payTo") != _payee(where):
         raise SatboxError("quote_invalid", "The gate's offer is not for this call; nothing was signed.")
     sats = int(amount)
     if sats > max_sats:
         raise SatboxError("max_sats_exceeded", details={"asked_sats": sats, "max_sats": max_sats})
+    return entry, sats
+
+
+def _order(client: Paying, method: str, where: URL, required: Any, max_sats: int) -> tuple[Order, int]:
+    if client.agent is None:
+        raise SatboxError("payment_required", "This call must be paid, and no agent's keys were given to pay with.")
+    settings = client.settings
+    entry, sats = _bucket_offer(client, where, required, max_sats)
     extra = entry.get("extra")
     message = extra.get("message") if isinstance(extra, dict) else None
     deployment = str(message.get("deployment", "")) if isinstance(message, dict) else ""
@@ -216,7 +240,7 @@ def _order(client: Paying, method: str, where: URL, required: Any, max_sats: int
     expires_at = int(client.now_seconds()) + min(ORDER_SECONDS, ORDER_SECONDS_MAX)
     payer = client.agent.addresses(settings.network).stx
     resource = f"{method} {where.raw_path}"
-    return Order(deployment, payer, payee, sats, resource, secrets.token_hex(16), expires_at), sats
+    return Order(deployment, payer, _payee(where), sats, resource, secrets.token_hex(16), expires_at), sats
 
 
 async def _ask(request: _Request, where: URL, headers: dict[str, str]) -> CallAnswer:

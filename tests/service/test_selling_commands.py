@@ -10,7 +10,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from operations.errors import SatboxError
 from satbox.agent.keystore import Keystore
+from satbox.client import Client, ClientSettings
 from stacks import Network
 from tests.cli.running import Ended
 from tests.cli.running import satbox as run
@@ -252,6 +254,39 @@ async def test_genesis_agents_show_their_pass_and_owners_pay_nothing(street: Str
     assert (hidden.code, hidden.error["code"]) == (1, "not_found")
     own = await street.document("seller", "call", street.url("/paid"))
     assert (own["status"], own["sats"]) == (200, 0)
+
+
+async def test_an_api_key_calls_without_any_key_pair(street: Street) -> None:
+    await street.reset()
+    await street.document("seller", "routes", "set", "8000", "/keyed", "--sats", "4")
+    await street.document("neighbour", "deposit", "--sats", "50", "--wait")
+    made = await street.document(
+        "neighbour", "api-key", "create", "--name", "ci", "--sats-total", "9", "--scope", "call"
+    )
+    assert made["key"].startswith(f"sb_{street.address('neighbour')}_")
+    settings = ClientSettings(street.service.gate_url, Network.TESTNET)
+    async with Client(settings, api_key=made["key"]) as client:
+        called = await client.call(street.url("/keyed"), method="POST", data=b"by key")
+        assert (called.status, called.sats) == (200, 4)
+        assert called.receipt is not None
+        assert (called.receipt["statement"]["key_id"], called.order_id) == (
+            made["key_id"], called.receipt["statement"]["order_id"],
+        )  # fmt: skip
+        assert json.loads(called.body)["payer"] == street.address("neighbour")
+        assert json.loads(called.body)["pass"] is None
+        with pytest.raises(SatboxError, match="max_sats_exceeded"):
+            await client.call(street.url("/keyed"), max_sats=3)
+        assert (await client.call(street.url("/keyed"))).sats == 4
+        with pytest.raises(SatboxError, match="spending_cap"):
+            await client.call(street.url("/keyed"))
+        shown = await client.self_show()
+        assert (shown.key.key_id, shown.address) == (made["key_id"], street.address("neighbour"))
+    listed = await street.say("neighbour", "api-key", "list", "--table")
+    assert (listed.code, made["key"].encode() in listed.stdout, b"9/all" in listed.stdout) == (0, False, True)
+    assert (await street.document("neighbour", "api-key", "revoke", made["key_id"]))["state"] == "expired"
+    async with Client(settings, api_key=made["key"]) as client:
+        with pytest.raises(SatboxError, match="spending_key_invalid"):
+            await client.call(street.url("/keyed"))
 
 
 async def test_an_agents_name_does_for_its_address(street: Street) -> None:
