@@ -139,7 +139,8 @@ SPENDING_KEYS = (
     Operation(
         "self.show", "GET", "/self",
         "See for whom you call, what is left, and what you may spend.",
-        Nothing, SelfView, Auth.OWNER, ("self",), "satbox_self", scope="self",
+        Nothing, SelfView, Auth.OWNER, ("self",), None, scope="self",
+        no_tool_because="for whoever has a key alone; this server has the keys of an agent, and satbox_status",
         errors=(*IDENTITY, "wallet_not_found", "runtime_gone", "spending_key_invalid"),
     ),
 )  # fmt: skip

@@ -134,7 +134,7 @@ async def call(
             details={"payer": order.payer, "sats": sats} | _missing(error.details),
             hint="Fill it: satbox deposit --sats N.", funds_moved=False,
         ) from error  # fmt: skip
-    return _with_receipt(paid, answer, sats)
+    return _with_receipt(paid, answer, sats, order_id)
 
 
 async def _by_key(
@@ -154,12 +154,13 @@ async def _by_key(
     return _with_receipt(paid, _understood(paid, is_own=False), sats)
 
 
-def _with_receipt(paid: CallAnswer, answer: CallAnswer, sats: int) -> CallAnswer:
+def _with_receipt(paid: CallAnswer, answer: CallAnswer, sats: int, order_id: str | None = None) -> CallAnswer:
     receipt = paid.headers.get("X-Satbox-Receipt")
     if receipt is None:
         return answer
     document = json.loads(base64.urlsafe_b64decode(receipt))
-    return replace(answer, sats=sats, order_id=document["statement"]["order_id"], receipt=document)
+    named = order_id or document.get("statement", {}).get("order_id")  # who signed an order knows its id
+    return replace(answer, sats=sats, order_id=named, receipt=document)
 
 
 def _where(client: Paying, url: str) -> URL:

@@ -33,6 +33,7 @@ HINTS = {
     "challenge_replayed": _SIGN,
     "btc_signature_invalid": _SIGN,
     "stx_signature_invalid": _SIGN,
+    "spending_cap": "Wait until the time named in the details, ask for less, or ask the key's owner for a higher cap.",
     "spending_key_not_found": "satbox_api_key with action=list shows them.",
     "wake_link_not_found": "satbox_wake_link with action=list shows them.",
     "payment_required": "satbox_create, satbox_extend and satbox_bucket pay by themselves.",
