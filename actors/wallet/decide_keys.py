@@ -24,6 +24,7 @@ def _put(turn: Turn, command: c.PutKey) -> c.Refusal | None:
     elif sum(one.key_id != SELF for one in kept) >= KEYS_MAX:
         return c.Refusal("spending_keys_full", {"keys_max": KEYS_MAX})
     turn.set(keys=keys.with_key(kept, key))
+    _forget_over(turn)
     turn.tell("key_created", key_id=key.key_id, name=key.name, scopes=list(key.scopes))
     return None
 
@@ -32,6 +33,7 @@ def _revoke(turn: Turn, command: c.RevokeKey) -> c.Refusal | None:
     if not any(one.key_id == command.key_id for one in turn.state.keys):
         return c.Refusal("spending_key_not_found")
     turn.set(keys=tuple(one for one in turn.state.keys if one.key_id != command.key_id))
+    _forget_over(turn)
     turn.tell("key_revoked", key_id=command.key_id)
     return None
 
@@ -67,6 +69,11 @@ def count(turn: Turn, gate_id: str, usat: int) -> None:
     key = keys.find(turn.state.keys, key_id) if key_id else None
     if key is not None and usat:
         turn.set(keys=keys.with_key(turn.state.keys, keys.spent(key, usat, turn.at.wall_ms)))
+
+
+def _forget_over(turn: Turn) -> None:
+    """Let go of empty allowances of keys that are gone; a gate that was late to ask for more is refused without its key."""
+    turn.set(allowances=tuple(one for one in turn.state.allowances if not is_over(turn, one)))
 
 
 def is_over(turn: Turn, allowance: Allowance) -> bool:

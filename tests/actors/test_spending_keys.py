@@ -88,6 +88,21 @@ def test_a_revoked_key_pays_what_it_has_bought_and_nothing_more() -> None:
     assert purse.state.accounts.in_transit == 5 * SAT
 
 
+@pytest.mark.parametrize("is_revoked", [True, False])
+def test_keys_that_are_gone_leave_nothing_in_their_wallet(is_revoked: bool) -> None:
+    purse = payer(Caps())
+    for number in range(50):
+        key_id = f"key_{number}"
+        purse.ask(c.PutKey(SpendingKey(key_id, expires_wall_ms=purse.wall_ms + 10)))
+        assert reserve(purse, SAT, SAT, f"gate_1/{key_id}") is None
+        assert purse.ask(c.Unreserve(f"gate_1/{key_id}", 7)).refusal is None
+        if is_revoked:
+            purse.ask(c.RevokeKey(key_id))
+        purse.wall_ms += 10
+    assert len(purse.state.allowances) <= 1
+    assert reserve(purse, SAT, SAT, "gate_1/key_0") is not None
+
+
 @pytest.mark.parametrize("expires", [1, 1_700_000_000_000])
 def test_an_expired_key_pays_nothing(expires: int) -> None:
     purse = Purse(PAYER, 100)
