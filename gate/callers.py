@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from actors.clock import Clock
 from actors.view import View
 from actors.wallet.spending_keys import SpendingKey, find
 from gate.carried_passes import CARRIED
@@ -92,6 +93,12 @@ def shows_pass(request: web.Request) -> bool:
     return CARRIED in request or ("Authorization" in request.headers and not is_of_sandbox(request.headers))
 
 
+def shows_api_key(request: web.Request) -> bool:
+    """Whether a request carries an API key, good or not, in a header or a field."""
+    _, _, token = request.headers.get("Authorization", "").partition(" ")
+    return is_api_key(token.strip()) or is_api_key(request.get(CARRIED, ""))
+
+
 def link_token(operation: Operation, request: web.Request) -> str | None:
     """The wake link a request carries in place of a pass, where the operation takes one."""
     return None if operation.link_scope is None else request.headers.get(LINK_HEADER)
@@ -157,6 +164,8 @@ async def payer_of(services: Services, request: web.Request) -> tuple[str, Spend
         view, key = await key_holder(services, token)
         return view.state.address, key
     gate_pass = services.passes.read(token)
+    if not gate_pass.covers("owner"):  # what was given out for exec or files is nobody's purse
+        raise SatboxError("scope_missing", details={"scope": "owner", "has": gate_pass.scope})
     check_epoch(gate_pass, await services.views.get(gate_pass.address))
     return gate_pass.address, None
 
@@ -167,16 +176,23 @@ def check_epoch(gate_pass: Pass, view: View) -> None:
         raise SatboxError("pass_revoked")
 
 
-def terms_of(caller: Caller) -> list[Term]:
+def terms_of(caller: Caller, clock: Clock) -> list[Term]:
     """As long as what may a caller's stream last."""
     if caller.gate_pass is None:
         return []
-    return [pass_term(caller.gate_pass) if caller.key is None else key_term(caller.gate_pass.address, caller.key)]
+    return [
+        pass_term(caller.gate_pass) if caller.key is None else key_term(caller.gate_pass.address, caller.key, clock)
+    ]
 
 
-def key_term(address: str, key: SpendingKey) -> Term:
-    """What lasts as long as a key is not revoked."""
-    return Term(address, lambda view: KEY_REVOKED if find(view.state.keys, key.key_id) is None else None)
+def key_term(address: str, key: SpendingKey, clock: Clock) -> Term:
+    """What lasts as long as a key is good: it is not revoked, and its time is not over."""
+
+    def why_over(view: View) -> str | None:
+        now = find(view.state.keys, key.key_id)
+        return None if now is not None and now.is_good(clock.wall_ms()) else KEY_REVOKED
+
+    return Term(address, why_over)
 
 
 def pass_term(gate_pass: Pass) -> Term:

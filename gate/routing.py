@@ -14,7 +14,17 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from gate.byte_budget import ByteBudget, Lease
-from gate.callers import ANYBODY, Caller, asks_for_offers, authenticate, by_link, check_scope, link_token, terms_of
+from gate.callers import (
+    ANYBODY,
+    Caller,
+    asks_for_offers,
+    authenticate,
+    by_link,
+    check_scope,
+    link_token,
+    shows_api_key,
+    terms_of,
+)
 from gate.carried_passes import may_carry, take_pass
 from gate.crowd import Crowd, Peers, peer_of
 from gate.departures import while_there
@@ -94,7 +104,7 @@ async def _caller(services: Services, operation: Operation, request: web.Request
     if token is None:
         if asks_for_offers(operation, request):
             return ANYBODY
-        return await authenticate(services, operation, request)
+        return await _proven(services, operation, request)
     guesses = request.app[LINK_PEERS]
     guesses.take(request.remote, services.clock.monotonic_ms())
     caller = await by_link(services, operation, token)
@@ -102,6 +112,22 @@ async def _caller(services: Services, operation: Operation, request: web.Request
     assert caller.link is not None
     check_scope(operation, caller.link)
     return caller
+
+
+async def _proven(services: Services, operation: Operation, request: web.Request) -> Caller:
+    """Who calls by a pass or an API key. A key is looked for in the wallet that it names, unlike a pass, which is signed: what is
+    none counts as a request of somebody unknown.
+    """
+    peers, now_ms = request.app[PEERS], services.clock.monotonic_ms()
+    is_counted = operation.auth in (Auth.NONE, Auth.OPTIONAL)
+    if not is_counted and shows_api_key(request):
+        peers.take(request.remote, now_ms, tokens=0)
+    try:
+        return await authenticate(services, operation, request)
+    except SatboxError as error:
+        if error.code == "spending_key_invalid" and not is_counted:
+            peers.take(request.remote, now_ms)
+        raise
 
 
 def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -142,7 +168,7 @@ def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awa
                     if offered is None:
                         raise
                     return offered
-                leans = terms_of(caller)
+                leans = terms_of(caller, services.clock)
                 presence = while_there(request) if operation.ends_with_caller else nullcontext()
                 async with request.app[TENURES].lasting(leans) as tenure, presence:
                     request[TENURE] = tenure

@@ -104,7 +104,7 @@ def terms(services: Services, who: Access, place: Place, method: str, target: st
     """
     leans = [] if who.gate_pass is None else [pass_term(who.gate_pass)]
     if who.key is not None and who.address is not None:
-        leans.append(key_term(who.address, who.key))
+        leans.append(key_term(who.address, who.key, services.clock))
     if who.token_hash is not None:
         leans.append(Term(place.address, partial(_token_over, services.clock, place.port, who.token_hash)))
     elif not who.is_owner:
