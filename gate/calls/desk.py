@@ -20,7 +20,8 @@ from gate.calls.offering import PURPOSE, WAKE, offer_call, offer_wake, wake_pric
 from gate.calls.paths import called_path
 from gate.calls.rates import CallRates
 from gate.calls.waking import ASLEEP, Wakers
-from gate.charging.charger import Charger, purchase
+from gate.charging.charger import Charger
+from gate.charging.purchases import purchase
 from gate.charging.spending import check_key
 from gate.crowd import peer_of
 from gate.payment_required import Purchase
@@ -72,10 +73,13 @@ class Desk:
             if header is not None and found.sats:
                 await asyncio.to_thread(note_unread, self._services, request, header)
             raise SatboxError("sandbox_reaped", details={"reason": view.state.reason})
+        if key is not None and (header is None or not found.sats):
+            # Also where nothing is to pay: it speaks for its wallet where it may spend, and nowhere else.
+            check_key(key, call.bill, self._services.clock.wall_ms())
         if not found.sats:
             _check_listed(found, caller)
             self._limit(call, caller or peer_of(request.remote))
-            answer = await self._asleep(request, view, found, header, caller, request_id)
+            answer = await self._asleep(request, view, found, header, caller if key is None else None, request_id)
             return answer if answer is not None else Guest(call, caller)
         if header is None:
             self._limit(call, caller or peer_of(request.remote))
@@ -88,7 +92,7 @@ class Desk:
             return await self._by_order(call, order)
         payload = decode_payment_header(header)
         if payload.accepted_extra.get(PURPOSE) == WAKE and found.wakes:
-            return await self._pay_wake(request, view, caller)
+            return await self._pay_wake(request, view, caller if key is None else None)
         return await self._by_payment(request, call, payload, request_id)
 
     def _limit(self, call: Call, who: str) -> None:
@@ -115,8 +119,8 @@ class Desk:
         return await offer_wake(self._services, request, state.address, price, request_id)
 
     async def _pay_wake(self, request: web.Request, view: View, caller: str | None) -> web.StreamResponse:
-        """A caller with a pass pays as for a gift, and the pass answers for it. Keys without one are made for nothing: they
-        answer under one name for all of a wallet's, and start nothing before they have paid.
+        """A caller with a pass pays as for a gift, and the pass answers for it; an API key has nobody answer. Keys without
+        a pass are made for nothing: they answer under one name for all of a wallet's, and start nothing before they have paid.
         """
         state, settings = view.state, self._services.settings
         price = wake_price(self._services, state.rate_usat_per_second, state.accounts.debt_usat)
@@ -138,10 +142,9 @@ class Desk:
         """Paid from the bucket of whoever gave the key out: once by its `Idempotency-Key`, else each time."""
         services, bill = self._services, call.bill
         _check_listed(call.route, address)
-        check_key(key, bill, services.clock.wall_ms())
         account = account_of(address, key.key_id)
-        order_id, until_ms = purchase(request, account, bill.resource, request_id, services.clock.wall_ms())
-        return Guest(call, address, await self._charger.by_account(bill, account, order_id, until_ms))
+        held = purchase(bill, request, account, bill.resource, request_id, services.clock.wall_ms())
+        return Guest(call, address, await self._charger.by_account(bill, held))
 
     async def _by_payment(
         self, request: web.Request, call: Call, payload: PaymentPayload, request_id: str

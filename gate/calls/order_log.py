@@ -33,6 +33,8 @@ TRIMMED_AT_ONCE = 4_096
 """Or twice what was written since, so that the file does not grow for ever."""
 TRIMS_KEPT = 64
 NEVER_LOOKED = -1
+UNSIGNED = "chg_"
+"""How ids of orders begin that a pass or a key stands for, in place of a signature."""
 NUMBERS_AHEAD = 1_000_000
 """So many numbers a life of a slot may use before it writes down how far it has come."""
 
@@ -64,6 +66,10 @@ class Held:
     resource: str = ""
     looked: int = NEVER_LOOKED
     """The last trim of the log at which this order was known as unused: not logged then, nor posted by its wallet after."""
+    is_named: bool = False
+    """Nobody signed it, and its id comes again with the same purchase: it may have been paid before, at any gate."""
+    kept_ms: int = 0
+    """Until when the log keeps every order of this id; once it has trimmed such, the wallet is asked. 0: it always is."""
 
 
 Written = Callable[[LoggedOrder | None], None]
@@ -210,10 +216,12 @@ class OrderLog:
 
     def used(self, most: int) -> list[tuple[str, int]]:
         """Orders in the log, the last to expire last, with the time until when each could be shown again. The clock may step
-        back, so those are among them whose time is over by the clock as it is now.
+        back, so those are among them whose time is over by the clock as it is now. Not those that nobody signed: they come
+        once, or are looked for each time.
         """
         rows = self._db.execute(
-            "SELECT order_id, expires_ms FROM orders ORDER BY expires_ms DESC LIMIT ?", (most,)
+            "SELECT order_id, expires_ms FROM orders WHERE order_id NOT GLOB ? ORDER BY expires_ms DESC LIMIT ?",
+            (f"{UNSIGNED}*", most),
         ).fetchall()
         return rows[::-1]
 

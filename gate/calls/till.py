@@ -75,9 +75,10 @@ class Till:
         """Set the money of an order aside. Raises order_used, order_invalid, rate_limited, overloaded, credit_insufficient."""
         if address_of(order.payer) == order.payee:
             raise SatboxError("order_invalid", details={"reason": "payer and payee are one"}, funds_moved=False)
-        self.take(order.order_id, order.expires_ms)
+        self.take(order.order_id, 0 if order.is_named else order.expires_ms)
         try:
-            if self._used.may_have_forgotten(order.expires_ms) or order.expires_ms <= self._log.mark_ms:
+            is_old = self._used.may_have_forgotten(order.expires_ms) or order.expires_ms <= self._log.mark_ms
+            if order.is_named or is_old:
                 await self._look(order)
             await self._hold(order)
         except BaseException:
@@ -85,11 +86,23 @@ class Till:
             raise
 
     async def _look(self, order: Held) -> None:
-        """An order that was used may be forgotten here by now, since the clock was set back: ask the log, then its wallet."""
-        is_logged, number = await self._log.look(order.order_id)
-        if is_logged or await self._system.has_order(address_of(order.payer), order.order_id):
+        """An order that was used may be forgotten here by now, since the clock was set back, or may never have been known here:
+        ask the log, then its wallet.
+        """
+        is_paid, number = await self._paid(order)
+        if is_paid:
             raise SatboxError("order_used", funds_moved=False)
         self._looked[order.order_id] = number
+
+    async def _paid(self, order: Held) -> tuple[bool, int]:
+        is_logged, number = await self._log.look(order.order_id)
+        if is_logged or (order.kept_ms and order.kept_ms > self._log.mark_ms):
+            return is_logged, number
+        return await self._system.has_order(address_of(order.payer), order.order_id), number
+
+    async def was_paid(self, order: Held) -> bool:
+        """Whether an order is paid: here, at another gate, or long ago."""
+        return (await self._paid(order))[0]
 
     async def _hold(self, order: Held) -> None:
         purse = self._purse(order.payer)

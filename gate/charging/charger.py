@@ -7,9 +7,10 @@ without money was judged. If this process dies, what was held is durable in the 
 
 import asyncio
 import contextlib
-import hashlib
 import itertools
 import secrets
+from collections.abc import AsyncIterator
+from weakref import WeakValueDictionary
 
 from aiohttp import web
 
@@ -44,27 +45,8 @@ WAITING_MAX = 32
 """Requests for one payee that wait for a confirmation, one for each payment: fewer than may arrive at once (`serve`), so that who
 waits, or shows one payment many times, keeps nobody else out. A request without a place is answered 202 at once.
 """
-ONCE_MS = 3_600_000
-"""The same purchase of the same payer in the same hour is one: whoever lost an answer asks again."""
-IDEMPOTENCY_HEADER = "Idempotency-Key"
-IDEMPOTENCY_CHARS_MAX = 255
-
-
-def named(account: str, what: str) -> str:
-    """The id of an order from an account that nobody signed: the same for the same purchase."""
-    return f"chg_{hashlib.sha256(f'{account} {what}'.encode()).hexdigest()[:32]}"
-
-
-def purchase(request: web.Request, account: str, what: str, request_id: str, wall_ms: int) -> tuple[str, int]:
-    """What a purchase from an account is named, and until when it may be settled: a new one with each request, unless its
-    `Idempotency-Key` was there before.
-    """
-    given = request.headers.get(IDEMPOTENCY_HEADER, "")
-    if len(given) > IDEMPOTENCY_CHARS_MAX:
-        raise SatboxError(
-            "invalid_request", details={IDEMPOTENCY_HEADER: f"at most {IDEMPOTENCY_CHARS_MAX} characters"}
-        )
-    return named(account, f"{what} named {given}" if given else f"{what} request {request_id}"), wall_ms + 2 * ONCE_MS
+ALIKE_MAX = 16
+"""Requests of one payer for the same purchase, which wait for one another."""
 
 
 class Charger:
@@ -77,17 +59,25 @@ class Charger:
         self.till = Till(services.system, services.clock, orders)
         usat = services.settings.call_unconfirmed_sats_max * 1_000_000
         self._waiting, self._waiting_payments = Crowd(WAITING_MAX), Crowd(1)
+        self._alike, self._turns = Crowd(ALIKE_MAX), WeakValueDictionary[str, asyncio.Lock]()
         self._exposure = Exposure(services.settlements.report, services.clock, usat)
 
     # Accounts and orders
 
-    async def by_account(self, bill: Bill, account: str, order_id: str, until_ms: int) -> Charge:
-        """Hold it from a bucket, for whom a pass or an API key speaks. `order_id` names this purchase: it is paid once.
-        Raises order_used, rate_limited, credit_insufficient, spending_cap.
+    async def by_account(self, bill: Bill, held: Held) -> Charge:
+        """Hold it from a bucket, for whom a pass or an API key speaks. It is paid once by the name of the order. Raises
+        order_used, rate_limited, credit_insufficient, spending_cap.
         """
-        held = Held(order_id, account, bill.payee, bill.usat, until_ms, bill.resource)
         await self.till.hold(held)
         return from_bucket(self._services, self.till, bill, held)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, order_id: str) -> AsyncIterator[None]:
+        """One after another those who would buy the same: whether it is paid is known when the one before is done."""
+        with self._alike.entered(order_id):
+            lock = self._turns.setdefault(order_id, asyncio.Lock())
+            async with lock:
+                yield
 
     async def by_order(self, bill: Bill, signed: SignedOrder) -> Charge:
         """Hold it for a signed order: by the wallet's own key, or by a spending key of its. Raises what `verify_order` does."""
@@ -101,7 +91,7 @@ class Charger:
         account = payer if signer == payer else await self._signed_by_key(bill, payer, signer)
         # Judged when it comes: were it judged once more at its answer, a payer could have the work and let the order run out.
         until_ms = signed.order.expires_at * 1000 + ANSWERED_WITHIN_MS
-        return await self.by_account(bill, account, order_id, until_ms)
+        return await self.by_account(bill, Held(order_id, account, bill.payee, bill.usat, until_ms, bill.resource))
 
     async def _signed_by_key(self, bill: Bill, payer: str, signer: str) -> str:
         view = await self._services.views.get(payer)

@@ -5,6 +5,7 @@ wallet's bucket; an order or a payment on chain pays for anybody (`Charger`).
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 
 from aiohttp import web
@@ -12,10 +13,12 @@ from pydantic import BaseModel
 
 from actors.wallet.spending_keys import account_of
 from gate.callers import Caller, payer_of
+from gate.calls.order_log import Held
 from gate.charging.bill import Bill, operators_bill
-from gate.charging.charge import Charge
-from gate.charging.charger import CHARGER, ONCE_MS, named, purchase
+from gate.charging.charge import Charge, Settling
+from gate.charging.charger import CHARGER, Charger
 from gate.charging.offering import offer_bill
+from gate.charging.purchases import hourly, purchase
 from gate.charging.spending import check_key
 from gate.ports import Services
 from gate.presented import note
@@ -67,24 +70,38 @@ def charged(operation: Operation, handler: Handler) -> Handler:
         bill = bill_for(operation, request, services.settings, data)
         if bill is None:
             return await handler(services, request, caller, data)
-        held = await _held(services, request, operation, bill, data)
-        if held is None:  # paid within the hour
-            return await handler(services, request, caller, data)
-        if isinstance(held, web.StreamResponse):
-            return held
-        request[CHARGE] = held
-        try:
-            answer = await handler(services, request, caller, data)
-            if isinstance(answer, web.StreamResponse):
-                headers = await held.settle(answer.status, request.get(USED))
-                if not answer.prepared:
-                    answer.headers.update(headers)
-                return answer
-            return json_response(answer, headers=_with_id(request, await held.settle(200, request.get(USED))))
-        finally:
-            await held.release()
+        async with contextlib.AsyncExitStack() as turn:
+            held = await _held(services, request, operation, bill, data, turn)
+            if isinstance(held, web.StreamResponse):
+                return held
+            if held is not None:
+                return await _worked(services, request, caller, data, handler, held)
+        return await handler(services, request, caller, data)  # paid within the hour
 
     return serve
+
+
+async def _worked(
+    services: Services, request: web.Request, caller: Caller, data: BaseModel, handler: Handler, held: Charge
+) -> web.StreamResponse:
+    """Do what is held for, and have it paid."""
+    request[CHARGE] = held
+    try:
+        answer = await handler(services, request, caller, data)
+        if isinstance(answer, web.StreamResponse):
+            headers = await held.settle(answer.status, request.get(USED))
+            if not answer.prepared:
+                answer.headers.update(headers)
+            return answer
+        return json_response(answer, headers=_with_id(request, await held.settle(200, request.get(USED))))
+    except BaseException:
+        if not held.is_settled and request.writer.output_size and request.get(USED):
+            # Cut off, by its caller or by what broke: the caller has what it says was used. Done even if this is cancelled.
+            with contextlib.suppress(SatboxError):  # the answer has begun: it says nothing more
+                await asyncio.shield(held.settle(200, request[USED]))
+        raise
+    finally:
+        await held.release()
 
 
 def _with_id(request: web.Request, headers: Mapping[str, str]) -> dict[str, str]:
@@ -107,7 +124,12 @@ async def _offer(services: Services, request: web.Request, bill: Bill) -> web.St
 
 
 async def _held(
-    services: Services, request: web.Request, operation: Operation, bill: Bill, data: BaseModel
+    services: Services,
+    request: web.Request,
+    operation: Operation,
+    bill: Bill,
+    data: BaseModel,
+    turn: contextlib.AsyncExitStack,
 ) -> Charge | web.StreamResponse | None:
     """The charge; or the answer that ends it here; or None when this payer has paid for the same already."""
     charger = request.app[CHARGER]
@@ -126,22 +148,38 @@ async def _held(
     if payer is None:
         return await _offer(services, request, bill)
     address, key = payer
-    if key is not None:
-        check_key(key, bill, services.clock.wall_ms())
+    wall_ms = services.clock.wall_ms()
     account = account_of(address, key.key_id if key is not None else "")
-    order_id, until_ms = _order_of(request, operation, account, data, services.clock.wall_ms())
+    if isinstance(operation.price, Metered):
+        if key is not None:
+            check_key(key, bill, wall_ms)
+        return await charger.by_account(
+            bill, purchase(bill, request, account, operation.name, request[REQUEST_ID], wall_ms)
+        )
+    # The same question at a fixed price is the same purchase for an hour, whatever it is named.
+    once = hourly(bill, account, f"{operation.name} {data.model_dump_json()}", wall_ms)
+    await turn.enter_async_context(charger.turn(once.order_id))
     try:
-        return await charger.by_account(bill, account, order_id, until_ms)
+        if key is not None:
+            check_key(key, bill, wall_ms)
+        charge = await charger.by_account(bill, once)
     except SatboxError as error:
-        if error.code == "order_used" and isinstance(operation.price, Fixed):
+        if error.code in ("order_used", "spending_cap") and await charger.till.was_paid(once):
             return None
         raise
+    charge.settle_payment = _once(charger, once, charge.settle_payment)
+    return charge
 
 
-def _order_of(
-    request: web.Request, operation: Operation, account: str, data: BaseModel, wall_ms: int
-) -> tuple[str, int]:
-    """As `purchase`; but the same question at a fixed price is the same purchase for an hour, whatever it is named."""
-    if isinstance(operation.price, Metered):
-        return purchase(request, account, operation.name, request[REQUEST_ID], wall_ms)
-    return named(account, f"{operation.name} {wall_ms // ONCE_MS} {data.model_dump_json()}"), wall_ms + 2 * ONCE_MS
+def _once(charger: Charger, order: Held, settle_payment: Settling) -> Settling:
+    """As it was; what another gate was paid for meanwhile costs nothing more."""
+
+    async def settle(status: int, usat: int) -> Mapping[str, str]:
+        try:
+            return await settle_payment(status, usat)
+        except SatboxError as error:
+            if error.code == "order_used" and await charger.till.was_paid(order):
+                return {}
+            raise
+
+    return settle
