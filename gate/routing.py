@@ -130,6 +130,14 @@ async def _proven(services: Services, operation: Operation, request: web.Request
         raise
 
 
+async def _refused(services: Services, request: web.Request, error: SatboxError, request_id: str) -> web.StreamResponse:
+    """The error as an answer; an answer that has begun is broken off instead, so that nobody takes it for whole."""
+    if request.writer.output_size:
+        break_off(request)
+        return web.Response(status=499)
+    return error_response(await explained(services, request, error), request_id)
+
+
 def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The aiohttp handler of one operation."""
 
@@ -179,7 +187,7 @@ def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awa
                     return answer
         except SatboxError as error:
             code = error.code
-            return error_response(await explained(services, request, error), request_id)
+            return await _refused(services, request, error, request_id)
         except LapsedError as over:
             code = over.reason
             break_off(request)
@@ -196,7 +204,7 @@ def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awa
             # After a payment was presented nobody here can tell whether money moved.
             presented = operation.paid and "payment-signature" in request.headers
             failure = SatboxError(code, retry_after=retry_after, funds_moved="unknown" if presented else False)
-            return error_response(await explained(services, request, failure), request_id)
+            return await _refused(services, request, failure, request_id)
         finally:
             metrics.requests.labels(operation.name, code).inc()
             metrics.seconds.labels(operation.name).observe(time.perf_counter() - began)

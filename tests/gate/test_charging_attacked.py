@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
 from pydantic import Field
@@ -141,6 +142,17 @@ async def test_nobody_is_answered_for_free_beside_one_that_fails(shop: tuple[Hou
     failed, served = sorted(await asyncio.gather(*asking), key=lambda answer: -answer.status)
     assert (failed.status, served.status) == (500, 200)
     assert served.headers["X-Satbox-Charge"] == str(PRICE)
+
+
+async def test_a_stream_that_breaks_does_not_look_whole(shop: tuple[House, Shop]) -> None:
+    house, _ = shop
+    who = await house.agent()
+    await house.created(who, sats=500)
+    body = {"most": 50 * SATS, "lines": 3, "is_broken": True}
+    async with house.client.post("/test/work", headers=house.bearer(who), json=body) as response:
+        assert await response.content.readexactly(15) == b"line\n" * 3
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.content.read()
 
 
 @pytest.mark.parametrize("is_broken", [True, False])
