@@ -16,7 +16,8 @@ OPERATOR = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
 NAMED = [o for o in REGISTRY.values() if o.auth is Auth.OWNER and "address" in o.input.model_fields]
 FIELDS: dict[str, Any] = {
     "path": "a", "to": "b", "process_id": "p_000000000000", "context_id": "c_000000000000", "rows": 24, "columns": 80,
-    "port": 80, "code": "1", "name": "NAME", "digest": "0" * 64, "link_id": "wl_000000000000", "url": "https://example.test/r.git",
+    "port": 80, "code": "1", "name": "NAME", "digest": "0" * 64, "link_id": "wl_000000000000",
+    "key_id": "key_000000000000", "url": "https://example.test/r.git",
 }  # fmt: skip
 """A value for every field that an operation of an owner's may require."""
 LEAST: dict[str, dict[str, Any]] = {
