@@ -11,6 +11,7 @@ from actors.books.replay import Tell
 from actors.placement import wallet_path
 from actors.wallet.calls import BUNDLE, OPERATOR, Allowance, LoggedOrder, Transit, bundle_id
 from actors.wallet.journal import Entry
+from actors.wallet.spending_keys import SpendingKey, account_of
 from operations.purposes import PURPOSES
 from satbox.audit.findings import Findings
 from satbox.audit.settlement_books import SettlementBooks
@@ -41,6 +42,7 @@ class CallReplay:
     orders: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Each order by itself: who has it, and how much it was."""
     allowances: tuple[Allowance, ...] = ()
+    keys: tuple[SpendingKey, ...] = ()
 
     def take(self, entry: Entry) -> None:
         """The next entry."""
@@ -126,6 +128,8 @@ class CallBooks:
     orders: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
     allowances: dict[tuple[str, str], Allowance] = field(default_factory=dict)
     """By payer and gate."""
+    keys_spent_usat: dict[str, int] = field(default_factory=dict)
+    """What each spending key says that it has paid, by its account."""
 
     def add(self, address: str, calls: CallReplay) -> None:
         """One more wallet."""
@@ -134,6 +138,7 @@ class CallBooks:
         self.earned |= {(order_id, address): order for order_id, order in calls.earned.items()}
         self.orders |= {(order_id, address): order for order_id, order in calls.orders.items()}
         self.allowances |= {(address, one.gate_id): one for one in calls.allowances}
+        self.keys_spent_usat |= {account_of(address, one.key_id): one.spent_usat for one in calls.keys}
 
 
 def match_calls(home: Path, books: CallBooks, unread: set[str], found: Findings) -> None:

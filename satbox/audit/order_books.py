@@ -58,9 +58,24 @@ def match_order_log(logged: list[Logged], books: CallBooks, unread: set[str], fo
                 found.add(where, "order", told)
             continue
         owed[one.payer, one.allowance] = owed.get((one.payer, one.allowance), 0) + order.usat
+    _match_keys(logged, books, found)
     for (payer, gate_id), usat in owed.items():
         allowance = books.allowances.get((payer, gate_id))
         aside = 0 if allowance is None else allowance.usat
         if usat > aside:
             found.add(f"orders/{gate_id}", "order", f"{payer} owes {usat} usat for calls, and has set {aside} aside")
     found.looked_at("logged orders", len(logged))
+
+
+def _match_keys(logged: list[Logged], books: CallBooks, found: Findings) -> None:
+    """No key has paid less, by its wallet, than the log still holds of what was posted for it; its caps lean on that."""
+    posted: dict[str, int] = {}
+    for one in logged:
+        if one.is_posted and one.account in books.keys_spent_usat:
+            posted[one.account] = posted.get(one.account, 0) + one.order.usat
+    for account, usat in posted.items():
+        said = books.keys_spent_usat[account]
+        if usat > said:
+            found.add(f"wallet {account}", "key", f"says that it has spent {said} usat, and the log holds {usat} of it")
+    if posted:
+        found.looked_at("spending keys", len(posted))

@@ -90,7 +90,7 @@ def audit_wallet(
         journal.settle(state.accounts, state.seq, state.head)
         books.accounts = asdict(journal.accounts)
         assert books.calls is not None
-        books.calls.allowances = state.allowances
+        books.calls.allowances, books.calls.keys = state.allowances, state.keys
         books.calls.take_bundles(_bundled(db))
         books.calls.settle(state.accounts.reserved, state.transit)
         spans = _spans(db, books, asked or Asked(), look, tell, found)
