@@ -129,6 +129,8 @@ async def authenticate(services: Services, operation: Operation, request: web.Re
         return Caller(None, is_operator=True)
     if operation.auth is Auth.OPERATOR:
         raise SatboxError("operator_only")
+    if is_api_key(token) and operation.auth is Auth.OPTIONAL:
+        return Caller(None)  # what anybody may ask; a key shows no more
     if is_api_key(token):
         return await by_api_key(services, operation, token)
     gate_pass = services.passes.read(token)

@@ -102,6 +102,15 @@ async def test_what_a_key_is_not_for_is_refused_and_nothing_is_held(tmp_path: Pa
         assert house.state(who).accounts.reserved == 0
 
 
+async def test_a_key_is_in_nobodys_way_where_anybody_may_ask(house: House) -> None:
+    seller, who = await sold(house), await house.agent()
+    await house.created(who, sats=500)
+    made = await key_of(house, who)
+    asked = await house.ask("GET", f"/sandbox/routes?address={seller.address}", headers=bearer(made["key"]))
+    anybody = await house.ask("GET", f"/sandbox/routes?address={seller.address}")
+    assert (asked.status, asked.body) == (200, anybody.body)
+
+
 def made_up(who: Who) -> str:
     return f"sb_{who.address}_{'A' * 43}"
 
