@@ -30,7 +30,8 @@ def _put(turn: Turn, command: c.PutKey) -> c.Refusal | None:
 
 
 def _revoke(turn: Turn, command: c.RevokeKey) -> c.Refusal | None:
-    if not any(one.key_id == command.key_id for one in turn.state.keys):
+    # The sandbox's own key stays: without it the caps that its owner set, and what it has spent, would start over.
+    if command.key_id == SELF or not any(one.key_id == command.key_id for one in turn.state.keys):
         return c.Refusal("spending_key_not_found")
     turn.set(keys=tuple(one for one in turn.state.keys if one.key_id != command.key_id))
     _forget_over(turn)

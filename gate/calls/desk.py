@@ -139,7 +139,7 @@ class Desk:
         return Guest(call, payer, charge)
 
     async def _by_key(self, request: web.Request, call: Call, address: str, key: SpendingKey, request_id: str) -> Guest:
-        """Paid from the bucket of whoever gave the key out: once by its `Idempotency-Key`, else each time."""
+        """Paid from the bucket of the wallet that gave the key out: once by its `Idempotency-Key`, else each time."""
         services, bill = self._services, call.bill
         _check_listed(call.route, address)
         account = account_of(address, key.key_id)

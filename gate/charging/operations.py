@@ -1,4 +1,4 @@
-"""Operations with a price: the offer to whoever asks without paying, the charge around the work for whoever pays.
+"""Operations with a price: the offer for a request that does not pay, the charge around the work for one that does.
 
 What fails costs nothing, and an answer that is still free at this price is open to anybody. A pass or an API key pays from its
 wallet's bucket; an order or a payment on chain pays for anybody (`Charger`).

@@ -10,7 +10,7 @@ from gate.charging.bill import Bill
 from operations.errors import SatboxError
 
 ONCE_MS = 3_600_000
-"""The same purchase of the same payer in the same hour is one: whoever lost an answer asks again."""
+"""The same purchase of the same payer in the same hour is one: a client that lost the answer asks again."""
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 IDEMPOTENCY_CHARS_MAX = 255
 

@@ -26,5 +26,5 @@ async def create(context: Context) -> int:
     if key is not None:
         print(key)
     show(context, key_row(document))
-    note(context, f"whoever has it can spend; satbox api-key revoke {made.key_id} voids it")
+    note(context, f"anybody who has it can spend; satbox api-key revoke {made.key_id} voids it")
     return 0

@@ -113,7 +113,7 @@ def _description(operation: Operation) -> str:
             " be revoked."
         )
     if operation.name == "api_keys.create":
-        text += " Whoever has `key` can spend: it is told once, and can be revoked."
+        text += " Anybody who has `key` can spend. It is shown once, and can be revoked."
     if operation.name == "gate.prove":
         text = "Prove this server's own keys at the gate (other tools do it by themselves when needed)."
     return text

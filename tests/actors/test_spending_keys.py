@@ -143,6 +143,9 @@ def test_the_sandbox_itself_has_a_key_with_a_cap_and_keeps_its_count() -> None:
     purse.state = replace(purse.state, is_planned=True)
     assert purse.ask(c.PutKey(SpendingKey(SELF, caps=Caps(day_usat=160 * SAT)))).refusal is None
     assert keys.left(purse.state.keys[0], 0, purse.wall_ms).usat == 10 * SAT
+    revoked = purse.ask(c.RevokeKey(SELF)).refusal
+    assert revoked is not None, "or its caps and its count would start over"
+    assert keys.left(purse.state.keys[0], 0, purse.wall_ms).usat == 10 * SAT
 
 
 class Spending(RuleBasedStateMachine):
