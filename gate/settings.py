@@ -29,7 +29,7 @@ class GateSettings:
     stacks_api: str = ""
     """Where clients of a gate on this machine find nonces and fees; empty: where they look by themselves."""
     ports_host: str = ""
-    """Below which name each port has an origin of its own (`gate/port_origins.py`); empty: ports have paths of the gate alone."""
+    """Below which name each port has its own origin (`gate/wire/port_origins.py`); empty: ports have paths of the gate alone."""
     policy: WalletPolicy = field(default_factory=WalletPolicy)
     rates_usat_per_second: dict[str, int] = field(default_factory=lambda: dict(RATES_USAT))
     images: frozenset[str] = frozenset({"base"})
@@ -71,7 +71,7 @@ class GateSettings:
     requests_per_wallet_max: int = 64
     held_bytes_max: int = 512 << 20
     held_bytes_per_caller_max: int = 64 << 20
-    """What requests may hold in memory, those of all and those of one wallet or peer (`gate/byte_budget.py`)."""
+    """What requests may hold in memory, those of all and those of one wallet or peer (`gate/wire/byte_budget.py`)."""
     connections_max: int = 4_096
     connections_per_peer_max: int = 256
     """0: no limit. Peers on loopback have none: they are a reverse proxy, behind which all callers are one."""

@@ -20,18 +20,18 @@ from actors.ray_settlements import RaySettlements
 from actors.ray_system import RayTransport
 from actors.settlements_process import PayoutSpec, SettlementsSpec
 from actors.system import ActorSystem
-from gate.dispute_index import DisputeIndex
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
-from gate.handles import HandleResolver
-from gate.next_nonces import NextNonces
-from gate.port_origins import default_host
-from gate.ports import Services
-from gate.receipts import ReceiptSigner, checkpoint_log
-from gate.room import Room
-from gate.secret_store import SecretStore
-from gate.secrets import Secrets
+from gate.outside import HandleResolver
+from gate.outside.next_nonces import NextNonces
+from gate.parts.dispute_index import DisputeIndex
+from gate.parts.receipts import ReceiptSigner, checkpoint_log
+from gate.parts.room import Room
+from gate.parts.secret_store import SecretStore
+from gate.parts.secrets import Secrets
+from gate.parts.services import Services
+from gate.parts.views import Views
 from gate.settings import GateSettings
-from gate.views import Views
+from gate.wire.port_origins import default_host
 from oracle import (
     DeskSettings,
     OracleSettings,

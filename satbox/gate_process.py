@@ -19,9 +19,9 @@ from satbox.settings import Settings
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; requests under way get a moment to finish."""
-    from gate.app import create_app  # imports Ray, which the cluster had to be joined for
-    from gate.connections import ConnectionLimits
-    from gate.server import GateRunner
+    from gate.front.app import create_app  # imports Ray, which the cluster had to be joined for
+    from gate.front.connections import ConnectionLimits
+    from gate.front.server import GateRunner
     from satbox.compose import Deployment, gate_services
 
     deployment = Deployment.load(settings)

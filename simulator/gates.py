@@ -13,13 +13,13 @@ from typing import Protocol
 from actors.system import ActorSystem, Transport
 from actors.wallet.calls import OPERATOR
 from actors.wallet.commands import PayOrder, PromiseOrder
-from gate.calls.adoption import adopt
-from gate.calls.order_log import Held
-from gate.calls.slots import free_slot
-from gate.calls.till import Till
-from gate.calls.used_orders import ANSWERED_WITHIN_MS
+from gate.charging.adoption import adopt
 from gate.charging.bill import Bill
 from gate.charging.charge import Charge
+from gate.charging.order_log import Held
+from gate.charging.slots import free_slot
+from gate.charging.till import Till
+from gate.charging.used_orders import ANSWERED_WITHIN_MS
 from operations.errors import SatboxError
 from simulator.call_auditor import CallAuditor
 from simulator.disk import Disk

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from actors.wallet.calls import LoggedOrder
-from gate.calls.order_log import Held, OrderLog
+from gate.charging.order_log import Held, OrderLog
 from simulator.disk import Disk, PowerLossError, limit
 from simulator.virtual_loop import incarnation
 

@@ -13,23 +13,23 @@ from actors.view import View
 from actors.wallet.calls import Route
 from actors.wallet.decide_runtime import DESTROYED
 from actors.wallet.spending_keys import SpendingKey, account_of
-from gate.callers import Caller
 from gate.calls.guest import Call, Guest
 from gate.calls.matching import route_for
 from gate.calls.offering import PURPOSE, WAKE, offer_call, offer_wake, wake_price
-from gate.calls.paths import called_path
 from gate.calls.rates import CallRates
 from gate.calls.waking import ASLEEP, Wakers
 from gate.charging.charger import Charger
 from gate.charging.purchases import purchase
 from gate.charging.spending import check_key
-from gate.crowd import peer_of
-from gate.payment_required import Purchase
-from gate.paywall import buy
-from gate.ports import Services
-from gate.presented import note, note_unread
-from gate.presenting import verified
-from gate.routing import REQUEST_ID
+from gate.identity.callers import Caller
+from gate.parts.services import Services
+from gate.payments.paywall import buy
+from gate.payments.presented import note, note_unread
+from gate.payments.presenting import verified
+from gate.payments.required import Purchase
+from gate.wire.answers import REQUEST_ID
+from gate.wire.crowd import peer_of
+from gate.wire.paths import called_path
 from operations.errors import SatboxError
 from relay_client.models import PaymentPayload, decode_payment_header
 from relay_client.orders import SignedOrder, read_order

@@ -4,9 +4,9 @@ from aiohttp import web
 
 from gate.calls.guest import Call
 from gate.charging.offering import offer_bill, required
-from gate.offers import Price, offers_for
-from gate.payment_required import withheld_extension
-from gate.ports import Services
+from gate.parts.services import Services
+from gate.payments.offers import Price, offers_for
+from gate.payments.required import withheld_extension
 
 WAKE = "wake"
 PURPOSE = "purpose"

@@ -9,8 +9,8 @@ from actors.wallet.calls import Route
 from actors.wallet.commands import Wake
 from actors.wallet.decide_runtime import DESTROYED
 from actors.wallet.state import Phase
-from gate.handlers.reach import lost, was_lost
-from gate.ports import Services
+from gate.parts.services import Services
+from gate.reach.reaching import lost, was_lost
 from operations.errors import SatboxError
 from sandboxes.protocol import SandboxError
 

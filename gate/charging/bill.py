@@ -31,6 +31,6 @@ class Bill:
 
 def operators_bill(settings: GateSettings, purpose: str, resource: str, usat: int) -> Bill:
     """A bill for a service of the operator's. A small one is answered once its payment on chain is seen, within the bound that
-    holds for every seller (`gate.calls.exposure`).
+    holds for every seller (`gate.charging.exposure`).
     """
     return Bill(operator_for(purpose), settings.pay_to, purpose, resource, usat, "mempool")

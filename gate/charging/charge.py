@@ -13,10 +13,10 @@ import structlog
 
 from actors.view import iso
 from actors.wallet.spending_keys import address_of, key_of
-from gate.calls.till import UNPAID
 from gate.charging.bill import Bill
-from gate.payment_status import status_url
-from gate.ports import Services
+from gate.charging.till import UNPAID
+from gate.parts.services import Services
+from gate.payments.status import status_url
 from operations.errors import SatboxError
 from relay_client.models import SettleResult, encode_header
 from relay_client.settlements import PaymentReport

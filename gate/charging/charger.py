@@ -17,19 +17,19 @@ from aiohttp import web
 from actors.requests import Purse
 from actors.wallet.commands import PayOrder, PromiseOrder
 from actors.wallet.spending_keys import account_of, by_signer
-from gate.calls.exposure import Exposure
-from gate.calls.order_log import Held, OrderLog
-from gate.calls.till import UNPAID, Till
-from gate.calls.used_orders import ANSWERED_WITHIN_MS
 from gate.charging.bill import Bill
 from gate.charging.charge import REFUSED, Charge, paid_headers, payment_names
+from gate.charging.exposure import Exposure
+from gate.charging.order_log import Held, OrderLog
 from gate.charging.spending import check_key
-from gate.crowd import Crowd
-from gate.payment_status import payment_status
-from gate.ports import Services
-from gate.presented import note_report
-from gate.presenting import FAILED_STATES, in_doubt, presented, recalled, refused
-from gate.routing import json_response
+from gate.charging.till import UNPAID, Till
+from gate.charging.used_orders import ANSWERED_WITHIN_MS
+from gate.parts.services import Services
+from gate.payments.presented import note_report
+from gate.payments.presenting import FAILED_STATES, in_doubt, presented, recalled, refused
+from gate.payments.status import payment_status
+from gate.wire.answers import json_response
+from gate.wire.crowd import Crowd
 from operations.errors import SatboxError
 from relay_client.models import PaymentPayload, SettleResult, canonical_hash, encode_header
 from relay_client.orders import SignedOrder, verify_order

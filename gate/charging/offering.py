@@ -4,11 +4,11 @@ from typing import Any
 
 from aiohttp import web
 
-from gate.calls.paths import shown_path
 from gate.charging.bill import Bill
-from gate.offers import Price, offers_for
-from gate.payment_required import withheld_extension
-from gate.ports import Services
+from gate.parts.services import Services
+from gate.payments.offers import Price, offers_for
+from gate.payments.required import withheld_extension
+from gate.wire.paths import shown_path
 from operations.prices import USAT_PER_SAT
 from relay_client.models import (
     PaymentRequired,

@@ -4,9 +4,9 @@ import hashlib
 
 from aiohttp import web
 
-from gate.calls.order_log import UNSIGNED, Held
-from gate.calls.used_orders import ANSWERED_WITHIN_MS
 from gate.charging.bill import Bill
+from gate.charging.order_log import UNSIGNED, Held
+from gate.charging.used_orders import ANSWERED_WITHIN_MS
 from operations.errors import SatboxError
 
 ONCE_MS = 3_600_000

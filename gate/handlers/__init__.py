@@ -28,7 +28,7 @@ from gate.handlers import (
     visibility,
     wake_links,
 )
-from gate.routing import Handler
+from gate.identity.handler import Handler
 
 HANDLERS: dict[str, Handler] = {
     **identity.HANDLERS,

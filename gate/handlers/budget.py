@@ -4,10 +4,10 @@ from aiohttp import web
 
 from actors.wallet.commands import SetBudget
 from actors.wallet.meters import METERS, NAMES, TOTAL, Budget, of
-from gate.callers import Caller
 from gate.handlers.sandbox import shown
-from gate.ports import Services
-from gate.routing import Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
 from operations import budget as b
 from operations.errors import SatboxError
 from operations.models import Nothing, SandboxStatus

@@ -7,10 +7,10 @@ from aiohttp import web
 
 from actors.books.checkpoints import CheckpointLog
 from actors.view import iso
-from gate.callers import Caller
-from gate.ports import Services
-from gate.routing import Handler
-from gate.statements import inclusion_proof
+from gate.books.statements import inclusion_proof
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
 from operations import checkpoints as c
 from operations.errors import SatboxError
 from operations.models import Nothing, Receipt, Target

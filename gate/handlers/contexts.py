@@ -7,12 +7,13 @@ from typing import Any
 from aiohttp import web
 
 from actors.view import iso
-from gate.byte_budget import Lease
-from gate.callers import Caller
-from gate.handlers.reach import Reach
-from gate.handlers.streams import event_stream
-from gate.ports import Services
-from gate.routing import LEASE, Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
+from gate.reach.reaching import Reach
+from gate.reach.streams import event_stream
+from gate.wire.answers import LEASE
+from gate.wire.byte_budget import Lease
 from operations import contexts as k
 from operations.models import Done, Target
 

@@ -8,14 +8,14 @@ from typing import Any
 from aiohttp import web
 
 from actors.view import iso
-from gate.callers import Caller
-from gate.exec_answer import answered
-from gate.exec_receipts import Ran, exec_receipt
-from gate.handlers.reach import Reach, told
-from gate.handlers.streams import Body, bytes_out, event_stream
-from gate.output_hashes import SALT_BYTES
-from gate.ports import Services
-from gate.routing import Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
+from gate.reach.exec_answer import answered
+from gate.reach.exec_receipts import Ran, exec_receipt
+from gate.reach.output_hashes import SALT_BYTES
+from gate.reach.reaching import Reach, told
+from gate.reach.streams import Body, bytes_out, event_stream
 from operations import models as m
 from operations.errors import SatboxError
 

@@ -15,11 +15,11 @@ from actors.view import iso
 from actors.wallet.commands import AnswerDispute, DecideDispute, OpenDispute
 from actors.wallet.decide_disputes import STEP
 from actors.wallet.journal import Entry
-from gate.callers import Caller
-from gate.dispute_index import DisputeIndex
-from gate.ports import Services
-from gate.receipts import is_valid
-from gate.routing import Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.dispute_index import DisputeIndex
+from gate.parts.receipts import is_valid
+from gate.parts.services import Services
 from operations import disputes as d
 from operations.errors import SatboxError
 from operations.full_disk import is_full

@@ -2,11 +2,11 @@
 
 from aiohttp import web
 
-from gate.callers import Caller
-from gate.handlers.reach import Reach
-from gate.handlers.streams import Body, bytes_out, event_stream
-from gate.ports import Services
-from gate.routing import Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
+from gate.reach.reaching import Reach
+from gate.reach.streams import Body, bytes_out, event_stream
 from operations import folders as f
 from operations.left_out import left_out_headers
 

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from aiohttp import web
 
-from gate.callers import Caller
-from gate.handlers.reach import Reach
-from gate.ports import Services
-from gate.routing import Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
+from gate.reach.reaching import Reach
 from operations import git as g
 from operations.errors import SatboxError
 from sandboxes.egress.settings import ALIAS_SUFFIX

@@ -2,10 +2,10 @@
 
 from aiohttp import web
 
-from gate.callers import Caller
 from gate.handlers.verifying import report
-from gate.ports import Services
-from gate.routing import Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
 from operations import verification as v
 from stacks.verification import hash_input, hash_report
 

@@ -6,11 +6,11 @@ from aiohttp import web
 
 from actors.view import iso
 from actors.wallet.commands import BurnNonce, RevokePasses
-from gate.callers import Caller
 from gate.genesis import IssuedChallenge, verify_proof
 from gate.genesis.passes import SCOPES
-from gate.ports import Services
-from gate.routing import Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
 from operations import models as m
 from operations.errors import SatboxError
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from actors.books.pages import Range
-from gate.callers import Caller
-from gate.handlers.streams import file_out
-from gate.ports import Services
-from gate.routing import Handler
-from gate.statement_files import Format, shown
-from gate.statements import of_page, statement_file
+from gate.books.statement_files import Format, shown
+from gate.books.statements import of_page, statement_file
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
+from gate.reach.streams import file_out
 from operations import ledger as b
 from operations.errors import SatboxError
 from operations.models import Nothing

@@ -3,9 +3,9 @@
 from aiohttp import web
 
 from actors.wallet.commands import SpanRecord
-from gate.callers import Caller
-from gate.ports import Services
-from gate.routing import Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
 from operations import models as m
 
 

@@ -3,10 +3,10 @@
 from aiohttp import web
 
 from actors.view import iso
-from gate.callers import Caller
-from gate.offers import offers_for, price_of
-from gate.ports import Services
-from gate.routing import Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
+from gate.payments.offers import offers_for, price_of
 from operations import models as m
 from operations import oracle as o
 from oracle import ASSETS, Quote, Rate, Snapshot, SourceHealth

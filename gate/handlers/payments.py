@@ -4,14 +4,14 @@ from aiohttp import web
 
 from actors.view import View
 from actors.wallet.state import Phase, Plan
-from gate.callers import ANYBODY, Caller
-from gate.offers import price_of
-from gate.payment_required import Purchase, offer_to_anybody
-from gate.payment_status import payment_status
-from gate.paywall import buy
-from gate.ports import Services
-from gate.routing import Handler
-from gate.wake_links import check_cap
+from gate.identity.callers import ANYBODY, Caller
+from gate.identity.handler import Handler
+from gate.identity.wake_links import check_cap
+from gate.parts.services import Services
+from gate.payments.offers import price_of
+from gate.payments.paywall import buy
+from gate.payments.required import Purchase, offer_to_anybody
+from gate.payments.status import payment_status
 from operations import models as m
 from operations.errors import SatboxError
 from relay_client.offers import USAT_PER_SAT

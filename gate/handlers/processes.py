@@ -11,17 +11,18 @@ from aiohttp import WSMsgType, web
 
 from actors.view import iso
 from actors.wallet.commands import Expose, Unexpose
-from gate.callers import SOCKET_PROTOCOL, Caller
-from gate.handlers.reach import Reach
-from gate.handlers.streams import event_stream
-from gate.port_origins import PortOrigins
-from gate.port_tokens import TOKEN_QUERY, token_hash
-from gate.ports import Services
-from gate.routing import BUDGET, Handler
-from gate.tenures import TENURE
-from gate.websocket_ends import READER_BYTES_MAX, end_of
-from gate.websocket_messages import MessageRelay, Socket, end_overloaded
-from gate.websocket_pair import run_pair
+from gate.identity.callers import SOCKET_PROTOCOL, Caller
+from gate.identity.handler import Handler
+from gate.identity.port_tokens import TOKEN_QUERY, token_hash
+from gate.identity.tenures import TENURE
+from gate.parts.services import Services
+from gate.reach.reaching import Reach
+from gate.reach.streams import event_stream
+from gate.reach.websocket_ends import READER_BYTES_MAX, end_of
+from gate.reach.websocket_messages import MessageRelay, Socket, end_overloaded
+from gate.reach.websocket_pair import run_pair
+from gate.wire.answers import BUDGET
+from gate.wire.port_origins import PortOrigins
 from operations import processes as p
 from operations.errors import SatboxError
 from operations.models import Target

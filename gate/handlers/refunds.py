@@ -12,11 +12,11 @@ from actors.view import View
 from actors.wallet.commands import Reclaim, ReclaimPart
 from actors.wallet.lots import Lot, PayoutTerms, terms_of
 from actors.wallet.state import Payout as Held
-from gate.callers import Caller
 from gate.genesis import verify_proof
 from gate.handlers.identity import challenge_model
-from gate.ports import PayoutsPort, Services
-from gate.routing import Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import PayoutsPort, Services
 from operations import refunds as r
 from operations.errors import SatboxError
 from operations.models import Nothing, Target

@@ -5,13 +5,13 @@ from aiohttp import web
 from actors.view import View
 from actors.wallet.calls import Route
 from actors.wallet.commands import SetRoutes
-from gate.callers import Caller
-from gate.offers import Price
-from gate.payment_required import Purchase
-from gate.paywall import buy
-from gate.port_origins import PortOrigins
-from gate.ports import Services
-from gate.routing import Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
+from gate.payments.offers import Price
+from gate.payments.paywall import buy
+from gate.payments.required import Purchase
+from gate.wire.port_origins import PortOrigins
 from operations import routes as r
 from operations.errors import SatboxError
 from stacks import Address, AddressError

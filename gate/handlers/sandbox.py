@@ -10,11 +10,12 @@ from actors.view import View, iso, status
 from actors.wallet.commands import Command, Pause, Reap, SetRate, Wake, WakeByLink
 from actors.wallet.decide_pause import is_unsettled
 from actors.wallet.state import Phase
-from gate.callers import Caller
-from gate.handlers.handles import meant
-from gate.ports import Services
-from gate.routing import METRICS, REQUEST_ID, Handler
-from gate.tenures import begin
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.identity.named import meant
+from gate.identity.tenures import begin
+from gate.parts.services import Services
+from gate.wire.answers import METRICS, REQUEST_ID
 from operations import models as m
 from operations.errors import SatboxError
 

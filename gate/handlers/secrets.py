@@ -4,12 +4,12 @@ from aiohttp import web
 
 from actors.view import iso
 from actors.wallet.state import Phase, WalletState
-from gate.callers import Caller
-from gate.handlers.reach import NODE_CODES
-from gate.ports import Services
-from gate.routing import Handler
-from gate.secret_store import VALUE_BYTES_MAX, StoredSecret
-from gate.secrets import Secrets, is_reserved
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.secret_store import VALUE_BYTES_MAX, StoredSecret
+from gate.parts.secrets import Secrets, is_reserved
+from gate.parts.services import Services
+from gate.reach.reaching import NODE_CODES
 from operations import models as m
 from operations import secrets as s
 from operations.errors import SatboxError

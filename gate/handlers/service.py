@@ -6,9 +6,10 @@ from importlib.metadata import version
 
 from aiohttp import web
 
-from gate.callers import Caller
-from gate.ports import Services
-from gate.routing import METRICS, Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
+from gate.wire.answers import METRICS
 from operations import models as m
 from operations.errors import SatboxError
 from sandboxes.protocol import SandboxError

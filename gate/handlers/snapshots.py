@@ -5,11 +5,11 @@ from aiohttp import web
 from actors.view import View, iso
 from actors.wallet.commands import Restore
 from actors.wallet.state import Phase
-from gate.callers import Caller
-from gate.handlers.reach import Reach, told
 from gate.handlers.sandbox import STARTING, STOPPING, shown, until_settled
-from gate.ports import Services
-from gate.routing import Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
+from gate.reach.reaching import Reach, told
 from operations import snapshots as s
 from operations.errors import SatboxError
 from operations.models import Done, SandboxStatus, Target

@@ -9,10 +9,10 @@ from actors.view import View, iso, status
 from actors.wallet import spending_keys as keys
 from actors.wallet.commands import PutKey, RevokeKey
 from actors.wallet.spending_keys import SELF, Caps, SpendingKey
-from gate.callers import Caller
-from gate.charging.spending import new_token, token_hash
-from gate.ports import Services
-from gate.routing import Handler
+from gate.identity.api_keys import new_token, token_hash
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
 from operations import spending_keys as s
 from operations.errors import SatboxError
 from operations.models import Nothing, Target

@@ -6,10 +6,10 @@ from typing import Any
 from aiohttp import web
 
 from actors.view import iso
-from gate.callers import Caller
-from gate.handlers.reach import Reach
-from gate.ports import Services
-from gate.routing import Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
+from gate.reach.reaching import Reach
 from operations import usage as u
 
 

@@ -3,9 +3,9 @@
 from aiohttp import web
 
 from actors.wallet.commands import SetVisibility
-from gate.callers import Caller
-from gate.ports import Services
-from gate.routing import Handler
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.parts.services import Services
 from operations import visibility as v
 from operations.errors import SatboxError
 

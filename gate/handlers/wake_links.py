@@ -6,10 +6,10 @@ from aiohttp import web
 
 from actors.wallet.commands import AddLink, RevokeLink
 from actors.wallet.links import SCOPES, WakeLink
-from gate.callers import Caller
-from gate.ports import Services
-from gate.routing import Handler
-from gate.wake_links import link_in, link_info, link_view, new_token, token_hash, url_of
+from gate.identity.callers import Caller
+from gate.identity.handler import Handler
+from gate.identity.wake_links import link_in, link_info, link_view, new_token, token_hash, url_of
+from gate.parts.services import Services
 from operations import wake_links as w
 from operations.errors import SatboxError
 from operations.models import Nothing, Target

@@ -12,13 +12,13 @@ from pydantic import BaseModel
 
 from actors.books.pages import Range
 from actors.view import View, status
-from gate.callers import bearer, check_epoch
+from gate.identity.callers import bearer, check_epoch
 from gate.pages import words
 from gate.pages.layout import Page
 from gate.pages.markup import Child, Html, el
 from gate.pages.vitals import vitals
 from gate.pages.wallets import PublicWallet, public_wallet
-from gate.ports import Services
+from gate.parts.services import Services
 from operations.errors import SatboxError
 
 POINTS_MAX = 400

@@ -10,12 +10,12 @@ import secrets
 from aiohttp import web
 from aiohttp.client_exceptions import ClientConnectionResetError
 
-from gate.callers import bearer
+from gate.identity.callers import bearer
 from gate.pages.layout import Page
 from gate.pages.markup import Child, Html, el
 from gate.pages.overview import RUNWAY_EDGES_SECONDS, Overview, news
-from gate.ports import Services
-from gate.routing import METRICS, PEERS, SERVICES, error_response
+from gate.parts.services import SERVICES, Services
+from gate.wire.answers import METRICS, PEERS, error_response
 from operations.errors import SatboxError
 
 OVERVIEW: web.AppKey[Overview] = web.AppKey("overview", Overview)

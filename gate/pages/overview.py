@@ -13,8 +13,8 @@ from typing import Any
 
 from actors.overview import WalletRow
 from actors.view import iso
-from gate.metrics import Metrics
-from gate.ports import Services
+from gate.parts.services import Services
+from gate.wire.metrics import Metrics
 from operations.errors import SatboxError
 from sandboxes.protocol import SandboxError
 

@@ -5,7 +5,7 @@
 from dataclasses import dataclass
 
 from actors.wallet.metering import cost_usat
-from gate.ports import Services
+from gate.parts.services import Services
 from gate.settings import GateSettings
 from oracle import Rate
 from oracle.aggregate import atomic_amount

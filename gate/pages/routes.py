@@ -13,9 +13,8 @@ from urllib.parse import quote
 from aiohttp import web
 from pydantic import BaseModel
 
-from gate.discovery import service_document
-from gate.handles import ResolvedAgent
-from gate.handles.words import HANDLE_CHARS_MAX
+from gate.outside import ResolvedAgent
+from gate.outside.handle_words import HANDLE_CHARS_MAX
 from gate.pages.agent import agent_news, agent_page, name_of
 from gate.pages.assets import Assets, add_asset_routes, own_assets
 from gate.pages.dashboard import OVERVIEW, dashboard_page, stream
@@ -26,8 +25,8 @@ from gate.pages.overview import Overview
 from gate.pages.pricing import coin_prices
 from gate.pages.wake import WakeView, trouble_page, wake_page
 from gate.pages.wallets import last_event_ms, public_wallet
-from gate.ports import Services
-from gate.routing import METRICS, PEERS, SERVICES, error_response, json_response
+from gate.parts.services import SERVICES, Services
+from gate.wire.answers import METRICS, PEERS, error_response, json_response
 from operations.errors import SatboxError
 from relay_client.chain import ChainUnavailable
 from stacks import Address, AddressError, Network
@@ -54,12 +53,12 @@ class Counters(BaseModel):
     at: str
 
 
-def add_page_routes(app: web.Application) -> None:
-    """Every page, every feed, every asset."""
+def add_page_routes(app: web.Application, for_machines: Serve) -> None:
+    """Every page, every feed, every asset. `for_machines` answers `/` where no page is wanted."""
     app[ASSETS] = own_assets()
     add_asset_routes(app, app[ASSETS])
     app[OVERVIEW] = Overview(app[SERVICES], app[METRICS])
-    app.router.add_get("/", front)
+    app.router.add_get("/", front(for_machines))
     app.router.add_get("/wake", to_wake)
     app.router.add_get("/wake/{handle}", page_route(wake))
     app.router.add_get("/agent/{address}", page_route(agent))
@@ -129,11 +128,13 @@ def address_of(services: Services, text: str) -> str:
         raise SatboxError("not_found") from error
 
 
-async def front(request: web.Request) -> web.StreamResponse:
+def front(for_machines: Serve) -> Serve:
     """`/` for people, and for machines what there is to read."""
-    if not wants_page(request):
-        return web.json_response(service_document(request.app[SERVICES].settings))
-    return await page_route(_front)(request)
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        return await (page_route(_front) if wants_page(request) else for_machines)(request)
+
+    return serve
 
 
 async def _front(services: Services, request: web.Request) -> Page:

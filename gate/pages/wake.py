@@ -6,7 +6,7 @@ All there is to read is in the page as it arrives; the module `wake.js` makes it
 import json
 from dataclasses import dataclass
 
-from gate.handles import ResolvedAgent
+from gate.outside import ResolvedAgent
 from gate.pages import words
 from gate.pages.layout import Page
 from gate.pages.markup import Child, Html, el

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from actors.view import View, status
 from actors.wallet.decide_payments import REAPED_BY_OWNER
 from actors.wallet.metering import cost_usat
-from gate.ports import Services
+from gate.parts.services import Services
 from operations.errors import SatboxError
 
 STATE_WORDS = {

@@ -10,16 +10,16 @@ from aiohttp import web
 from actors.clock import Clock
 from actors.view import View
 from actors.wallet.spending_keys import SpendingKey
-from gate.callers import check_epoch, key_term, pass_term
 from gate.calls.matching import route_for
-from gate.calls.paths import Place
-from gate.charging.spending import is_api_key, key_holder
 from gate.genesis import Pass
-from gate.port_tokens import TOKEN_HEADER, TOKEN_QUERY, hash_open_until, open_until, token_hash
-from gate.ports import Services
+from gate.identity.api_keys import is_api_key, key_holder
+from gate.identity.callers import check_epoch, key_term, pass_term
+from gate.identity.port_tokens import TOKEN_HEADER, TOKEN_QUERY, hash_open_until, open_until, token_hash
+from gate.identity.tenures import ROUTE_REMOVED, TOKEN_ENDED, Term
+from gate.parts.services import Services
 from gate.proxy.credentials import Credentials
 from gate.proxy.entering import UNFRAMED, cookie_tokens, is_by_worker, kept, may_ride, tokens_of_page
-from gate.tenures import ROUTE_REMOVED, TOKEN_ENDED, Term
+from gate.wire.paths import Place
 from operations.errors import SatboxError
 from operations.wake_links import LINK_HEADER
 

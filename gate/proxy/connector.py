@@ -13,7 +13,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
-from gate.slow_lane import SlowLane, Waiting
+from gate.wire.slow_lane import SlowLane, Waiting
 from sandboxes.client import NodeClient
 from sandboxes.protocol import SandboxError
 

@@ -12,7 +12,7 @@ import structlog
 from actors.view import View
 from actors.wallet.commands import Readings
 from actors.wallet.meters import Reading, of
-from gate.ports import Services
+from gate.parts.services import Services
 from operations.errors import SatboxError
 
 METER = "proxy_requests"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote, unquote_plus
 
-from gate.port_tokens import TOKEN_QUERY
+from gate.identity.port_tokens import TOKEN_QUERY
 from operations.errors import SatboxError
 from sandboxes.spellings import CharacterBudget, holds
 

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from gate.calls.paths import Place
-from gate.port_tokens import TOKEN_QUERY
+from gate.identity.port_tokens import TOKEN_QUERY
+from gate.wire.paths import Place
 
 COOKIE, SECURE_COOKIE = "satbox-port", "__Host-satbox-port"
 """Browsers take the second from https alone, for one host alone (RFC 6265bis, 4.1.3.2): no sibling can set it."""

@@ -9,17 +9,17 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from gate.calls.paths import place_of
-from gate.departures import while_there
-from gate.handlers.streams import Body
+from gate.identity.tenures import TENURE, begin
 from gate.proxy import raw_answers, websockets
 from gate.proxy.connector import PortConnector, Unreachable, inner_url
 from gate.proxy.entering import HEAD_WORDS
 from gate.proxy.heads import ForwardedInfo, announced_length, check_reason, outward
-from gate.routing import BUDGET
+from gate.reach.streams import Body
 from gate.settings import GateSettings
-from gate.slow_lane import BUFFER_BYTES
-from gate.tenures import TENURE, begin
+from gate.wire.answers import BUDGET
+from gate.wire.departures import while_there
+from gate.wire.paths import place_of
+from gate.wire.slow_lane import BUFFER_BYTES
 from operations.errors import SatboxError
 from sandboxes.client import NodeClient
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from multidict import CIMultiDict
 
 from gate.calls.matching import OVERRIDES
-from gate.calls.paths import Place
-from gate.cors import INSIDE
-from gate.port_tokens import TOKEN_HEADER
+from gate.identity.port_tokens import TOKEN_HEADER
 from gate.proxy.credentials import OWN_COOKIES
 from gate.proxy.redirects import LEADING
+from gate.wire.cors import INSIDE
+from gate.wire.paths import Place
 from operations.errors import SatboxError
 
 HOP_BY_HOP = frozenset(

@@ -6,10 +6,10 @@ import secrets
 
 from aiohttp import web
 
-from gate.calls.paths import called_path
-from gate.handlers.handles import meant
-from gate.ports import Services
-from gate.routing import METRICS, PEERS, SERVICES, error_response
+from gate.identity.named import meant
+from gate.parts.services import SERVICES, Services
+from gate.wire.answers import METRICS, PEERS, error_response
+from gate.wire.paths import called_path
 from operations.errors import SatboxError
 
 PATH = "/sandbox/proxy/{name:[^/{}]{1,300}}/{port:[1-9][0-9]{0,4}}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import urljoin, urlsplit
 
-from gate.calls.paths import Place
+from gate.wire.paths import Place
 
 LOCAL_HOSTS = frozenset(("localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::]"))  # noqa: S104 - names, nothing is bound
 PORTS = {"http": 80, "https": 443}

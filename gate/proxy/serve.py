@@ -9,28 +9,28 @@ import structlog
 from aiohttp import web
 
 from actors.view import View
-from gate.calls.adoption import adopt
 from gate.calls.desk import Desk
 from gate.calls.guest import Guest
 from gate.calls.matching import route_for
-from gate.calls.paths import Place, inner_target, place_of
-from gate.calls.slots import free_slot
+from gate.charging.adoption import adopt
 from gate.charging.charger import CHARGER, Charger
-from gate.cors import AS_IT_CAME, is_preflight, preflight
-from gate.crowd import Crowd, Places, peer_of
-from gate.handlers.reach import Reach
-from gate.metrics import Metrics
+from gate.charging.slots import free_slot
+from gate.identity.tenures import TENURE, TENURES, LapsedError, break_off
 from gate.pages import closed_page, opens_page
-from gate.ports import Services
-from gate.presented import explained
+from gate.parts.services import SERVICES, Services
+from gate.payments.presented import explained
 from gate.proxy import names
 from gate.proxy.access import Access, access, credentials, terms
 from gate.proxy.counting import RequestCounter
 from gate.proxy.entering import HEAD_WORDS, comes_in, entered
 from gate.proxy.forward import Forwarder, Settle, said_of
 from gate.proxy.heads import inward
-from gate.routing import METRICS, PEERS, SERVICES, TENURES, error_response
-from gate.tenures import TENURE, LapsedError, break_off
+from gate.reach.reaching import Reach
+from gate.wire.answers import METRICS, PEERS, error_response
+from gate.wire.cors import AS_IT_CAME, is_preflight, preflight
+from gate.wire.crowd import Crowd, Places, peer_of
+from gate.wire.metrics import Metrics
+from gate.wire.paths import Place, inner_target, place_of
 from operations.errors import SatboxError
 from operations.full_disk import FULL_SECONDS, is_full
 

@@ -7,13 +7,13 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, WSMsgType,
 from multidict import CIMultiDict
 from yarl import URL
 
-from gate.byte_budget import ByteBudget
+from gate.identity.tenures import Tenure
 from gate.proxy.connector import PortConnector, Unreachable
-from gate.slow_lane import BUFFER_BYTES
-from gate.tenures import Tenure
-from gate.websocket_ends import READER_BYTES_MAX, end_of
-from gate.websocket_messages import MessageRelay, Socket, end_overloaded
-from gate.websocket_pair import run_pair
+from gate.reach.websocket_ends import READER_BYTES_MAX, end_of
+from gate.reach.websocket_messages import MessageRelay, Socket, end_overloaded
+from gate.reach.websocket_pair import run_pair
+from gate.wire.byte_budget import ByteBudget
+from gate.wire.slow_lane import BUFFER_BYTES
 from operations.errors import SatboxError
 
 IDLE_SECONDS_MAX = 300.0

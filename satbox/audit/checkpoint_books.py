@@ -12,7 +12,7 @@ from actors.books.checkpoints import leaves_of
 from actors.books.heads import Head, hash_of
 from actors.books.merkle import root
 from actors.wallet.journal import GENESIS
-from gate.receipts import is_valid
+from gate.parts.receipts import is_valid
 from operations.models import Receipt
 from satbox.audit.files import check_pages, readable, snapshot
 from satbox.audit.findings import Findings

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gate.output_hashes import output_hashes
-from gate.receipts import is_valid
+from gate.parts.receipts import is_valid
+from gate.reach.output_hashes import output_hashes
 from operations.models import ExecResult, Paid, PaymentStatus, Receipt
 from satbox.audit.findings import Findings
 

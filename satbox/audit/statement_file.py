@@ -14,7 +14,7 @@ from actors.books import pages
 from actors.view import iso
 from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import Entry
-from gate.statement_files import COLUMNS, SQLITE_SCHEMA
+from gate.books.statement_files import COLUMNS, SQLITE_SCHEMA
 from operations.ledger import LedgerEntry
 from satbox.audit.exact_json import exact_json
 from satbox.audit.files import UNREADABLE, snapshot

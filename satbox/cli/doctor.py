@@ -232,7 +232,7 @@ def _gate(url: str) -> Iterator[Check]:
 
 def _port_origins(public_url: str, ports_host: str | None) -> Check:
     """Whether browsers reach the origins of ports: a wildcard name, and by https a certificate for it."""
-    from gate.port_origins import LAPTOP, default_host
+    from gate.wire.port_origins import LAPTOP, default_host
 
     name, parts = "ports' own origins", urlsplit(public_url)
     host = default_host(public_url) if ports_host is None else ports_host

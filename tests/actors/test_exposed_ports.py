@@ -1,7 +1,7 @@
 """Ports given out by tokens: kept with the wallet, voided by its owner, gone with its lifetime."""
 
 from actors.wallet import commands as c
-from gate.port_tokens import open_until, token_hash
+from gate.identity.port_tokens import open_until, token_hash
 from tests.actors.harness import World
 
 

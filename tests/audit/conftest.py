@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gate.calls.order_log import Held
-from gate.calls.slots import free_slot
-from gate.calls.till import Till
+from gate.charging.order_log import Held
+from gate.charging.slots import free_slot
+from gate.charging.till import Till
 from satbox.audit.files import snapshot
 from satbox.audit.wallet_books import pages
 from tests.gate.gatehouse import OPERATOR_TOKEN, House, Who, gatehouse

@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from gate.calls.slots import free_slot
-from gate.calls.till import IDLE_MS, Till
+from gate.charging.slots import free_slot
+from gate.charging.till import IDLE_MS, Till
 from satbox.audit.home import HomeAudit
 from tests.gate.gatehouse import House, Who
 from tests.gate.test_till import order, pay, payer_with

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.receipts import ReceiptSigner
+from gate.parts.receipts import ReceiptSigner
 from satbox.audit.keys import NotAKey, public_key_of
 from satbox.audit.receipts import check_receipt
 from tests.cli.running import satbox

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gate.secret_store import SECRETS_MAX, SecretStore, StoredSecret
+from gate.parts.secret_store import SECRETS_MAX, SecretStore, StoredSecret
 from operations.errors import SatboxError
 
 KEY = bytes(range(32))

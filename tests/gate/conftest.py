@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from gate.calls.slots import free_slot
-from gate.calls.till import Till
+from gate.charging.slots import free_slot
+from gate.charging.till import Till
 from tests.gate.gatehouse import House, gatehouse
 
 

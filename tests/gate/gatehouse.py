@@ -29,17 +29,17 @@ from actors.wallet.state import Payout, Phase, WalletPolicy, WalletState
 from devnet.app import create_app as create_devnet
 from devnet.settings import DevnetSettings
 from devnet.world import WORLD, World
-from gate.app import Mount, create_app
-from gate.dispute_index import DisputeIndex
+from gate.front.app import Mount, create_app
+from gate.front.server import GateRunner
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
-from gate.handles import HandleResolver
-from gate.next_nonces import NextNonces
-from gate.ports import Services
-from gate.receipts import ReceiptSigner, checkpoint_log
-from gate.room import Room
-from gate.server import GateRunner
+from gate.outside import HandleResolver
+from gate.outside.next_nonces import NextNonces
+from gate.parts.dispute_index import DisputeIndex
+from gate.parts.receipts import ReceiptSigner, checkpoint_log
+from gate.parts.room import Room
+from gate.parts.services import Services
+from gate.parts.views import Views
 from gate.settings import GateSettings
-from gate.views import Views
 from oracle import (
     AnchorBook,
     DeskSettings,

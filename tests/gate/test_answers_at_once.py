@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gate.app import create_app as _whole_gate  # noqa: F401 - its parts are only imported together
+from gate.front.app import create_app as _whole_gate  # noqa: F401 - its parts are only imported together
 from gate.proxy.forward import Forwarder, said_of
 from gate.proxy.heads import inward
 from operations.errors import SatboxError

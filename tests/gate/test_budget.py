@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gate.handlers.reach import runtime_of
 from gate.proxy.counting import RequestCounter
+from gate.reach.reaching import runtime_of
 from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
 from tests.gate import gatehouse as building

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.byte_budget import ByteBudget
-from gate.exec_answer import SHORT_BYTES, SLICE_BYTES, pieces
 from gate.handlers.contexts import _within_budget, collected
+from gate.reach.exec_answer import SHORT_BYTES, SLICE_BYTES, pieces
+from gate.wire.byte_budget import ByteBudget
 from operations import models as m
 from operations.errors import SatboxError
 from tests.gate.gatehouse import gatehouse
 
 
 async def test_a_wallet_has_its_share_and_all_have_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gate.byte_budget.OVERDRAFT_BYTES", 0)
+    monkeypatch.setattr("gate.wire.byte_budget.OVERDRAFT_BYTES", 0)
     budget = ByteBudget(total=100, per_owner=60, wait_seconds=0)
     with budget.lease("a") as first, budget.lease("a") as second, budget.lease("b") as other:
         assert await first.grow(50)
@@ -45,7 +45,7 @@ async def test_who_waits_gets_what_is_given_back() -> None:
 
 
 async def test_those_that_hold_it_all_do_not_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gate.byte_budget.OVERDRAFT_BYTES", 50)
+    monkeypatch.setattr("gate.wire.byte_budget.OVERDRAFT_BYTES", 50)
     budget = ByteBudget(total=1_000, per_owner=100, wait_seconds=10)
     most = 0
 
@@ -116,7 +116,7 @@ async def test_a_run_that_does_not_fit_is_marked(monkeypatch: pytest.MonkeyPatch
             yield {"event": "stdout", "data": "x" * 1000}
         yield done
 
-    monkeypatch.setattr("gate.byte_budget.OVERDRAFT_BYTES", 0)
+    monkeypatch.setattr("gate.wire.byte_budget.OVERDRAFT_BYTES", 0)
     budget = ByteBudget(total=10_000, per_owner=10_000, wait_seconds=0)
     with budget.lease("a") as lease:
         result = collected(*await _within_budget(said(), lease))
@@ -126,7 +126,7 @@ async def test_a_run_that_does_not_fit_is_marked(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_bodies_are_counted_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gate.byte_budget.OVERDRAFT_BYTES", 0)
+    monkeypatch.setattr("gate.wire.byte_budget.OVERDRAFT_BYTES", 0)
     async with gatehouse(tmp_path, held_bytes_per_caller_max=100_000) as house:
         body = json.dumps({"address": "x", "padding": base64.b64encode(bytes(60_000)).decode()})
         sent = asyncio.ensure_future(house.ask("POST", "/gate/challenge", data=body))

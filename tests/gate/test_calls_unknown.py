@@ -8,12 +8,12 @@ from actors.requests import Pay, Request, Response
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.calls import Route
 from actors.wallet.commands import PayOrder, SetRoutes
-from gate.calls.exposure import Exposure
 from gate.calls.guest import Call, Guest
-from gate.calls.order_log import Held
-from gate.calls.till import Till
 from gate.charging.charge import REFUSED
 from gate.charging.charger import from_bucket, on_chain
+from gate.charging.exposure import Exposure
+from gate.charging.order_log import Held
+from gate.charging.till import Till
 from operations.errors import SatboxError
 from tests.gate.gatehouse import SATS, House, Who, header_of
 

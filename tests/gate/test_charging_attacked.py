@@ -12,15 +12,15 @@ from pydantic import Field
 
 from actors.wallet.calls import Route
 from actors.wallet.commands import SetRoutes
-from gate import tenures
-from gate.app import add_operation
-from gate.callers import Caller
-from gate.calls.order_log import OrderLog
-from gate.calls.till import Till
 from gate.charging.charger import CHARGER, Charger
-from gate.charging.operations import USED
+from gate.charging.order_log import OrderLog
 from gate.charging.purchases import ONCE_MS
-from gate.ports import Services
+from gate.charging.till import Till
+from gate.front.app import add_operation
+from gate.front.priced import USED
+from gate.identity import tenures
+from gate.identity.callers import Caller
+from gate.parts.services import Services
 from operations.models import Input, Output
 from operations.prices import Fixed, Metered
 from operations.registry import Auth, Operation

@@ -2,7 +2,7 @@
 
 from actors.books.heads import Head
 from actors.books.merkle import root_from
-from gate.receipts import is_valid
+from gate.parts.receipts import is_valid
 from operations.models import Receipt
 from tests.gate.gatehouse import OPERATOR_TOKEN, House
 

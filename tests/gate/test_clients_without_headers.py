@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.carried_passes import BODY_BYTES_MAX
+from gate.identity.carried_passes import BODY_BYTES_MAX
 from operations.models import PaymentStatus
 from tests.gate.gatehouse import House, Who, header_of
 

@@ -10,9 +10,9 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.connections import HEAD_BYTES_MAX, ConnectionLimits, Connections
-from gate.crowd import peer_of
-from gate.server import GateRunner, _Connection, is_loopback
+from gate.front.connections import HEAD_BYTES_MAX, ConnectionLimits, Connections
+from gate.front.server import GateRunner, _Connection, is_loopback
+from gate.wire.crowd import peer_of
 from operations.errors import SatboxError
 
 OPEN: "list[Peer]" = []

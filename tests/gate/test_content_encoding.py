@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.content_encoding import PIECE_BYTES_MAX, Inflater
+from gate.wire.content_encoding import PIECE_BYTES_MAX, Inflater
 from operations.errors import SatboxError
 
 PACK = {"": bytes, "identity": bytes, "gzip": gzip.compress, "GZIP ": gzip.compress, "deflate": zlib.compress}

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from actors.wallet.calls import Route
 from actors.wallet.commands import SetRoutes
-from gate.cors import ASKED_MAX, EXPOSED
+from gate.wire.cors import ASKED_MAX, EXPOSED
 from tests.gate.gatehouse import House, Who
 from tests.gate.stock_servers import exchange
 from tests.gate.test_smuggling import Loopback

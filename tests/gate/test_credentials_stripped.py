@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from actors.wallet.calls import Route
 from actors.wallet.commands import Expose, SetRoutes
-from gate.calls.paths import Place
 from gate.genesis import PassIssuer
-from gate.port_tokens import token_hash
+from gate.identity.port_tokens import token_hash
+from gate.identity.wake_links import new_token
 from gate.proxy.credentials import Credentials
 from gate.proxy.heads import narrowed, outward
-from gate.wake_links import new_token
+from gate.wire.paths import Place
 from operations.errors import SatboxError
 from sandboxes.self_tokens import self_token
 from tests.gate.gatehouse import BTC, OPERATOR_TOKEN, House

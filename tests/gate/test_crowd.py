@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gate.crowd import PEERS_MAX, Peers, peer_of
+from gate.wire.crowd import PEERS_MAX, Peers, peer_of
 from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
 from operations.registry import Auth

@@ -11,10 +11,10 @@ from aiohttp import web
 
 from actors.wallet.calls import Route
 from actors.wallet.commands import SetRoutes
-from gate import departures
-from gate.crowd import Crowd
 from gate.proxy.serve import PAYING, PROXY_CROWD, STRANGERS
-from gate.routing import CROWD
+from gate.wire import departures
+from gate.wire.answers import CROWD
+from gate.wire.crowd import Crowd
 from operations.catalogue import REGISTRY
 from operations.registry import Body
 from tests.gate.gatehouse import SATS, GateServer, House

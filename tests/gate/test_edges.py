@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gate.discovery import PROXY_PATH, llms_txt, openapi
+from gate.front.discovery import PROXY_PATH, llms_txt, openapi
 from gate.handlers import HANDLERS
 from operations.catalogue import REGISTRY
 from operations.errors import ERRORS
@@ -290,7 +290,7 @@ def test_no_request_gets_an_internal_error(tmp_path_factory: pytest.TempPathFact
 @given(text=st.text(max_size=100))
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_stream_event_is_one_event_whatever_it_says(text: str) -> None:
-    from gate.handlers.streams import _sse
+    from gate.reach.streams import _sse
 
     lines = _sse({"event": "stdout", "data": text}).decode().split("\n")
     assert (lines[0], lines[2:]) == ("event: stdout", ["", ""])

@@ -16,11 +16,11 @@ import pytest
 import structlog
 
 from actors.wallet.journal import Entry
-from gate.calls.order_log import Held, OrderLog
-from gate.dispute_index import DisputeIndex
-from gate.receipts import checkpoint_log
-from gate.secret_store import SecretStore, StoredSecret
-from gate.statement_files import WRITERS
+from gate.books.statement_files import WRITERS
+from gate.charging.order_log import Held, OrderLog
+from gate.parts.dispute_index import DisputeIndex
+from gate.parts.receipts import checkpoint_log
+from gate.parts.secret_store import SecretStore, StoredSecret
 from operations.errors import SatboxError
 from operations.full_disk import is_full
 from oracle import AnchorBook, QuoteBook

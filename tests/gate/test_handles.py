@@ -13,8 +13,8 @@ from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.handles import HandleResolver, ResolvedAgent, read_handle
-from gate.turns import ASKED_PER_SECOND_MAX, AT_ONCE_MAX
+from gate.outside import HandleResolver, ResolvedAgent, read_handle
+from gate.outside.turns import ASKED_PER_SECOND_MAX, AT_ONCE_MAX
 from operations.errors import SatboxError
 
 STX = "SP1NMR7MY0TJ1QA7WQBZ6504KC79PZNTRQH4YGFJD"
@@ -198,7 +198,7 @@ async def test_an_answer_for_another_address_is_none(registry: Pair) -> None:
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda x: st.lists(x, max_size=3)))
 def test_any_level_and_id_are_read_as_what_they_are(value: Any) -> None:
-    from gate.handles.resolver import _read
+    from gate.outside.handle_resolver import _read
 
     found = _read({**page(agentId=value), "trust": {"level": value, "levelName": value}})
 

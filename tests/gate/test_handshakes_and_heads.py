@@ -8,7 +8,7 @@ from aiohttp import web
 
 from actors.wallet.calls import Route
 from actors.wallet.commands import SetRoutes
-from gate.connections import KEPT_HEAD_BYTES_MAX
+from gate.front.connections import KEPT_HEAD_BYTES_MAX
 from tests.gate.gatehouse import House, Who, gatehouse, header_of
 from tests.gate.inside import serving
 from tests.gate.test_smuggling import Loopback

@@ -10,7 +10,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.connections import (
+from gate.front.connections import (
     FREE_HEAD_BYTES,
     HEAD_COPIES,
     MESSAGE_BYTES,
@@ -19,7 +19,7 @@ from gate.connections import (
     Connections,
     HeldHead,
 )
-from gate.server import GateRunner, is_loopback
+from gate.front.server import GateRunner, is_loopback
 from operations.errors import SatboxError
 from tests.gate.test_connections import HEAD, OPEN, Peer, Seat, refused
 

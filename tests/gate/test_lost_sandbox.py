@@ -10,7 +10,7 @@ import pytest
 from actors.wallet.calls import Route
 from actors.wallet.commands import SetRoutes
 from actors.wallet.state import Phase
-from gate.handlers.reach import Reach
+from gate.reach.reaching import Reach
 from operations.errors import SatboxError
 from sandboxes.protocol import RuntimeGone
 from tests.gate.gatehouse import House, Who, gatehouse

@@ -10,10 +10,10 @@ import pytest_asyncio
 from aiohttp import web
 from pydantic import Field
 
-from gate.app import add_operation
-from gate.callers import Caller
-from gate.charging.operations import USED
-from gate.ports import Services
+from gate.front.app import add_operation
+from gate.front.priced import USED
+from gate.identity.callers import Caller
+from gate.parts.services import Services
 from operations.errors import SatboxError
 from operations.models import Input, Output
 from operations.prices import Metered

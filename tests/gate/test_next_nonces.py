@@ -2,8 +2,8 @@
 
 import asyncio
 
-from gate.next_nonces import NextNonces
-from gate.turns import ASKED_PER_SECOND_MAX, AT_ONCE_MAX
+from gate.outside.next_nonces import NextNonces
+from gate.outside.turns import ASKED_PER_SECOND_MAX, AT_ONCE_MAX
 from operations.errors import SatboxError
 from tests.gate.gatehouse import House
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gate.receipts import is_valid
+from gate.parts.receipts import is_valid
 from operations.models import Receipt
 from sandboxes.protocol import Reservation
 from stacks import Network, sbtc

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from actors.wallet.calls import LoggedOrder
-from gate.calls.order_log import FILE, SLOTS_MAX, TRIMMED_EVERY, Held, OrderLog
-from gate.calls.slots import free_slot, left_behind
+from gate.charging.order_log import FILE, SLOTS_MAX, TRIMMED_EVERY, Held, OrderLog
+from gate.charging.slots import free_slot, left_behind
 from operations.errors import SatboxError
 
 NOW_MS = 1_700_000_000_000
@@ -179,7 +179,7 @@ async def test_numbers_only_rise_even_when_the_log_is_lost(tmp_path: Path) -> No
 async def test_a_log_that_is_written_in_great_crowds_is_trimmed_as_fast(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gate.calls.order_log.TRIMMED_AT_ONCE", 1)
+    monkeypatch.setattr("gate.charging.order_log.TRIMMED_AT_ONCE", 1)
     clock = Clock()
     orders = opened(tmp_path, clock)
     for batch in range(2 * TRIMMED_EVERY):

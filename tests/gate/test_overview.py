@@ -6,8 +6,8 @@ from pathlib import Path
 from actors.overview import AtRest, wallet_row
 from actors.wallet import commands as c
 from actors.wallet.state import Plan, WalletState
-from gate.metrics import Metrics
 from gate.pages.overview import Overview, news
+from gate.wire.metrics import Metrics
 from tests.gate.gatehouse import SATS, House
 
 

@@ -13,10 +13,10 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from actors.wallet.state import Phase
-from gate.app import create_app
-from gate.discovery import openapi
-from gate.receipts import is_valid
-from gate.views import Views
+from gate.front.app import create_app
+from gate.front.discovery import openapi
+from gate.parts.receipts import is_valid
+from gate.parts.views import Views
 from operations.models import PaymentStatus, Receipt
 from relay_client.states import PaymentState
 from stacks import PrivateKey

@@ -11,7 +11,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.crowd import Places
+from gate.wire.crowd import Places
 from operations.errors import SatboxError
 from tests.gate.gatehouse import gatehouse, header_of
 from tests.gate.inside import serving

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gate.calls.paths import Place
-from gate.port_origins import PortOrigins, default_host
 from gate.proxy.heads import outward
+from gate.wire.paths import Place
+from gate.wire.port_origins import PortOrigins, default_host
 from operations.errors import SatboxError
 from stacks import Address, Network
 

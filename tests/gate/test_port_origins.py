@@ -16,7 +16,7 @@ from yarl import URL
 
 from actors.wallet.calls import Route
 from actors.wallet.commands import Expose, SetRoutes, Unexpose
-from gate.port_tokens import token_hash
+from gate.identity.port_tokens import token_hash
 from operations.catalogue import REGISTRY
 from tests.gate.gatehouse import House, Who, gatehouse, header_of
 from tests.gate.inside import Inside

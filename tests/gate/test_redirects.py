@@ -2,9 +2,9 @@
 
 import pytest
 
-from gate.calls.paths import Place
 from gate.proxy.heads import outward
 from gate.proxy.redirects import outward_links, outward_location, outward_refresh
+from gate.wire.paths import Place
 
 PATH = Place("SP1", 8000)
 OWN = Place("SP1", 8000, "https://8000-sp1.gate.test")

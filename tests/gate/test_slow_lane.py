@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from aiohttp import StreamReader, WSMessage, WSMsgType, web
 
-from gate import slow_lane
-from gate.byte_budget import ByteBudget
-from gate.connections import ConnectionLimits
+from gate.front.connections import ConnectionLimits
+from gate.front.server import GateRunner
 from gate.proxy.websockets import _Idle, _pump
-from gate.server import GateRunner
-from gate.slow_lane import SlowLane, Waiting
-from gate.websocket_messages import MESSAGES_AT_ONCE, MessageRelay
+from gate.reach.websocket_messages import MESSAGES_AT_ONCE, MessageRelay
+from gate.wire import slow_lane
+from gate.wire.byte_budget import ByteBudget
+from gate.wire.slow_lane import SlowLane, Waiting
 from tests.gate.gatehouse import House
 from tests.gate.test_smuggling import Loopback
 

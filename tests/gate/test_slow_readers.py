@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from gate import whole_answers
-from gate.byte_budget import ByteBudget
-from gate.connections import ConnectionLimits
-from gate.server import GateRunner
+from gate.front.connections import ConnectionLimits
+from gate.front.server import GateRunner
+from gate.wire import whole_answers
+from gate.wire.byte_budget import ByteBudget
 from tests.gate.gatehouse import House, Who, gatehouse
 
 ANSWER = bytes(8 << 20)

@@ -6,7 +6,7 @@ import pytest
 
 from gate.handlers.git import _url
 from gate.handlers.secrets import _checked
-from gate.routing import error_response
+from gate.wire.answers import error_response
 from operations.errors import SatboxError
 from operations.git import CloneInput
 from operations.secrets import SetSecretInput

@@ -17,10 +17,10 @@ from actors.books.span_chain import chained
 from actors.storage import broken_links
 from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import Entry
-from gate.handlers.streams import file_out
-from gate.receipts import is_valid
-from gate.routing import REQUEST_ID
-from gate.statements import statement_file
+from gate.books.statements import statement_file
+from gate.parts.receipts import is_valid
+from gate.reach.streams import file_out
+from gate.wire.answers import REQUEST_ID
 from operations.models import Receipt
 from tests.gate.gatehouse import SATS, House, Who, gatehouse
 

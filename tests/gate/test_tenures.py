@@ -13,8 +13,8 @@ from aiohttp import WSMsgType, web
 
 from actors.wallet.calls import Route
 from actors.wallet.commands import Expose, RevokePasses, SetRoutes, Unexpose
-from gate import tenures
-from gate.port_tokens import TOKEN_HEADER, token_hash
+from gate.identity import tenures
+from gate.identity.port_tokens import TOKEN_HEADER, token_hash
 from tests.gate.gatehouse import House, Who, gatehouse, header_of
 from tests.gate.inside import serving
 

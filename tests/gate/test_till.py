@@ -9,10 +9,10 @@ import pytest
 from actors.requests import Pay, Request, Response
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.commands import Deposit, PostOrders, Reserve
-from gate.calls.adoption import adopt
-from gate.calls.order_log import Held, OrderLog
-from gate.calls.slots import free_slot
-from gate.calls.till import IDLE_MS, Till
+from gate.charging.adoption import adopt
+from gate.charging.order_log import Held, OrderLog
+from gate.charging.slots import free_slot
+from gate.charging.till import IDLE_MS, Till
 from operations.errors import SatboxError
 from tests.gate.gatehouse import SATS, House, Who
 

@@ -14,10 +14,10 @@ import pytest
 from actors.requests import Pay, Request, Response
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.commands import PostOrders, Reserve, Unreserve
-from gate.calls.adoption import adopt
-from gate.calls.order_log import FILE, OrderLog
-from gate.calls.slots import free_slot
-from gate.calls.till import IDLE_MS, Till
+from gate.charging.adoption import adopt
+from gate.charging.order_log import FILE, OrderLog
+from gate.charging.slots import free_slot
+from gate.charging.till import IDLE_MS, Till
 from operations.errors import SatboxError
 from tests.gate.gatehouse import SATS, House
 from tests.gate.test_till import order, pay, payer_with, slot
@@ -240,7 +240,7 @@ async def test_calls_that_come_together_fill_an_allowance_up_once(house: House, 
 async def test_an_order_under_way_is_never_forgotten_however_many_come(
     house: House, wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gate.calls.used_orders.USED_MAX", 3)
+    monkeypatch.setattr("gate.charging.used_orders.USED_MAX", 3)
     payer, payee = await payer_with(house, 1_000), await house.agent()
     till = till_over(house, wires)
     slow = order(house, 1, payer, payee)
@@ -374,9 +374,9 @@ async def test_an_answer_that_comes_late_is_not_believed_over_a_newer_one(house:
 async def test_what_a_till_takes_on_is_bounded(house: House, wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     payer, other, payee = await payer_with(house, 1_000), await payer_with(house, 100), await house.agent()
     till = till_over(house, wires)
-    monkeypatch.setattr("gate.calls.till.CALLS_AT_ONCE_MAX", 2)
-    monkeypatch.setattr("gate.calls.till.UNPOSTED_MAX", 3)
-    monkeypatch.setattr("gate.calls.till.PURSES_MAX", 1)
+    monkeypatch.setattr("gate.charging.till.CALLS_AT_ONCE_MAX", 2)
+    monkeypatch.setattr("gate.charging.till.UNPOSTED_MAX", 3)
+    monkeypatch.setattr("gate.charging.till.PURSES_MAX", 1)
     held = [order(house, n, payer, payee) for n in range(2)]
     for one in held:
         await till.hold(one)

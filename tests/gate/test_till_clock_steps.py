@@ -13,10 +13,10 @@ from actors.requests import Request, Response
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.calls import LoggedOrder
 from actors.wallet.commands import PostOrders, Reserve
-from gate.calls.order_log import FILE, TRIMMED_EVERY, Held, OrderLog
-from gate.calls.slots import free_slot
-from gate.calls.till import IDLE_MS, Till
-from gate.calls.used_orders import ANSWERED_WITHIN_MS, REMEMBERED_MS, UsedOrders
+from gate.charging.order_log import FILE, TRIMMED_EVERY, Held, OrderLog
+from gate.charging.slots import free_slot
+from gate.charging.till import IDLE_MS, Till
+from gate.charging.used_orders import ANSWERED_WITHIN_MS, REMEMBERED_MS, UsedOrders
 from operations.errors import SatboxError
 from satbox.audit.call_books import CallReplay
 from tests.gate.gatehouse import SATS, House, Who
@@ -257,7 +257,7 @@ async def test_what_a_dead_gate_asked_late_is_set_aside_for_nobody(house: House,
 async def test_the_mark_stays_when_the_trims_that_made_it_are_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gate.calls.order_log.TRIMS_KEPT", 3)
+    monkeypatch.setattr("gate.charging.order_log.TRIMS_KEPT", 3)
     monkeypatch.setattr(OrderLog, "trimmed_every", 1)
     clock = Clock()
     orders = opened(tmp_path, clock)
@@ -303,7 +303,7 @@ async def test_an_order_that_may_have_been_trimmed_does_not_hold_up_those_it_cam
 
 
 def test_what_a_gate_forgets_it_knows_to_have_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gate.calls.used_orders.USED_MAX", 2)
+    monkeypatch.setattr("gate.charging.used_orders.USED_MAX", 2)
     used = UsedOrders(0, lambda most: [("a", 10), ("b", 20), ("c", 30)][-most:])
     assert [one in used for one in "abc"] == [False, True, True]
     assert (used.may_have_forgotten(10), used.may_have_forgotten(11)) == (True, False)

@@ -9,10 +9,10 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
 
-from gate.byte_budget import OVERDRAFT_BYTES, OWNER_BYTES, ByteBudget
-from gate.routing import BUDGET
-from gate.websocket_ends import MESSAGE_BYTES_MAX, end_of
-from gate.websocket_messages import UNCHARGED_BYTES, MessageRelay
+from gate.reach.websocket_ends import MESSAGE_BYTES_MAX, end_of
+from gate.reach.websocket_messages import UNCHARGED_BYTES, MessageRelay
+from gate.wire.answers import BUDGET
+from gate.wire.byte_budget import OVERDRAFT_BYTES, OWNER_BYTES, ByteBudget
 from tests.gate.gatehouse import House
 from tests.gate.inside import serving
 
@@ -75,7 +75,7 @@ async def test_messages_in_flight_are_charged_and_one_without_room_ends_with_101
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     budget = ByteBudget(total=4 * MESSAGE_BYTES_MAX, per_owner=2 * MESSAGE_BYTES_MAX, wait_seconds=0)
-    monkeypatch.setattr("gate.byte_budget.OVERDRAFT_BYTES", 0)
+    monkeypatch.setattr("gate.wire.byte_budget.OVERDRAFT_BYTES", 0)
     monkeypatch.setattr("gate.proxy.websockets.MessageRelay", lambda _budget, address: MessageRelay(budget, address))
     async with connected(house, []) as idle, asyncio.timeout(120):
         await idle.send_bytes(bytes(MESSAGE_BYTES_MAX))

@@ -14,7 +14,7 @@ from playwright.async_api import Browser
 
 from actors.wallet import commands as c
 from actors.wallet.state import Plan
-from gate.routing import METRICS
+from gate.wire.answers import METRICS
 from stacks import Network, PrivateKey
 from tests.gate.gatehouse import OPERATOR_TOKEN, House, gatehouse
 from tests.pages.browsing import DESKTOP, PHONE, Visit, visiting

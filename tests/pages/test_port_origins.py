@@ -11,7 +11,7 @@ from playwright.async_api import Browser
 
 from actors.wallet.calls import Route
 from actors.wallet.commands import Expose, SetRoutes
-from gate.port_tokens import token_hash
+from gate.identity.port_tokens import token_hash
 from tests.gate.gatehouse import House, gatehouse
 from tests.gate.test_smuggling import Loopback
 from tests.pages.browsing import visiting

@@ -275,7 +275,7 @@ async def test_pages_come_under_a_strict_policy_and_assets_stay(service: Running
         asset = text.partition('stylesheet" href="')[2].partition('"')[0]
         async with session.get(asset) as style:
             assert "immutable" in style.headers["Cache-Control"]
-        async with session.get("/assets/../gate/app.py") as other:
+        async with session.get("/assets/../gate/front/app.py") as other:
             assert other.status == 404
 
     assert policy.startswith("default-src 'none'; script-src 'self';")

@@ -10,8 +10,8 @@ from actors.wallet import bucket, decide_calls
 from actors.wallet import commands as c
 from actors.wallet.calls import LoggedOrder
 from actors.wallet.spending_keys import UNLIMITED
-from gate.calls.order_log import OrderLog
-from gate.calls.till import Till
+from gate.charging.order_log import OrderLog
+from gate.charging.till import Till
 from relay_client.settlements import journal, spares
 
 

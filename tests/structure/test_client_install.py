@@ -22,7 +22,7 @@ from mcp import StdioServerParameters
 from mcp.client.stdio import stdio_client
 from packaging.requirements import Requirement
 
-from gate.receipts import ReceiptSigner
+from gate.parts.receipts import ReceiptSigner
 from operations.catalogue import REGISTRY
 from satbox.agent.keystore import Keystore, agent_of
 from satbox.extras import INSTALL_SERVER, SERVER_MODULES

@@ -1,0 +1,1 @@
+"""Statements over the journal of a wallet: made, signed and written as files."""

@@ -1,0 +1,1 @@
+"""The front: how the gate listens, its application, from the registry to routes, and what machines read first."""

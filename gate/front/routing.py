@@ -1,0 +1,173 @@
+"""From the operation registry to routes: authenticate, read the input, run the handler, write the answer.
+
+One wrapper serves every operation, so errors, limits, counting and request ids are the same everywhere.
+"""
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import structlog
+from aiohttp import web
+from pydantic import BaseModel
+
+from gate.identity.callers import (
+    ANYBODY,
+    Caller,
+    asks_for_offers,
+    authenticate,
+    by_link,
+    check_scope,
+    link_token,
+    shows_api_key,
+    terms_of,
+)
+from gate.identity.carried_passes import may_carry, take_pass
+from gate.identity.handler import Handler
+from gate.identity.tenures import TENURE, TENURES, LapsedError, break_off
+from gate.parts.services import SERVICES, Services
+from gate.payments.presented import explained
+from gate.wire.answers import BUDGET, CROWD, LEASE, LINK_PEERS, METRICS, PEERS, QUOTE_PEERS, REQUEST_ID, error_response
+from gate.wire.crowd import peer_of
+from gate.wire.departures import while_there
+from gate.wire.inputs import is_probe, read_input
+from gate.wire.whole_answers import send_json
+from operations.errors import SatboxError
+from operations.full_disk import FULL_SECONDS, is_full
+from operations.registry import Auth, Operation
+from sandboxes.holding import HOLD
+
+log = structlog.get_logger()
+
+STOPS = ("sandbox.reap", "sandbox.pause")
+"""Counted by themselves: whatever else a wallet has under way, its owner can end what costs."""
+
+OfferProbe = Callable[[Services, web.Request, Operation], Awaitable[web.StreamResponse | None]]
+OFFER_PROBE: web.AppKey[OfferProbe] = web.AppKey("offer_probe", Callable)  # type: ignore[arg-type]
+"""What an empty request to an operation with a price is answered in place of a complaint about its input."""
+
+
+def _crowd(request: web.Request, operation: Operation, caller: Caller) -> AbstractContextManager[None]:
+    if operation.name == "sandbox.status":
+        return nullcontext()
+    if caller.link is not None:  # a link's holder takes none of its owner's room
+        return request.app[CROWD].entered(caller.link.link_id)
+    if caller.gate_pass is None:
+        return nullcontext()
+    address = caller.gate_pass.address
+    return request.app[CROWD].entered(f"{address} stops" if operation.name in STOPS else address)
+
+
+async def _caller(services: Services, operation: Operation, request: web.Request) -> Caller:
+    """Who calls: by pass, or by a wake link in its place. A link counts as a guess until it is known to be good."""
+    token = link_token(operation, request)
+    if token is None:
+        if asks_for_offers(operation, request):
+            return ANYBODY
+        return await _proven(services, operation, request)
+    guesses = request.app[LINK_PEERS]
+    guesses.take(request.remote, services.clock.monotonic_ms())
+    caller = await by_link(services, operation, token)
+    guesses.give_back(request.remote)
+    assert caller.link is not None
+    check_scope(operation, caller.link)
+    return caller
+
+
+async def _proven(services: Services, operation: Operation, request: web.Request) -> Caller:
+    """Who calls by a pass or an API key. A key is looked for in the wallet that it names, unlike a pass, which is signed: what is
+    none counts as a request of somebody unknown.
+    """
+    peers, now_ms = request.app[PEERS], services.clock.monotonic_ms()
+    is_counted = operation.auth in (Auth.NONE, Auth.OPTIONAL)
+    if not is_counted and shows_api_key(request):
+        peers.take(request.remote, now_ms, tokens=0)
+    try:
+        return await authenticate(services, operation, request)
+    except SatboxError as error:
+        if error.code == "spending_key_invalid" and not is_counted:
+            peers.take(request.remote, now_ms)
+        raise
+
+
+async def _refused(services: Services, request: web.Request, error: SatboxError, request_id: str) -> web.StreamResponse:
+    """The error as an answer; an answer that has begun is broken off instead, so that nobody takes it for whole."""
+    if request.writer.output_size:
+        break_off(request)
+        return web.Response(status=499)
+    return error_response(await explained(services, request, error), request_id)
+
+
+def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The aiohttp handler of one operation."""
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        services, metrics = request.app[SERVICES], request.app[METRICS]
+        request_id = f"req_{secrets.token_hex(8)}"
+        request[REQUEST_ID] = request_id
+        began = time.perf_counter()
+        code = "ok"
+        try:
+            if operation.auth in (Auth.NONE, Auth.OPTIONAL) or link_token(operation, request) is not None:
+                request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
+                if operation.name == "sandbox.quote":
+                    request.app[QUOTE_PEERS].take(request.remote, services.clock.monotonic_ms())
+            peer = f"peer {peer_of(request.remote)}"
+            with request.app[BUDGET].lease(
+                peer
+            ) as unknown:  # a body that carries a pass is read before its sender is known
+                if link_token(operation, request) is None and may_carry(operation, request):
+                    if operation.auth is not Auth.OPTIONAL:  # those were counted above
+                        request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
+                    await take_pass(services, operation, request, unknown)
+                caller = await _caller(services, operation, request)
+                read_bytes = unknown.size
+            owner = caller.gate_pass.address if caller.gate_pass is not None else peer
+            with _crowd(request, operation, caller), request.app[BUDGET].lease(owner) as lease:
+                HOLD.set(lease.grow)
+                request[LEASE] = lease
+                await lease.need(read_bytes)
+                try:
+                    data = await read_input(operation, request, services.settings, lease)
+                except SatboxError:
+                    offered = (
+                        await request.app[OFFER_PROBE](services, request, operation) if is_probe(request) else None
+                    )
+                    if offered is None:
+                        raise
+                    return offered
+                leans = terms_of(caller, services.clock)
+                presence = while_there(request) if operation.ends_with_caller else nullcontext()
+                async with request.app[TENURES].lasting(leans) as tenure, presence:
+                    request[TENURE] = tenure
+                    answer = await handler(services, request, caller, data)
+                    if isinstance(answer, BaseModel):
+                        body = answer.__pydantic_serializer__.to_json(answer)
+                        return await send_json(request, body, {"x-request-id": request_id})
+                    return answer
+        except SatboxError as error:
+            code = error.code
+            return await _refused(services, request, error, request_id)
+        except LapsedError as over:
+            code = over.reason
+            break_off(request)
+            return web.Response(status=499)
+        except ConnectionError:
+            code = "disconnected"
+            return web.Response(status=499)  # the caller went away: nobody reads this
+        except web.HTTPException as error:
+            code = f"http_{error.status}"
+            raise
+        except Exception as error:
+            code, retry_after = ("storage_full", FULL_SECONDS) if is_full(error) else ("internal", None)
+            log.exception("unexpected", operation=operation.name, request_id=request_id)
+            # After a payment was presented nobody here can tell whether money moved.
+            presented = operation.paid and "payment-signature" in request.headers
+            failure = SatboxError(code, retry_after=retry_after, funds_moved="unknown" if presented else False)
+            return await _refused(services, request, failure, request_id)
+        finally:
+            metrics.requests.labels(operation.name, code).inc()
+            metrics.seconds.labels(operation.name).observe(time.perf_counter() - began)
+
+    return serve

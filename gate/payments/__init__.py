@@ -1,0 +1,1 @@
+"""x402 at the gate: offers, the 402, a payment on chain and its answers."""
