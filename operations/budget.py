@@ -6,7 +6,8 @@ from pydantic import Field
 
 from operations.codes import IDENTITY
 from operations.models import Nothing, Output, SandboxStatus, Target
-from operations.registry import Auth, Operation
+from operations.registry import Auth, Feature, Operation
+from operations.surfaces import NoTool, Verb
 
 SATS_MAX = 10**9
 Sats = Annotated[int, Field(ge=0, le=SATS_MAX)]
@@ -44,18 +45,22 @@ class Meters(Output):
     items: list[MeterInfo]
 
 
-BUDGET = (
-    Operation(
-        "sandbox.budget", "POST", "/sandbox/budget",
-        "Say what your sandbox may cost an hour and a call, and when to warn you; it is frozen when that is used up.",
-        BudgetInput, SandboxStatus, Auth.OWNER, ("budget",), None, scope="owner",
-        no_tool_because="a limit that the agent it limits could lift is none",
-        errors=(*IDENTITY, "wallet_not_found"),
-    ),
-    Operation(
-        "sandbox.meters", "GET", "/sandbox/meters",
-        "See what is metered, in which unit, at which rate.",
-        Nothing, Meters, Auth.NONE, ("meters",), None,
-        no_tool_because="status shows the rates that were agreed on",
+FEATURE = Feature(
+    130,
+    (
+        Operation(
+            "sandbox.budget", "POST", "/sandbox/budget",
+            "Say what your sandbox may cost an hour and a call, and when to warn you; it is frozen when that is used up.",
+            BudgetInput, SandboxStatus, Auth.OWNER, scope="owner", errors=(*IDENTITY, "wallet_not_found"),
+            verb=Verb(("budget",), "say what your sandbox may cost an hour"),
+            tool=NoTool("a limit that the agent it limits could lift is none"),
+        ),
+        Operation(
+            "sandbox.meters", "GET", "/sandbox/meters",
+            "See what is metered, in which unit, at which rate.",
+            Nothing, Meters, Auth.NONE,
+            verb=Verb(("meters",), "see what is metered, and at which rate"),
+            tool=NoTool("status shows the rates that were agreed on"),
+        ),
     ),
 )  # fmt: skip

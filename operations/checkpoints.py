@@ -4,7 +4,8 @@ from pydantic import Field
 
 from operations.codes import IDENTITY
 from operations.models import Input, Nothing, Output, Receipt, Target
-from operations.registry import Auth, Operation
+from operations.registry import Auth, Feature, Operation
+from operations.surfaces import NoTool, Verb
 
 
 class CheckpointsInput(Input):
@@ -49,24 +50,34 @@ class MadeCheckpoint(Output):
     rewritten: dict[str, str] = Field(default_factory=dict)
 
 
-CHECKPOINTS = (
-    Operation(
-        "checkpoints.list", "GET", "/checkpoints",
-        "Read the signed checkpoints over the heads of all wallets.",
-        CheckpointsInput, Checkpoints, Auth.NONE, ("checkpoints", "list"), None,
-        no_tool_because="for checks outside of a conversation",
+FEATURE = Feature(
+    160,
+    (
+        Operation(
+            "checkpoints.list", "GET", "/checkpoints",
+            "Read the signed checkpoints over the heads of all wallets.",
+            CheckpointsInput, Checkpoints, Auth.NONE,
+            verb=Verb(
+                ("checkpoints", "list"), "read the signed checkpoints", form="books_tables:checkpoints",
+                empty=" yet: they are made every hour",
+            ),
+            tool=NoTool("for checks outside of a conversation"),
+        ),
+        Operation(
+            "checkpoints.proof", "GET", "/sandbox/checkpoint",
+            "Get proof that a checkpoint holds the head of your journal.",
+            Target, InclusionProof, Auth.OWNER, scope="owner", errors=(*IDENTITY, "checkpoint_not_found"),
+            positional=("address",),
+            verb=Verb(("checkpoints", "proof"), "prove that a checkpoint holds your head", form="books_tables:proof"),
+            tool=NoTool("for checks outside of a conversation"),
+        ),
+        Operation(
+            "operator.checkpoint", "POST", "/operator/checkpoint",
+            "Make a checkpoint now.",
+            Nothing, MadeCheckpoint, Auth.OPERATOR, errors=("operator_only",),
+            verb=Verb(("operator", "checkpoint"), "make a checkpoint now", form="books_tables:made_checkpoint"),
+            tool=NoTool("an agent has no operator token"),
+        ),
     ),
-    Operation(
-        "checkpoints.proof", "GET", "/sandbox/checkpoint",
-        "Get proof that a checkpoint holds the head of your journal.",
-        Target, InclusionProof, Auth.OWNER, ("checkpoints", "proof"), None,
-        no_tool_because="for checks outside of a conversation", scope="owner",
-        errors=(*IDENTITY, "checkpoint_not_found"), positional=("address",),
-    ),
-    Operation(
-        "operator.checkpoint", "POST", "/operator/checkpoint",
-        "Make a checkpoint now.",
-        Nothing, MadeCheckpoint, Auth.OPERATOR, ("operator", "checkpoint"), None,
-        no_tool_because="an agent has no operator token", errors=("operator_only",),
-    ),
+    verb_groups={"checkpoints": "signed words on all journals' heads"},
 )  # fmt: skip

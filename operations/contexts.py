@@ -6,7 +6,8 @@ from pydantic import Field
 
 from operations.codes import RUNNING
 from operations.models import Done, Output, Target
-from operations.registry import Auth, Operation
+from operations.registry import Auth, Feature, Operation
+from operations.surfaces import NoTool, Tool, Verb
 
 _ONE = "/sandbox/contexts/{context_id}"
 _ERRORS = (*RUNNING, "context_not_found", "context_died")
@@ -75,35 +76,46 @@ class RunResult(Output):
     execution_count: int | None = None
 
 
-CONTEXTS = (
-    Operation(
-        "contexts.create", "POST", "/sandbox/contexts",
-        "Start a Python that keeps its variables between runs (image: python).",
-        CreateContextInput, Context, Auth.OWNER, ("contexts", "create"), "satbox_create_context",
-        scope="exec", errors=(*RUNNING, "context_unavailable", "overloaded"), ends_with_caller=True,
+FEATURE = Feature(
+    80,
+    (
+        Operation(
+            "contexts.create", "POST", "/sandbox/contexts",
+            "Start a Python that keeps its variables between runs (image: python).",
+            CreateContextInput, Context, Auth.OWNER, scope="exec", errors=(*RUNNING, "context_unavailable", "overloaded"),
+            ends_with_caller=True,
+            verb=Verb(("contexts", "create"), "start a Python that keeps its variables"),
+            tool=Tool("satbox_create_context"),
+        ),
+        Operation(
+            "contexts.list", "GET", "/sandbox/contexts",
+            "List code contexts.",
+            Target, ContextList, Auth.OWNER, scope="exec", errors=RUNNING,
+            verb=Verb(("contexts", "list"), "list code contexts", empty=": satbox contexts create opens one (image: python)"),
+            tool=NoTool("an agent knows what it created"),
+        ),
+        Operation(
+            "contexts.run", "POST", f"{_ONE}/run",
+            "Run Python in a context: output, values, pictures, exceptions.",
+            RunInput, RunResult, Auth.OWNER, scope="exec", errors=(*_ERRORS, "context_busy"),
+            positional=("context_id", "code"), ends_with_caller=True,
+            verb=Verb(("contexts", "run"), "run Python in a context", hidden=("stream",)),
+            tool=Tool("satbox_run_code", is_destructive=True),
+        ),
+        Operation(
+            "contexts.interrupt", "POST", f"{_ONE}/interrupt",
+            "Interrupt what runs in a context, as ctrl-C would.",
+            ContextInput, Done, Auth.OWNER, scope="exec", errors=_ERRORS, positional=("context_id",),
+            verb=Verb(("contexts", "interrupt"), "interrupt what runs in a context"),
+            tool=NoTool("runs have a timeout"),
+        ),
+        Operation(
+            "contexts.delete", "DELETE", _ONE,
+            "End a context; its variables are gone.",
+            ContextInput, Done, Auth.OWNER, scope="exec", errors=_ERRORS, positional=("context_id",),
+            verb=Verb(("contexts", "delete"), "end a context; its variables are gone"),
+            tool=NoTool("it ends with the sandbox"),
+        ),
     ),
-    Operation(
-        "contexts.list", "GET", "/sandbox/contexts",
-        "List code contexts.",
-        Target, ContextList, Auth.OWNER, ("contexts", "list"), None, no_tool_because="an agent knows what it created",
-        scope="exec", errors=RUNNING,
-    ),
-    Operation(
-        "contexts.run", "POST", f"{_ONE}/run",
-        "Run Python in a context: output, values, pictures, exceptions.",
-        RunInput, RunResult, Auth.OWNER, ("contexts", "run"), "satbox_run_code",
-        scope="exec", errors=(*_ERRORS, "context_busy"), positional=("context_id", "code"), ends_with_caller=True,
-    ),
-    Operation(
-        "contexts.interrupt", "POST", f"{_ONE}/interrupt",
-        "Interrupt what runs in a context, as ctrl-C would.",
-        ContextInput, Done, Auth.OWNER, ("contexts", "interrupt"), None, no_tool_because="runs have a timeout",
-        scope="exec", errors=_ERRORS, positional=("context_id",),
-    ),
-    Operation(
-        "contexts.delete", "DELETE", _ONE,
-        "End a context; its variables are gone.",
-        ContextInput, Done, Auth.OWNER, ("contexts", "delete"), None, no_tool_because="it ends with the sandbox",
-        scope="exec", errors=_ERRORS, positional=("context_id",),
-    ),
+    verb_groups={"contexts": "run Python that keeps its variables"},
 )  # fmt: skip

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from operations.codes import IDENTITY
 from operations.models import Input, Output, Target
-from operations.registry import Auth, Operation
+from operations.registry import Auth, Feature, Operation
+from operations.surfaces import NoTool, Verb
 
 TEXT_MAX = 2000
 DisputeId = Annotated[str, Field(pattern=r"^dsp_[0-9a-f]{24}$", description="the dispute's id, dsp_...")]
@@ -76,42 +77,59 @@ class UpholdInput(AnswerInput):
 _ERRORS = ("operator_only", "dispute_not_found", "dispute_state")
 _NO_TOOL = "an agent has no operator token"
 
-DISPUTES = (
-    Operation(
-        "disputes.open", "POST", "/sandbox/disputes",
-        "Dispute an entry of your journal or a receipt.",
-        OpenInput, Dispute, Auth.OWNER, ("disputes", "open"), None,
-        no_tool_because="for the owner to decide", scope="owner",
-        errors=(*IDENTITY, "wallet_not_found", "dispute_target", "dispute_too_late", "dispute_limit"),
+FEATURE = Feature(
+    170,
+    (
+        Operation(
+            "disputes.open", "POST", "/sandbox/disputes",
+            "Dispute an entry of your journal or a receipt.",
+            OpenInput, Dispute, Auth.OWNER, scope="owner",
+            errors=(*IDENTITY, "wallet_not_found", "dispute_target", "dispute_too_late", "dispute_limit"),
+            verb=Verb(
+                ("disputes", "open"), "dispute an entry or a receipt",
+                help={"receipt": "a receipt: a file (a path, or @FILE), or its JSON"}, run="books:dispute",
+                form="books_tables:dispute",
+            ),
+            tool=NoTool("for the owner to decide"),
+        ),
+        Operation(
+            "disputes.list", "GET", "/sandbox/disputes",
+            "See your disputes and what was said to them.",
+            Target, Disputes, Auth.OWNER, scope="owner", errors=(*IDENTITY, "wallet_not_found"),
+            verb=Verb(
+                ("disputes", "list"), "see your disputes and what was said to them", form="books_tables:disputes",
+                empty=": satbox disputes open --seq N objects to a charge",
+            ),
+            tool=NoTool("for the owner to read"),
+        ),
+        Operation(
+            "operator.disputes", "GET", "/operator/disputes",
+            "List the disputes that wait for an answer or a verdict.",
+            OperatorDisputesInput, Disputes, Auth.OPERATOR, errors=("operator_only",),
+            verb=Verb(("operator", "disputes", "ls"), "list the disputes that wait for us", form="books_tables:disputes"),
+            tool=NoTool("an agent has no operator token"),
+        ),
+        Operation(
+            "operator.answer", "POST", "/operator/disputes/{dispute_id}/answer",
+            "Answer a dispute.",
+            AnswerInput, Dispute, Auth.OPERATOR, errors=_ERRORS, positional=("dispute_id", "text"),
+            verb=Verb(("operator", "disputes", "answer"), "answer a dispute", form="books_tables:dispute"),
+            tool=NoTool("an agent has no operator token"),
+        ),
+        Operation(
+            "operator.uphold", "POST", "/operator/disputes/{dispute_id}/uphold",
+            "Decide for the owner: what was charged wrongly is put back into the bucket, once.",
+            UpholdInput, Dispute, Auth.OPERATOR, errors=(*_ERRORS, "dispute_amount"), positional=("dispute_id", "text"),
+            verb=Verb(("operator", "disputes", "uphold"), "decide for the owner, and put it right", form="books_tables:dispute"),
+            tool=NoTool("an agent has no operator token"),
+        ),
+        Operation(
+            "operator.deny", "POST", "/operator/disputes/{dispute_id}/deny",
+            "Decide against the owner.",
+            AnswerInput, Dispute, Auth.OPERATOR, errors=_ERRORS, positional=("dispute_id", "text"),
+            verb=Verb(("operator", "disputes", "deny"), "decide against the owner", form="books_tables:dispute"),
+            tool=NoTool("an agent has no operator token"),
+        ),
     ),
-    Operation(
-        "disputes.list", "GET", "/sandbox/disputes",
-        "See your disputes and what was said to them.",
-        Target, Disputes, Auth.OWNER, ("disputes", "list"), None,
-        no_tool_because="for the owner to read", scope="owner", errors=(*IDENTITY, "wallet_not_found"),
-    ),
-    Operation(
-        "operator.disputes", "GET", "/operator/disputes",
-        "List the disputes that wait for an answer or a verdict.",
-        OperatorDisputesInput, Disputes, Auth.OPERATOR, ("operator", "disputes", "ls"), None,
-        no_tool_because=_NO_TOOL, errors=("operator_only",),
-    ),
-    Operation(
-        "operator.answer", "POST", "/operator/disputes/{dispute_id}/answer",
-        "Answer a dispute.",
-        AnswerInput, Dispute, Auth.OPERATOR, ("operator", "disputes", "answer"), None,
-        no_tool_because=_NO_TOOL, errors=_ERRORS, positional=("dispute_id", "text"),
-    ),
-    Operation(
-        "operator.uphold", "POST", "/operator/disputes/{dispute_id}/uphold",
-        "Decide for the owner: what was charged wrongly is put back into the bucket, once.",
-        UpholdInput, Dispute, Auth.OPERATOR, ("operator", "disputes", "uphold"), None,
-        no_tool_because=_NO_TOOL, errors=(*_ERRORS, "dispute_amount"), positional=("dispute_id", "text"),
-    ),
-    Operation(
-        "operator.deny", "POST", "/operator/disputes/{dispute_id}/deny",
-        "Decide against the owner.",
-        AnswerInput, Dispute, Auth.OPERATOR, ("operator", "disputes", "deny"), None,
-        no_tool_because=_NO_TOOL, errors=_ERRORS, positional=("dispute_id", "text"),
-    ),
+    verb_groups={"disputes": "object to a charge", "operator disputes": "answer and decide disputes"},
 )  # fmt: skip

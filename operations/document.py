@@ -14,7 +14,7 @@ def errors_markdown() -> str:
         "",
         'Every error is `{error: {code, message, retryable, funds_moved: true|false|"unknown", hint, details}, request_id}`.',
         "Branch on `code`; a code never changes its meaning. `funds_moved` is the truth at the time of the answer.",
-        "Made from `operations/errors.py` by `python -m operations.document`.",
+        "Made from `operations/errors/` by `python -m operations.document`.",
         "",
         "| code | status | retry | meaning | what to do |",
         "|---|---|---|---|---|",

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from operations.codes import PATHS
 from operations.models import Output, PathInput
-from operations.registry import Auth, Body, Operation
+from operations.registry import Auth, Body, Feature, Operation
+from operations.surfaces import NoTool, Option, Verb
 
 _NO_TOOL = "bytes of an archive; agents run tar or unzip inside"
 
@@ -41,25 +42,44 @@ class Change(Output):
     partial: bool | None = None
 
 
-FOLDERS = (
-    Operation(
-        "files.pack", "GET", "/sandbox/files/archive",
-        "Get a folder as an archive.",
-        ArchiveInput, None, Auth.OWNER, ("files", "pack"), None, no_tool_because=_NO_TOOL,
-        body=Body.DOWNLOAD, scope="files", errors=PATHS, positional=("path",), ends_with_caller=True,
-    ),
-    Operation(
-        "files.unpack", "PUT", "/sandbox/files/archive",
-        "Unpack an archive into a folder: all of it, or nothing.",
-        ArchiveInput, Unpacked, Auth.OWNER, ("files", "unpack"), None, no_tool_because=_NO_TOOL,
-        body=Body.UPLOAD, scope="files", errors=(*PATHS, "disk_full", "body_too_large", "archive_invalid"),
-        positional=("path",),
-    ),
-    Operation(
-        "files.watch", "GET", "/sandbox/files/watch",
-        "Follow what changes in a folder, for up to an hour.",
-        WatchInput, None, Auth.OWNER, ("files", "watch"), None,
-        no_tool_because="a stream without an end; agents list the folder again", body=Body.EVENTS,
-        scope="files", errors=PATHS, positional=("path",), ends_with_caller=True,
+FEATURE = Feature(
+    60,
+    (
+        Operation(
+            "files.pack", "GET", "/sandbox/files/archive",
+            "Get a folder as an archive.",
+            ArchiveInput, None, Auth.OWNER, body=Body.DOWNLOAD, scope="files", errors=PATHS, positional=("path",),
+            ends_with_caller=True,
+            verb=Verb(
+                ("files", "pack"), "get a folder as an archive",
+                options=(
+                    Option("output", "into a file (default: stdout)", metavar="FILE"),
+                ),
+                run="archives:pack",
+            ),
+            tool=NoTool("bytes of an archive; agents run tar or unzip inside"),
+        ),
+        Operation(
+            "files.unpack", "PUT", "/sandbox/files/archive",
+            "Unpack an archive into a folder: all of it, or nothing.",
+            ArchiveInput, Unpacked, Auth.OWNER, body=Body.UPLOAD, scope="files",
+            errors=(*PATHS, "disk_full", "body_too_large", "archive_invalid"), positional=("path",),
+            verb=Verb(
+                ("files", "unpack"), "unpack an archive into a folder",
+                options=(
+                    Option("source", "what to write (default: stdin)", flags=("--from",), default="-", metavar="FILE"),
+                ),
+                run="archives:unpack",
+            ),
+            tool=NoTool("bytes of an archive; agents run tar or unzip inside"),
+        ),
+        Operation(
+            "files.watch", "GET", "/sandbox/files/watch",
+            "Follow what changes in a folder, for up to an hour.",
+            WatchInput, None, Auth.OWNER, body=Body.EVENTS, scope="files", errors=PATHS, positional=("path",),
+            ends_with_caller=True,
+            verb=Verb(("files", "watch"), "follow what changes in a folder", run="following:changes"),
+            tool=NoTool("a stream without an end; agents list the folder again"),
+        ),
     ),
 )  # fmt: skip

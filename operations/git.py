@@ -4,7 +4,8 @@ from pydantic import Field
 
 from operations.codes import RUNNING
 from operations.models import Output, Target
-from operations.registry import Auth, Operation
+from operations.registry import Auth, Feature, Operation
+from operations.surfaces import Tool, Verb
 
 
 class CloneInput(Target):
@@ -36,12 +37,18 @@ class Cloned(Output):
     bytes: int
 
 
-GIT = (
-    Operation(
-        "git.clone", "POST", "/sandbox/git/clone",
-        "Clone a git repository into the workspace, through the egress proxy. Hooks do not run, submodules are left out.",
-        CloneInput, Cloned, Auth.OWNER, ("git", "clone"), "satbox_git_clone", scope="exec",
-        errors=(*RUNNING, "git_unavailable", "clone_failed", "secret_not_found", "path_exists", "timeout"),
-        positional=("url", "path"), ends_with_caller=True,
+FEATURE = Feature(
+    100,
+    (
+        Operation(
+            "git.clone", "POST", "/sandbox/git/clone",
+            "Clone a git repository into the workspace, through the egress proxy. Hooks do not run, submodules are left out.",
+            CloneInput, Cloned, Auth.OWNER, scope="exec",
+            errors=(*RUNNING, "git_unavailable", "clone_failed", "secret_not_found", "path_exists", "timeout"),
+            positional=("url", "path"), ends_with_caller=True,
+            verb=Verb(("git", "clone"), "clone a git repository into the workspace"),
+            tool=Tool("satbox_git_clone"),
+        ),
     ),
+    verb_groups={"git": "get code"},
 )  # fmt: skip

@@ -3,7 +3,8 @@
 from pydantic import Field
 
 from operations.models import Input, Output
-from operations.registry import Auth, Operation
+from operations.registry import Auth, Feature, Operation
+from operations.surfaces import NoTool, Verb
 
 
 class HandleInput(Input):
@@ -35,13 +36,17 @@ class AgentView(Output):
     is_stale: bool = False
 
 
-HANDLES = (
-    Operation(
-        "agents.resolve", "GET", "/agents/{handle}",
-        "See whom a handle names, and its wallet here.",
-        HandleInput, AgentView, Auth.NONE, ("resolve",), None,
-        no_tool_because="agents know themselves by address; people have handles",
-        errors=("handle_invalid", "handle_not_found", "handle_ambiguous", "registry_unavailable"),
-        positional=("handle",),
+FEATURE = Feature(
+    180,
+    (
+        Operation(
+            "agents.resolve", "GET", "/agents/{handle}",
+            "See whom a handle names, and its wallet here.",
+            HandleInput, AgentView, Auth.NONE,
+            errors=("handle_invalid", "handle_not_found", "handle_ambiguous", "registry_unavailable"),
+            positional=("handle",),
+            verb=Verb(("resolve",), "see whom a handle names"),
+            tool=NoTool("agents know themselves by address; people have handles"),
+        ),
     ),
 )  # fmt: skip

@@ -5,8 +5,9 @@ from typing import Literal
 from pydantic import Field
 
 from operations.codes import IDENTITY
-from operations.models import Nothing, Output, Receipt, Target
-from operations.registry import Auth, Body, Operation
+from operations.models import MeterExplanation, Nothing, Output, Receipt, Target
+from operations.registry import Auth, Body, Feature, Operation
+from operations.surfaces import NoTool, Option, Tool, Verb
 
 _MOMENT = r"^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?$"
 
@@ -67,24 +68,54 @@ class Key(Output):
     public_key: str
 
 
-LEDGER = (
-    Operation(
-        "sandbox.ledger", "GET", "/sandbox/ledger",
-        "Read your journal: every deposit and charge, hash-chained, each page signed.",
-        LedgerInput, Ledger, Auth.OWNER, ("ledger",), "satbox_ledger", scope="owner",
-        errors=(*IDENTITY, "wallet_not_found"), positional=("address",),
+FEATURE = Feature(
+    150,
+    (
+        Operation(
+            "sandbox.ledger", "GET", "/sandbox/ledger",
+            "Read your journal: every deposit and charge, hash-chained, each page signed.",
+            LedgerInput, Ledger, Auth.OWNER, scope="owner", errors=(*IDENTITY, "wallet_not_found"), positional=("address",),
+            verb=Verb(
+                ("ledger",), "read your journal: deposits and charges",
+                help={"after": "only entries with a higher number (the first column)"}, form="books_tables:ledger",
+            ),
+            tool=Tool("satbox_ledger"),
+        ),
+        Operation(
+            "sandbox.statement", "GET", "/sandbox/ledger/statement",
+            "Get a signed statement of your journal as one file, to check offline: SQLite, JSON or CSV.",
+            StatementInput, None, Auth.OWNER, body=Body.DOWNLOAD, scope="owner",
+            errors=(*IDENTITY, "wallet_not_found", "statement_too_large"), positional=("address",),
+            verb=Verb(
+                ("statement",), "get a signed statement as a file",
+                options=(
+                    Option("output", "into a file (default: stdout)", metavar="FILE"),
+                ),
+                run="books:statement",
+            ),
+            tool=NoTool("a file for keeping; agents read the ledger"),
+        ),
+        Operation(
+            "service.key", "GET", "/key",
+            "The operator's public key, which receipts, statements and checkpoints verify with.",
+            Nothing, Key, Auth.NONE,
+            verb=Verb(("key",), "see the operator's public key"),
+            tool=NoTool("for checks outside of a conversation"),
+        ),
+        Operation(
+            "sandbox.meter", "GET", "/sandbox/meter",
+            "Check every charge by hand: spans, rate, remainders and sum.",
+            Target, MeterExplanation, Auth.OWNER, scope="owner", errors=(*IDENTITY, "wallet_not_found"),
+            positional=("address",),
+            verb=Verb(
+                ("meter", "explain"), "check every charge by hand",
+                options=(
+                    Option("verbose", "also the arithmetic of every charge, a line each", "flag"),
+                ),
+                form="books_tables:meter",
+            ),
+            tool=Tool("satbox_meter_explain"),
+        ),
     ),
-    Operation(
-        "sandbox.statement", "GET", "/sandbox/ledger/statement",
-        "Get a signed statement of your journal as one file, to check offline: SQLite, JSON or CSV.",
-        StatementInput, None, Auth.OWNER, ("statement",), None,
-        no_tool_because="a file for keeping; agents read the ledger", body=Body.DOWNLOAD, scope="owner",
-        errors=(*IDENTITY, "wallet_not_found", "statement_too_large"), positional=("address",),
-    ),
-    Operation(
-        "service.key", "GET", "/key",
-        "The operator's public key, which receipts, statements and checkpoints verify with.",
-        Nothing, Key, Auth.NONE, ("key",), None,
-        no_tool_because="for checks outside of a conversation",
-    ),
+    verb_groups={"meter": "check charges"},
 )  # fmt: skip

@@ -3,7 +3,8 @@
 from pydantic import Field
 
 from operations.models import Amount, Nothing, Output
-from operations.registry import Auth, Operation
+from operations.registry import Auth, Feature, Operation
+from operations.surfaces import NoTool, Tool, Verb
 
 
 class QuoteInput(Amount):
@@ -131,22 +132,29 @@ class Sources(Output):
     items: list[Source]
 
 
-ORACLE = (
-    Operation(
-        "sandbox.quote", "GET", "/sandbox/quote",
-        "See what sats or seconds cost in each asset; nothing is bought.",
-        QuoteInput, Quote, Auth.NONE, ("quote",), "satbox_quote",
-    ),
-    Operation(
-        "oracle.prices", "GET", "/oracle/prices",
-        "See what each coin is worth in sats, how sure that is, and why one is not offered.",
-        Nothing, Prices, Auth.NONE, ("prices",), None,
-        no_tool_because="an agent that is about to pay is told by satbox_quote",
-    ),
-    Operation(
-        "oracle.sources", "GET", "/oracle/sources",
-        "See how each price source does: last answer, age, error, weight, used or rejected.",
-        Nothing, Sources, Auth.NONE, ("sources",), None,
-        no_tool_because="for those who watch over the service",
+FEATURE = Feature(
+    20,
+    (
+        Operation(
+            "sandbox.quote", "GET", "/sandbox/quote",
+            "See what sats or seconds cost in each asset; nothing is bought.",
+            QuoteInput, Quote, Auth.NONE,
+            verb=Verb(("quote",), "see what sats or seconds cost; nothing is bought", form="price_tables:quote"),
+            tool=Tool("satbox_quote"),
+        ),
+        Operation(
+            "oracle.prices", "GET", "/oracle/prices",
+            "See what each coin is worth in sats, how sure that is, and why one is not offered.",
+            Nothing, Prices, Auth.NONE,
+            verb=Verb(("prices",), "see what each coin is worth, and why one is missing", form="price_tables:prices"),
+            tool=NoTool("an agent that is about to pay is told by satbox_quote"),
+        ),
+        Operation(
+            "oracle.sources", "GET", "/oracle/sources",
+            "See how each price source does: last answer, age, error, weight, used or rejected.",
+            Nothing, Sources, Auth.NONE,
+            verb=Verb(("sources",), "see how each price source does", form="price_tables:sources"),
+            tool=NoTool("for those who watch over the service"),
+        ),
     ),
 )  # fmt: skip

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from operations.codes import IDENTITY, RUNNING
 from operations.models import ExecResult, Output, Target
-from operations.registry import Auth, Body, Operation
+from operations.registry import Auth, Body, Feature, Operation
+from operations.surfaces import Actions, NoTool, Option, Tool, Verb
 
 _ONE = "/sandbox/processes/{process_id}"
 _ERRORS = (*RUNNING, "process_not_found")
@@ -171,84 +172,120 @@ class Told(Output):
     ok: bool = True
 
 
-PROCESSES = (
-    Operation(
-        "processes.start", "POST", "/sandbox/processes",
-        "Start a process in the background; it goes on when the request has ended.",
-        StartProcessInput, ProcessView, Auth.OWNER, ("processes", "start"), "satbox_start_process",
-        scope="exec", errors=(*RUNNING, "overloaded"),
+FEATURE = Feature(
+    70,
+    (
+        Operation(
+            "processes.start", "POST", "/sandbox/processes",
+            "Start a process in the background; it goes on when the request has ended.",
+            StartProcessInput, ProcessView, Auth.OWNER, scope="exec", errors=(*RUNNING, "overloaded"),
+            verb=Verb(
+                ("processes", "start"), "start a process that goes on by itself", hidden=("argv", "shell"),
+                options=(
+                    Option("shell", "the words are one line for the shell", "flag"),
+                    Option("words", "one word: a shell line; more: argv", "words", flags=(), metavar="COMMAND"),
+                ),
+                run="background:start", form="sandbox_tables:process",
+            ),
+            tool=Tool("satbox_start_process"),
+        ),
+        Operation(
+            "processes.list", "GET", "/sandbox/processes",
+            "List background processes, running and ended.",
+            Target, ProcessList, Auth.OWNER, scope="exec", errors=RUNNING,
+            verb=Verb(
+                ("processes", "list"), "list background processes", form="sandbox_tables:processes",
+                empty=": satbox processes start COMMAND runs one",
+            ),
+            tool=Tool("satbox_list_processes"),
+        ),
+        Operation(
+            "processes.get", "GET", _ONE,
+            "See a background process and how it ended.",
+            ProcessInput, ProcessView, Auth.OWNER, scope="exec", errors=_ERRORS, positional=("process_id",),
+            verb=Verb(("processes", "get"), "see a process and how it ended", form="sandbox_tables:process"),
+            tool=NoTool("the list says as much"),
+        ),
+        Operation(
+            "processes.kill", "DELETE", _ONE,
+            "End a process and all it started, and forget its log.",
+            ProcessInput, ProcessView, Auth.OWNER, scope="exec", errors=_ERRORS, positional=("process_id",),
+            verb=Verb(("processes", "kill"), "end a process and all it started", form="sandbox_tables:process"),
+            tool=Tool("satbox_kill_process", is_destructive=True),
+        ),
+        Operation(
+            "processes.signal", "POST", f"{_ONE}/signal",
+            "Signal a process.",
+            SignalInput, Told, Auth.OWNER, scope="exec", errors=(*_ERRORS, "process_ended"),
+            positional=("process_id", "signal"),
+            verb=Verb(("processes", "signal"), "signal a process"),
+            tool=NoTool("agents end a process, or run kill inside"),
+        ),
+        Operation(
+            "processes.write", "POST", f"{_ONE}/stdin",
+            "Send a process input.",
+            ProcessWriteInput, Told, Auth.OWNER, scope="exec", errors=(*_ERRORS, "process_ended"),
+            positional=("process_id",), ends_with_caller=True,
+            verb=Verb(("processes", "write"), "send a process our standard input", hidden=("data",), run="background:write"),
+            tool=Tool("satbox_write_process"),
+        ),
+        Operation(
+            "processes.resize", "POST", f"{_ONE}/resize",
+            "Tell a process's terminal its size.",
+            ResizeInput, Told, Auth.OWNER, scope="exec", errors=(*_ERRORS, "process_ended"), positional=("process_id",),
+            verb=Verb(("processes", "resize"), "tell a process's terminal its size"),
+            tool=NoTool("agents have no terminal"),
+        ),
+        Operation(
+            "processes.wait", "POST", f"{_ONE}/wait",
+            "Wait for a process's end, for text it writes, or for a port it opens.",
+            WaitInput, Waited, Auth.OWNER, scope="exec", errors=_ERRORS, positional=("process_id",), ends_with_caller=True,
+            verb=Verb(("processes", "wait"), "wait for its end, its output or its port", form="sandbox_tables:process"),
+            tool=Tool("satbox_wait_process"),
+        ),
+        Operation(
+            "processes.logs", "GET", f"{_ONE}/logs",
+            "Read what a process wrote, from a cursor on.",
+            LogsInput, Logs, Auth.OWNER, scope="exec", errors=_ERRORS, positional=("process_id",), ends_with_caller=True,
+            verb=Verb(("processes", "logs"), "read what a process wrote, or follow it", run="following:logs"),
+            tool=Tool("satbox_process_logs"),
+        ),
+        Operation(
+            "processes.attach", "GET", f"{_ONE}/attach",
+            "Attach to a process by websocket: its output, its input, its terminal.",
+            AttachInput, None, Auth.OWNER, body=Body.SOCKET, scope="exec", errors=_ERRORS, positional=("process_id",),
+            verb=Verb(("processes", "attach"), "attach this terminal to a process", run="terminal:attach"),
+            tool=NoTool("a live terminal; agents read logs and write input"),
+        ),
+        Operation(
+            "ports.list", "GET", "/sandbox/ports",
+            "List the TCP ports that somebody listens on inside.",
+            Target, Ports, Auth.OWNER, scope="exec", errors=RUNNING,
+            verb=Verb(
+                ("ports", "list"), "list the ports that are listened on inside",
+                empty=": satbox ports expose PORT gives out a link",
+            ),
+            tool=Tool("satbox_list_ports"),
+        ),
+        Operation(
+            "ports.expose", "POST", "/sandbox/ports/{port}/expose",
+            "Let whoever has the token reach a server in your sandbox.",
+            ExposeInput, PortToken, Auth.OWNER, scope="owner",
+            errors=(*IDENTITY, "not_owner", "wallet_not_found", "overloaded"), positional=("port",),
+            verb=Verb(("ports", "expose"), "let whoever has a token reach a port"),
+            tool=Tool(
+                "satbox_expose_port", is_destructive=True,
+                actions=Actions({"expose": "ports.expose", "revoke": "ports.revoke"}, "revoke voids every token of the port"),
+            ),
+        ),
+        Operation(
+            "ports.revoke", "DELETE", "/sandbox/ports/{port}/expose",
+            "Void every token of a port.",
+            PortInput, Told, Auth.OWNER, scope="owner", errors=(*IDENTITY, "not_owner", "wallet_not_found"),
+            positional=("port",),
+            verb=Verb(("ports", "revoke"), "void every token of a port"),
+            tool=NoTool("satbox_expose_port revokes too"),
+        ),
     ),
-    Operation(
-        "processes.list", "GET", "/sandbox/processes",
-        "List background processes, running and ended.",
-        Target, ProcessList, Auth.OWNER, ("processes", "list"), "satbox_list_processes", scope="exec", errors=RUNNING,
-    ),
-    Operation(
-        "processes.get", "GET", _ONE,
-        "See a background process and how it ended.",
-        ProcessInput, ProcessView, Auth.OWNER, ("processes", "get"), None, no_tool_because="the list says as much",
-        scope="exec", errors=_ERRORS, positional=("process_id",),
-    ),
-    Operation(
-        "processes.kill", "DELETE", _ONE,
-        "End a process and all it started, and forget its log.",
-        ProcessInput, ProcessView, Auth.OWNER, ("processes", "kill"), "satbox_kill_process",
-        scope="exec", errors=_ERRORS, positional=("process_id",),
-    ),
-    Operation(
-        "processes.signal", "POST", f"{_ONE}/signal",
-        "Signal a process.",
-        SignalInput, Told, Auth.OWNER, ("processes", "signal"), None,
-        no_tool_because="agents end a process, or run kill inside",
-        scope="exec", errors=(*_ERRORS, "process_ended"), positional=("process_id", "signal"),
-    ),
-    Operation(
-        "processes.write", "POST", f"{_ONE}/stdin",
-        "Send a process input.",
-        ProcessWriteInput, Told, Auth.OWNER, ("processes", "write"), "satbox_write_process",
-        scope="exec", errors=(*_ERRORS, "process_ended"), positional=("process_id",), ends_with_caller=True,
-    ),
-    Operation(
-        "processes.resize", "POST", f"{_ONE}/resize",
-        "Tell a process's terminal its size.",
-        ResizeInput, Told, Auth.OWNER, ("processes", "resize"), None, no_tool_because="agents have no terminal",
-        scope="exec", errors=(*_ERRORS, "process_ended"), positional=("process_id",),
-    ),
-    Operation(
-        "processes.wait", "POST", f"{_ONE}/wait",
-        "Wait for a process's end, for text it writes, or for a port it opens.",
-        WaitInput, Waited, Auth.OWNER, ("processes", "wait"), "satbox_wait_process",
-        scope="exec", errors=_ERRORS, positional=("process_id",), ends_with_caller=True,
-    ),
-    Operation(
-        "processes.logs", "GET", f"{_ONE}/logs",
-        "Read what a process wrote, from a cursor on.",
-        LogsInput, Logs, Auth.OWNER, ("processes", "logs"), "satbox_process_logs",
-        scope="exec", errors=_ERRORS, positional=("process_id",), ends_with_caller=True,
-    ),
-    Operation(
-        "processes.attach", "GET", f"{_ONE}/attach",
-        "Attach to a process by websocket: its output, its input, its terminal.",
-        AttachInput, None, Auth.OWNER, ("processes", "attach"), None,
-        no_tool_because="a live terminal; agents read logs and write input", body=Body.SOCKET,
-        scope="exec", errors=_ERRORS, positional=("process_id",),
-    ),
-    Operation(
-        "ports.list", "GET", "/sandbox/ports",
-        "List the TCP ports that somebody listens on inside.",
-        Target, Ports, Auth.OWNER, ("ports", "list"), "satbox_list_ports", scope="exec", errors=RUNNING,
-    ),
-    Operation(
-        "ports.expose", "POST", "/sandbox/ports/{port}/expose",
-        "Let whoever has the token reach a server in your sandbox.",
-        ExposeInput, PortToken, Auth.OWNER, ("ports", "expose"), "satbox_expose_port",
-        scope="owner", errors=(*IDENTITY, "not_owner", "wallet_not_found", "overloaded"), positional=("port",),
-    ),
-    Operation(
-        "ports.revoke", "DELETE", "/sandbox/ports/{port}/expose",
-        "Void every token of a port.",
-        PortInput, Told, Auth.OWNER, ("ports", "revoke"), None,
-        no_tool_because="satbox_expose_port revokes too",
-        scope="owner", errors=(*IDENTITY, "not_owner", "wallet_not_found"), positional=("port",),
-    ),
+    verb_groups={"processes": "run things in the background", "ports": "reach servers in the sandbox"},
 )  # fmt: skip

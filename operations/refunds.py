@@ -6,7 +6,8 @@ from pydantic import Field
 
 from operations.codes import IDENTITY
 from operations.models import Challenge, Input, Nothing, Output, Target
-from operations.registry import Auth, Operation
+from operations.registry import Auth, Feature, Operation
+from operations.surfaces import NoTool, Option, Verb
 
 PayoutId = Annotated[str, Field(pattern=r"^rcl_[0-9a-f]{32}_[0-9]{1,2}$", description="the payout's id, rcl_...")]
 
@@ -87,39 +88,55 @@ class PayoutInput(Input):
 _OPERATOR = ("operator_only", "payout_not_found", "payout_state")
 _NO_TOOL = "an agent has no operator token"
 
-REFUNDS = (
-    Operation(
-        "sandbox.reclaim", "POST", "/sandbox/reclaim",
-        "Get what is left of your deposits back to where they came from: first a quote, then with a fresh proof of it.",
-        ReclaimInput, Reclaim, Auth.OWNER, ("reclaim",), None,
-        no_tool_because="for the owner to decide, with both keys", scope="owner",
-        errors=(*IDENTITY, "wallet_not_found", "reclaim_running", "reclaim_owing", "reclaim_deposit", "reclaim_not_final",
-                "reclaim_changed", "reclaim_limit", "reclaim_nothing", "challenge_invalid", "challenge_expired",
-                "btc_signature_invalid", "stx_signature_invalid", "signature_high_s", "pair_not_registered",
-                "pair_mismatch", "level_too_low", "registry_unavailable"),
+FEATURE = Feature(
+    210,
+    (
+        Operation(
+            "sandbox.reclaim", "POST", "/sandbox/reclaim",
+            "Get what is left of your deposits back to where they came from: first a quote, then with a fresh proof of it.",
+            ReclaimInput, Reclaim, Auth.OWNER, scope="owner",
+            errors=(*IDENTITY, "wallet_not_found", "reclaim_running", "reclaim_owing", "reclaim_deposit",
+                    "reclaim_not_final", "reclaim_changed", "reclaim_limit", "reclaim_nothing",
+                    "challenge_invalid", "challenge_expired", "btc_signature_invalid", "stx_signature_invalid",
+                    "signature_high_s", "pair_not_registered", "pair_mismatch", "level_too_low",
+                    "registry_unavailable"),
+            verb=Verb(
+                ("reclaim",), "get what is left of deposits back",
+                options=(
+                    Option("yes", "sign what is shown with both keys, and do it", "flag"),
+                ),
+                run="refunding:reclaim",
+            ),
+            tool=NoTool("for the owner to decide, with both keys"),
+        ),
+        Operation(
+            "sandbox.reclaims", "GET", "/sandbox/reclaims",
+            "See where your payouts stand, newest first.",
+            Target, Payouts, Auth.OWNER, scope="owner", errors=(*IDENTITY, "wallet_not_found"),
+            verb=Verb(("reclaims",), "see where payouts stand"),
+            tool=NoTool("for the owner to read"),
+        ),
+        Operation(
+            "operator.payouts", "GET", "/operator/payouts",
+            "List the payouts that are not over, and what they wait for.",
+            Nothing, Payouts, Auth.OPERATOR, errors=("operator_only",),
+            verb=Verb(("operator", "payouts", "ls"), "list payouts that are not over"),
+            tool=NoTool("an agent has no operator token"),
+        ),
+        Operation(
+            "operator.payout_approve", "POST", "/operator/payouts/{payout_id}/approve",
+            "Let a payout pass that waits for you or for a limit.",
+            PayoutInput, Payout, Auth.OPERATOR, errors=(*_OPERATOR, "payout_limit"), positional=("payout_id",),
+            verb=Verb(("operator", "payouts", "approve"), "let a payout pass"),
+            tool=NoTool("an agent has no operator token"),
+        ),
+        Operation(
+            "operator.payout_deny", "POST", "/operator/payouts/{payout_id}/deny",
+            "Refuse a payout that is not signed yet; its wallet gets the money back.",
+            PayoutInput, Payout, Auth.OPERATOR, errors=_OPERATOR, positional=("payout_id",),
+            verb=Verb(("operator", "payouts", "deny"), "refuse a payout that is not signed yet"),
+            tool=NoTool("an agent has no operator token"),
+        ),
     ),
-    Operation(
-        "sandbox.reclaims", "GET", "/sandbox/reclaims",
-        "See where your payouts stand, newest first.",
-        Target, Payouts, Auth.OWNER, ("reclaims",), None,
-        no_tool_because="for the owner to read", scope="owner", errors=(*IDENTITY, "wallet_not_found"),
-    ),
-    Operation(
-        "operator.payouts", "GET", "/operator/payouts",
-        "List the payouts that are not over, and what they wait for.",
-        Nothing, Payouts, Auth.OPERATOR, ("operator", "payouts", "ls"), None,
-        no_tool_because=_NO_TOOL, errors=("operator_only",),
-    ),
-    Operation(
-        "operator.payout_approve", "POST", "/operator/payouts/{payout_id}/approve",
-        "Let a payout pass that waits for you or for a limit.",
-        PayoutInput, Payout, Auth.OPERATOR, ("operator", "payouts", "approve"), None,
-        no_tool_because=_NO_TOOL, errors=(*_OPERATOR, "payout_limit"), positional=("payout_id",),
-    ),
-    Operation(
-        "operator.payout_deny", "POST", "/operator/payouts/{payout_id}/deny",
-        "Refuse a payout that is not signed yet; its wallet gets the money back.",
-        PayoutInput, Payout, Auth.OPERATOR, ("operator", "payouts", "deny"), None,
-        no_tool_because=_NO_TOOL, errors=_OPERATOR, positional=("payout_id",),
-    ),
+    verb_groups={"operator payouts": "let payouts pass, or not"},
 )  # fmt: skip

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from operations.errors import ERRORS
 from operations.prices import FREE, OnChain, PriceRule
+from operations.surfaces import NoTool, Tool, Verb
 
 
 class Auth(StrEnum):
@@ -50,9 +51,8 @@ class Operation:
     input: type[BaseModel]
     output: type[BaseModel] | None
     auth: Auth
-    command: tuple[str, ...]
-    tool: str | None
-    no_tool_because: str = ""
+    verb: Verb
+    tool: Tool | NoTool
     price: PriceRule = FREE
     body: Body = Body.JSON
     scope: str | None = None
@@ -69,8 +69,6 @@ class Operation:
         unknown = [code for code in self.errors if code not in ERRORS]
         if unknown:
             raise ValueError(f"{self.name} names unknown errors: {unknown}")
-        if (self.tool is None) != bool(self.no_tool_because):
-            raise ValueError(f"{self.name}: a tool, or the reason why there is none")
 
     @property
     def paid(self) -> bool:
@@ -86,6 +84,19 @@ class Operation:
     def path_fields(self) -> tuple[str, ...]:
         """Input fields that travel in the path."""
         return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """What belongs together: the operations of one file, and the groups of verbs that it brings to the command line.
+
+    A module of this package that has a `FEATURE` is part of the service. `place` is where people should read it: low ones first.
+    """
+
+    place: int
+    operations: tuple[Operation, ...]
+    verb_groups: Mapping[str, str] = field(default_factory=dict)
+    """By the words of a group, what its verbs are for."""
 
 
 class Registry(Mapping[str, Operation]):

@@ -7,7 +7,8 @@ from pydantic import Field
 from operations.codes import IDENTITY, PAYMENT
 from operations.models import SATS_MAX, Input, Output, Paid, Reference, StacksAddress, Target
 from operations.prices import OnChain
-from operations.registry import Auth, Operation
+from operations.registry import Auth, Feature, Operation
+from operations.surfaces import NoTool, Option, Tool, Verb
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -102,31 +103,69 @@ class Bucket(Output):
     reserved_usat: int
 
 
-ROUTES = (
-    Operation(
-        "routes.set", "PUT", "/sandbox/routes",
-        "Say what strangers may reach inside your sandbox, and at which price a call.",
-        RoutesInput, Routes, Auth.OWNER, ("routes", "set"), None, scope="owner",
-        no_tool_because="satbox_routes sets and removes one at a time",
-        errors=(*IDENTITY, "not_owner", "wallet_not_found", "routes_limit"),
+FEATURE = Feature(
+    140,
+    (
+        Operation(
+            "routes.set", "PUT", "/sandbox/routes",
+            "Say what strangers may reach inside your sandbox, and at which price a call.",
+            RoutesInput, Routes, Auth.OWNER, scope="owner",
+            errors=(*IDENTITY, "not_owner", "wallet_not_found", "routes_limit"),
+            verb=Verb(
+                ("routes", "set"), "say what strangers may reach inside, and at which price", hidden=("routes",),
+                options=(
+                    Option("port", "the port that a server inside listens on", "integer", flags=()),
+                    Option("path", "the path, exactly; or with * at its end, all that begin so (quote it)", flags=()),
+                    Option("sats", "what one call costs (default: 0, free)", "integer", default=0),
+                    Option("method", "GET, POST, ...; may be given several times", "list", metavar="METHOD"),
+                    Option(
+                        "callers",
+                        "who may: anyone (default), genesis agents, a list, or only holders of your passes and port tokens",
+                        choices=("anyone", "genesis", "list", "holders"),
+                    ),
+                    Option("caller", "one who may, and nobody else; may be given several times", "list", metavar="ADDRESS"),
+                    Option("rate_per_minute", "calls a minute by one caller (default: 600)", "integer", default=600),
+                    Option("deliver_on", "for payments on chain", choices=("mempool", "confirmed"), default="confirmed"),
+                    Option("wakes", "a call starts the sandbox when it sleeps and has credit", "flag"),
+                    Option("wakes_per_hour", "how often calls may do so (default: 6)", "integer", default=6),
+                    Option("remove", "take this route away", "flag"),
+                ),
+                run="calling:set_route",
+            ),
+            tool=NoTool("satbox_routes sets and removes one at a time"),
+        ),
+        Operation(
+            "routes.list", "GET", "/sandbox/routes",
+            "See what a wallet offers to callers, and at which price.",
+            RoutesOf, Routes, Auth.OPTIONAL, errors=("wallet_not_found", *IDENTITY), positional=("address",),
+            verb=Verb(
+                ("routes", "list"), "what a wallet offers to callers, and at which price",
+                help={"address": "whose: an address or a handle; default: your own"}, run="calling:list_routes",
+                form="price_tables:routes",
+            ),
+            tool=Tool("satbox_routes"),
+        ),
+        Operation(
+            "bucket.show", "GET", "/bucket",
+            "See what is left in a bucket: what a wake page tells of it, also for whoever has no sandbox.",
+            BucketOf, Bucket, Auth.NONE, errors=("wallet_not_found",), positional=("address",),
+            verb=Verb(
+                ("bucket",), "see what is left in a bucket",
+                help={"address": "whose: an address or a handle; default: your own"}, defaults={"address": None},
+                run="calling:bucket",
+            ),
+            tool=NoTool("satbox_bucket shows it"),
+        ),
+        Operation(
+            "bucket.deposit", "POST", "/bucket/deposit",
+            "Put money into a bucket, to pay for calls from it; answers 402 with offers until it is paid.",
+            DepositInput, Paid, Auth.NONE, price=OnChain("deposit"), errors=PAYMENT,
+            verb=Verb(
+                ("deposit",), "put money into a bucket, to pay for calls from it",
+                help={"address": "whose bucket; default: your own"}, defaults={"address": None}, run="calling:deposit",
+            ),
+            tool=Tool("satbox_bucket"),
+        ),
     ),
-    Operation(
-        "routes.list", "GET", "/sandbox/routes",
-        "See what a wallet offers to callers, and at which price.",
-        RoutesOf, Routes, Auth.OPTIONAL, ("routes", "list"), "satbox_routes", positional=("address",),
-        errors=("wallet_not_found", *IDENTITY),
-    ),
-    Operation(
-        "bucket.show", "GET", "/bucket",
-        "See what is left in a bucket: what a wake page tells of it, also for whoever has no sandbox.",
-        BucketOf, Bucket, Auth.NONE, ("bucket",), None, positional=("address",),
-        no_tool_because="satbox_bucket shows it",
-        errors=("wallet_not_found",),
-    ),
-    Operation(
-        "bucket.deposit", "POST", "/bucket/deposit",
-        "Put money into a bucket, to pay for calls from it; answers 402 with offers until it is paid.",
-        DepositInput, Paid, Auth.NONE, ("deposit",), "satbox_bucket", price=OnChain("deposit"),
-        errors=PAYMENT,
-    ),
+    verb_groups={"routes": "sell calls to what runs inside"},
 )  # fmt: skip

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from operations.codes import IDENTITY
 from operations.models import Done, Output, Target
-from operations.registry import Auth, Operation
+from operations.registry import Auth, Feature, Operation
+from operations.surfaces import NoTool, Tool, Verb
 
 _ERRORS = (*IDENTITY, "not_owner", "wallet_not_found")
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
@@ -58,23 +59,35 @@ class SecretList(Output):
     items: list[Secret]
 
 
-SECRETS = (
-    Operation(
-        "secrets.set", "PUT", "/sandbox/secrets/{name}",
-        "Keep a secret: a variable for commands inside, or a header that is added to requests on their way out.",
-        SetSecretInput, Secret, Auth.OWNER, ("secrets", "set"), None,
-        no_tool_because="its value would pass through a model and stay in its transcript",
-        scope="owner", errors=(*_ERRORS, "secret_limit", "secret_name_reserved", "node_unavailable"), positional=("name",),
+FEATURE = Feature(
+    110,
+    (
+        Operation(
+            "secrets.set", "PUT", "/sandbox/secrets/{name}",
+            "Keep a secret: a variable for commands inside, or a header that is added to requests on their way out.",
+            SetSecretInput, Secret, Auth.OWNER, scope="owner",
+            errors=(*_ERRORS, "secret_limit", "secret_name_reserved", "node_unavailable"), positional=("name",),
+            verb=Verb(("secrets", "set"), "keep a secret; its value is our standard input", run="secrets:keep"),
+            tool=NoTool("its value would pass through a model and stay in its transcript"),
+        ),
+        Operation(
+            "secrets.list", "GET", "/sandbox/secrets",
+            "List your secrets: names and kinds, never values.",
+            Target, SecretList, Auth.OWNER, scope="owner", errors=_ERRORS,
+            verb=Verb(
+                ("secrets", "list"), "list secrets: names and kinds, no values",
+                empty=": satbox secrets set NAME keeps one",
+            ),
+            tool=Tool("satbox_list_secrets"),
+        ),
+        Operation(
+            "secrets.delete", "DELETE", "/sandbox/secrets/{name}",
+            "Delete a secret; commands that run already keep the variables they have.",
+            SecretName, Done, Auth.OWNER, scope="owner", errors=(*_ERRORS, "secret_not_found", "node_unavailable"),
+            positional=("name",),
+            verb=Verb(("secrets", "delete"), "delete a secret"),
+            tool=Tool("satbox_delete_secret", is_destructive=True, is_idempotent=True),
+        ),
     ),
-    Operation(
-        "secrets.list", "GET", "/sandbox/secrets",
-        "List your secrets: names and kinds, never values.",
-        Target, SecretList, Auth.OWNER, ("secrets", "list"), "satbox_list_secrets", scope="owner", errors=_ERRORS,
-    ),
-    Operation(
-        "secrets.delete", "DELETE", "/sandbox/secrets/{name}",
-        "Delete a secret; commands that run already keep the variables they have.",
-        SecretName, Done, Auth.OWNER, ("secrets", "delete"), "satbox_delete_secret",
-        scope="owner", errors=(*_ERRORS, "secret_not_found", "node_unavailable"), positional=("name",),
-    ),
+    verb_groups={"secrets": "keep secrets that can't be read back"},
 )  # fmt: skip

@@ -4,7 +4,8 @@ from pydantic import Field
 
 from operations.codes import IDENTITY, RUNNING
 from operations.models import Done, Output, SandboxStatus, Target
-from operations.registry import Auth, Operation
+from operations.registry import Auth, Feature, Operation
+from operations.surfaces import NoTool, Tool, Verb
 
 _ERRORS = (*IDENTITY, "not_owner", "wallet_not_found", "node_unavailable")
 
@@ -41,30 +42,51 @@ class SnapshotList(Output):
     items: list[Snapshot]
 
 
-SNAPSHOTS = (
-    Operation(
-        "snapshots.create", "POST", "/sandbox/snapshots",
-        "Keep the workspace as it is now, under a name; everything stands still meanwhile.",
-        SnapshotInput, Snapshot, Auth.OWNER, ("snapshots", "create"), "satbox_create_snapshot",
-        scope="owner", errors=(*RUNNING, "snapshot_failed", "storage_full", "snapshots_full", "pause_unavailable"),
-        positional=("name",),
+FEATURE = Feature(
+    90,
+    (
+        Operation(
+            "snapshots.create", "POST", "/sandbox/snapshots",
+            "Keep the workspace as it is now, under a name; everything stands still meanwhile.",
+            SnapshotInput, Snapshot, Auth.OWNER, scope="owner",
+            errors=(*RUNNING, "snapshot_failed", "storage_full", "snapshots_full", "pause_unavailable"),
+            positional=("name",),
+            verb=Verb(("snapshots", "create"), "keep the workspace as it is now, under a name"),
+            tool=Tool("satbox_create_snapshot"),
+        ),
+        Operation(
+            "snapshots.list", "GET", "/sandbox/snapshots",
+            "List the snapshots of your workspace.",
+            Target, SnapshotList, Auth.OWNER, scope="owner", errors=_ERRORS,
+            verb=Verb(
+                ("snapshots", "list"), "list the snapshots of your workspace", form="sandbox_tables:snapshots",
+                empty=": satbox snapshots create NAME keeps the workspace as it is",
+            ),
+            tool=Tool("satbox_list_snapshots"),
+        ),
+        Operation(
+            "snapshots.restore", "POST", "/sandbox/snapshots/{digest}/restore",
+            "Go on from a snapshot: at once when the sandbox runs, else at its next start. What is there now is kept as one too.",
+            DigestInput, SandboxStatus, Auth.OWNER, scope="owner",
+            errors=(*_ERRORS, "snapshot_not_found", "sandbox_starting", "start_failed"), positional=("digest",),
+            verb=Verb(
+                ("snapshots", "restore"), "go on from a snapshot",
+                help={"digest": "its name, or its digest, whole or the first letters"}, run="snapshots:by_name",
+                form="sandbox_tables:sandbox",
+            ),
+            tool=Tool("satbox_restore_snapshot", is_destructive=True),
+        ),
+        Operation(
+            "snapshots.delete", "DELETE", "/sandbox/snapshots/{digest}",
+            "Delete a snapshot, for good.",
+            DigestInput, Done, Auth.OWNER, scope="owner", errors=(*_ERRORS, "snapshot_not_found", "snapshot_in_use"),
+            positional=("digest",),
+            verb=Verb(
+                ("snapshots", "delete"), "delete a snapshot, for good",
+                help={"digest": "its name, or its digest, whole or the first letters"}, run="snapshots:by_name",
+            ),
+            tool=NoTool("what is deleted is gone; people do it"),
+        ),
     ),
-    Operation(
-        "snapshots.list", "GET", "/sandbox/snapshots",
-        "List the snapshots of your workspace.",
-        Target, SnapshotList, Auth.OWNER, ("snapshots", "list"), "satbox_list_snapshots", scope="owner", errors=_ERRORS,
-    ),
-    Operation(
-        "snapshots.restore", "POST", "/sandbox/snapshots/{digest}/restore",
-        "Go on from a snapshot: at once when the sandbox runs, else at its next start. What is there now is kept as one too.",
-        DigestInput, SandboxStatus, Auth.OWNER, ("snapshots", "restore"), "satbox_restore_snapshot",
-        scope="owner", errors=(*_ERRORS, "snapshot_not_found", "sandbox_starting", "start_failed"), positional=("digest",),
-    ),
-    Operation(
-        "snapshots.delete", "DELETE", "/sandbox/snapshots/{digest}",
-        "Delete a snapshot, for good.",
-        DigestInput, Done, Auth.OWNER, ("snapshots", "delete"), None,
-        no_tool_because="what is deleted is gone; people do it",
-        scope="owner", errors=(*_ERRORS, "snapshot_not_found", "snapshot_in_use"), positional=("digest",),
-    ),
+    verb_groups={"snapshots": "keep the workspace as it was"},
 )  # fmt: skip

@@ -11,7 +11,8 @@ from pydantic import Field
 from operations.codes import IDENTITY
 from operations.models import SATS_MAX, Nothing, Output, Target
 from operations.purposes import PURPOSES
-from operations.registry import Auth, Operation
+from operations.registry import Auth, Feature, Operation
+from operations.surfaces import Made, NoTool, Option, Tool, Verb
 
 ACTING = ("exec", "files")
 """Scopes that let a key act in the sandbox; none of them spends."""
@@ -110,37 +111,63 @@ class SelfView(Output):
 
 _ERRORS = (*IDENTITY, "not_owner", "wallet_not_found")
 
-SPENDING_KEYS = (
-    Operation(
-        "api_keys.create", "POST", "/sandbox/api-keys",
-        "Make a key that spends from your bucket within caps.",
-        NewKeyInput, NewKey, Auth.OWNER, ("api-key", "create"), "satbox_api_key",
-        scope="owner", errors=(*_ERRORS, "spending_keys_full"),
+FEATURE = Feature(
+    200,
+    (
+        Operation(
+            "api_keys.create", "POST", "/sandbox/api-keys",
+            "Make a key that spends from your bucket within caps.",
+            NewKeyInput, NewKey, Auth.OWNER, scope="owner", errors=(*_ERRORS, "spending_keys_full"),
+            verb=Verb(
+                ("api-key", "create"), "make a key that spends from your bucket",
+                hidden=("scopes", "payees", "expires_seconds"),
+                options=(
+                    Option(
+                        "scope", "what it is for, with commas (default: all that is paid from a bucket)", metavar="NAMES",
+                    ),
+                    Option("payee", "an agent it may pay; may be given several times", "list", metavar="ADDRESS"),
+                    Option("expires", "how long it is good for: 30d (default: for ever)", "duration", metavar="DURATION"),
+                ),
+                run="spending_keys:create",
+            ),
+            tool=Tool(
+                "satbox_api_key", more="Anybody who has `key` can spend. It is shown once, and can be revoked.",
+                made=Made("key_id", "key", "key_..."),
+            ),
+        ),
+        Operation(
+            "api_keys.list", "GET", "/sandbox/api-keys",
+            "List your spending keys, what they spent and what is left.",
+            Target, Keys, Auth.OWNER, scope="owner", errors=_ERRORS,
+            verb=Verb(
+                ("api-key", "list"), "list your keys: spent, and left by their caps", form="key_tables:keys",
+                empty=": satbox api-key create makes one",
+            ),
+            tool=NoTool("satbox_api_key lists and revokes too"),
+        ),
+        Operation(
+            "api_keys.revoke", "DELETE", "/sandbox/api-keys/{key_id}",
+            "Void a spending key at once.",
+            KeyTarget, KeyView, Auth.OWNER, scope="owner", errors=(*_ERRORS, "spending_key_not_found"),
+            positional=("key_id",),
+            verb=Verb(("api-key", "revoke"), "void a key at once", form="key_tables:key_row"),
+            tool=NoTool("satbox_api_key lists and revokes too"),
+        ),
+        Operation(
+            "api_keys.limit_self", "PUT", "/sandbox/api-keys/self",
+            "Set what your sandbox may spend by itself.",
+            KeyCaps, KeyView, Auth.OWNER, scope="owner", errors=_ERRORS,
+            verb=Verb(("api-key", "self"), "cap what your sandbox spends by itself", form="key_tables:key_row"),
+            tool=NoTool("an owner's own decision, not an agent's"),
+        ),
+        Operation(
+            "self.show", "GET", "/self",
+            "See for whom you call, what is left, and what you may spend.",
+            Nothing, SelfView, Auth.OWNER, scope="self",
+            errors=(*IDENTITY, "wallet_not_found", "runtime_gone", "spending_key_invalid"),
+            verb=Verb(("self",), "see for whom your key speaks, and what it may spend", form="key_tables:own_key"),
+            tool=NoTool("for whoever has a key alone; this server has the keys of an agent, and satbox_status"),
+        ),
     ),
-    Operation(
-        "api_keys.list", "GET", "/sandbox/api-keys",
-        "List your spending keys, what they spent and what is left.",
-        Target, Keys, Auth.OWNER, ("api-key", "list"), None,
-        no_tool_because="satbox_api_key lists and revokes too", scope="owner", errors=_ERRORS,
-    ),
-    Operation(
-        "api_keys.revoke", "DELETE", "/sandbox/api-keys/{key_id}",
-        "Void a spending key at once.",
-        KeyTarget, KeyView, Auth.OWNER, ("api-key", "revoke"), None,
-        no_tool_because="satbox_api_key lists and revokes too", scope="owner",
-        errors=(*_ERRORS, "spending_key_not_found"), positional=("key_id",),
-    ),
-    Operation(
-        "api_keys.limit_self", "PUT", "/sandbox/api-keys/self",
-        "Set what your sandbox may spend by itself.",
-        KeyCaps, KeyView, Auth.OWNER, ("api-key", "self"), None,
-        no_tool_because="an owner's own decision, not an agent's", scope="owner", errors=_ERRORS,
-    ),
-    Operation(
-        "self.show", "GET", "/self",
-        "See for whom you call, what is left, and what you may spend.",
-        Nothing, SelfView, Auth.OWNER, ("self",), None, scope="self",
-        no_tool_because="for whoever has a key alone; this server has the keys of an agent, and satbox_status",
-        errors=(*IDENTITY, "wallet_not_found", "runtime_gone", "spending_key_invalid"),
-    ),
+    verb_groups={"api-key": "keys that spend from your bucket, to give out"},
 )  # fmt: skip

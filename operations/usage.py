@@ -4,7 +4,8 @@ from pydantic import Field
 
 from operations.codes import RUNNING
 from operations.models import Output, Target
-from operations.registry import Auth, Operation
+from operations.registry import Auth, Feature, Operation
+from operations.surfaces import Tool, Verb
 
 
 class UsageInput(Target):
@@ -38,10 +39,15 @@ class Usage(Output):
     samples: list[UsageSample] = Field(default_factory=list)
 
 
-USAGE = (
-    Operation(
-        "sandbox.usage", "GET", "/sandbox/usage",
-        "See what your sandbox uses, now and over the last hour: CPU, memory, disk, egress.",
-        UsageInput, Usage, Auth.OWNER, ("usage",), "satbox_usage", scope="owner", errors=RUNNING,
+FEATURE = Feature(
+    120,
+    (
+        Operation(
+            "sandbox.usage", "GET", "/sandbox/usage",
+            "See what your sandbox uses, now and over the last hour: CPU, memory, disk, egress.",
+            UsageInput, Usage, Auth.OWNER, scope="owner", errors=RUNNING,
+            verb=Verb(("usage",), "see its CPU, memory, disk and egress"),
+            tool=Tool("satbox_usage"),
+        ),
     ),
 )  # fmt: skip

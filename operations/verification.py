@@ -10,7 +10,8 @@ from pydantic import Field
 from operations.codes import IDENTITY
 from operations.models import Input, Output
 from operations.prices import Fixed
-from operations.registry import Auth, Operation
+from operations.registry import Auth, Feature, Operation
+from operations.surfaces import NoTool, Tool, Verb
 
 NetworkName = Literal["mainnet", "testnet"]
 Algorithm = Literal["sha256", "sha512", "sha512-256", "keccak256", "hash160", "ripemd160"]
@@ -168,48 +169,87 @@ _ERRORS = ("invalid_request", "not_found", "overloaded", *IDENTITY, "wallet_not_
 _BYTES = (*_ERRORS, "bytes_invalid")
 PRICE = Fixed("verification")
 
-VERIFICATION = (
-    Operation(
-        "stacks.decode_transaction", "POST", "/stacks/decode/transaction",
-        "Read a Stacks transaction and check its signatures.",
-        TransactionInput, TransactionReport, Auth.NONE, ("stacks", "decode-tx"), "satbox_decode_transaction",
-        price=PRICE, errors=_BYTES, positional=("hex",),
+FEATURE = Feature(
+    220,
+    (
+        Operation(
+            "stacks.decode_transaction", "POST", "/stacks/decode/transaction",
+            "Read a Stacks transaction and check its signatures.",
+            TransactionInput, TransactionReport, Auth.NONE, price=PRICE, errors=_BYTES, positional=("hex",),
+            verb=Verb(
+                ("stacks", "decode-tx"), "read a transaction, check its signatures",
+                help={"hex": "the transaction's bytes in hex; - reads it from standard input"}, run="verifying:read",
+            ),
+            tool=Tool("satbox_decode_transaction"),
+        ),
+        Operation(
+            "stacks.decode_clarity", "POST", "/stacks/decode/clarity",
+            "Read a Clarity value.",
+            ClarityInput, ClarityReport, Auth.NONE, price=PRICE, errors=_BYTES, positional=("hex",),
+            verb=Verb(
+                ("stacks", "decode-clarity"), "read a Clarity value",
+                help={"hex": "the value's bytes in hex; - reads it from standard input"}, run="verifying:read",
+            ),
+            tool=Tool("satbox_decode_clarity"),
+        ),
+        Operation(
+            "stacks.address", "GET", "/stacks/address/{address}",
+            "Check a Stacks address and see it on both networks.",
+            AddressInput, AddressReport, Auth.NONE, price=PRICE, errors=(*_ERRORS, "stx_address_invalid"),
+            positional=("address",),
+            verb=Verb(
+                ("stacks", "address"), "check an address, see it on both networks",
+                help={"address": "a Stacks address, or a contract's ADDRESS.name; - reads it from standard input"},
+                run="verifying:read",
+            ),
+            tool=Tool("satbox_check_address"),
+        ),
+        Operation(
+            "stacks.verify_sip018", "POST", "/stacks/verify/sip018",
+            "Check who signed structured data (SIP-018).",
+            StructuredInput, SignatureReport, Auth.NONE, price=PRICE, errors=_BYTES,
+            verb=Verb(
+                ("stacks", "verify-sip018"), "check who signed structured data (SIP-018)",
+                help={
+                    "domain_hex": "the domain tuple's Clarity bytes in hex; - reads it from standard input",
+                    "message_hex": "the message's Clarity bytes in hex; - reads it from standard input",
+                },
+                hidden=("network",), run="verifying:read",
+            ),
+            tool=Tool("satbox_verify_structured_data"),
+        ),
+        Operation(
+            "stacks.verify_message", "POST", "/stacks/verify/message",
+            "Check who signed a plain message with a Stacks wallet.",
+            MessageInput, SignatureReport, Auth.NONE, price=PRICE, errors=_ERRORS,
+            verb=Verb(
+                ("stacks", "verify-message"), "check who signed a plain message",
+                help={"message": "the message, exactly as signed; - reads it from standard input"}, hidden=("network",),
+                run="verifying:read",
+            ),
+            tool=Tool("satbox_verify_message"),
+        ),
+        Operation(
+            "stacks.verify_btc_message", "POST", "/stacks/verify/btc-message",
+            "Check whether a Bitcoin address signed a message (BIP-322 simple, BIP-137).",
+            BitcoinMessageInput, BitcoinSignatureReport, Auth.NONE, price=PRICE, errors=_ERRORS,
+            verb=Verb(
+                ("stacks", "verify-btc-message"), "check a Bitcoin address's signature",
+                help={"message": "the message, exactly as signed; - reads it from standard input"}, run="verifying:read",
+            ),
+            tool=Tool("satbox_verify_bitcoin_message"),
+        ),
+        Operation(
+            "hashing.digest", "POST", "/hashing/{algorithm}",
+            "Hash text or bytes.",
+            HashInput, HashReport, Auth.NONE, price=PRICE, errors=_ERRORS, positional=("algorithm", "data"),
+            verb=Verb(
+                ("hash",), "hash text, or bytes in hex with 0x",
+                help={"data": "text, or bytes in hex with 0x; - reads it from standard input"}, run="verifying:read",
+            ),
+            tool=NoTool("an agent's own machine has these"),
+        ),
     ),
-    Operation(
-        "stacks.decode_clarity", "POST", "/stacks/decode/clarity",
-        "Read a Clarity value.",
-        ClarityInput, ClarityReport, Auth.NONE, ("stacks", "decode-clarity"), "satbox_decode_clarity",
-        price=PRICE, errors=_BYTES, positional=("hex",),
-    ),
-    Operation(
-        "stacks.address", "GET", "/stacks/address/{address}",
-        "Check a Stacks address and see it on both networks.",
-        AddressInput, AddressReport, Auth.NONE, ("stacks", "address"), "satbox_check_address",
-        price=PRICE, errors=(*_ERRORS, "stx_address_invalid"), positional=("address",),
-    ),
-    Operation(
-        "stacks.verify_sip018", "POST", "/stacks/verify/sip018",
-        "Check who signed structured data (SIP-018).",
-        StructuredInput, SignatureReport, Auth.NONE, ("stacks", "verify-sip018"), "satbox_verify_structured_data",
-        price=PRICE, errors=_BYTES,
-    ),
-    Operation(
-        "stacks.verify_message", "POST", "/stacks/verify/message",
-        "Check who signed a plain message with a Stacks wallet.",
-        MessageInput, SignatureReport, Auth.NONE, ("stacks", "verify-message"), "satbox_verify_message",
-        price=PRICE, errors=_ERRORS,
-    ),
-    Operation(
-        "stacks.verify_btc_message", "POST", "/stacks/verify/btc-message",
-        "Check whether a Bitcoin address signed a message (BIP-322 simple, BIP-137).",
-        BitcoinMessageInput, BitcoinSignatureReport, Auth.NONE, ("stacks", "verify-btc-message"),
-        "satbox_verify_bitcoin_message", price=PRICE, errors=_ERRORS,
-    ),
-    Operation(
-        "hashing.digest", "POST", "/hashing/{algorithm}",
-        "Hash text or bytes.",
-        HashInput, HashReport, Auth.NONE, ("hash",), None,
-        no_tool_because="an agent's own machine has these", price=PRICE, errors=_ERRORS, positional=("algorithm", "data"),
-    ),
+    verb_groups={"stacks": "read transactions, check signatures (no gate needed)"},
 )  # fmt: skip
 """What anybody may ask, to check a payment, a signature, or us."""

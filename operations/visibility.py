@@ -4,7 +4,8 @@ from pydantic import Field
 
 from operations.codes import IDENTITY
 from operations.models import Output, Target
-from operations.registry import Auth, Operation
+from operations.registry import Auth, Feature, Operation
+from operations.surfaces import NoTool, Verb
 
 
 class VisibilityInput(Target):
@@ -23,12 +24,23 @@ class Visibility(Output):
     url: str
 
 
-VISIBILITY = (
-    Operation(
-        "sandbox.visibility", "POST", "/sandbox/visibility",
-        "Say whether everybody may see your agent's page; terminal, files, logs and ledger stay yours.",
-        VisibilityInput, Visibility, Auth.OWNER, ("visibility",), None, scope="owner",
-        no_tool_because="a setting of a page for people",
-        errors=(*IDENTITY, "not_owner", "wallet_not_found"),
+FEATURE = Feature(
+    230,
+    (
+        Operation(
+            "sandbox.visibility", "POST", "/sandbox/visibility",
+            "Say whether everybody may see your agent's page; terminal, files, logs and ledger stay yours.",
+            VisibilityInput, Visibility, Auth.OWNER, scope="owner", errors=(*IDENTITY, "not_owner", "wallet_not_found"),
+            verb=Verb(
+                ("visibility",), "say whether everybody may see your agent's page",
+                help={
+                    "public":
+                        "let everybody see status, burn chart, earnings and routes, or only you; with neither: see how "
+                        "it is",
+                },
+                either_way=("public",),
+            ),
+            tool=NoTool("a setting of a page for people"),
+        ),
     ),
 )  # fmt: skip

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from operations.codes import IDENTITY
 from operations.models import SATS_MAX, Nothing, Output, Target
-from operations.registry import ANY_LINK, Auth, Operation
+from operations.registry import ANY_LINK, Auth, Feature, Operation
+from operations.surfaces import Made, NoTool, Option, Tool, Verb
 
 LINK_HEADER = "X-Satbox-Wake-Link"
 _TOKEN = re.compile(r"swl_(S[0-9A-Z]{27,41})_[A-Za-z0-9_-]{43}", re.ASCII)
@@ -96,32 +97,66 @@ class WakeLinkInfo(Output):
 
 _ONE = "/sandbox/wake-links/{link_id}"
 
-WAKE_LINKS = (
-    Operation(
-        "wake_links.create", "POST", "/sandbox/wake-links",
-        "Make a link whose holder may wake your sandbox, or pay for it, without keys.",
-        WakeLinkInput, NewWakeLink, Auth.OWNER, ("wake-link", "create"), "satbox_wake_link",
-        scope="owner", errors=(*IDENTITY, "not_owner", "wallet_not_found", "wake_links_full"),
+FEATURE = Feature(
+    190,
+    (
+        Operation(
+            "wake_links.create", "POST", "/sandbox/wake-links",
+            "Make a link whose holder may wake your sandbox, or pay for it, without keys.",
+            WakeLinkInput, NewWakeLink, Auth.OWNER, scope="owner",
+            errors=(*IDENTITY, "not_owner", "wallet_not_found", "wake_links_full"),
+            verb=Verb(
+                ("wake-link", "create"), "make a link that wakes you, to give out", hidden=("scopes", "expires_seconds"),
+                options=(
+                    Option(
+                        "scope", "wake (with the credit left), topup (pay), or both: wake,topup", default="wake",
+                        metavar="WHAT",
+                    ),
+                    Option("expires", "how long it is good for (default: 30d)", "duration", metavar="TIME"),
+                    Option("svg", "also write its QR code as a picture", metavar="FILE"),
+                ),
+                run="wake_links:create",
+            ),
+            tool=Tool(
+                "satbox_wake_link",
+                more="Give its url to your owner: one click wakes you when your sandbox was reaped. Whoever has it can "
+                "use it; it can be revoked.",
+                made=Made("link_id", "link", "wl_..."),
+            ),
+        ),
+        Operation(
+            "wake_links.list", "GET", "/sandbox/wake-links",
+            "List your wake links and what was made of them today.",
+            Target, WakeLinks, Auth.OWNER, scope="owner", errors=(*IDENTITY, "not_owner", "wallet_not_found"),
+            verb=Verb(
+                ("wake-link", "list"), "list your wake links", form="link_tables:wake_links",
+                empty=": satbox wake-link create makes one",
+            ),
+            tool=NoTool("satbox_wake_link lists and revokes too"),
+        ),
+        Operation(
+            "wake_links.revoke", "DELETE", _ONE,
+            "Void a wake link.",
+            WakeLinkTarget, WakeLinkView, Auth.OWNER, scope="owner",
+            errors=(*IDENTITY, "not_owner", "wallet_not_found", "wake_link_not_found"), positional=("link_id",),
+            verb=Verb(("wake-link", "revoke"), "void a wake link", form="link_tables:wake_link"),
+            tool=NoTool("satbox_wake_link lists and revokes too"),
+        ),
+        Operation(
+            "wake_links.info", "GET", "/sandbox/wake-links/info",
+            "See what a wake link may do now, without using it.",
+            Nothing, WakeLinkInfo, Auth.NONE, link_scope=ANY_LINK, errors=("wake_link_invalid",),
+            verb=Verb(
+                ("wake-link", "info"), "see what a wake link may do",
+                options=(
+                    Option(
+                        "link", "a wake link, as URL or token; - reads it from standard input", flags=(), metavar="LINK",
+                    ),
+                ),
+                run="wake_links:info", form="link_tables:link_info",
+            ),
+            tool=NoTool("for whoever holds a link; agents have keys"),
+        ),
     ),
-    Operation(
-        "wake_links.list", "GET", "/sandbox/wake-links",
-        "List your wake links and what was made of them today.",
-        Target, WakeLinks, Auth.OWNER, ("wake-link", "list"), None,
-        no_tool_because="satbox_wake_link lists and revokes too", scope="owner",
-        errors=(*IDENTITY, "not_owner", "wallet_not_found"),
-    ),
-    Operation(
-        "wake_links.revoke", "DELETE", _ONE,
-        "Void a wake link.",
-        WakeLinkTarget, WakeLinkView, Auth.OWNER, ("wake-link", "revoke"), None,
-        no_tool_because="satbox_wake_link lists and revokes too", scope="owner",
-        errors=(*IDENTITY, "not_owner", "wallet_not_found", "wake_link_not_found"), positional=("link_id",),
-    ),
-    Operation(
-        "wake_links.info", "GET", "/sandbox/wake-links/info",
-        "See what a wake link may do now, without using it.",
-        Nothing, WakeLinkInfo, Auth.NONE, ("wake-link", "info"), None,
-        no_tool_because="for whoever holds a link; agents have keys",
-        errors=("wake_link_invalid",), link_scope=ANY_LINK,
-    ),
+    verb_groups={"wake-link": "links that wake your sandbox, to give out"},
 )  # fmt: skip

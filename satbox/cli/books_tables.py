@@ -15,7 +15,8 @@ def ledger_amount(postings: dict[str, int]) -> int:
     return credit + debt or credit
 
 
-def _ledger(document: dict[str, Any]) -> dict[str, Any]:
+def ledger(document: dict[str, Any]) -> dict[str, Any]:
+    """A page of the journal."""
     rows = document["items"]
     at = _times(rows, "at")
     items = [
@@ -42,7 +43,8 @@ def _times(rows: list[dict[str, Any]], name: str) -> Callable[[dict[str, Any]], 
     return lambda row: f"{date_of(row[name])[5:]} {time_text(row[name], with_date=False)}"
 
 
-def _meter(document: dict[str, Any]) -> dict[str, Any]:
+def meter(document: dict[str, Any]) -> dict[str, Any]:
+    """What each span came to."""
     spans = [
         {
             "seq": span["seq"],
@@ -130,18 +132,3 @@ def proof(document: dict[str, Any]) -> dict[str, Any]:
         "address": leaf["address"], "entry": leaf["seq"], "head": leaf["head"][:HASH_CHARS] + "…",
         **{f"checkpoint_{name}": value for name, value in _checkpoint(document["checkpoint"]).items()},
     }  # fmt: skip
-
-
-FORMS = {
-    "sandbox.ledger": _ledger,
-    "sandbox.meter": _meter,
-    "disputes.open": dispute,
-    "disputes.list": disputes,
-    "operator.disputes": disputes,
-    "operator.answer": dispute,
-    "operator.uphold": dispute,
-    "operator.deny": dispute,
-    "checkpoints.list": checkpoints,
-    "checkpoints.proof": proof,
-    "operator.checkpoint": made_checkpoint,
-}

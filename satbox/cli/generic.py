@@ -20,44 +20,6 @@ def values_of(context: Context) -> dict[str, Any]:
     return values
 
 
-def needs_agent(command: Command) -> bool:
-    """Whether the operation wants a pass. The registry says so, but importing it takes longer than knowing these."""
-    return not command.is_operators and command.operation not in OPEN_OPERATIONS
-
-
-OPEN_OPERATIONS = frozenset(
-    {
-        "gate.challenge",
-        "gate.prove",
-        "sandbox.quote",
-        "oracle.prices",
-        "oracle.sources",
-        "payment.status",
-        "service.health",
-        "service.metrics",
-        "service.key",
-        "checkpoints.list",
-        "sandbox.meters",
-        "agents.resolve",
-        "wake_links.info",
-    }
-)
-
-
-EMPTY = {
-    "snapshots.list": ": satbox snapshots create NAME keeps the workspace as it is",
-    "processes.list": ": satbox processes start COMMAND runs one",
-    "ports.list": ": satbox ports expose PORT gives out a link",
-    "contexts.list": ": satbox contexts create opens one (image: python)",
-    "secrets.list": ": satbox secrets set NAME keeps one",
-    "wake_links.list": ": satbox wake-link create makes one",
-    "api_keys.list": ": satbox api-key create makes one",
-    "disputes.list": ": satbox disputes open --seq N objects to a charge",
-    "checkpoints.list": " yet: they are made every hour",
-}
-"""What to do about a list with nothing in it."""
-
-
 def _is_empty(document: Any) -> bool:
     """Whether an answer is a list of things, and there are none."""
     return isinstance(document, dict) and any(document.get(name) == [] for name in ("items", "entries", "ports"))
@@ -66,7 +28,9 @@ def _is_empty(document: Any) -> bool:
 async def call(context: Context) -> int:
     """One call of one operation."""
     command: Command = context.arguments.command
-    client = context.client(with_agent=needs_agent(command), as_operator=command.is_operators)
+    client = context.client(
+        with_agent=command.needs_pass and not command.is_operators, as_operator=command.is_operators
+    )
     async with client:
         result = await getattr(client, command.method)(**values_of(context))
     if isinstance(result, str):
@@ -80,7 +44,7 @@ async def call(context: Context) -> int:
         document = document_of(result)
         show(context, for_people(command.operation, document))
         if _is_empty(document):
-            print(f"none{EMPTY.get(command.operation, '')}")
+            print(f"none{command.empty}")
         if getattr(context.arguments, "verbose", False):
             for span in document["spans"]:
                 print(f"{span['seq']}: {span['arithmetic']}")

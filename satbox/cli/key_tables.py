@@ -38,16 +38,15 @@ def key_row(key: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _keys(document: dict[str, Any]) -> dict[str, Any]:
+def keys(document: dict[str, Any]) -> dict[str, Any]:
+    """Spending keys, a row each."""
     return {"items": [key_row(item) for item in document["items"]]}
 
 
-def _self(document: dict[str, Any]) -> dict[str, Any]:
+def own_key(document: dict[str, Any]) -> dict[str, Any]:
+    """For whom a key speaks, and what is left of it."""
     return {
         **{name: document[name] for name in ("address", "state", "runtime_id")},
         "key": key_row(document["key"])["key_id"],
         **{name: key_row(document["key"])[name] for name in ("sats_cap", "sats_spent", "sats_left")},
     }
-
-
-FORMS = {"self.show": _self, "api_keys.list": _keys, "api_keys.revoke": key_row, "api_keys.limit_self": key_row}

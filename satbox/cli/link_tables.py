@@ -7,11 +7,13 @@ from satbox.cli.short_texts import date_of, short, time_text
 LABEL_CHARS_MAX = 10
 
 
-def _wake_links(document: dict[str, Any]) -> dict[str, Any]:
-    return {"items": [_wake_link(item) for item in document["items"]]}
+def wake_links(document: dict[str, Any]) -> dict[str, Any]:
+    """Wake links, a row each."""
+    return {"items": [wake_link(item) for item in document["items"]]}
 
 
-def _wake_link(link: dict[str, Any]) -> dict[str, Any]:
+def wake_link(link: dict[str, Any]) -> dict[str, Any]:
+    """One wake link as a row."""
     day, sats = link["wakes_per_day"], link["sats_per_day"]
     may_wake, may_pay = "wake" in link["scopes"], "topup" in link["scopes"]
     paid = "any" if sats is None else f"{sats - link['sats_left_today']:,}/{sats:,}"
@@ -35,7 +37,8 @@ def link_may(link: dict[str, Any]) -> str:
     return "; ".join(may[scope] for scope in link["scopes"])
 
 
-def _link_info(document: dict[str, Any]) -> dict[str, Any]:
+def link_info(document: dict[str, Any]) -> dict[str, Any]:
+    """What a link may do, for its holder."""
     wakes, left = "wake" in document["scopes"], document["sats_left_today"]
     return {
         "address": document["address"],
@@ -48,6 +51,3 @@ def _link_info(document: dict[str, Any]) -> dict[str, Any]:
         "wakes_now": document["wakes_now"],
         "missing_sats": document["missing_sats"] or None,
     }
-
-
-FORMS = {"wake_links.list": _wake_links, "wake_links.revoke": _wake_link, "wake_links.info": _link_info}

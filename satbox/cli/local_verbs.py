@@ -150,3 +150,16 @@ VERIFY: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
 """Verbs of `satbox verify`: no gate needed."""
 
 LOCAL_GROUPS = {"images": ("boot images on this machine", IMAGES), "verify": ("check what the operator signed", VERIFY)}
+
+LOCAL_TEXTS = {
+    "mcp": "Serve the tools over the Model Context Protocol. An MCP client (an agent's host) starts this by itself and talks to"
+    " it on standard input and output: name the command satbox with the argument mcp in its configuration. It pays with the"
+    " agent's keys, at most --max-sats in all.",
+    "audit": "Prove the books of the service on this machine, running or at rest: every deposit has one confirmed settlement"
+    " and the reverse, all money that came in is accounted for to the micro-sat, every charge lies in proven uptime, every"
+    " chain is whole. Exits 1 and lists what is off.",
+    "cp": "Copy files and directories. One side is box:PATH, a path in the sandbox (relative ones are below /workspace), the"
+    " other a path here. Links go along unless they lead out of the"
+    " folder; what does not travel is named, and makes the exit code 123.",
+}
+"""Longer words for the own help of verbs that are no operation."""

@@ -22,7 +22,7 @@ from satbox.cli.errors import (
 from satbox.cli.terminal_text import finish, guard
 from satbox.extras import INSTALL_SERVER, SERVER_MODULES, lacks_server, missing_server_modules
 
-VERBS = {
+LOCAL_RUN = {
     "up": "service:up",
     "demo": "service:demo",
     "mcp": "service:mcp",
@@ -40,47 +40,16 @@ VERBS = {
     "images.inspect": "images:inspect",
     "images.rm": "images:rm",
     "shell": "terminal:shell",
-    "gate.prove": "agents:prove",
-    "gate.challenge": "agents:challenge",
-    "sandbox.create": "money:buy",
-    "sandbox.extend": "money:buy",
-    "sandbox.status": "status:status",
-    "sandbox.exec": "execution:execute",
-    "sandbox.events": "events:events",
-    "sandbox.wake": "waking:wake",
-    "wake_links.create": "wake_links:create",
-    "wake_links.info": "wake_links:info",
-    "api_keys.create": "spending_keys:create",
-    "sandbox.reap": "status:reap",
-    "sandbox.reclaim": "refunding:reclaim",
     "payoutkey": "refunding:payout_key",
-    "routes.set": "calling:set_route",
-    "routes.list": "calling:list_routes",
-    "bucket.deposit": "calling:deposit",
-    "bucket.show": "calling:bucket",
     "call": "calling:call",
-    "files.read": "copying:read",
-    "files.write": "copying:write",
-    "files.pack": "archives:pack",
-    "files.unpack": "archives:unpack",
-    "files.watch": "following:changes",
-    "sandbox.statement": "books:statement",
-    "snapshots.restore": "snapshots:by_name",
-    "snapshots.delete": "snapshots:by_name",
-    "disputes.open": "books:dispute",
-    "secrets.set": "secrets:keep",
-    "processes.start": "background:start",
-    "processes.write": "background:write",
-    "processes.logs": "following:logs",
-    "processes.attach": "terminal:attach",
 }
-"""Verbs with a module of their own; every other operation is done by `generic:call`."""
+"""Who does the verbs that are no operation. What does an operation is in the command table."""
 
 SERVER = ("up", "demo", "images.ls", "images.build", "images.inspect", "images.rm")
 """Verbs of the service itself: a client install refuses them before anything is begun."""
 
-ON_THIS_MACHINE = ("stacks.", "hashing.")
-"""Operations that the command line does by itself, in `verifying`."""
+VERIFYING = "verifying:read"
+"""Reads and judges what it is given: no gate, no event loop."""
 
 
 def run(argv: list[str] | None = None) -> None:
@@ -118,7 +87,9 @@ def outcome(argv: list[str]) -> int:
 
 def _dispatch(arguments: Namespace) -> int:
     context = Context(arguments)
-    if arguments.verb.startswith(ON_THIS_MACHINE):
+    command = getattr(arguments, "command", None)
+    runs: str = LOCAL_RUN[arguments.verb] if command is None else command.run
+    if runs == VERIFYING:
         return _read(context)
     if arguments.verb == "sandbox.status" and not arguments.watch and (code := _status(context)) is not None:
         return code
@@ -127,7 +98,7 @@ def _dispatch(arguments: Namespace) -> int:
     verb: str = arguments.verb
     if verb in SERVER and (missing := missing_server_modules()):
         return _told(context, _no_server(missing))
-    module, _, function = VERBS.get(verb, "generic:call").partition(":")
+    module, _, function = runs.partition(":")
     work: Coroutine[Any, Any, int | None] = getattr(importlib.import_module(f"satbox.cli.{module}"), function)(context)
     try:
         return asyncio.run(work) or OK

@@ -5,15 +5,14 @@ argparse, since the richer parsers alone take longer to import (0.15 s and more)
 
 import argparse
 import difflib
-from dataclasses import replace
 from typing import Any, NoReturn
 
-from satbox.cli._commands import COMMANDS
+from operations.surfaces import Option
+from satbox.cli._commands import COMMANDS, GROUPS
+from satbox.cli.durations import seconds_of
 from satbox.cli.errors import UsageError
-from satbox.cli.local_verbs import LOCAL, LOCAL_GROUPS
+from satbox.cli.local_verbs import LOCAL, LOCAL_GROUPS, LOCAL_TEXTS
 from satbox.cli.table import Argument, Command
-from satbox.cli.verb_options import EITHER_WAY, EXTRA, HIDDEN, paying
-from satbox.cli.wording import DEFAULTS, HELP, LOCAL_TEXTS, SUMMARIES
 
 EPILOG = """exit codes: 0 done, 1 refused or failed, 2 usage or settings, 3 unreachable,
 4 payment sent but outcome unknown (satbox resume), 123 done but what came is
@@ -24,26 +23,6 @@ environment: SATBOX_HOME (default ~/.satbox) holds keys, settings (satbox.toml)
 and the service's state; SATBOX_GATE__PORT and SATBOX_DEVNET__PORT are where
 satbox up listens (default 4020 and 4021; [gate] port, [devnet] port).
 SATBOX_GATE and SATBOX_STACKS_API say where a service is that listens elsewhere."""
-
-GROUPS = {
-    "api-key": "keys that spend from your bucket, to give out",
-    "checkpoints": "signed words on all journals' heads",
-    "contexts": "run Python that keeps its variables",
-    "disputes": "object to a charge",
-    "files": "work with files in the sandbox",
-    "meter": "check charges",
-    "operator payouts": "let payouts pass, or not",
-    "operator disputes": "answer and decide disputes",
-    "operator": "for the operator",
-    "ports": "reach servers in the sandbox",
-    "git": "get code",
-    "secrets": "keep secrets that can't be read back",
-    "snapshots": "keep the workspace as it was",
-    "processes": "run things in the background",
-    "routes": "sell calls to what runs inside",
-    "wake-link": "links that wake your sandbox, to give out",
-    "stacks": "read transactions, check signatures (no gate needed)",
-}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -119,26 +98,51 @@ def _add(parser: argparse.ArgumentParser, argument: Argument) -> None:
         parser.add_argument(argument.flag, dest=argument.name, required=argument.is_required, **options)
 
 
+def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
+    told: dict[str, Any] = {"help": option.help}
+    told |= {name: value for name in ("metavar", "default") if (value := getattr(option, name)) is not None}
+    if option.choices:
+        told["choices"] = option.choices
+    match option.kind:
+        case "flag":
+            told["action"] = "store_true"
+        case "list":
+            told["action"] = "append"
+        case "integer":
+            told["type"] = int
+        case "duration":
+            told["type"] = seconds_of
+        case "words":
+            told["nargs"] = argparse.REMAINDER
+    if option.flags == ():
+        parser.add_argument(option.name, **told)
+        return
+    flags = option.flags or ("--" + option.name.replace("_", "-"),)
+    parser.add_argument(*flags, dest=option.name, **told)
+
+
+def _add_paying(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--max-sats", type=int, help="the most to pay (default: what --sats says, else 1000)")
+    parser.add_argument("--asset", choices=("sBTC", "STX", "USDCx"), help="what to pay with (default: first offer)")
+    parser.add_argument("--sponsored", action="store_true", help="let the relay pay the fee")
+    parser.add_argument("--wait", action="store_true", help="wait until the payment is confirmed (up to 10 min)")
+
+
 def _operation(parser: argparse.ArgumentParser, command: Command) -> None:
     for argument in command.arguments:
-        key = (command.operation, argument.name)
-        if key in HIDDEN:
+        if argument.is_hidden:
             continue
-        spoken = replace(argument, help=HELP.get(key, argument.help))
-        if key in EITHER_WAY:
-            parser.add_argument(
-                argument.flag, dest=argument.name, action=argparse.BooleanOptionalAction, help=spoken.help
-            )
+        if argument.is_either_way:
+            action = argparse.BooleanOptionalAction
+            parser.add_argument(argument.flag, dest=argument.name, action=action, help=argument.help)
             continue
-        if key in DEFAULTS:
-            spoken = replace(spoken, is_required=False)
-            parser.set_defaults(**{argument.name: DEFAULTS[key]})
-        _add(parser, spoken)
-    if command.is_paid:
-        paying(parser)
-    extra = EXTRA.get(command.operation)
-    if extra is not None:
-        extra(parser)
+        if argument.default is not None:
+            parser.set_defaults(**{argument.name: argument.default})
+        _add(parser, argument)
+    for option in command.options:
+        _add_option(parser, option)
+    if command.is_paid or command.may_pay:
+        _add_paying(parser)
     parser.set_defaults(command=command, verb=command.operation)
 
 
@@ -187,7 +191,7 @@ def build() -> argparse.ArgumentParser:
                 group = where.add_parser(word, help=GROUPS[name], parents=[shared])
                 groups[name] = group.add_subparsers(metavar="VERB", parser_class=_Parser, required=True)
             where = groups[name]
-        summary = SUMMARIES[command.operation]
+        summary = command.summary
         parser = where.add_parser(
             command.words[-1], help=summary, description=f"{summary[0].upper()}{summary[1:]}.", parents=[shared]
         )

@@ -1,25 +1,21 @@
 """Answers as people read them: 80 columns, amounts in sats, short ids and times. Whoever wants all of it takes the JSON form."""
 
-from collections.abc import Callable
+import importlib
 from typing import Any
 
-from satbox.cli import books_tables, key_tables, link_tables, price_tables, sandbox_tables
+from satbox.cli._commands import COMMANDS
 from satbox.cli.output import cell_text, label, sats_text
 from satbox.cli.short_texts import short_id
-
-_FORMS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    **sandbox_tables.FORMS,
-    **price_tables.FORMS,
-    **key_tables.FORMS,
-    **link_tables.FORMS,
-    **books_tables.FORMS,
-}
 
 
 def for_people(operation: str, document: dict[str, Any]) -> dict[str, Any]:
     """An operation's answer, ready for a table."""
-    form = _FORMS.get(operation)
-    return document if form is None else form(document)
+    named = next((command.form for command in COMMANDS if command.operation == operation), "")
+    if not named:
+        return document
+    module, _, function = named.partition(":")
+    shown: dict[str, Any] = getattr(importlib.import_module(f"satbox.cli.{module}"), function)(document)
+    return shown
 
 
 _EVENT_FIRST = ("usat", "asset", "expected_usat", "status", "reason", "code", "message")

@@ -6,7 +6,8 @@ from satbox.cli.output import duration_text
 from satbox.cli.short_texts import coin_text, short_id, time_text
 
 
-def _quote(document: dict[str, Any]) -> dict[str, Any]:
+def quote(document: dict[str, Any]) -> dict[str, Any]:
+    """What each coin would cost."""
     offers = [
         {
             "asset": offer["asset"],
@@ -23,7 +24,8 @@ def _quote(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "seconds": seconds, "not_offered": missing, "offers": offers}
 
 
-def _prices(document: dict[str, Any]) -> dict[str, Any]:
+def prices(document: dict[str, Any]) -> dict[str, Any]:
+    """What each coin is worth."""
     items = [
         {
             "asset": item["asset"],
@@ -39,7 +41,8 @@ def _prices(document: dict[str, Any]) -> dict[str, Any]:
     return {"at": time_text(document["at"]), "items": items}
 
 
-def _sources(document: dict[str, Any]) -> dict[str, Any]:
+def sources(document: dict[str, Any]) -> dict[str, Any]:
+    """How each price source does."""
     items = [
         {
             "name": item["name"],
@@ -55,7 +58,7 @@ def _sources(document: dict[str, Any]) -> dict[str, Any]:
     return {"at": time_text(document["at"]), "items": items}
 
 
-def _routes(document: dict[str, Any]) -> dict[str, Any]:
+def routes(document: dict[str, Any]) -> dict[str, Any]:
     """Their addresses begin the same way: once over the table, not in every row."""
     items = [
         {
@@ -71,6 +74,3 @@ def _routes(document: dict[str, Any]) -> dict[str, Any]:
     base = document["items"][0]["url"].rpartition(f"/{document['items'][0]['port']}/")[0] if items else None
     called_at = f"{base}/PORT/PATH" if base else None
     return {"called_at": called_at, "operator_keeps": f"{document['fee_percent']:g} %", "items": items}
-
-
-FORMS = {"sandbox.quote": _quote, "oracle.prices": _prices, "oracle.sources": _sources, "routes.list": _routes}

@@ -22,7 +22,8 @@ def state_means(sandbox: dict[str, Any]) -> str | None:
     return f"out of credit: stops in {duration_text(grace['seconds_left'])} unless you satbox extend"
 
 
-def _sandbox(document: dict[str, Any]) -> dict[str, Any]:
+def sandbox(document: dict[str, Any]) -> dict[str, Any]:
+    """A sandbox and its credit."""
     grace = document["grace"]
     shown = {
         name: document[name]
@@ -78,7 +79,8 @@ def _earnings(earnings: dict[str, Any]) -> dict[str, Any]:
     return {name: earnings[name] for name in ("earned_usat", "fees_usat", "spent_usat") if earnings.get(name)}
 
 
-def _files(document: dict[str, Any]) -> dict[str, Any]:
+def files(document: dict[str, Any]) -> dict[str, Any]:
+    """A directory."""
     entries = [
         {
             "name": entry["name"],
@@ -92,7 +94,8 @@ def _files(document: dict[str, Any]) -> dict[str, Any]:
     return {"path": document["path"], "truncated": document["truncated"] or None, "entries": entries}
 
 
-def _snapshots(document: dict[str, Any]) -> dict[str, Any]:
+def snapshots(document: dict[str, Any]) -> dict[str, Any]:
+    """Snapshots, a row each."""
     items = [
         {
             "name": item["name"] or "(left by a stop)",
@@ -106,17 +109,19 @@ def _snapshots(document: dict[str, Any]) -> dict[str, Any]:
     return {"items": items}
 
 
-def _processes(document: dict[str, Any]) -> dict[str, Any]:
-    return {"items": [_process(process) for process in document["items"]]}
+def processes(document: dict[str, Any]) -> dict[str, Any]:
+    """Background processes, a row each."""
+    return {"items": [process(item) for item in document["items"]]}
 
 
-def _process(process: dict[str, Any]) -> dict[str, Any]:
+def process(found: dict[str, Any]) -> dict[str, Any]:
+    """One background process."""
     return {
-        "process_id": process["process_id"],
-        "state": _ended(process),
-        "command": short(" ".join(process["argv"]), COMMAND_CHARS_MAX),
-        "started_at": time_text(process["started_at"], with_date=False),
-        "log_bytes": process["log_end"],
+        "process_id": found["process_id"],
+        "state": _ended(found),
+        "command": short(" ".join(found["argv"]), COMMAND_CHARS_MAX),
+        "started_at": time_text(found["started_at"], with_date=False),
+        "log_bytes": found["log_end"],
     }
 
 
@@ -128,23 +133,3 @@ def _ended(process: dict[str, Any]) -> str:
         return "timed out"
     ended = f"signal {process['signal']}" if process["signal"] is not None else f"exit {process['exit_code']}"
     return f"{ended}, out of memory" if process["oom_killed"] else ended
-
-
-FORMS = {
-    **dict.fromkeys(
-        (
-            "sandbox.status",
-            "sandbox.wake",
-            "sandbox.reap",
-            "sandbox.pause",
-            "sandbox.resume",
-            "snapshots.restore",
-            "operator.rate",
-        ),
-        _sandbox,
-    ),
-    **dict.fromkeys(("processes.start", "processes.get", "processes.kill", "processes.wait"), _process),
-    "processes.list": _processes,
-    "snapshots.list": _snapshots,
-    "files.list": _files,
-}

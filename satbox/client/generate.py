@@ -4,9 +4,11 @@ Both are checked in, so that people and type checkers can read them, and so that
 importing a single model. `--check` writes nothing and exits 1 when they are out of date; a test does the same.
 """
 
+import json
+import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -14,33 +16,12 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from operations.catalogue import REGISTRY
-from operations.registry import Body, Operation
+from operations.catalogue import FEATURES, REGISTRY
+from operations.registry import Auth, Body, Operation
+from operations.surfaces import Option
 
 ROOT = Path(__file__).parent.parent
 _WIDTH = 118
-_ALIASES = {
-    "operations.models": "m",
-    "operations.budget": "bu",
-    "operations.visibility": "vi",
-    "operations.checkpoints": "cp",
-    "operations.contexts": "k",
-    "operations.disputes": "d",
-    "operations.folders": "f",
-    "operations.git": "g",
-    "operations.handles": "h",
-    "operations.ledger": "b",
-    "operations.oracle": "o",
-    "operations.processes": "p",
-    "operations.refunds": "r",
-    "operations.routes": "rt",
-    "operations.secrets": "x",
-    "operations.snapshots": "s",
-    "operations.usage": "u",
-    "operations.verification": "v",
-    "operations.wake_links": "w",
-    "operations.spending_keys": "sk",
-}
 _BY_HAND = (Body.EVENTS, Body.SOCKET)
 """What goes on for a while has a method of its own in `streams`."""
 _HEAD = '''"""{doc}
@@ -48,6 +29,15 @@ _HEAD = '''"""{doc}
 Generated from the operation registry by `python -m satbox.client.generate`; do not edit.
 """
 '''
+
+
+def _alias(module: str) -> str:
+    """Under which name a module of models is imported: no parameter ends so."""
+    return f"{module.rpartition('.')[2]}_"
+
+
+def _named(model: type) -> str:
+    return f"{_alias(model.__module__)}.{model.__name__}"
 
 
 def annotation(kind: Any) -> str:
@@ -62,12 +52,12 @@ def annotation(kind: Any) -> str:
     if origin is not None:
         return f"{origin.__name__}[{', '.join(annotation(a) for a in arguments)}]"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return f"{_ALIASES[kind.__module__]}.{kind.__name__}"
+        return _named(kind)
     return str(kind.__name__)
 
 
 def _quoted(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def _parameter(name: str, field: FieldInfo) -> str:
@@ -87,7 +77,7 @@ def _extras(operation: Operation) -> list[str]:
     return []
 
 
-def _signature(operation: Operation) -> tuple[str, list[str]]:
+def _signature(operation: Operation) -> tuple[list[str], list[str]]:
     fields = operation.input.model_fields
     required = [name for name in operation.positional if fields[name].is_required()]
     names = [*required, *(name for name in fields if name not in required)]
@@ -99,34 +89,17 @@ def _signature(operation: Operation) -> tuple[str, list[str]]:
     keywords = [_parameter(name, fields[name]) for name in names[len(required) :]] + extras
     if keywords:
         parameters += ["*", *keywords]
-    return ", ".join(["self", *parameters]), names
+    return ["self", *parameters], names
 
 
 def _output(operation: Operation) -> str:
     if operation.output is not None:
-        return f"{_ALIASES[operation.output.__module__]}.{operation.output.__name__}"
+        return _named(operation.output)
     return "bytes" if operation.body is Body.DOWNLOAD else "str"
 
 
-def _docstring(operation: Operation) -> str:
-    lines = [operation.summary]
-    if operation.paid:
-        lines += [
-            "",
-            "Pays within `max_sats` (default: the client's), once: after a lost answer the same signed bytes are repeated.",
-        ]
-    if operation.errors:
-        codes = textwrap.wrap(f"Errors: {', '.join(operation.errors)}.", _WIDTH - 8)
-        lines += ["", *codes]
-    if len(lines) == 1:
-        return f'        """{lines[0]}"""'
-    return "\n".join(
-        ['        """' + lines[0], *(f"        {line}" if line else "" for line in lines[1:]), '        """']
-    )
-
-
-def _call(operation: Operation, names: list[str]) -> str:
-    passed = [f"{name}={name}" for name in names]
+def _call(operation: Operation, names: list[str]) -> tuple[str, list[str], str]:
+    """Head, arguments and tail of the call below a method."""
     head = {
         Body.UPLOAD: "_upload",
         Body.DOWNLOAD: "_download",
@@ -139,27 +112,20 @@ def _call(operation: Operation, names: list[str]) -> str:
         first.append(_output(operation))
     if operation.body is Body.UPLOAD:
         first.append("data")
-    return f"self.{head}({', '.join(first + passed)})"
+    return f"self.{head}(", [*first, *(f"{name}={name}" for name in names)], ")"
 
 
 def client_source() -> str:
-    """The text of `client/_generated.py`, unformatted."""
-    parts = [
-        _HEAD.format(doc="One method per operation, async and sync."),
-        "from typing import Literal\n",
-        "from operations import "
-        + ", ".join(f"{module.removeprefix('operations.')} as {alias}" for module, alias in _ALIASES.items()),
-        "from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload\n\n",
-        "class Operations(Calls):",
-        '    """Every operation of the service, as a coroutine."""\n',
-    ]
+    """The text of `client/_generated.py`."""
     written = [operation for operation in REGISTRY.values() if operation.body not in _BY_HAND]
+    lines: list[str] = []
     for operation in written:
         signature, names = _signature(operation)
-        parts.append(f"    async def {operation.function}({signature}) -> {_output(operation)}:")
-        parts.append(_docstring(operation))
-        parts.append(f"        return await {_call(operation, names)}\n")
-    parts += ["\nclass SyncOperations(SyncCalls[Operations]):", '    """The same, blocking."""\n']
+        lines += _wrapped(f"    async def {operation.function}(", signature, f") -> {_output(operation)}:")
+        lines.append(f'        """{operation.summary}"""')
+        head, passed, tail = _call(operation, names)
+        lines += [*_wrapped(f"        return await {head}", passed, tail), ""]
+    lines += ["", "class SyncOperations(SyncCalls[Operations]):", '    """The same, blocking."""', ""]
     for operation in written:
         signature, names = _signature(operation)
         positional = ["data"] if operation.body is Body.UPLOAD else []
@@ -167,10 +133,37 @@ def client_source() -> str:
         passed = [*required, *positional, *(f"{name}={name}" for name in names if name not in required)]
         if operation.paid:
             passed += ["max_sats=max_sats", "asset=asset", "sponsored=sponsored"]
-        parts.append(f"    def {operation.function}({signature}) -> {_output(operation)}:")
-        parts.append(_docstring(operation))
-        parts.append(f"        return self._run(self._client.{operation.function}({', '.join(passed)}))\n")
-    return "\n".join(parts)
+        lines += _wrapped(f"    def {operation.function}(", signature, f") -> {_output(operation)}:")
+        lines.append(f'        """{operation.summary}"""')
+        lines += [*_wrapped(f"        return self._run(self._client.{operation.function}(", passed, "))"), ""]
+    text = "\n".join(lines)
+    modules = sorted({*re.findall(r"\b(\w+)_\.[A-Z]", text)})
+    literal = "from typing import Literal\n\n" if "Literal[" in text else ""
+    imports = "\n".join(f"from operations import {module} as {module}_" for module in modules)
+    head = _HEAD.format(doc="One method per operation, async and sync. What may go wrong: `design/errors.md`.")
+    return f"""{head}
+{literal}{imports}
+from satbox.client.calls import Calls, PaymentTerms, SyncCalls, Upload
+
+# fmt: off
+
+class Operations(Calls):
+    \"\"\"Every operation of the service, as a coroutine.\"\"\"
+
+{text}"""
+
+
+def _wrapped(head: str, parts: list[str], tail: str) -> list[str]:
+    """`head`, parts with commas and `tail`, on as few lines as fit."""
+    one = head + ", ".join(parts) + tail
+    if len(one) <= _WIDTH:
+        return [one]
+    indent = " " * (len(head) - len(head.lstrip()) + 4)
+    return [
+        head,
+        *textwrap.wrap(", ".join(parts), _WIDTH, initial_indent=indent, subsequent_indent=indent),
+        indent[4:] + tail,
+    ]
 
 
 def _argument_kind(kind: Any) -> tuple[str, tuple[str, ...]]:
@@ -190,57 +183,83 @@ def _argument_kind(kind: Any) -> tuple[str, tuple[str, ...]]:
     return kinds.get(text, "pairs"), ()
 
 
-def _arguments(operation: Operation) -> Iterator[str]:
-    model: type[BaseModel] = operation.input
-    names = [*operation.positional, *(name for name in model.model_fields if name not in operation.positional)]
-    for name in names:
-        field = model.model_fields[name]
-        kind, choices = _argument_kind(field.annotation)
-        default = None if field.is_required() or field.default_factory is not None else field.default
-        shown = f" (default: {default})" if default not in (None, False, "") else ""
-        yield (
-            f"Argument({_quoted(name)}, {_quoted(kind)}, {_quoted((field.description or '') + shown)}, "
-            f"is_required={field.is_required()}, is_positional={name in operation.positional}, choices={choices!r}),"
-        )
+def _argument(operation: Operation, name: str) -> str:
+    verb, field = operation.verb, operation.input.model_fields[name]
+    kind, choices = _argument_kind(field.annotation)
+    default = None if field.is_required() or field.default_factory is not None else field.default
+    shown = f" (default: {default})" if default not in (None, False, "") else ""
+    told = {
+        "help": "" if name in verb.hidden else verb.help.get(name, (field.description or "") + shown),
+        "is_required": field.is_required() and name not in verb.defaults,
+        "is_positional": name in operation.positional,
+        "is_hidden": name in verb.hidden,
+        "is_either_way": name in verb.either_way,
+        "choices": choices,
+        "default": verb.defaults.get(name),
+    }
+    return f"Argument({', '.join([_quoted(name), _quoted(kind), *_said(told)])})"
+
+
+def _option(option: Option) -> str:
+    plain = Option(option.name, option.help)
+    values = {one.name: getattr(option, one.name) for one in fields(Option)[2:]}
+    told = [f"{name}={_quoted(value)}" for name, value in values.items() if value != getattr(plain, name)]
+    return f"Option({', '.join([_quoted(option.name), _quoted(option.help), *told])})"
+
+
+def _said(values: dict[str, Any]) -> list[str]:
+    return [f"{name}={_quoted(value)}" for name, value in values.items() if value not in (None, False, "", ())]
 
 
 def commands_source() -> str:
-    """The text of `cli/_commands.py`, unformatted."""
-    parts = [
+    """The text of `cli/_commands.py`: one line for each command, argument and option."""
+    lines = [
         _HEAD.format(doc="The command table: every operation's verb and arguments, as data."),
+        "from operations.surfaces import Option",
         "from satbox.cli.table import Argument, Command\n",
+        "# fmt: off",
+        "GROUPS: dict[str, str] = {",
+        *(f"    {_quoted(words)}: {_quoted(text)}," for one in FEATURES for words, text in one.verb_groups.items()),
+        "}",
         "COMMANDS: tuple[Command, ...] = (",
     ]
     for operation in REGISTRY.values():
-        parts.append("Command(")
-        parts.append(f"    {_quoted(operation.name)}, {operation.command!r}, {_quoted(operation.summary)},")
-        parts.append(f"    method={_quoted(operation.function)}, body={_quoted(operation.body.value)},")
-        parts.append(f"    is_paid={operation.paid}, is_operators={operation.auth.value == 'operator'},")
-        parts.append("    arguments=(")
-        parts.extend(f"        {argument}" for argument in _arguments(operation))
-        parts.append("    ),\n),")
-    parts.append(")\n")
-    return "\n".join(parts)
+        verb, model = operation.verb, operation.input
+        names = [*operation.positional, *(name for name in model.model_fields if name not in operation.positional)]
+        told = _said(
+            {
+                "run": "" if verb.run == "generic:call" else verb.run,
+                "form": verb.form,
+                "empty": verb.empty,
+                "is_paid": operation.paid,
+                "may_pay": verb.may_pay,
+                "is_operators": operation.auth is Auth.OPERATOR,
+            }
+        )
+        if operation.auth in (Auth.NONE, Auth.OPTIONAL):
+            told.append("needs_pass=False")
+        lines.append(
+            f"    Command({', '.join([_quoted(operation.name), repr(verb.words), _quoted(verb.summary), *told])},"
+        )
+        for label, rows in (
+            ("arguments", [_argument(operation, name) for name in names]),
+            ("options", [_option(option) for option in verb.options]),
+        ):
+            if rows:
+                lines += [f"        {label}=(", *(f"            {row}," for row in rows), "        ),"]
+        if lines[-1].startswith("    Command"):
+            lines[-1] = lines[-1].removesuffix(",") + "),"
+        else:
+            lines.append("    ),")
+    return "\n".join([*lines, ")\n"])
 
 
 def generated() -> dict[Path, str]:
-    """Every generated file and its text, formatted."""
-    sources = {
+    """Every generated file and its text."""
+    return {
         ROOT / "client" / "_generated.py": client_source(),
         ROOT / "cli" / "_commands.py": commands_source(),
     }
-    return {path: _formatted(text, path) for path, text in sources.items()}
-
-
-def _formatted(text: str, path: Path) -> str:
-    import subprocess
-
-    for arguments in (("check", "--fix", "--quiet", "--select", "I,UP"), ("format", "--quiet")):
-        text = subprocess.run(
-            ["ruff", *arguments, "--stdin-filename", str(path), "-"],
-            input=text, capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-    return text
 
 
 def main() -> None:

@@ -10,12 +10,13 @@ from pydantic import BaseModel
 from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
 from operations.registry import Body, Operation
+from operations.surfaces import Made
 from satbox.client import Client
 from satbox.mcp_server import trade
 from satbox.mcp_server.budget import SessionBudget
 from satbox.mcp_server.spending import pay
 from satbox.mcp_server.tool_spec import ToolSpec
-from satbox.mcp_server.tools import ACTIONS, MADE, READ_BYTES_DEFAULT
+from satbox.mcp_server.tools import READ_BYTES_DEFAULT
 from satbox.mcp_server.trade_tools import BUCKET, ROUTES
 
 TEXT_CHARS_MAX = 20_000
@@ -43,16 +44,16 @@ async def call_tool(
         return await trade.bucket(client, budget, values)
     if operation.name == "gate.prove":
         return _without_token((await client.prove()).model_dump(mode="json"))
-    if operation.name in MADE:
-        return await _made(client, operation, values)
+    if tool.made is not None:
+        return await _made(client, operation, tool.made, values)
     if operation.paid:
         return await pay(client, budget, _method(client, operation), values)
     if operation.body is Body.UPLOAD:
         return await _write(client, values)
     if operation.body is Body.DOWNLOAD:
         return await _read(client, values)
-    if operation.name in ACTIONS:
-        operation = _chosen(ACTIONS[operation.name], values)
+    if tool.actions is not None:
+        operation = _chosen(tool.actions.operations, values)
     if operation.name == "sandbox.exec" and "stdin" in values:
         values["stdin"] = base64.b64encode(str(values["stdin"]).encode()).decode()
     result = await _method(client, operation)(**values)
@@ -80,12 +81,13 @@ def _without_token(document: dict[str, Any]) -> dict[str, Any]:
     return document | {"token": "kept by this server"}
 
 
-async def _made(client: Client, operation: Operation, values: dict[str, Any]) -> dict[str, Any]:
+async def _made(client: Client, operation: Operation, made: Made, values: dict[str, Any]) -> dict[str, Any]:
     """Make, list or revoke what one tool looks after."""
-    field, noun, _ = MADE[operation.name]
-    action, name = values.pop("action", "create"), values.pop(field, None)
+    action, name = values.pop("action", "create"), values.pop(made.id_field, None)
     if (action == "revoke") != (name is not None):
-        raise SatboxError("invalid_request", f"To revoke a {noun}, name its {field}; otherwise leave that out.")
+        raise SatboxError(
+            "invalid_request", f"To revoke a {made.noun}, name its {made.id_field}; otherwise leave that out."
+        )
     family, address = operation.function.removesuffix("_create"), values.get("address")
     result: BaseModel
     match action:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operations.registry import Operation
+from operations.surfaces import Actions, Made
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,5 @@ class ToolSpec:
     is_destructive: bool = False
     is_idempotent: bool = False
     is_open_world: bool = False
+    made: Made | None = None
+    actions: Actions | None = None

@@ -6,12 +6,12 @@ from typing import Any
 
 from operations.catalogue import REGISTRY
 from operations.registry import Body, Operation
+from operations.surfaces import Actions, Made, Tool
 from satbox.mcp_server.schemas import plain
 from satbox.mcp_server.tool_spec import ToolSpec
 from satbox.mcp_server.trade_tools import BUCKET, ROUTES, bucket_tool_spec, call_tool_spec, routes_tool_spec
 
 READ_BYTES_DEFAULT = 20_000
-WAKE_LINK = "wake_links.create"
 
 _PAYING = {
     "max_sats": {
@@ -29,56 +29,29 @@ _READING = {
     "offset_bytes": {"type": "integer", "minimum": 0, "default": 0, "description": "where to begin"},
     "limit_bytes": {"type": "integer", "minimum": 1, "maximum": 200_000, "default": READ_BYTES_DEFAULT},
 }
-MADE = {"wake_links.create": ("link_id", "link", "wl_..."), "api_keys.create": ("key_id", "key", "key_...")}
-"""What one tool makes, lists and revokes: an agent that can give something out must be able to take it back. By the operation
-that makes it: the field of its id, its noun, and what its ids look like.
-"""
 
 
-def _made_fields(operation: Operation) -> dict[str, Any]:
-    field, noun, sample = MADE[operation.name]
+def _made_fields(made: Made) -> dict[str, Any]:
     return {
         "action": {
             "enum": ["create", "list", "revoke"], "default": "create",
-            "description": f"list and revoke look after {noun}s made before; revoke takes a {field}",
+            "description": f"list and revoke look after {made.noun}s made before; revoke takes a {made.id_field}",
         },
-        field: {"type": "string", "description": f"the {noun} to revoke, {sample}"},
+        made.id_field: {"type": "string", "description": f"the {made.noun} to revoke, {made.id_sample}"},
     }  # fmt: skip
 
 
-ACTIONS = {
-    "sandbox.pause": {"pause": "sandbox.pause", "resume": "sandbox.resume"},
-    "ports.expose": {"expose": "ports.expose", "revoke": "ports.revoke"},
-}
-"""Operations that undo each other and take the same arguments: one tool, and an action, the first one by default."""
-_WHAT_ACTIONS_DO = {
-    "sandbox.pause": "resume lets a paused sandbox run on",
-    "ports.expose": "revoke voids every token of the port",
-}
-_HIDDEN = {
-    "sandbox.exec": ("stream",),
-    "sandbox.events": ("follow",),
-    "gate.prove": ("challenge", "btc_signature", "stx_signature"),
-}
-"""Fields that make a stream of an answer, where a tool gives one result; and what this server signs by itself."""
-_DESTRUCTIVE = frozenset(
-    {
-        "files.delete", "files.write", "sandbox.reap", "gate.revoke", "sandbox.exec", "secrets.delete", "processes.kill",
-        "ports.expose", "snapshots.restore", "contexts.run",
-    }
-)  # fmt: skip
-_IDEMPOTENT = frozenset(
-    {"files.write", "files.mkdir", "sandbox.pause", "sandbox.reap", "gate.revoke", "secrets.delete"}
-)
-"""Of those that change something: called again with the same arguments they change nothing more."""
+def _action_fields(actions: Actions) -> dict[str, Any]:
+    names = list(actions.operations)
+    return {"action": {"enum": names, "default": names[0], "description": actions.text}}
 
 
-def _schema(operation: Operation) -> dict[str, Any]:
+def _schema(operation: Operation, tool: Tool) -> dict[str, Any]:
     schema = deepcopy(operation.input.model_json_schema())
     schema.setdefault("properties", {})
     schema.pop("title", None)
     schema.pop("description", None)
-    for hidden in _HIDDEN.get(operation.name, ()):
+    for hidden in tool.hidden:
         schema["properties"].pop(hidden, None)
     required = [name for name in schema.pop("required", ()) if name in schema["properties"]]
     if required:
@@ -88,56 +61,46 @@ def _schema(operation: Operation) -> dict[str, Any]:
         extra = _WRITING
     elif operation.body is Body.DOWNLOAD:
         extra = _READING
-    elif operation.name in MADE:
-        extra = _made_fields(operation)
-    elif operation.name in ACTIONS:
-        actions = list(ACTIONS[operation.name])
-        extra = {"action": {"enum": actions, "default": actions[0], "description": _WHAT_ACTIONS_DO[operation.name]}}
-    schema["properties"] |= deepcopy(extra)
-    if operation.name == "sandbox.exec":
-        schema["properties"]["stdin"] = {"type": "string", "description": "text for the command's standard input"}
+    elif tool.made is not None:
+        extra = _made_fields(tool.made)
+    elif tool.actions is not None:
+        extra = _action_fields(tool.actions)
+    schema["properties"] |= deepcopy(extra) | deepcopy(dict(tool.properties))
     schema["additionalProperties"] = False
     return schema
 
 
-def _description(operation: Operation) -> str:
-    text = operation.summary
+def _description(operation: Operation, tool: Tool) -> str:
+    text = tool.text or operation.summary
     if operation.paid:
         text += (
             " Pays by itself, at most `max_sats`, once: when the answer says `ambiguous`, call again with the same"
             " arguments and the same payment is repeated."
         )
-    if operation.name == WAKE_LINK:
-        text += (
-            " Give its url to your owner: one click wakes you when your sandbox was reaped. Whoever has it can use it; it can"
-            " be revoked."
-        )
-    if operation.name == "api_keys.create":
-        text += " Anybody who has `key` can spend. It is shown once, and can be revoked."
-    if operation.name == "gate.prove":
-        text = "Prove this server's own keys at the gate (other tools do it by themselves when needed)."
-    return text
+    return f"{text} {tool.more}" if tool.more else text
 
 
-def _made_from(operation: Operation, name: str) -> ToolSpec:
-    if name == ROUTES:
+def _made_from(operation: Operation, tool: Tool) -> ToolSpec:
+    if tool.name == ROUTES:
         return routes_tool_spec()
-    if name == BUCKET:
+    if tool.name == BUCKET:
         return bucket_tool_spec(_PAYING)
     is_read_only = operation.method == "GET"
     return ToolSpec(
-        name,
+        tool.name,
         operation,
-        _description(operation),
-        _schema(operation),
+        _description(operation, tool),
+        _schema(operation, tool),
         is_read_only=is_read_only,
-        is_destructive=operation.name in _DESTRUCTIVE,
-        is_idempotent=is_read_only or operation.name in _IDEMPOTENT,
+        is_destructive=tool.is_destructive,
+        is_idempotent=is_read_only or tool.is_idempotent,
         is_open_world=operation.paid,
+        made=tool.made,
+        actions=tool.actions,
     )
 
 
 def tools() -> dict[str, ToolSpec]:
     """Every tool by its name."""
-    made = [_made_from(operation, operation.tool) for operation in REGISTRY.values() if operation.tool is not None]
+    made = [_made_from(one, one.tool) for one in REGISTRY.values() if isinstance(one.tool, Tool)]
     return {tool.name: replace(tool, schema=plain(tool.schema)) for tool in [*made, call_tool_spec()]}

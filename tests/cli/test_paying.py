@@ -11,7 +11,6 @@ from operations.errors import SatboxError
 from satbox.agent.keystore import Keystore, agent_of
 from satbox.cli._commands import COMMANDS
 from satbox.cli.sandbox_tables import CONFIRMING, state_means
-from satbox.cli.verb_options import HIDDEN
 from satbox.client import Client, ClientSettings
 from tests.cli.running import satbox, satbox_on_terminal
 from tests.client.fake_gate import BITCOIN_KEY, NETWORK, STACKS_KEY, FakeGate, payment_of, status_of
@@ -27,7 +26,7 @@ FIELDS = [
     pytest.param(command.operation, argument.name, argument.help, id=f"{command.operation}-{argument.name}")
     for command in COMMANDS
     for argument in command.arguments
-    if (command.operation, argument.name) not in HIDDEN
+    if not argument.is_hidden
 ]
 
 

@@ -23,9 +23,10 @@ from mcp.client.stdio import stdio_client
 
 from operations.catalogue import REGISTRY
 from operations.errors import ERRORS, SatboxError
+from operations.surfaces import Tool
 from satbox.agent.keystore import Keystore, agent_of
 from satbox.mcp_server.budget import SessionBudget
-from satbox.mcp_server.hints import HINTS, OF_CALLS, next_step
+from satbox.mcp_server.hints import OF_CALLS, next_step
 from satbox.mcp_server.schemas import plain
 from satbox.mcp_server.tools import tools
 from tests.client.fake_gate import BITCOIN_KEY, PASS, STACKS_KEY, FakeGate, status_of
@@ -64,7 +65,9 @@ async def told(client: McpClient, tool: str, **arguments: Any) -> tuple[bool, di
 async def test_every_tool_is_listed_with_its_schema(home: Path) -> None:
     async with FakeGate(wall_seconds=time.time).running() as gate, session(gate, home) as client:
         listed = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert set(listed) == {operation.tool for operation in REGISTRY.values() if operation.tool} | {"satbox_call"}
+    assert set(listed) == {
+        operation.tool.name for operation in REGISTRY.values() if isinstance(operation.tool, Tool)
+    } | {"satbox_call"}
     assert listed["satbox_status"].annotations is not None
     assert listed["satbox_status"].annotations.read_only_hint
     assert listed["satbox_create"].input_schema["properties"]["max_sats"]["type"] == "integer"
@@ -278,7 +281,7 @@ def test_no_next_step_speaks_http_or_of_the_command_line(code: str, tool: str | 
 
 
 def test_hints_are_for_codes_and_one_made_for_the_case_is_kept() -> None:
-    assert set(HINTS) | set(OF_CALLS) <= set(ERRORS)
+    assert set(OF_CALLS) <= set(ERRORS)
     assert next_step(SatboxError("not_found", hint="List the tools."), None) == "List the tools."
     filled = SatboxError("credit_insufficient", hint="Fill it: satbox deposit --sats N.")
     assert "satbox_bucket" in next_step(filled, "satbox_call")

@@ -24,6 +24,7 @@ from gate.parts.services import Services
 from operations.models import Input, Output
 from operations.prices import Fixed, Metered
 from operations.registry import Auth, Operation
+from operations.surfaces import NoTool, Verb
 from tests.gate.gatehouse import SATS, Answer, GateServer, House, Who, gatehouse
 from tests.gate.inside import serving
 from tests.gate.test_failed_calls import serve, sold
@@ -72,8 +73,9 @@ class Told(Output):
 
 
 ASK = Operation(
-    "test.ask", "POST", "/test/ask", "Answer.", Question, Told, Auth.NONE, ("ask",), None,
-    no_tool_because="for tests", price=Fixed("verification", 5),
+    "test.ask", "POST", "/test/ask", "Answer.", Question, Told, Auth.NONE,
+    Verb(("ask",), "for tests"), NoTool("for tests"),
+    price=Fixed("verification", 5),
 )  # fmt: skip
 
 
@@ -84,8 +86,9 @@ class Work(Input):
 
 
 WORK = Operation(
-    "test.work", "POST", "/test/work", "Work for so much.", Work, Told, Auth.NONE, ("work",), None,
-    no_tool_because="for tests", price=Metered("verification", lambda work: work.most),
+    "test.work", "POST", "/test/work", "Work for so much.", Work, Told, Auth.NONE,
+    Verb(("work",), "for tests"), NoTool("for tests"),
+    price=Metered("verification", lambda work: work.most),
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from operations.errors import SatboxError
 from operations.models import Input, Output
 from operations.prices import Metered
 from operations.registry import Auth, Operation
+from operations.surfaces import NoTool, Verb
 from tests.gate.gatehouse import SATS, House, Who, gatehouse
 
 
@@ -32,8 +33,9 @@ class Worked(Output):
 
 
 WORK = Operation(
-    "test.work", "POST", "/test/work", "Work for so much.", Work, Worked, Auth.NONE, ("work",), None,
-    no_tool_because="for tests", price=Metered("verification", lambda work: work.most),
+    "test.work", "POST", "/test/work", "Work for so much.", Work, Worked, Auth.NONE,
+    Verb(("work",), "for tests"), NoTool("for tests"),
+    price=Metered("verification", lambda work: work.most),
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Every surface has every operation: handler, client method, verb, tool. None is written down twice."""
 
+import importlib
 import inspect
 
 import pytest
@@ -7,11 +8,13 @@ import pytest
 from gate.handlers import HANDLERS
 from operations.catalogue import REGISTRY
 from operations.registry import Body, Operation
+from operations.surfaces import NoTool
 from satbox.cli._commands import COMMANDS
 from satbox.cli.errors import UsageError
 from satbox.cli.local_verbs import LOCAL, LOCAL_GROUPS
-from satbox.cli.main import VERBS
+from satbox.cli.main import LOCAL_RUN
 from satbox.cli.parser import build
+from satbox.cli.table import Command
 from satbox.client import Client, SyncClient
 from satbox.client.generate import generated
 from satbox.mcp_server.tools import tools
@@ -46,28 +49,43 @@ def test_both_clients_have_a_method_with_every_field(client: type, operation: Op
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_the_command_line_has_its_verb(operation: Operation) -> None:
     command = BY_OPERATION[operation.name]
-    assert command.words == operation.command
+    assert command.words == operation.verb.words
     assert {argument.name for argument in command.arguments} == set(operation.input.model_fields)
     with pytest.raises(SystemExit) as caught:
-        build().parse_args([*operation.command, "--help"])
+        build().parse_args([*operation.verb.words, "--help"])
     assert caught.value.code == 0
+
+
+@pytest.mark.parametrize("command", [pytest.param(command, id=command.operation) for command in COMMANDS])
+def test_what_a_verb_runs_and_how_it_is_shown_are_there(command: Command) -> None:
+    for named in filter(None, (command.run, command.form)):
+        module, _, function = named.partition(":")
+        assert callable(getattr(importlib.import_module(f"satbox.cli.{module}"), function))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_contract_speaks_of_fields_that_there_are(operation: Operation) -> None:
+    verb, fields = operation.verb, set(operation.input.model_fields)
+    assert {*verb.help, *verb.hidden, *verb.either_way, *verb.defaults} <= fields
+    assert not {option.name for option in verb.options} & (fields - set(verb.hidden))
 
 
 def test_the_command_line_has_no_verb_of_an_operation_that_is_gone() -> None:
     assert set(BY_OPERATION) == set(REGISTRY)
     grouped = {f"{group}.{name}" for group, (_, verbs) in LOCAL_GROUPS.items() for name in verbs}
-    assert set(VERBS) <= set(REGISTRY) | set(LOCAL) | grouped
+    assert set(LOCAL_RUN) == set(LOCAL) | grouped
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_there_is_a_tool_or_a_reason(operation: Operation) -> None:
     tool = next((tool for tool in tools().values() if tool.operation is operation), None)
-    assert (tool is None) == bool(operation.no_tool_because)
-    if tool is None:
+    if isinstance(operation.tool, NoTool):
+        assert tool is None
+        assert operation.tool.because
         return
+    assert tool is not None
     assert tool.schema["type"] == "object"
-    hidden = {"stream", "follow", "challenge", "btc_signature", "stx_signature"}
-    assert set(operation.input.model_fields) - hidden <= set(tool.schema["properties"])
+    assert set(operation.input.model_fields) - set(operation.tool.hidden) <= set(tool.schema["properties"])
     assert operation.paid == ("max_sats" in tool.schema["properties"])
 
 

@@ -24,6 +24,7 @@ from packaging.requirements import Requirement
 
 from gate.parts.receipts import ReceiptSigner
 from operations.catalogue import REGISTRY
+from operations.surfaces import Tool
 from satbox.agent.keystore import Keystore, agent_of
 from satbox.extras import INSTALL_SERVER, SERVER_MODULES
 from tests.client.fake_gate import BITCOIN_KEY, STACKS_KEY, FakeGate
@@ -188,7 +189,7 @@ async def test_it_serves_the_tools(install: Install, home: Path) -> None:
         async with McpClient(stdio_client(server)) as client:
             listed = {tool.name for tool in (await client.list_tools()).tools}
             status = await client.call_tool("satbox_status", {})
-    assert {operation.tool for operation in REGISTRY.values() if operation.tool} <= listed
+    assert {operation.tool.name for operation in REGISTRY.values() if isinstance(operation.tool, Tool)} <= listed
     assert not status.is_error
 
 

@@ -1,6 +1,6 @@
 """Logs: one configuration for every process. One line per event on stderr, JSON when that is not a terminal.
 
-A line that cannot be written is dropped and counted (`operations.log_stream`): nothing fails because its log is full.
+A line that cannot be written is dropped and counted (`operations.logs.stream`): nothing fails because its log is full.
 Tracebacks come without local variables, which hold keys and tenants' environments. structlog prints them, on stdout, wherever it
 was not configured: every entry point and every Ray actor calls `configure` first.
 """
@@ -13,7 +13,7 @@ from typing import Any, TextIO, cast
 
 import structlog
 
-from operations.log_stream import LogStream
+from operations.logs.stream import LogStream
 from operations.plain_text import harmless
 
 
