@@ -95,9 +95,9 @@ class Desk:
             return await self._pay_wake(request, view, caller if key is None else None)
         return await self._by_payment(request, call, payload, request_id)
 
-    def _limit(self, call: Call, who: str) -> None:
+    def _limit(self, call: Call, who: str, *, calls: int = 1) -> None:
         key = (call.payee, call.route_number, who)
-        self._rates.take(key, call.route.rate_per_minute, self._services.clock.monotonic_ms())
+        self._rates.take(key, call.route.rate_per_minute, self._services.clock.monotonic_ms(), calls=calls)
 
     # Asleep
 
@@ -133,9 +133,12 @@ class Desk:
 
     async def _by_order(self, call: Call, signed: SignedOrder) -> Guest:
         payer = signed.order.payer
-        _check_listed(call.route, payer)
-        self._limit(call, payer)
-        charge = await self._charger.by_order(call.bill, signed)
+
+        def admit() -> None:
+            _check_listed(call.route, payer)
+            self._limit(call, payer)
+
+        charge = await self._charger.by_order(call.bill, signed, admit)
         return Guest(call, payer, charge)
 
     async def _by_key(self, request: web.Request, call: Call, address: str, key: SpendingKey, request_id: str) -> Guest:
@@ -155,9 +158,16 @@ class Desk:
         _check_listed(call.route, payer)
         if payer == call.payee:
             raise SatboxError("order_invalid", details={"reason": "payer and payee are one"}, funds_moved=False)
-        self._limit(call, payer)
+        self._limit(call, payer, calls=0)
         charge = await self._charger.by_payment(request, call.bill, payload, payment, short, request_id)
-        return charge if isinstance(charge, web.StreamResponse) else Guest(call, payer, charge)
+        if isinstance(charge, web.StreamResponse):
+            return charge
+        try:
+            self._limit(call, payer)  # not before: its bytes are on chain, for anybody to show
+        except SatboxError:
+            await charge.release()
+            raise
+        return Guest(call, payer, charge)
 
 
 def _check_listed(route: Route, who: str | None) -> None:

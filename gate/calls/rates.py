@@ -15,12 +15,14 @@ class CallRates:
     def __init__(self) -> None:
         self._left: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()
 
-    def take(self, key: tuple[str, int, str], per_minute: int, now_ms: int) -> None:
-        """Count one call; rate_limited, with when to come again, when there were too many."""
+    def take(self, key: tuple[str, int, str], per_minute: int, now_ms: int, *, calls: int = 1) -> None:
+        """Count one call; rate_limited, with when to come again, when there were too many. With 0 `calls` only that is looked
+        at: for callers whose name is not proven yet, since whoever only names somebody must use up nothing of theirs.
+        """
         left, at_ms = self._left.pop(key, (float(per_minute), now_ms))
         left = min(float(per_minute), left + (now_ms - at_ms) * per_minute / MS_PER_MINUTE)
         is_over = left < 1
-        self._left[key] = (left if is_over else left - 1, now_ms)
+        self._left[key] = (left if is_over else left - calls, now_ms)
         while len(self._left) > KEPT_MAX:
             self._left.popitem(last=False)
         if is_over:

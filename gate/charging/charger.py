@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from weakref import WeakValueDictionary
 
 from aiohttp import web
@@ -58,7 +58,7 @@ class Charger:
         self._attempts = itertools.count(1)
         self.till = Till(services.system, services.clock, orders)
         usat = services.settings.call_unconfirmed_sats_max * 1_000_000
-        self._waiting, self._waiting_payments = Crowd(WAITING_MAX), Crowd(1)
+        self._waiting, self._waiting_payments, self._shown = Crowd(WAITING_MAX), Crowd(1), Crowd(1)
         self._alike, self._turns = Crowd(ALIKE_MAX), WeakValueDictionary[str, asyncio.Lock]()
         self._exposure = Exposure(services.settlements.report, services.clock, usat)
 
@@ -79,8 +79,10 @@ class Charger:
             async with lock:
                 yield
 
-    async def by_order(self, bill: Bill, signed: SignedOrder) -> Charge:
-        """Hold it for a signed order: by the wallet's own key, or by a spending key of its. Raises what `verify_order` does."""
+    async def by_order(self, bill: Bill, signed: SignedOrder, admit: Callable[[], None] = lambda: None) -> Charge:
+        """Hold it for a signed order: by the wallet's own key, or by a spending key of its. `admit` is asked once it is known
+        that the payer is who it says. Raises what `verify_order` and `admit` do.
+        """
         services = self._services
         settings = services.settings
         order_id, signer = verify_order(
@@ -89,6 +91,7 @@ class Charger:
         )  # fmt: skip
         payer = signed.order.payer
         account = payer if signer == payer else await self._signed_by_key(bill, payer, signer)
+        admit()
         # Judged when it comes: were it judged once more at its answer, a payer could have the work and let the order run out.
         until_ms = signed.order.expires_at * 1000 + ANSWERED_WITHIN_MS
         return await self.by_account(bill, Held(order_id, account, bill.payee, bill.usat, until_ms, bill.resource))
@@ -111,17 +114,28 @@ class Charger:
         """Have it paid by a payment on chain, by this one or by an earlier one of the same payer whose work failed. An answer in
         place of a charge says that the payment is still under way.
         """
-        services, payer = self._services, payment.origin
         presentation = _presentation(bill, payload, payment)
-        report = await recalled(services, presentation)
+        report = await recalled(self._services, presentation)
+        if report is None and short is not None:
+            raise short
+        if self._shown.is_full(payment.identity):
+            report = report or await self._taken(request, bill, presentation)
+            return _under_way(self._services, report, request_id)
+        # From before its bytes are anybody's to copy until the call is taken: who comes first is answered first.
+        with self._shown.entered(payment.identity):
+            report = report or await self._taken(request, bill, presentation)
+            return await self._charge(bill, report, request_id)
+
+    async def _taken(self, request: web.Request, bill: Bill, presentation: Presentation) -> PaymentReport:
+        """A payment that was not shown before: sent, unless it stands for an earlier one."""
+        report = await self._from_spare(bill, presentation)
         if report is None:
-            if short is not None:
-                raise short
-            report = await self._from_spare(bill, presentation)
-            if report is not None:
-                note_report(request, report)
-            else:
-                report = await presented(services, presentation)
+            return await presented(self._services, presentation)
+        note_report(request, report)
+        return report
+
+    async def _charge(self, bill: Bill, report: PaymentReport, request_id: str) -> Charge | web.StreamResponse:
+        services, payer = self._services, report.payer
         if report.state in FAILED_STATES:
             raise refused(services, report)
         if report.expected_usat < bill.usat:  # the price has risen since; what it was worth is in the payer's bucket
@@ -132,8 +146,7 @@ class Charger:
         if report.state in FAILED_STATES:
             raise refused(services, report)
         if not await self._may_answer(bill, report):
-            headers = {"Retry-After": "3", "x-request-id": request_id}
-            return json_response(payment_status(services, report), 202, headers)
+            return _under_way(services, report, request_id)
         order_id = order_of(report.payment_id)
         self.till.take(order_id)
         try:
@@ -198,6 +211,14 @@ class Charger:
             if report.state in FAILED_STATES or await self._may_answer(bill, report):
                 break
         return report
+
+
+def _under_way(services: Services, report: PaymentReport, request_id: str) -> web.Response:
+    """202, with how the payment stands. Raises what it was refused with."""
+    if report.state in FAILED_STATES:
+        raise refused(services, report)
+    headers = {"Retry-After": "3", "x-request-id": request_id}
+    return json_response(payment_status(services, report), 202, headers)
 
 
 def order_of(payment_id: str) -> str:

@@ -17,10 +17,14 @@ class Crowd:
         self._limit = limit
         self._under_way: Counter[str] = Counter()
 
+    def is_full(self, address: str) -> bool:
+        """Whether one more would be too many."""
+        return self._under_way[address] >= self._limit
+
     @contextlib.contextmanager
     def entered(self, address: str) -> Iterator[None]:
         """Count one request of `address` while it lasts; rate_limited when there are too many."""
-        if self._under_way[address] >= self._limit:
+        if self.is_full(address):
             raise SatboxError("rate_limited", details={"requests_at_once": self._limit}, retry_after=1)
         self._under_way[address] += 1
         try:

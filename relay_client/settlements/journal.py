@@ -62,14 +62,38 @@ def recall(db: sqlite3.Connection, shown: Presentation) -> Payment | None:
         # The payment itself stands where it was first presented.
         details = {"paymentId": payment.payment_id}
         raise SatboxError("payment_target_conflict", details=details, funds_moved=funds_moved(payment))
-    if shown.identifier is not None and shown.holder == payment.holder:
+    if shown.is_bound:
+        _check_named(db, shown, payment)
+    elif shown.identifier is not None and shown.holder == payment.holder:
         # Bytes can be copied out of a block: whoever else shows them gets the answer, and no say over the payer's names.
         db.execute(
             """INSERT OR IGNORE INTO identifiers SELECT ?, ?, ?, ?
-               WHERE (SELECT count(*) FROM identifiers WHERE payment_id = ?) < ?""",
-            (origin, shown.identifier, shown.body_hash, payment.payment_id, payment.payment_id, IDENTIFIERS_MAX),
+               WHERE (SELECT count(*) FROM identifiers WHERE origin = ? AND payment_id = ?) < ?""",
+            (
+                origin,
+                shown.identifier,
+                shown.body_hash,
+                payment.payment_id,
+                origin,
+                payment.payment_id,
+                IDENTIFIERS_MAX,
+            ),
         )
     return payment
+
+
+def _check_named(db: sqlite3.Connection, shown: Presentation, payment: Payment) -> None:
+    """An identifier is in no block: where the first presenter sent one, nobody without it is answered in the first one's place.
+    One that comes later is not taken, since it may be a copier's.
+    """
+    query = "SELECT identifier FROM identifiers WHERE origin = ? AND payment_id = ?"
+    names = [name for (name,) in db.execute(query, (payment.origin, payment.payment_id))]
+    if names and shown.identifier not in names:
+        raise SatboxError(
+            "payment_identifier_conflict", "This payment came with an identifier, and pays only with it.",
+            details={"paymentId": payment.payment_id}, funds_moved=funds_moved(payment),
+            hint="Show it again as it was shown first. Do not pay again.",
+        )  # fmt: skip
 
 
 def claimed(db: sqlite3.Connection, payment_id: str) -> Payment | None:
