@@ -30,6 +30,8 @@ _REPORT_BYTES_MAX = 65_536
 _EXAMPLES_MAX = 10
 _EXAMPLE_CHARACTERS_MAX = 256
 _HIDDEN = ("/proc/kcore", "/proc/keys", "/proc/kallsyms", "/proc/timer_list", "/proc/sched_debug", "/proc/key-users")
+_PRESSURE = Path("/proc/pressure")
+"""Whoever may write there has the whole kernel watch for them, and cannot be killed while it stops watching: 12 ms a file."""
 
 _READ_ONLY = r"(?:\S+,)?(?:ro|emergency_ro|shutdown)(?:,|$)"
 """Options of a file system after an error: `emergency_ro` (Linux 6.14 and later), `ro` before."""
@@ -268,9 +270,9 @@ class BubblewrapDriver:
             "--perms", "1777", "--size", quarter, "--tmpfs", "/run",
             "--bind", f"{self._folder(launch.place)}/workspace", "/workspace",
         ]  # fmt: skip
-        for path in _HIDDEN:
-            if Path(path).exists():
-                argv += ["--ro-bind", "/dev/null", path]
+        for path in (*map(Path, _HIDDEN), *sorted(_PRESSURE.glob("*"))):
+            if path.exists():
+                argv += ["--ro-bind", "/dev/null", str(path)]
         if self._seccomp is not None:
             argv += ["--seccomp", "4"]
         boot = f"import sys; sys.path.insert(0, {GUEST_CODE!r}); from sandboxes.supervisor.main import main; main()"
