@@ -27,8 +27,9 @@ from gate.payments.paywall import buy
 from gate.payments.presented import note, note_unread
 from gate.payments.presenting import verified
 from gate.payments.required import Purchase
-from gate.wire.answers import REQUEST_ID
 from gate.wire.crowd import peer_of
+from gate.wire.means import Means, means_of
+from gate.wire.outcomes import Reply
 from gate.wire.paths import called_path
 from operations.errors import SatboxError
 from relay_client.models import PaymentPayload, decode_payment_header
@@ -51,27 +52,26 @@ class Desk:
         port: int,
         target: str,
         caller: str | None,
-        request_id: str,
         key: SpendingKey | None = None,
-    ) -> Guest | web.StreamResponse:
+    ) -> Guest | Reply:
         """The guest, or the answer that ends it here: a 402, or a payment that is still under way. `caller`: the address that the
         request proves, by a pass or by `key`. Raises not_found for whoever may not: a wallet that is not there looks the same.
         """
-        request[REQUEST_ID] = request_id
+        means = means_of(request)
         found = route_for(view.state.routes, port, request.method, target)
         if found is None:
             raise SatboxError("not_found")
         number = view.state.routes.index(found)
         call = Call(view.state.address, port, request.method, f"{request.method} {called_path(request)}", found, number)
-        header = request.headers.get("payment-signature")
-        if header is None and "X-PAYMENT" in request.headers:
+        header = means.payment
+        if header is None and means.is_v1:
             raise SatboxError("payment_v1_unsupported")
         if found.callers == "holders" or (found.callers == "genesis" and caller is None):
             raise SatboxError("not_found")
         if view.state.phase in ASLEEP and (not found.wakes or view.state.reason == DESTROYED):
             # Before anybody is asked to pay for what will not answer, or takes a payment for it.
             if header is not None and found.sats:
-                await asyncio.to_thread(note_unread, self._services, request, header)
+                await asyncio.to_thread(note_unread, self._services, means, header)
             raise SatboxError("sandbox_reaped", details={"reason": view.state.reason})
         if key is not None and (header is None or not found.sats):
             # Also where nothing is to pay: it speaks for its wallet where it may spend, and nowhere else.
@@ -79,21 +79,21 @@ class Desk:
         if not found.sats:
             _check_listed(found, caller)
             self._limit(call, caller or peer_of(request.remote))
-            answer = await self._asleep(request, view, found, header, caller if key is None else None, request_id)
+            answer = await self._asleep(means, view, found, header, caller if key is None else None)
             return answer if answer is not None else Guest(call, caller)
         if header is None:
             self._limit(call, caller or peer_of(request.remote))
-            answer = await self._asleep(request, view, found, None, caller, request_id)
+            answer = await self._asleep(means, view, found, None, caller)
             if answer is None and key is not None and caller is not None:
-                return await self._by_key(request, call, caller, key, request_id)
-            return answer if answer is not None else await offer_call(self._services, request, call, request_id, caller)
+                return await self._by_key(means, call, caller, key)
+            return answer if answer is not None else await offer_call(self._services, means, call, caller)
         order = read_order(header)
         if order is not None:
             return await self._by_order(call, order)
         payload = decode_payment_header(header)
         if payload.accepted_extra.get(PURPOSE) == WAKE and found.wakes:
-            return await self._pay_wake(request, view, caller if key is None else None)
-        return await self._by_payment(request, call, payload, request_id)
+            return await self._pay_wake(means, view, caller if key is None else None)
+        return await self._by_payment(means, call, payload)
 
     def _limit(self, call: Call, who: str, *, calls: int = 1) -> None:
         key = (call.payee, call.route_number, who)
@@ -102,8 +102,8 @@ class Desk:
     # Asleep
 
     async def _asleep(
-        self, request: web.Request, view: View, route: Route, header: str | None, caller: str | None, request_id: str
-    ) -> web.StreamResponse | None:
+        self, means: Means, view: View, route: Route, header: str | None, caller: str | None
+    ) -> Reply | None:
         """What a call to a sandbox that sleeps without credit is answered, when its route would wake it."""
         state = view.state
         if state.phase not in ASLEEP or not state.is_planned or not route.wakes:
@@ -113,12 +113,12 @@ class Desk:
         if not state.accounts.owed and state.accounts.bucket >= max(1, least):
             return None
         if header is not None:
-            return await self._pay_wake(request, view, caller)
+            return await self._pay_wake(means, view, caller)
         if any(pending.wakes for pending in state.pending):
             raise SatboxError("sandbox_starting", retry_after=2)  # one payment is on its way: nobody is to pay a second
-        return await offer_wake(self._services, request, state.address, price, request_id)
+        return await offer_wake(self._services, means, state.address, price)
 
-    async def _pay_wake(self, request: web.Request, view: View, caller: str | None) -> web.StreamResponse:
+    async def _pay_wake(self, means: Means, view: View, caller: str | None) -> Reply:
         """A caller with a pass pays as for a gift, and the pass answers for it; an API key has nobody answer. Keys without
         a pass are made for nothing: they answer under one name for all of a wallet's, and start nothing before they have paid.
         """
@@ -127,7 +127,7 @@ class Desk:
         payer = Caller(None, answers_as=caller or f"{state.address}.wake-calls")
         may_start = caller is not None or settings.wake_calls_on_mempool
         purchase = Purchase(WAKE, state.address, price, {WAKE: True}, starts_on_mempool=may_start)
-        return await buy(self._services, request, payer, purchase)
+        return await buy(self._services, means, payer, purchase)
 
     # Paid
 
@@ -141,26 +141,24 @@ class Desk:
         charge = await self._charger.by_order(call.bill, signed, admit)
         return Guest(call, payer, charge)
 
-    async def _by_key(self, request: web.Request, call: Call, address: str, key: SpendingKey, request_id: str) -> Guest:
+    async def _by_key(self, means: Means, call: Call, address: str, key: SpendingKey) -> Guest:
         """Paid from the bucket of the wallet that gave the key out: once by its `Idempotency-Key`, else each time."""
         services, bill = self._services, call.bill
         _check_listed(call.route, address)
         account = account_of(address, key.key_id)
-        held = purchase(bill, request, account, bill.resource, request_id, services.clock.wall_ms())
+        held = purchase(bill, means, account, bill.resource, services.clock.wall_ms())
         return Guest(call, address, await self._charger.by_account(bill, held))
 
-    async def _by_payment(
-        self, request: web.Request, call: Call, payload: PaymentPayload, request_id: str
-    ) -> Guest | web.StreamResponse:
+    async def _by_payment(self, means: Means, call: Call, payload: PaymentPayload) -> Guest | Reply:
         payment, short = await asyncio.to_thread(verified, self._services, call.usat, payload)
-        note(request, payment, is_call=True)
+        note(means, payment, is_call=True)
         payer = payment.origin
         _check_listed(call.route, payer)
         if payer == call.payee:
             raise SatboxError("order_invalid", details={"reason": "payer and payee are one"}, funds_moved=False)
         self._limit(call, payer, calls=0)
-        charge = await self._charger.by_payment(request, call.bill, payload, payment, short, request_id)
-        if isinstance(charge, web.StreamResponse):
+        charge = await self._charger.by_payment(means, call.bill, payload, payment, short)
+        if isinstance(charge, Reply):
             return charge
         try:
             self._limit(call, payer)  # not before: its bytes are on chain, for anybody to show

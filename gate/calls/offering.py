@@ -1,34 +1,30 @@
 """The 402s of calls: the price of one, and of waking what sleeps without credit."""
 
-from aiohttp import web
-
 from gate.calls.guest import Call
 from gate.charging.offering import offer_bill, required
 from gate.parts.services import Services
 from gate.payments.offers import Price, offers_for
 from gate.payments.required import withheld_extension
+from gate.wire.means import Means
+from gate.wire.outcomes import Reply
 
 WAKE = "wake"
 PURPOSE = "purpose"
 
 
-async def offer_call(
-    services: Services, request: web.Request, call: Call, request_id: str, caller: str | None = None
-) -> web.Response:
+async def offer_call(services: Services, means: Means, call: Call, caller: str | None = None) -> Reply:
     """402: what the call costs."""
     error = f"A call costs {call.route.sats} sats, paid to {call.payee} when it is answered."
-    return await offer_bill(services, request, call.bill, request_id, error, caller)
+    return await offer_bill(services, means, call.bill, error, caller)
 
 
-async def offer_wake(
-    services: Services, request: web.Request, address: str, price: Price, request_id: str
-) -> web.Response:
+async def offer_wake(services: Services, means: Means, address: str, price: Price) -> Reply:
     """402: what starts a sandbox that sleeps without credit. The entry says so, and comes back with the payment."""
     made = await offers_for(services, price, None)
     accepts = [offer.requirements(rate_usat_per_second=price.rate_usat_per_second) for offer in made.offers]
     accepts = [entry.model_copy(update={"extra": {**entry.extra, PURPOSE: WAKE}}) for entry in accepts]
     return required(
-        services, request, request_id,
+        services, means,
         error=f"The sandbox of {address} sleeps without credit: this pays {price.seconds} seconds for it and wakes it. "
         "Then repeat the request.",
         description=f"{price.seconds} seconds of the sandbox of {address}", accepts=accepts,

@@ -28,8 +28,9 @@ from gate.parts.services import Services
 from gate.payments.presented import note_report
 from gate.payments.presenting import FAILED_STATES, in_doubt, presented, recalled, refused
 from gate.payments.status import payment_status
-from gate.wire.answers import json_response
 from gate.wire.crowd import Crowd
+from gate.wire.means import Means
+from gate.wire.outcomes import Reply
 from operations.errors import SatboxError
 from relay_client.models import PaymentPayload, SettleResult, canonical_hash, encode_header
 from relay_client.orders import SignedOrder, verify_order
@@ -108,9 +109,8 @@ class Charger:
     # On chain
 
     async def by_payment(
-        self, request: web.Request, bill: Bill, payload: PaymentPayload, payment: VerifiedPayment,
-        short: SatboxError | None, request_id: str,
-    ) -> Charge | web.StreamResponse:  # fmt: skip
+        self, means: Means, bill: Bill, payload: PaymentPayload, payment: VerifiedPayment, short: SatboxError | None
+    ) -> Charge | Reply:  # fmt: skip
         """Have it paid by a payment on chain, by this one or by an earlier one of the same payer whose work failed. An answer in
         place of a charge says that the payment is still under way.
         """
@@ -119,22 +119,22 @@ class Charger:
         if report is None and short is not None:
             raise short
         if self._shown.is_full(payment.identity):
-            report = report or await self._taken(request, bill, presentation)
-            return _under_way(self._services, report, request_id)
+            report = report or await self._taken(means, bill, presentation)
+            return _under_way(self._services, report)
         # From before its bytes are anybody's to copy until the call is taken: who comes first is answered first.
         with self._shown.entered(payment.identity):
-            report = report or await self._taken(request, bill, presentation)
-            return await self._charge(bill, report, request_id)
+            report = report or await self._taken(means, bill, presentation)
+            return await self._charge(bill, report)
 
-    async def _taken(self, request: web.Request, bill: Bill, presentation: Presentation) -> PaymentReport:
+    async def _taken(self, means: Means, bill: Bill, presentation: Presentation) -> PaymentReport:
         """A payment that was not shown before: sent, unless it stands for an earlier one."""
         report = await self._from_spare(bill, presentation)
         if report is None:
             return await presented(self._services, presentation)
-        note_report(request, report)
+        note_report(means, report)
         return report
 
-    async def _charge(self, bill: Bill, report: PaymentReport, request_id: str) -> Charge | web.StreamResponse:
+    async def _charge(self, bill: Bill, report: PaymentReport) -> Charge | Reply:
         services, payer = self._services, report.payer
         if report.state in FAILED_STATES:
             raise refused(services, report)
@@ -146,7 +146,7 @@ class Charger:
         if report.state in FAILED_STATES:
             raise refused(services, report)
         if not await self._may_answer(bill, report):
-            return _under_way(services, report, request_id)
+            return _under_way(services, report)
         order_id = order_of(report.payment_id)
         self.till.take(order_id)
         try:
@@ -213,12 +213,11 @@ class Charger:
         return report
 
 
-def _under_way(services: Services, report: PaymentReport, request_id: str) -> web.Response:
+def _under_way(services: Services, report: PaymentReport) -> Reply:
     """202, with how the payment stands. Raises what it was refused with."""
     if report.state in FAILED_STATES:
         raise refused(services, report)
-    headers = {"Retry-After": "3", "x-request-id": request_id}
-    return json_response(payment_status(services, report), 202, headers)
+    return Reply(payment_status(services, report), 202, {"Retry-After": "3"})
 
 
 def order_of(payment_id: str) -> str:

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from aiohttp import web
-
 from gate.charging.bill import Bill
 from gate.parts.services import Services
 from gate.payments.offers import Price, offers_for
 from gate.payments.required import withheld_extension
-from gate.wire.paths import shown_path
+from gate.wire.means import Means
+from gate.wire.outcomes import Reply
 from operations.prices import USAT_PER_SAT
 from relay_client.models import (
     PaymentRequired,
@@ -54,20 +53,16 @@ def bucket_offer(services: Services, bill: Bill) -> PaymentRequirements:
     )
 
 
-async def offer_bill(
-    services: Services, request: web.Request, bill: Bill, request_id: str, error: str, caller: str | None = None
-) -> web.Response:
+async def offer_bill(services: Services, means: Means, bill: Bill, error: str, caller: str | None = None) -> Reply:
     """402: what it costs, in a sentence of `error`, and what becomes of a payment whose call fails. `caller`: the address of a
     pass, whose balance is shown.
     """
-    only = chosen_asset(
-        services.settings.network, request.query.get("tokenType"), request.headers.get("X-PAYMENT-TOKEN-TYPE")
-    )
+    only = chosen_asset(services.settings.network, *means.token_type)
     made = await offers_for(services, Price(bill.sats * USAT_PER_SAT, 0), only)
     accepts = [offer.requirements() for offer in made.offers]
     accepts.append(bucket_offer(services, bill))
     return required(
-        services, request, request_id, error=error, description=bill.resource, accepts=accepts,
+        services, means, error=error, description=bill.resource, accepts=accepts,
         extensions={**withheld_extension(made), CREDIT: {"info": {"kept": KEPT, **await _credit_of(services, caller)}}},
     )  # fmt: skip
 
@@ -82,22 +77,18 @@ async def _credit_of(services: Services, caller: str | None) -> dict[str, Any]:
 
 def required(
     services: Services,
-    request: web.Request,
-    request_id: str,
+    means: Means,
     *,
     error: str,
     description: str,
     accepts: list[PaymentRequirements],
     extensions: dict[str, Any],
-) -> web.Response:
+) -> Reply:
     """The 402 with these entries; header and body carry the same document."""
     document = PaymentRequired(
         error=error,
-        resource=ResourceInfo(
-            url=f"{services.settings.public_url}{shown_path(request)}"[:2048], description=description
-        ),
+        resource=ResourceInfo(url=f"{services.settings.public_url}{means.shown_path}"[:2048], description=description),
         accepts=accepts,
         extensions={**payment_identifier_extension(), **extensions},
     )
-    headers = {"payment-required": encode_header(document), "x-request-id": request_id}
-    return web.json_response(wire_json(document), status=402, headers=headers)
+    return Reply(wire_json(document), 402, {"payment-required": encode_header(document)})

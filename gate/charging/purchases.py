@@ -2,16 +2,14 @@
 
 import hashlib
 
-from aiohttp import web
-
 from gate.charging.bill import Bill
 from gate.charging.order_log import UNSIGNED, Held
 from gate.charging.used_orders import ANSWERED_WITHIN_MS
+from gate.wire.means import IDEMPOTENCY_HEADER, Means
 from operations.errors import SatboxError
 
 ONCE_MS = 3_600_000
 """The same purchase of the same payer in the same hour is one: a client that lost the answer asks again."""
-IDEMPOTENCY_HEADER = "Idempotency-Key"
 IDEMPOTENCY_CHARS_MAX = 255
 
 
@@ -20,14 +18,14 @@ def named(account: str, what: str) -> str:
     return f"{UNSIGNED}{hashlib.sha256(f'{account} {what}'.encode()).hexdigest()[:32]}"
 
 
-def purchase(bill: Bill, request: web.Request, account: str, what: str, request_id: str, wall_ms: int) -> Held:
+def purchase(bill: Bill, means: Means, account: str, what: str, wall_ms: int) -> Held:
     """A purchase from an account: a new one with each request, unless its `Idempotency-Key` was there before, at any time."""
-    given = request.headers.get(IDEMPOTENCY_HEADER, "")
+    given = means.idempotency_key
     if len(given) > IDEMPOTENCY_CHARS_MAX:
         raise SatboxError(
             "invalid_request", details={IDEMPOTENCY_HEADER: f"at most {IDEMPOTENCY_CHARS_MAX} characters"}
         )
-    order_id = named(account, f"{what} named {given}" if given else f"{what} request {request_id}")
+    order_id = named(account, f"{what} named {given}" if given else f"{what} request {means.request_id}")
     until_ms = wall_ms + ANSWERED_WITHIN_MS
     return Held(order_id, account, bill.payee, bill.usat, until_ms, bill.resource, is_named=bool(given))
 

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from aiohttp import web
 
+from gate.actions import ACTIONS
+from gate.context import Action
 from gate.front.connections import KEPT_HEAD_BYTES_MAX
 from gate.front.discovery import add_discovery_routes, serve_service_document
 from gate.front.priced import charged, offer_probe
 from gate.front.routing import OFFER_PROBE, route
-from gate.handlers import HANDLERS
-from gate.identity.handler import Handler
 from gate.identity.tenures import TENURES, Tenures
 from gate.pages import add_page_routes, closed_page, missing_page, opens_page, wants_page
 from gate.parts.services import SERVICES, Services
@@ -34,9 +34,9 @@ Mount = Callable[[web.Application], None]
 """Adds another API to the gate's application: its routes, and what they need at start and end."""
 
 
-def add_operation(app: web.Application, operation: Operation, handler: Handler) -> None:
+def add_operation(app: web.Application, operation: Operation, action: Action) -> None:
     """Serve one operation, with its price."""
-    app.router.add_route(operation.method, operation.path, route(operation, charged(operation, handler)))
+    app.router.add_route(operation.method, operation.path, route(operation, charged(app, operation, action)))
 
 
 def create_app(services: Services, mounts: Sequence[Mount] = ()) -> web.Application:
@@ -60,14 +60,14 @@ def create_app(services: Services, mounts: Sequence[Mount] = ()) -> web.Applicat
     app[QUOTE_PEERS] = Peers(services.settings.quotes_per_second if is_counted else 0, services.settings.quotes_burst)
     guesses = services.settings.link_guesses_per_second if is_counted else 0
     app[LINK_PEERS] = Peers(guesses, services.settings.link_guesses_burst)
-    missing = set(REGISTRY) ^ set(HANDLERS)
+    missing = set(REGISTRY) ^ set(ACTIONS)
     if missing:
-        raise RuntimeError(f"operations without a handler, or the reverse: {sorted(missing)}")
+        raise RuntimeError(f"operations without an action, or the reverse: {sorted(missing)}")
     for operation in REGISTRY.values():
-        add_operation(app, operation, HANDLERS[operation.name])
+        add_operation(app, operation, ACTIONS[operation.name])
     app[OFFER_PROBE] = offer_probe
     payment = REGISTRY["payment.status"]
-    app.router.add_get("/payment/{payment_id}", route(payment, HANDLERS["payment.status"]))  # the relay's own path
+    app.router.add_get("/payment/{payment_id}", route(payment, ACTIONS["payment.status"]))  # the relay's own path
     add_discovery_routes(app)
     add_page_routes(app, serve_service_document)
     add_proxy_routes(app)

@@ -6,7 +6,8 @@ wallet's bucket; an order or a payment on chain pays for anybody (`Charger`).
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -19,23 +20,18 @@ from gate.charging.offering import offer_bill
 from gate.charging.order_log import Held
 from gate.charging.purchases import hourly, purchase
 from gate.charging.spending import check_key
-from gate.identity.callers import Caller, payer_of
-from gate.identity.handler import Handler
+from gate.context import Action, RequestContext
 from gate.parts.services import Services
 from gate.payments.presented import note
 from gate.payments.presenting import verified
 from gate.settings import GateSettings
-from gate.wire.answers import REQUEST_ID, json_response
+from gate.wire.means import Means
+from gate.wire.outcomes import Hook, Outcome, Reply, Stream, close, with_headers
 from operations.errors import SatboxError
 from operations.prices import USAT_PER_SAT, Fixed, Metered
 from operations.registry import Operation
 from relay_client.models import decode_payment_header
 from relay_client.orders import read_order
-
-CHARGE: web.RequestKey[Charge] = web.RequestKey("charge", Charge)
-"""What is held for a request. An action that is metered says there what it used."""
-USED: web.RequestKey[int] = web.RequestKey("used_usat", int)
-"""What a metered action used, in micro-sats; without it, all that was held is paid."""
 
 
 def usat_of(operation: Operation, settings: GateSettings, data: BaseModel | None) -> int:
@@ -48,115 +44,142 @@ def usat_of(operation: Operation, settings: GateSettings, data: BaseModel | None
     return 0
 
 
-def bill_for(operation: Operation, request: web.Request, settings: GateSettings, data: BaseModel | None) -> Bill | None:
+def bill_for(operation: Operation, means: Means, settings: GateSettings, data: BaseModel | None) -> Bill | None:
     """What a request is to pay; None when it is free."""
     usat = usat_of(operation, settings, data)
     if not usat:
         return None
     assert isinstance(operation.price, Fixed | Metered)
     try:
-        return operators_bill(settings, operation.price.purpose, f"{request.method} {request.path}", usat)
+        return operators_bill(settings, operation.price.purpose, f"{means.method} {means.path}", usat)
     except ValueError as error:
         raise SatboxError("invalid_request", details={"price": str(error)}) from error
 
 
-def charged(operation: Operation, handler: Handler) -> Handler:
-    """The handler of an operation with a price."""
+def charged(app: web.Application, operation: Operation, action: Action) -> Action:
+    """The action of an operation with a price. The till opens when the application starts."""
     if not isinstance(operation.price, Fixed | Metered):
-        return handler
+        return action
 
-    async def serve(
-        services: Services, request: web.Request, caller: Caller, data: BaseModel
-    ) -> BaseModel | web.StreamResponse:
-        bill = bill_for(operation, request, services.settings, data)
+    async def serve(context: RequestContext, data: BaseModel) -> Outcome:
+        bill = bill_for(operation, context.means, context.services.settings, data)
         if bill is None:
-            return await handler(services, request, caller, data)
+            return await action(context, data)
         async with contextlib.AsyncExitStack() as turn:
-            held = await _held(services, request, operation, bill, data, turn)
-            if isinstance(held, web.StreamResponse):
+            held = await _held(app[CHARGER], context, operation, bill, data, turn)
+            if isinstance(held, Reply):
                 return held
             if held is not None:
-                return await _worked(services, request, caller, data, handler, held)
-        return await handler(services, request, caller, data)  # paid within the hour
+                return await _worked(context, data, action, held)
+        return await action(context, data)  # paid within the hour
 
     return serve
 
 
-async def _worked(
-    services: Services, request: web.Request, caller: Caller, data: BaseModel, handler: Handler, held: Charge
-) -> web.StreamResponse:
+async def _worked(context: RequestContext, data: BaseModel, action: Action, held: Charge) -> Outcome:
     """Do what is held for, and have it paid."""
-    request[CHARGE] = held
+    is_handed_on = False
     try:
-        answer = await handler(services, request, caller, data)
-        if isinstance(answer, web.StreamResponse):
-            headers = await held.settle(answer.status, request.get(USED))
-            if not answer.prepared:
-                answer.headers.update(headers)
-            return answer
-        return json_response(answer, headers=_with_id(request, await held.settle(200, request.get(USED))))
-    except BaseException:
-        if not held.is_settled and request.writer.output_size and request.get(USED):
-            # Cut off, by its caller or by what broke: the caller has what it says was used. Done even if this is cancelled.
-            with contextlib.suppress(SatboxError):  # the answer has begun: it says nothing more
-                await asyncio.shield(held.settle(200, request[USED]))
-        raise
+        outcome = await action(context, data)
+        if isinstance(outcome, Stream):
+            is_handed_on = True
+            return _paid_at_its_end(context, outcome, held)
+        status = outcome.status if isinstance(outcome, Reply) else 200
+        return with_headers(outcome, await held.settle(status, context.used_usat))
     finally:
-        await held.release()
+        if not is_handed_on:
+            await held.release()
 
 
-def _with_id(request: web.Request, headers: Mapping[str, str]) -> dict[str, str]:
-    return {"x-request-id": request[REQUEST_ID], **headers}
+def _paid_at_its_end(context: RequestContext, stream: Stream, held: Charge) -> Stream:
+    """A stream that is paid when all of it was sent. Cut off, by its reader or by what broke, it costs what its action says was
+    used by then: that was delivered.
+    """
+    chunks, first, is_begun = stream.chunks, stream.first, False
+
+    async def counted() -> AsyncIterator[bytes]:
+        nonlocal is_begun
+        is_begun = True
+        try:
+            if first:
+                yield first
+            async for chunk in chunks:
+                yield chunk
+        finally:
+            await close(chunks)
+
+    async def finish() -> None:
+        await held.settle(stream.status, context.used_usat)
+
+    async def release() -> None:
+        try:
+            if is_begun and not held.is_settled and context.used_usat:
+                with contextlib.suppress(SatboxError):  # the answer has begun: it says nothing more
+                    await asyncio.shield(held.settle(200, context.used_usat))  # done even if this is cancelled
+        finally:
+            await held.release()
+
+    return dataclasses.replace(
+        stream, chunks=counted(), first=b"", finish=finish, release=_after(stream.release, release)
+    )
 
 
-async def offer_probe(services: Services, request: web.Request, operation: Operation) -> web.StreamResponse | None:
+def _after(before: Hook | None, then: Hook) -> Hook:
+    async def both() -> None:
+        try:
+            if before is not None:
+                await before()
+        finally:
+            await then()
+
+    return both
+
+
+async def offer_probe(services: Services, means: Means, operation: Operation) -> Reply | None:
     """The offer for a request with nothing in it, which has no valid input: discovery asks so. None where there is no price."""
-    bill = bill_for(operation, request, services.settings, None)
-    return None if bill is None else await _offer(services, request, bill)
+    bill = bill_for(operation, means, services.settings, None)
+    return None if bill is None else await _offer(services, means, bill)
 
 
-async def _offer(services: Services, request: web.Request, bill: Bill) -> web.StreamResponse:
+async def _offer(services: Services, means: Means, bill: Bill) -> Reply:
     most = "at most " if bill.usat % USAT_PER_SAT else ""
     error = (
         f"This costs {most}{bill.sats} sats: pay on chain, sign an order, or send a pass or an API key of a wallet "
         "with credit."
     )
-    return await offer_bill(services, request, bill, request[REQUEST_ID], error)
+    return await offer_bill(services, means, bill, error)
 
 
 async def _held(
-    services: Services,
-    request: web.Request,
+    charger: Charger,
+    context: RequestContext,
     operation: Operation,
     bill: Bill,
     data: BaseModel,
     turn: contextlib.AsyncExitStack,
-) -> Charge | web.StreamResponse | None:
+) -> Charge | Reply | None:
     """The charge; or the answer that ends it here; or None when this payer has paid for the same already."""
-    charger = request.app[CHARGER]
-    header = request.headers.get("payment-signature")
-    if header is not None:
-        order = read_order(header)
+    services, means = context.services, context.means
+    if means.payment is not None:
+        order = read_order(means.payment)
         if order is not None:
             return await charger.by_order(bill, order)
-        payload = decode_payment_header(header)
+        payload = decode_payment_header(means.payment)
         payment, short = await asyncio.to_thread(verified, services, bill.sats * USAT_PER_SAT, payload)
-        note(request, payment, is_call=True)
-        return await charger.by_payment(request, bill, payload, payment, short, request[REQUEST_ID])
-    if "X-PAYMENT" in request.headers:
+        note(means, payment, is_call=True)
+        return await charger.by_payment(means, bill, payload, payment, short)
+    if means.is_v1:
         raise SatboxError("payment_v1_unsupported")
-    payer = await payer_of(services, request)
+    payer = await context.payer()
     if payer is None:
-        return await _offer(services, request, bill)
+        return await _offer(services, means, bill)
     address, key = payer
     wall_ms = services.clock.wall_ms()
     account = account_of(address, key.key_id if key is not None else "")
     if isinstance(operation.price, Metered):
         if key is not None:
             check_key(key, bill, wall_ms)
-        return await charger.by_account(
-            bill, purchase(bill, request, account, operation.name, request[REQUEST_ID], wall_ms)
-        )
+        return await charger.by_account(bill, purchase(bill, means, account, operation.name, wall_ms))
     # The same question at a fixed price is the same purchase for an hour, whatever it is named.
     once = hourly(bill, account, f"{operation.name} {data.model_dump_json()}", wall_ms)
     await turn.enter_async_context(charger.turn(once.order_id))

@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager, nullcontext
 
 import structlog
 from aiohttp import web
-from pydantic import BaseModel
 
+from gate.context import Action, RequestContext
+from gate.front.sending import send
 from gate.identity.callers import (
     ANYBODY,
     Caller,
@@ -20,19 +21,32 @@ from gate.identity.callers import (
     by_link,
     check_scope,
     link_token,
+    payer_of,
     shows_api_key,
     terms_of,
 )
 from gate.identity.carried_passes import may_carry, take_pass
-from gate.identity.handler import Handler
 from gate.identity.tenures import TENURE, TENURES, LapsedError, break_off
 from gate.parts.services import SERVICES, Services
 from gate.payments.presented import explained
-from gate.wire.answers import BUDGET, CROWD, LEASE, LINK_PEERS, METRICS, PEERS, QUOTE_PEERS, REQUEST_ID, error_response
+from gate.wire.answers import (
+    BUDGET,
+    CROWD,
+    LINK_PEERS,
+    METRICS,
+    PEERS,
+    QUOTE_PEERS,
+    REQUEST_ID,
+    error_response,
+    reply_response,
+)
+from gate.wire.byte_budget import Lease
 from gate.wire.crowd import peer_of
 from gate.wire.departures import while_there
 from gate.wire.inputs import is_probe, read_input
-from gate.wire.whole_answers import send_json
+from gate.wire.means import Means, means_of
+from gate.wire.outcomes import Reply
+from gate.wire.uploads import Body
 from operations.errors import SatboxError
 from operations.full_disk import FULL_SECONDS, is_full
 from operations.registry import Auth, Operation
@@ -43,7 +57,7 @@ log = structlog.get_logger()
 STOPS = ("sandbox.reap", "sandbox.pause")
 """Counted by themselves: whatever else a wallet has under way, its owner can end what costs."""
 
-OfferProbe = Callable[[Services, web.Request, Operation], Awaitable[web.StreamResponse | None]]
+OfferProbe = Callable[[Services, Means, Operation], Awaitable[Reply | None]]
 OFFER_PROBE: web.AppKey[OfferProbe] = web.AppKey("offer_probe", Callable)  # type: ignore[arg-type]
 """What an empty request to an operation with a price is answered in place of a complaint about its input."""
 
@@ -96,10 +110,23 @@ async def _refused(services: Services, request: web.Request, error: SatboxError,
     if request.writer.output_size:
         break_off(request)
         return web.Response(status=499)
-    return error_response(await explained(services, request, error), request_id)
+    return error_response(await explained(services, means_of(request), error), request_id)
 
 
-def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _context(services: Services, request: web.Request, caller: Caller, lease: Lease) -> RequestContext:
+    return RequestContext(
+        services=services,
+        caller=caller,
+        means=means_of(request),
+        lease=lease,
+        metrics=request.app[METRICS],
+        headers=request.headers,
+        upload=lambda: Body(request, services.settings),
+        payer=lambda: payer_of(services, request),
+    )
+
+
+def route(operation: Operation, action: Action) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The aiohttp handler of one operation."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
@@ -126,26 +153,21 @@ def route(operation: Operation, handler: Handler) -> Callable[[web.Request], Awa
             owner = caller.gate_pass.address if caller.gate_pass is not None else peer
             with _crowd(request, operation, caller), request.app[BUDGET].lease(owner) as lease:
                 HOLD.set(lease.grow)
-                request[LEASE] = lease
                 await lease.need(read_bytes)
                 try:
                     data = await read_input(operation, request, services.settings, lease)
                 except SatboxError:
-                    offered = (
-                        await request.app[OFFER_PROBE](services, request, operation) if is_probe(request) else None
-                    )
+                    means = means_of(request)
+                    offered = await request.app[OFFER_PROBE](services, means, operation) if is_probe(request) else None
                     if offered is None:
                         raise
-                    return offered
+                    return reply_response(offered, request_id)
                 leans = terms_of(caller, services.clock)
                 presence = while_there(request) if operation.ends_with_caller else nullcontext()
                 async with request.app[TENURES].lasting(leans) as tenure, presence:
                     request[TENURE] = tenure
-                    answer = await handler(services, request, caller, data)
-                    if isinstance(answer, BaseModel):
-                        body = answer.__pydantic_serializer__.to_json(answer)
-                        return await send_json(request, body, {"x-request-id": request_id})
-                    return answer
+                    context = _context(services, request, caller, lease)
+                    return await send(request, context, await action(context, data))
         except SatboxError as error:
             code = error.code
             return await _refused(services, request, error, request_id)

@@ -1,13 +1,11 @@
 """What is said of a payment: the answer to the request that brought it, and the receipt that the operator signs."""
 
-from aiohttp import web
-
 from actors.view import View, iso, status
 from actors.wallet.state import Phase
 from gate.parts.services import Services
 from gate.payments.required import RESTING
 from gate.payments.status import payment_status
-from gate.wire.answers import REQUEST_ID, json_response
+from gate.wire.outcomes import Reply
 from operations import models as m
 from relay_client.models import (
     SettleResult,
@@ -43,7 +41,7 @@ def receipt_for(services: Services, report: PaymentReport, view: View) -> m.Rece
     )
 
 
-def answer(services: Services, request: web.Request, report: PaymentReport, view: View) -> web.StreamResponse:
+def answer(services: Services, report: PaymentReport, view: View) -> Reply:
     """The payment as it stands, the wallet after it, and the operator's word on both.
 
     201 with a payment that was seen and a sandbox that is up, else 202.
@@ -66,9 +64,9 @@ def answer(services: Services, request: web.Request, report: PaymentReport, view
         receipt=receipt_for(services, report, view),
         message=_message(report, view),
     )
-    headers = {"payment-response": encode_header(result), "x-request-id": request[REQUEST_ID], **when_to_poll(report)}
+    headers = {"payment-response": encode_header(result), **when_to_poll(report)}
     is_up = is_up or (view.state.phase is Phase.NONE and report.state is PaymentState.CONFIRMED)
-    return json_response(paid, 201 if is_up and report.state in PAID_STATES else 202, headers)
+    return Reply(paid, 201 if is_up and report.state in PAID_STATES else 202, headers)
 
 
 def when_to_poll(report: PaymentReport) -> dict[str, str]:

@@ -8,8 +8,6 @@ payment requirements never again (a public client pays once more for every 402 t
 import asyncio
 import contextlib
 
-from aiohttp import web
-
 from actors.view import View
 from actors.wallet.commands import CreateOff, Prepare, TopUpByLink, TopUpOff
 from actors.wallet.metering import MS_PER_SECOND, cost_usat
@@ -20,6 +18,8 @@ from gate.payments.answers import PAID_STATES, UP, answer
 from gate.payments.presented import note
 from gate.payments.presenting import FAILED_STATES, presented, recalled, refused, verified
 from gate.payments.required import RESTING, Purchase, offer
+from gate.wire.means import Means
+from gate.wire.outcomes import Reply
 from operations.errors import SatboxError
 from relay_client.models import (
     PaymentPayload,
@@ -34,17 +34,16 @@ from sandboxes.protocol import SandboxError
 REPEAT_WAIT_SECONDS = 0.5
 
 
-async def buy(services: Services, request: web.Request, caller: Caller, purchase: Purchase) -> web.StreamResponse:
+async def buy(services: Services, means: Means, caller: Caller, purchase: Purchase) -> Reply:
     """Answer a paid request: 402 with offers when it carries no payment, otherwise what became of the payment."""
-    header = request.headers.get("payment-signature")
-    if header is None:
-        if "X-PAYMENT" in request.headers:
+    if means.payment is None:
+        if means.is_v1:
             raise SatboxError("payment_v1_unsupported")
-        return await offer(services, request, purchase)
-    payload = decode_payment_header(header)
+        return await offer(services, means, purchase)
+    payload = decode_payment_header(means.payment)
     payment, short = await asyncio.to_thread(verified, services, purchase.price.usat, payload)
-    note(request, payment)
-    presentation = _presentation(services, request, caller, purchase, payload, payment)
+    note(means, payment)
+    presentation = _presentation(services, means, caller, purchase, payload, payment)
     before: View | None = None
     report = await recalled(services, presentation)
     if report is None:
@@ -71,7 +70,7 @@ async def buy(services: Services, request: web.Request, caller: Caller, purchase
     if report.state in FAILED_STATES:
         raise refused(services, report)
     view = await _settled(services, purchase.address, before, report)
-    return answer(services, request, report, view)
+    return answer(services, report, view)
 
 
 async def _prepared(services: Services, purchase: Purchase, payment: VerifiedPayment) -> View:
@@ -117,14 +116,14 @@ async def _count_no_more(services: Services, address: str, payment_id: str | Non
 
 def _presentation(
     services: Services,
-    request: web.Request,
+    means: Means,
     caller: Caller,
     purchase: Purchase,
     payload: PaymentPayload,
     payment: VerifiedPayment,
 ) -> Presentation:
-    described = {"path": request.path, "body": purchase.body, "transaction": payment.identity}
-    wants_confirmed = request.query.get("settle") == "confirmed" or not purchase.starts_on_mempool
+    described = {"path": means.path, "body": purchase.body, "transaction": payment.identity}
+    wants_confirmed = means.settle == "confirmed" or not purchase.starts_on_mempool
     # Nothing runs unpaid for longer than grace may last: a larger grant would only start it again.
     cap_seconds = services.settings.policy.grace_cap_ms // MS_PER_SECOND
     return Presentation(

@@ -6,13 +6,12 @@ have recorded of the payment, never what the failing part believes.
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 
 import structlog
-from aiohttp import web
 
 from gate.parts.services import Services
 from gate.payments.status import status_url
+from gate.wire.means import Means, Presented
 from operations.errors import SatboxError
 from relay_client.models import decode_payment_header
 from relay_client.settlements import PaymentReport
@@ -30,39 +29,27 @@ ON_ITS_WAY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
-    """The valid payment that a request carries."""
-
-    payment_id: str
-    identity: str
-    is_call: bool
-
-
-PRESENTED: web.RequestKey[Presented] = web.RequestKey("presented", Presented)
-
-
-def note(request: web.Request, payment: VerifiedPayment, *, is_call: bool = False) -> None:
+def note(means: Means, payment: VerifiedPayment, *, is_call: bool = False) -> None:
     """The request carries this payment, which is valid by its own bytes: from here on its errors name it."""
-    request[PRESENTED] = Presented(payment_id_of(payment.identity), payment.identity, is_call)
+    means.presented = Presented(payment_id_of(payment.identity), payment.identity, is_call)
 
 
-def note_report(request: web.Request, report: PaymentReport) -> None:
+def note_report(means: Means, report: PaymentReport) -> None:
     """The request is paid by an earlier payment of its payer's: that is the one to be named."""
-    request[PRESENTED] = Presented(report.payment_id, report.identity, is_call=True)
+    means.presented = Presented(report.payment_id, report.identity, is_call=True)
 
 
-def note_unread(services: Services, request: web.Request, header: str) -> None:
+def note_unread(services: Services, means: Means, header: str) -> None:
     """As `note`, for a request that is refused before its payment is judged: it may have been taken by an earlier one."""
     with contextlib.suppress(SatboxError):
         payload = decode_payment_header(header)
         identity = identity_of(decode_payment(payload.transaction_bytes, services.settings.network))
-        request[PRESENTED] = Presented(payment_id_of(identity), identity, is_call=True)
+        means.presented = Presented(payment_id_of(identity), identity, is_call=True)
 
 
-async def explained(services: Services, request: web.Request, error: SatboxError) -> SatboxError:
+async def explained(services: Services, means: Means, error: SatboxError) -> SatboxError:
     """The error as it is answered: with the payment, if the request brought one that is on record, or may be."""
-    shown = request.get(PRESENTED)
+    shown = means.presented
     if shown is None:
         return error
     named = {"paymentId": shown.payment_id, "checkStatusUrl": status_url(services, shown.payment_id)}

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import web
-
 from actors.wallet.state import Phase, Plan
 from gate.parts.services import Services
 from gate.payments.offers import Offers, Price, offers_for
-from gate.wire.answers import REQUEST_ID
+from gate.wire.means import Means
+from gate.wire.outcomes import Reply
 from oracle import AssetWithheld
 from relay_client.models import (
     PaymentRequired,
@@ -39,7 +38,7 @@ class Purchase:
     """False: it starts nothing before it is confirmed."""
 
 
-async def offer(services: Services, request: web.Request, purchase: Purchase) -> web.StreamResponse:
+async def offer(services: Services, means: Means, purchase: Purchase) -> Reply:
     """402 for a wallet: what it may pay for what it asked for."""
     view = await services.views.get(purchase.address)
     if purchase.wakes and view.state.phase in RESTING:
@@ -49,12 +48,10 @@ async def offer(services: Services, request: web.Request, purchase: Purchase) ->
     if not purchase.wakes:
         reason = f"Pay into the bucket of {purchase.address}."
         description = f"{purchase.price.usat // 1_000_000} sats in a satbox bucket"
-    return await _answered(services, request, purchase.price, reason, description, {})
+    return await _answered(services, means, purchase.price, reason, description, {})
 
 
-async def offer_to_anybody(
-    services: Services, request: web.Request, purpose: str, price: Price, size_class: str
-) -> web.StreamResponse:
+async def offer_to_anybody(services: Services, means: Means, purpose: str, price: Price, size_class: str) -> Reply:
     """402 for somebody without a pass: the price, and what to do before paying it. Shows nothing of any wallet."""
     if purpose == "create":
         await services.room.check(size_class)
@@ -66,7 +63,7 @@ async def offer_to_anybody(
         "send_as": ["header Authorization: Bearer PASS", "query pass=PASS", "body pass: PASS"],
     }
     reason = f"Pay to {purpose} a sandbox. Prove your keys first: a payment is taken with a pass only."
-    return await _answered(services, request, price, reason, _seconds_of(price), {PROVE_FIRST: {"info": info}})
+    return await _answered(services, means, price, reason, _seconds_of(price), {PROVE_FIRST: {"info": info}})
 
 
 def _seconds_of(price: Price) -> str:
@@ -74,12 +71,10 @@ def _seconds_of(price: Price) -> str:
 
 
 async def _answered(
-    services: Services, request: web.Request, price: Price, reason: str, description: str, extensions: dict[str, Any]
-) -> web.StreamResponse:
+    services: Services, means: Means, price: Price, reason: str, description: str, extensions: dict[str, Any]
+) -> Reply:
     """Header and body carry the same document, so that every known client finds it."""
-    only = chosen_asset(
-        services.settings.network, request.query.get("tokenType"), request.headers.get("X-PAYMENT-TOKEN-TYPE")
-    )
+    only = chosen_asset(services.settings.network, *means.token_type)
     made = await offers_for(services, price, only)
     if not made.offers:
         asset, why = next(iter(made.not_offered.items()))
@@ -89,13 +84,12 @@ async def _answered(
     required = PaymentRequired(
         error=reason,
         resource=ResourceInfo(
-            url=f"{services.settings.public_url}{request.path}", description=description, mimeType="application/json"
+            url=f"{services.settings.public_url}{means.path}", description=description, mimeType="application/json"
         ),
         accepts=[offer.requirements(rate_usat_per_second=price.rate_usat_per_second) for offer in made.offers],
         extensions={**payment_identifier_extension(), **withheld_extension(made), **extensions},
     )
-    headers = {"payment-required": encode_header(required), "x-request-id": request[REQUEST_ID]}
-    return web.json_response(wire_json(required), status=402, headers=headers)
+    return Reply(wire_json(required), 402, {"payment-required": encode_header(required)})
 
 
 def withheld_extension(made: Offers) -> dict[str, Any]:

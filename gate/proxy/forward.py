@@ -14,12 +14,12 @@ from gate.proxy import raw_answers, websockets
 from gate.proxy.connector import PortConnector, Unreachable, inner_url
 from gate.proxy.entering import HEAD_WORDS
 from gate.proxy.heads import ForwardedInfo, announced_length, check_reason, outward
-from gate.reach.streams import Body
 from gate.settings import GateSettings
 from gate.wire.answers import BUDGET
 from gate.wire.departures import while_there
 from gate.wire.paths import place_of
 from gate.wire.slow_lane import BUFFER_BYTES
+from gate.wire.uploads import Body
 from operations.errors import SatboxError
 from sandboxes.client import NodeClient
 

@@ -26,10 +26,12 @@ from gate.proxy.entering import HEAD_WORDS, comes_in, entered
 from gate.proxy.forward import Forwarder, Settle, said_of
 from gate.proxy.heads import inward
 from gate.reach.reaching import Reach
-from gate.wire.answers import METRICS, PEERS, error_response
+from gate.wire.answers import METRICS, PEERS, REQUEST_ID, error_response, reply_response
 from gate.wire.cors import AS_IT_CAME, is_preflight, preflight
 from gate.wire.crowd import Crowd, Places, peer_of
+from gate.wire.means import means_of
 from gate.wire.metrics import Metrics
+from gate.wire.outcomes import Reply
 from gate.wire.paths import Place, inner_target, place_of
 from operations.errors import SatboxError
 from operations.full_disk import FULL_SECONDS, is_full
@@ -92,13 +94,14 @@ async def serve(request: web.Request) -> web.StreamResponse:
     """Admit, reach, forward. Our own errors have our envelope; the server's answers are its own."""
     services, metrics = request.app[SERVICES], request.app[METRICS]
     request_id, code = f"req_{secrets.token_hex(8)}", "ok"
+    request[REQUEST_ID] = request_id
     try:
         return await _serve(services, request, request_id)
     except SatboxError as error:
         code = error.code
         if place_of(request).origin and opens_page(request):
             return closed_page(error, request_id, services.settings.public_url)
-        return error_response(await explained(services, request, error), request_id)
+        return error_response(await explained(services, means_of(request), error), request_id)
     except LapsedError as over:
         code = over.reason
         if not request.writer.output_size:
@@ -113,7 +116,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
         log.exception("unexpected", operation="proxy", request_id=request_id)
         presented = "payment-signature" in request.headers
         failure = SatboxError(code, retry_after=retry_after, funds_moved="unknown" if presented else False)
-        return error_response(await explained(services, request, failure), request_id)
+        return error_response(await explained(services, means_of(request), failure), request_id)
     finally:
         metrics.requests.labels("sandbox.proxy", code).inc()
 
@@ -149,13 +152,13 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
     desk = request.app[DESK]
     with request.app[ARRIVING].entered(address):
         try:
-            guest = await desk.admit(request, view, port, target, caller.address, request_id, caller.key)
+            guest = await desk.admit(request, view, port, target, caller.address, caller.key)
         except SatboxError:
             if is_paying:
                 request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
             raise
-    if isinstance(guest, web.StreamResponse):
-        return guest
+    if isinstance(guest, Reply):
+        return reply_response(guest, request_id)
     if not is_paying and guest.charge is not None:  # paid by a spending key
         request.app[PEERS].give_back(request.remote)
     if is_paying and guest.charge is None:  # the header was for show

@@ -5,10 +5,7 @@ import codecs
 import json
 from collections.abc import Iterator, Mapping
 
-from aiohttp import web
-
-from gate.wire.answers import REQUEST_ID
-from gate.wire.whole_answers import send
+from gate.wire.outcomes import Whole
 from operations import models as m
 from sandboxes.texts import text_or_base64
 
@@ -16,17 +13,14 @@ SHORT_BYTES = 1 << 18
 SLICE_BYTES = 3 << 15  # divides by three: base64 of slices is base64 of the whole
 
 
-async def answered(
-    request: web.Request, result: m.ExecResult, output: Mapping[str, bytearray]
-) -> m.ExecResult | web.StreamResponse:
+def answered(result: m.ExecResult, output: Mapping[str, bytearray]) -> m.ExecResult | Whole:
     """The answer; `result` has no outputs yet."""
     if sum(map(len, output.values())) <= SHORT_BYTES:
         texts: dict[str, str] = {}
         for name, data in output.items():
             texts |= text_or_base64(name, bytes(data))
         return result.model_copy(update=texts)
-    headers = {"x-request-id": request[REQUEST_ID], "Content-Type": "application/json"}
-    return await send(request, pieces(result, output), sum(map(len, output.values())), headers)
+    return Whole(pieces(result, output), sum(map(len, output.values())))
 
 
 def pieces(result: m.ExecResult, output: Mapping[str, bytearray]) -> Iterator[bytes]:

@@ -3,9 +3,10 @@
 from aiohttp import web
 from pydantic import BaseModel
 
-from gate.wire.byte_budget import ByteBudget, Lease
+from gate.wire.byte_budget import ByteBudget
 from gate.wire.crowd import Crowd, Peers
 from gate.wire.metrics import Metrics
+from gate.wire.outcomes import Reply
 from operations.errors import SatboxError
 
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
@@ -16,8 +17,6 @@ QUOTE_PEERS: web.AppKey[Peers] = web.AppKey("quote_peers", Peers)
 LINK_PEERS: web.AppKey[Peers] = web.AppKey("link_peers", Peers)
 """Who sends wake links that are none."""
 BUDGET: web.AppKey[ByteBudget] = web.AppKey("budget", ByteBudget)
-LEASE: web.RequestKey[Lease] = web.RequestKey("lease", Lease)
-"""What a request may hold in memory."""
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 
 
@@ -29,6 +28,14 @@ def json_response(model: BaseModel, status: int = 200, headers: dict[str, str] |
         content_type="application/json",
         headers=headers,
     )
+
+
+def reply_response(reply: Reply, request_id: str) -> web.Response:
+    """A document that has a status and headers of its own as an answer."""
+    headers = {"x-request-id": request_id, **reply.headers}
+    if isinstance(reply.document, BaseModel):
+        return json_response(reply.document, reply.status, headers)
+    return web.json_response(reply.document, status=reply.status, headers=headers)
 
 
 def error_response(error: SatboxError, request_id: str) -> web.Response:

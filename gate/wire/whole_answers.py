@@ -37,12 +37,16 @@ async def send(
     return response
 
 
-async def send_json(request: web.Request, body: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
+async def send_json(
+    request: web.Request, body: bytes, headers: Mapping[str, str], *, status: int = 200
+) -> web.StreamResponse:
     """A JSON document as an answer."""
     kind = {"Content-Type": "application/json"}
     if len(body) <= SMALL_BYTES or request.method == "HEAD":
-        return web.Response(body=body, headers={**headers, **kind})
-    return await send(request, _sliced(body), len(body), {**headers, **kind, "Content-Length": str(len(body))})
+        return web.Response(body=body, status=status, headers={**headers, **kind})
+    return await send(
+        request, _sliced(body), len(body), {**headers, **kind, "Content-Length": str(len(body))}, status=status
+    )
 
 
 def _sliced(body: bytes) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.handlers.contexts import _within_budget, collected
+from gate.actions.contexts import _within_budget, collected
 from gate.reach.exec_answer import SHORT_BYTES, SLICE_BYTES, pieces
 from gate.wire.byte_budget import ByteBudget
 from operations import models as m

@@ -16,11 +16,10 @@ from gate.charging.charger import CHARGER, Charger
 from gate.charging.order_log import OrderLog
 from gate.charging.purchases import ONCE_MS
 from gate.charging.till import Till
+from gate.context import RequestContext
 from gate.front.app import add_operation
-from gate.front.priced import USED
 from gate.identity import tenures
-from gate.identity.callers import Caller
-from gate.parts.services import Services
+from gate.wire.outcomes import Stream
 from operations.models import Input, Output
 from operations.prices import Fixed, Metered
 from operations.registry import Auth, Operation
@@ -99,7 +98,7 @@ class Shop:
         self.runs = self.failures = 0
         self.may_end = asyncio.Event()
 
-    async def ask(self, services: Services, request: web.Request, caller: Caller, data: Question) -> Told:
+    async def ask(self, context: RequestContext, data: Question) -> Told:
         self.runs += 1
         await self.may_end.wait()
         if self.failures:
@@ -107,19 +106,19 @@ class Shop:
             raise RuntimeError("broken")
         return Told(runs=self.runs)
 
-    async def stream(self, services: Services, request: web.Request, caller: Caller, data: Work) -> web.StreamResponse:
+    async def stream(self, context: RequestContext, data: Work) -> Stream:
         self.runs += 1
-        answer = web.StreamResponse()
-        await answer.prepare(request)
+        return Stream(self._lines(context, data))
+
+    async def _lines(self, context: RequestContext, data: Work) -> AsyncIterator[bytes]:
         for number in range(data.lines):
-            await answer.write(b"line\n")
-            request[USED] = (number + 1) * SATS
+            yield b"line\n"
+            context.used_usat = (number + 1) * SATS
         if data.is_broken:
             raise RuntimeError("broken")
         while not self.may_end.is_set():
-            await answer.write(b".")
+            yield b"."
             await asyncio.sleep(0.005)
-        return answer
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.handlers.contexts import collected
+from gate.actions.contexts import collected
 
 DONE = {"event": "done", "timed_out": False, "truncated": False, "execution_count": 3}
 anything = st.recursive(

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gate.actions import ACTIONS
 from gate.front.discovery import PROXY_PATH, llms_txt, openapi
-from gate.handlers import HANDLERS
 from operations.catalogue import REGISTRY
 from operations.errors import ERRORS
 from operations.registry import Auth, Body
@@ -86,7 +86,7 @@ def test_openapi_describes_every_operation() -> None:
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     proxied = {entry for entry in described if entry[1] == PROXY_PATH}
     assert described - proxied == {(o.method, o.path) for o in REGISTRY.values()}
-    assert set(HANDLERS) == set(REGISTRY)
+    assert set(ACTIONS) == set(REGISTRY)
     references = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
     assert references <= set(document["components"]["schemas"])
     ids = [m["operationId"] for methods in document["paths"].values() for m in methods.values()]
@@ -290,8 +290,8 @@ def test_no_request_gets_an_internal_error(tmp_path_factory: pytest.TempPathFact
 @given(text=st.text(max_size=100))
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_stream_event_is_one_event_whatever_it_says(text: str) -> None:
-    from gate.reach.streams import _sse
+    from gate.reach.streams import sse
 
-    lines = _sse({"event": "stdout", "data": text}).decode().split("\n")
+    lines = sse({"event": "stdout", "data": text}).decode().split("\n")
     assert (lines[0], lines[2:]) == ("event: stdout", ["", ""])
     assert json.loads(lines[1].removeprefix("data: ")) == {"event": "stdout", "data": text}

@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import web
 from pydantic import Field
 
+from gate.context import RequestContext
 from gate.front.app import add_operation
-from gate.front.priced import USED
-from gate.identity.callers import Caller
-from gate.parts.services import Services
+from gate.wire.outcomes import Stream
 from operations.errors import SatboxError
 from operations.models import Input, Output
 from operations.prices import Metered
@@ -46,7 +44,7 @@ class Workshop:
         self.runs = 0
         self.may_end = asyncio.Event()
 
-    async def __call__(self, services: Services, request: web.Request, caller: Caller, data: Work) -> Any:
+    async def __call__(self, context: RequestContext, data: Work) -> Any:
         self.runs += 1
         match data.ends:
             case "badly":
@@ -56,13 +54,13 @@ class Workshop:
             case "later":
                 await self.may_end.wait()
             case "streamed":
-                answer = web.StreamResponse()
-                await answer.prepare(request)
-                await answer.write(b"half")
-                request[USED] = data.used
-                return answer
-        request[USED] = data.used
+                return Stream(self._half(context, data))
+        context.used_usat = data.used
         return Worked(used=data.used)
+
+    async def _half(self, context: RequestContext, data: Work) -> AsyncIterator[bytes]:
+        yield b"half"
+        context.used_usat = data.used
 
 
 @pytest_asyncio.fixture

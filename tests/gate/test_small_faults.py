@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from gate.handlers.git import _url
-from gate.handlers.secrets import _checked
+from gate.actions.git import _url
+from gate.actions.secrets import _checked
 from gate.wire.answers import error_response
 from operations.errors import SatboxError
 from operations.git import CloneInput

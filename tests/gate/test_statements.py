@@ -1,6 +1,7 @@
 """Statements: what is signed agrees with what is in the file, and the file holds the wallet's books and nothing else."""
 
 import asyncio
+import contextlib
 import csv
 import io
 import json
@@ -18,9 +19,9 @@ from actors.storage import broken_links
 from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import Entry
 from gate.books.statements import statement_file
+from gate.front.sending import send_stream
 from gate.parts.receipts import is_valid
 from gate.reach.streams import file_out
-from gate.wire.answers import REQUEST_ID
 from operations.models import Receipt
 from tests.gate.gatehouse import SATS, House, Who, gatehouse
 
@@ -178,9 +179,9 @@ async def test_who_takes_nothing_of_a_file_is_let_go(tmp_path: Path) -> None:
     file.write_bytes(bytes(32 << 20))
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        request[REQUEST_ID] = "req_1"
         try:
-            return await file_out(request, file, "text/csv", "x", 0.2)
+            stream = await file_out(contextlib.nullcontext(file), "text/csv", "x", 0.2)
+            return await send_stream(request, stream, {"x-request-id": "req_1"})
         finally:
             ended.set()
 

@@ -1,6 +1,6 @@
 """CPU shares between samples."""
 
-from gate.handlers.usage import _sample
+from gate.actions.usage import _sample
 
 
 def at(ms: int, cpu_us: int | None) -> dict[str, int | None]:

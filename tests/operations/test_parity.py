@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from gate.handlers import HANDLERS
+from gate.actions import ACTIONS
 from operations.catalogue import REGISTRY
 from operations.registry import Body, Operation
 from operations.surfaces import NoTool
@@ -29,8 +29,8 @@ def test_generated_files_are_up_to_date() -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_the_gate_handles_it(operation: Operation) -> None:
-    assert operation.name in HANDLERS
+def test_the_gate_does_it(operation: Operation) -> None:
+    assert operation.name in ACTIONS
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

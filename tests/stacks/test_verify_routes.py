@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from gate.handlers import verifying
-from gate.handlers.verifying import WAITING_MAX, report
+from gate.actions import verifying
+from gate.actions.verifying import WAITING_MAX, report
 from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
 from operations.verification import VERIFICATION

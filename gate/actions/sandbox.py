@@ -1,0 +1,166 @@
+"""Status, wake, reap, events, the operator's rate."""
+
+import json
+from collections.abc import AsyncIterator
+
+from prometheus_client import Gauge
+
+from actors.requests import EventsPage
+from actors.view import View, iso, status
+from actors.wallet.commands import Command, Pause, Reap, SetRate, Wake, WakeByLink
+from actors.wallet.decide_pause import is_unsettled
+from actors.wallet.state import Phase
+from gate.context import RequestContext, action
+from gate.identity.callers import Caller
+from gate.identity.named import meant
+from gate.parts.services import Services
+from gate.wire.outcomes import Stream
+from operations import models as m
+from operations.errors import SatboxError
+
+EVENTS_WAIT_SECONDS = 15.0
+
+
+def shown(services: Services, view: View) -> m.SandboxStatus:
+    """A view as status, worked out for now; wallet_not_found when there never was one."""
+    if not view.state.exists:
+        raise SatboxError("wallet_not_found")
+    return status(view, services.settings.policy, services.clock.wall_ms())
+
+
+@action("sandbox.status")
+async def read_status(context: RequestContext, data: m.StatusInput) -> m.SandboxStatus:
+    """From a snapshot of up to a second ago, unless asked for a fresh one."""
+    services, caller = context.services, context.caller
+    return shown(services, await services.views.get(caller.address(data.address), fresh=data.fresh))
+
+
+async def until_settled(services: Services, address: str, view: View, phases: frozenset[Phase]) -> View:
+    """Wait while the wallet is in one of `phases`, within the start limit."""
+    give_up = services.clock.monotonic_ms() + int(services.settings.start_wait_seconds * 1000)
+    while view.state.phase in phases:
+        left = (give_up - services.clock.monotonic_ms()) / 1000
+        if left <= 0:
+            break
+        view = await services.system.wait(address, view.state.version, left)
+    return services.views.put(view)
+
+
+STARTING = frozenset({Phase.STARTING})
+STOPPING = frozenset({Phase.STOPPING})
+
+
+@action("sandbox.wake")
+async def wake(context: RequestContext, data: m.WakeInput) -> m.SandboxStatus:
+    """Start again on the credit that is left; answers once it is up, or has failed to come up."""
+    services, caller = context.services, context.caller
+    if data.address is not None and data.handle is not None:
+        raise SatboxError("invalid_request", details={"handle": "give address or handle, not both"})
+    named = data.address if data.handle is None else await meant(services, data.handle, caller.known_address)
+    address = caller.owned(named)
+    view = await services.system.ask(address, _wake_command(services, caller, data))
+    view = await until_settled(services, address, view, STARTING)
+    if view.state.phase is Phase.REAPED and view.state.reason == "start_failed":
+        raise SatboxError("start_failed")
+    return shown(services, view)
+
+
+def _wake_command(services: Services, caller: Caller, data: m.WakeInput) -> Command:
+    if caller.link is not None:
+        if data.size_class is not None:
+            raise SatboxError("invalid_request", details={"size_class": "a wake link starts it as it was"})
+        return WakeByLink(caller.link.token_hash)
+    rate = None if data.size_class is None else services.settings.rates_usat_per_second[data.size_class]
+    return Wake(data.size_class, rate)
+
+
+@action("sandbox.reap")
+async def reap(context: RequestContext, data: m.ReapInput) -> m.SandboxStatus:
+    """Stop and keep what was made; answers once the workspace is saved."""
+    services, caller = context.services, context.caller
+    address = caller.owned(data.address)
+    view = await services.system.ask(address, Reap(data.destroy))
+    view = await until_settled(services, address, view, STOPPING)
+    if services.secrets is not None and data.destroy:
+        await services.secrets.forget(
+            view.state
+        )  # should we end before this: they are of another lifetime, and never used
+    return shown(services, view)
+
+
+@action("sandbox.pause")
+async def pause(context: RequestContext, data: m.Target) -> m.SandboxStatus:
+    """Freeze; answers once nothing of it runs."""
+    services, caller = context.services, context.caller
+    return await _set_paused(services, caller.owned(data.address), paused=True)
+
+
+@action("sandbox.resume")
+async def resume(context: RequestContext, data: m.Target) -> m.SandboxStatus:
+    """Thaw; answers once it runs."""
+    services, caller = context.services, context.caller
+    return await _set_paused(services, caller.owned(data.address), paused=False)
+
+
+async def _set_paused(services: Services, address: str, *, paused: bool) -> m.SandboxStatus:
+    view = await services.system.ask(address, Pause(paused))
+    give_up = services.clock.monotonic_ms() + int(services.settings.start_wait_seconds * 1000)
+    while is_unsettled(view.state) and view.state.wants_pause == paused:
+        left = (give_up - services.clock.monotonic_ms()) / 1000
+        if left <= 0:
+            raise SatboxError("node_unavailable", retry_after=1)
+        view = await services.system.wait(address, view.state.version, left)
+    services.views.put(view)
+    answer = shown(services, view)
+    if answer.state in ("alive", "grace") and answer.paused != paused:
+        raise SatboxError("pause_unavailable")
+    return answer
+
+
+@action("operator.rate")
+async def set_rate(context: RequestContext, data: m.RateInput) -> m.SandboxStatus:
+    """Charge one wallet at another rate from here on."""
+    services = context.services
+    view = await services.system.ask(data.address, SetRate(data.rate_usat_per_second))
+    return shown(services, services.views.put(view))
+
+
+def _page(page: EventsPage) -> m.Events:
+    items = [m.Event(seq=e.seq, at=iso(e.at_ms), type=e.type, data=e.data) for e in page.events]
+    last = items[-1].seq if items else page.last_seq
+    return m.Events(items=items, next_cursor=last, has_more=last < page.last_seq)
+
+
+@action("sandbox.events")
+async def events(context: RequestContext, data: m.EventsInput) -> m.Events | Stream:
+    """A page of events, or a stream of them."""
+    services, address = context.services, context.caller.owned(data.address)
+    follows = data.follow or "text/event-stream" in context.headers.get("Accept", "")
+    after = data.after
+    resumed = context.headers.get("Last-Event-ID", "")
+    if resumed.isascii() and resumed.isdigit():
+        after = max(after, int(resumed[:18]))
+    if not follows:
+        return _page(await services.system.events(address, after, data.limit))
+    streams = context.metrics.streams
+    if streams._value.get() >= services.settings.streams_max:
+        raise SatboxError("overloaded", retry_after=5)
+    await services.system.events(address, after, 1)  # an unknown wallet is an error, not a silent stream
+    return Stream(
+        _followed(services, streams, address, after, data.limit),
+        content_type="text/event-stream",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+async def _followed(services: Services, streams: Gauge, address: str, after: int, limit: int) -> AsyncIterator[bytes]:
+    """Until the reader leaves: the request ends with it."""
+    with streams.track_inprogress():
+        while True:
+            page = await services.system.events(address, after, limit, EVENTS_WAIT_SECONDS)
+            for event in page.events:
+                after = event.seq
+                body = json.dumps({"seq": event.seq, "at": iso(event.at_ms), "type": event.type, "data": event.data})
+                yield f"id: {event.seq}\nevent: {event.type}\ndata: {body}\n\n".encode()
+            if not page.events:
+                yield b": still here\n\n"
