@@ -6,7 +6,7 @@ from typing import Any
 
 from operations.errors import SatboxError
 from relay_client.payouts.building import Signed
-from relay_client.payouts.limits import DAY_MS, PayoutPolicy, Spent, waits_for
+from relay_client.payouts.limits import DAY_MS, USED_ELSEWHERE, PayoutPolicy, Spent, waits_for
 from relay_client.payouts.records import COLUMNS, MOVES, PayoutOrder, PayoutReport, PayoutState, from_row
 
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM payouts"  # noqa: S608 - our own column names
@@ -117,6 +117,9 @@ def approve(db: sqlite3.Connection, payout_id: str, policy: PayoutPolicy, now_ms
         raise SatboxError("payout_not_found")
     if payout.state is PayoutState.FAILED:
         raise SatboxError("payout_state", details={"state": payout.state.value})
+    if payout.state is PayoutState.APPROVED and payout.waits_for == USED_ELSEWHERE:
+        db.execute("UPDATE used_elsewhere SET accepted_nonce = seen_nonce")
+        return _save(db, payout, now_ms, waits_for=None)
     if payout.state is not PayoutState.QUEUED:
         return payout
     if payout.usat > policy.payout_max_usat:
@@ -141,6 +144,20 @@ def next_nonce(db: sqlite3.Connection, sender: str, chain_nonce: int) -> int:
     query = "SELECT max(nonce) FROM signed WHERE sender = ? AND is_dead = 0"
     (last,) = db.execute(query, (sender,)).fetchone()
     return chain_nonce if last is None else max(chain_nonce, last + 1)
+
+
+def is_used_elsewhere(db: sqlite3.Connection, payout_id: str, sender: str, chain_nonce: int, now_ms: int) -> bool:
+    """Whether the chain has more of this key than is in this file, or than the operator knows of; the payout waits then."""
+    (last,) = db.execute("SELECT max(nonce) FROM signed WHERE sender = ?", (sender,)).fetchone()
+    accepted = db.execute("SELECT accepted_nonce FROM used_elsewhere WHERE sender = ?", (sender,)).fetchone()
+    if chain_nonce <= max(0 if last is None else last + 1, 0 if accepted is None else accepted[0]):
+        return False
+    db.execute(
+        "INSERT INTO used_elsewhere VALUES (?, ?, 0) ON CONFLICT (sender) DO UPDATE SET seen_nonce = excluded.seen_nonce",
+        (sender, chain_nonce),
+    )
+    waiting(db, payout_id, USED_ELSEWHERE, now_ms)
+    return True
 
 
 def reserve(db: sqlite3.Connection, payout_id: str, sender: str, chain_nonce: int, now_ms: int) -> PayoutReport:

@@ -22,6 +22,13 @@ class PayoutPolicy:
     untold_max: int = 64
 
 
+KEY_WAITS = "payout_key"
+USED_ELSEWHERE = "key_used_elsewhere"
+"""The key has sent what is not in the queue's file: somebody else has it, or the file is an older copy, whose payouts may be paid
+already. Nothing goes out before the operator lets a payout pass that waits for this.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
     """What was approved within a day and did not fail."""

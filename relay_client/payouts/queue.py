@@ -18,7 +18,7 @@ from relay_client.chain import Chain, ChainPhase, ChainTransaction, ChainUnavail
 from relay_client.payouts import journal
 from relay_client.payouts.building import ASSETS, asset_id, sign
 from relay_client.payouts.keystore import KeyUnavailable
-from relay_client.payouts.limits import PayoutPolicy
+from relay_client.payouts.limits import KEY_WAITS, USED_ELSEWHERE, PayoutPolicy
 from relay_client.payouts.records import PayoutOrder, PayoutReport, PayoutResult, PayoutSink, PayoutState
 from relay_client.relay import Accepted, Refused
 from relay_client.settlements.schedule import SettlementClock
@@ -152,6 +152,11 @@ class PayoutQueue:
         sender = str(key.address(self._network))
         account = await self._chain.account(sender)
         now_ms = self._clock.now_ms()
+        payout_id, nonce = payout.payout_id, account.nonce
+        if await self._store.run(lambda db: journal.is_used_elsewhere(db, payout_id, sender, nonce, now_ms)):
+            if payout.waits_for != USED_ELSEWHERE:
+                _log.error("the payout key was used elsewhere: no payout goes out before one is approved", nonce=nonce)
+            return
         self._checkpoint("before_reserving")
         payout = await self._store.run(lambda db: journal.reserve(db, payout.payout_id, sender, account.nonce, now_ms))
         self._checkpoint("after_reserving")
@@ -173,8 +178,9 @@ class PayoutQueue:
             except KeyUnavailable as error:
                 self._key_problem = problem = (tried_ms, str(error))
                 _log.warning("payouts wait for their key", reason=str(error))
-        reason = None if self._key is not None else "payout_key"
-        await self._store.run(lambda db: journal.waiting(db, payout.payout_id, reason, now_ms))
+        reason = None if self._key is not None else KEY_WAITS
+        if reason is not None or payout.waits_for == KEY_WAITS:
+            await self._store.run(lambda db: journal.waiting(db, payout.payout_id, reason, now_ms))
         return self._key
 
     async def _broadcast(self, payout: PayoutReport) -> None:

@@ -62,7 +62,15 @@ def _create(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create,)
+def _note_strangers(connection: sqlite3.Connection) -> None:
+    """Up to which nonce the chain has transactions of a key that may not be in this file, and what of it the operator knows."""
+    connection.execute(
+        "CREATE TABLE used_elsewhere (sender TEXT PRIMARY KEY, seen_nonce INTEGER NOT NULL, accepted_nonce INTEGER NOT NULL)"
+        " STRICT"
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _note_strangers)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -1,5 +1,8 @@
 """Payouts against the devnet: each is paid once, whatever dies when, and fails only when it is certain."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,6 +155,38 @@ async def test_nonces_follow_one_another(payouts: PayoutBench) -> None:
     await payouts.settle(30)
     assert sorted(p.nonce or 0 for p in await payouts.queue.of(WALLET)) == [0, 1, 2, 3]
     assert payouts.held() == 90 + 91 + 92 + 93
+
+
+async def test_an_older_copy_of_the_queue_pays_nothing_again(payouts: PayoutBench, tmp_path: Path) -> None:
+    """Its payout was paid after the copy was made: the chain has more of the key than the copy knows."""
+    await payouts.queue.submit(order())
+    payouts.kill()
+    older = tmp_path / "older.sqlite"
+    shutil.copy(payouts.path, older)
+    payouts.start()
+    await payouts.settle()
+    assert (payouts.held(), (await payouts.one()).state) == (90, PayoutState.CONFIRMED)
+    payouts.kill()
+    payouts.path = older
+    payouts.start()
+    await payouts.settle()
+    report = await payouts.one()
+    assert (payouts.held(), report.state, report.waits_for) == (90, PayoutState.APPROVED, "key_used_elsewhere")
+    await payouts.queue.deny("rcl_1_0")
+    await payouts.settle(3)
+    assert payouts.held() == 90
+
+
+async def test_the_operator_who_has_used_the_key_lets_payouts_pass(payouts: PayoutBench) -> None:
+    await send(payouts, foreign(0))
+    payouts.mine()
+    await payouts.queue.submit(order())
+    await payouts.queue.submit(order("rcl_2_0", sats=50))
+    await payouts.settle(3)
+    assert (payouts.held(), (await payouts.one()).waits_for) == (0, "key_used_elsewhere")
+    assert (await payouts.queue.approve("rcl_1_0")).waits_for is None
+    await payouts.settle(24)
+    assert payouts.held() == 90 + 40
 
 
 async def test_without_a_key_it_waits_and_says_so(payouts: PayoutBench) -> None:
