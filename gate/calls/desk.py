@@ -6,6 +6,8 @@ caller has a byte of the answer; and a call that fails costs nothing.
 """
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from aiohttp import web
 
@@ -35,6 +37,8 @@ from operations.errors import SatboxError
 from relay_client.models import PaymentPayload, decode_payment_header
 from relay_client.orders import SignedOrder, read_order
 
+Presenting = Callable[[], AbstractContextManager[None]]
+
 
 class Desk:
     """One gate's."""
@@ -52,10 +56,12 @@ class Desk:
         port: int,
         target: str,
         caller: str | None,
+        presenting: Presenting,
         key: SpendingKey | None = None,
     ) -> Guest | Reply:
         """The guest, or the answer that ends it here: a 402, or a payment that is still under way. `caller`: the address that the
-        request proves, by a pass or by `key`. Raises not_found for whoever may not: a wallet that is not there looks the same.
+        request proves, by a pass or by `key`. `presenting`: entered where a payment on chain is waited for.
+        Raises not_found for whoever may not: a wallet that is not there looks the same.
         """
         means = means_of(request)
         found = route_for(view.state.routes, port, request.method, target)
@@ -79,11 +85,11 @@ class Desk:
         if not found.sats:
             _check_listed(found, caller)
             self._limit(call, caller or peer_of(request.remote))
-            answer = await self._asleep(means, view, found, header, caller if key is None else None)
+            answer = await self._asleep(means, view, found, header, caller if key is None else None, presenting)
             return answer if answer is not None else Guest(call, caller)
         if header is None:
             self._limit(call, caller or peer_of(request.remote))
-            answer = await self._asleep(means, view, found, None, caller)
+            answer = await self._asleep(means, view, found, None, caller, presenting)
             if answer is None and key is not None and caller is not None:
                 return await self._by_key(means, call, caller, key)
             return answer if answer is not None else await offer_call(self._services, means, call, caller)
@@ -91,9 +97,10 @@ class Desk:
         if order is not None:
             return await self._by_order(call, order)
         payload = decode_payment_header(header)
-        if payload.accepted_extra.get(PURPOSE) == WAKE and found.wakes:
-            return await self._pay_wake(means, view, caller if key is None else None)
-        return await self._by_payment(means, call, payload)
+        with presenting():
+            if payload.accepted_extra.get(PURPOSE) == WAKE and found.wakes:
+                return await self._pay_wake(means, view, caller if key is None else None)
+            return await self._by_payment(means, call, payload)
 
     def _limit(self, call: Call, who: str, *, calls: int = 1) -> None:
         key = (call.payee, call.route_number, who)
@@ -102,7 +109,7 @@ class Desk:
     # Asleep
 
     async def _asleep(
-        self, means: Means, view: View, route: Route, header: str | None, caller: str | None
+        self, means: Means, view: View, route: Route, header: str | None, caller: str | None, presenting: Presenting
     ) -> Reply | None:
         """What a call to a sandbox that sleeps without credit is answered, when its route would wake it."""
         state = view.state
@@ -113,7 +120,8 @@ class Desk:
         if not state.accounts.owed and state.accounts.bucket >= max(1, least):
             return None
         if header is not None:
-            return await self._pay_wake(means, view, caller)
+            with presenting():
+                return await self._pay_wake(means, view, caller)
         if any(pending.wakes for pending in state.pending):
             raise SatboxError("sandbox_starting", retry_after=2)  # one payment is on its way: nobody is to pay a second
         return await offer_wake(self._services, means, state.address, price)

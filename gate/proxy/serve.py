@@ -1,9 +1,11 @@
 """`/sandbox/proxy/{address}/{port}/{path}`, or a port's own origin: from anybody who may to a server inside."""
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -39,7 +41,8 @@ from operations.full_disk import FULL_SECONDS, is_full
 PATH = "/sandbox/proxy/{address:S[0-9A-Z]{27,41}}/{port:[1-9][0-9]{0,4}}"
 REQUESTS_PER_WALLET_MAX = 64
 """At once, for the owner and holders of tokens; as many again for strangers who pay, for those who do not, and for those of
-whom it is being found out, so that nobody locks out anybody who is worth more to the owner.
+whom it is being found out, and whose payment is on its way to a block, so that nobody locks out anybody who is worth more to
+the owner.
 """
 DRAIN_SECONDS_MAX = 2.0
 """For posting what was paid, at the end; what is left is posted by the next gate."""
@@ -48,6 +51,7 @@ FORWARDER: web.AppKey[Forwarder] = web.AppKey("forwarder", Forwarder)
 DESK: web.AppKey[Desk] = web.AppKey("desk", Desk)
 PROXY_CROWD: web.AppKey[Crowd] = web.AppKey("proxy_crowd", Crowd)
 ARRIVING: web.AppKey[Crowd] = web.AppKey("arriving", Crowd)
+PRESENTING: web.AppKey[Places] = web.AppKey("presenting", Places)
 PAYING: web.AppKey[Places] = web.AppKey("paying", Places)
 STRANGERS: web.AppKey[Places] = web.AppKey("strangers", Places)
 log = structlog.get_logger()
@@ -57,6 +61,7 @@ def add_proxy_routes(app: web.Application) -> None:
     """Any method; the rest of the path as it came."""
     app[PROXY_CROWD] = Crowd(REQUESTS_PER_WALLET_MAX)
     app[ARRIVING] = Crowd(REQUESTS_PER_WALLET_MAX)
+    app[PRESENTING] = Places(REQUESTS_PER_WALLET_MAX)
     app[PAYING] = Places(REQUESTS_PER_WALLET_MAX)
     app[STRANGERS] = Places(REQUESTS_PER_WALLET_MAX)
     app.cleanup_ctx.append(_opened)
@@ -150,9 +155,11 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
         with request.app[PROXY_CROWD].entered(address):
             return await _forward(services, request, view, port, target, request_id, caller, None)
     desk = request.app[DESK]
-    with request.app[ARRIVING].entered(address):
+    with contextlib.ExitStack() as arriving:
+        arriving.enter_context(request.app[ARRIVING].entered(address))
+        presenting = partial(_presenting, request, address, arriving)
         try:
-            guest = await desk.admit(request, view, port, target, caller.address, caller.key)
+            guest = await desk.admit(request, view, port, target, caller.address, presenting, caller.key)
         except SatboxError:
             if is_paying:
                 request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
@@ -194,9 +201,22 @@ def _place(request: web.Request, guest: Guest) -> AbstractContextManager[None]:
     """A stranger's place: by payer, or by who asks without paying. Behind a reverse proxy, which looks to that, those are one."""
     if guest.charge is not None:
         return request.app[PAYING].entered(guest.call.payee, guest.payer)
+    peer = _peer(request)
+    return request.app[STRANGERS].entered(guest.call.payee, None if peer is None else guest.payer or peer)
+
+
+def _peer(request: web.Request) -> str | None:
+    """Who asks; None where peers are not known apart."""
     are_apart = request.app[SERVICES].settings.open_requests_per_second > 0
-    who = guest.payer or peer_of(request.remote) if are_apart else None
-    return request.app[STRANGERS].entered(guest.call.payee, who)
+    return peer_of(request.remote) if are_apart else None
+
+
+@contextlib.contextmanager
+def _presenting(request: web.Request, address: str, arriving: contextlib.ExitStack) -> Iterator[None]:
+    """A payment on chain waits for a relay and a block: not in a place of those who need neither."""
+    with request.app[PRESENTING].entered(address, _peer(request)):
+        arriving.close()
+        yield
 
 
 async def _forward(
