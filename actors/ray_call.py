@@ -11,7 +11,7 @@ import ray
 from ray.exceptions import RayActorError
 
 from operations.errors import SatboxError
-from operations.full_disk import FULL_SECONDS, is_full
+from storage.full_disk import FULL_SECONDS, is_full
 
 NAMESPACE = "satbox"
 CALL_SECONDS_MAX = 30.0

@@ -23,8 +23,8 @@ from actors.system import ActorSystem, Transport
 from actors.wallet.commands import Earn
 from operations import logs
 from operations.errors import SatboxError
-from operations.full_disk import FULL_SECONDS, is_full
 from sandboxes.client import NodeClient
+from storage.full_disk import FULL_SECONDS, is_full
 
 log = logging.getLogger(__name__)
 

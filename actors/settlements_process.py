@@ -24,8 +24,10 @@ from relay_client.payouts import migrate as migrate_payouts
 from relay_client.payouts.records import PayoutSink
 from relay_client.preflight import chain_preflight
 from relay_client.relay import RelayClient
-from relay_client.settlements import PaymentReport, SettlementPolicy, Settlements, Store
+from relay_client.settlements import PaymentReport, SettlementPolicy, Settlements
+from relay_client.settlements.schema import migrate as migrate_settlements
 from stacks import Network
+from storage.writer import GroupWriter
 
 CONCURRENCY_MAX = 1000
 
@@ -77,17 +79,17 @@ class SettlementsProcess:
         self._name = name
         self._spec = spec
         self._settlements: Settlements | None = None
-        self._store: Store | None = None
+        self._store: GroupWriter | None = None
         self._session: aiohttp.ClientSession | None = None
         self._work: asyncio.Task[None] | None = None
         self._queue: PayoutQueue | None = None
-        self._payout_store: Store | None = None
+        self._payout_store: GroupWriter | None = None
         self._paying: asyncio.Task[None] | None = None
 
     def _started(self) -> Settlements:
         if self._settlements is None:
             spec = self._spec
-            self._store = Store(spec.home / f"{self._name}.sqlite")
+            self._store = GroupWriter(spec.home / f"{self._name}.sqlite", migrate_settlements)
             self._session = aiohttp.ClientSession()
             chain = StacksApi(spec.stacks_api_url, self._session, api_key=spec.api_key)
             system = ActorSystem(RayTransport(spec.transport))
@@ -108,7 +110,7 @@ class SettlementsProcess:
         return self._settlements
 
     def _start_payouts(self, spec: PayoutSpec, chain: StacksApi, sink: PayoutSink) -> None:
-        self._payout_store = Store(self._spec.home / "payouts.sqlite", migrate_payouts)
+        self._payout_store = GroupWriter(self._spec.home / "payouts.sqlite", migrate_payouts)
         self._queue = PayoutQueue(self._payout_store, chain, sink, _Clock(), spec.key, spec.network, policy=spec.policy)
         self._paying = asyncio.ensure_future(self._queue.run())
         self._paying.add_done_callback(_stopped)

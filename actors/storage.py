@@ -22,7 +22,9 @@ from actors.wallet.calls import BundledOrder
 from actors.wallet.commands import Happening, SpanRecord
 from actors.wallet.journal import GENESIS, Entry, entry_hash
 from actors.wallet.state import WalletState
-from operations.transactions import Transaction
+from storage.files import connect, read_only
+from storage.migration import migrate_by
+from storage.transactions import Transaction
 
 _STATE = TypeAdapter(WalletState)
 
@@ -110,7 +112,7 @@ class WalletStore:
         self._open: sqlite3.Connection | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._migrate()
+            migrate_by(self._db, MIGRATIONS)
             self.epoch, self.state = self._activate()
         except BaseException:
             self.close()
@@ -124,12 +126,7 @@ class WalletStore:
     @property
     def _db(self) -> sqlite3.Connection:
         if self._open is None:
-            db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=32)
-            self._open = db
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("PRAGMA cache_size = -128")
-            db.execute("PRAGMA busy_timeout = 5000")
+            self._open = connect(self._path, statements_kept=32, cache_kib=128)
         return self._open
 
     def rest(self) -> None:
@@ -139,11 +136,6 @@ class WalletStore:
                 self.close()
             finally:
                 self._lock.release()
-
-    def _migrate(self) -> None:
-        done = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-        for number, script in enumerate(MIGRATIONS[done:], start=done + 1):
-            self._db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
 
     def _activate(self) -> tuple[int, WalletState]:
         """Raise the fence and read the state; one transaction, so two activations cannot share an epoch."""
@@ -303,7 +295,7 @@ def broken_links(address: str, entries: Iterator[Entry]) -> Iterator[int]:
 
 def read_state(path: Path) -> WalletState | None:
     """A wallet's state without activating it, for scans and audits."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+    with closing(read_only(path)) as db:
         try:
             row = db.execute("SELECT state FROM wallet").fetchone()
         except sqlite3.OperationalError:

@@ -19,11 +19,13 @@ from sqlite_utils.migrations import Migrations
 
 from oracle.anchor import Anchor
 from oracle.quotes import Quote
+from storage.files import connect
+from storage.transactions import Transaction
 
 KEPT_DAYS = 90
 QUOTES_MAX = 500_000
 PRUNE_EVERY = 1_000
-BUSY_MS = 2_000
+BUSY_SECONDS = 2.0
 DAY_MS = 86_400_000
 MIGRATIONS = Migrations("oracle")
 
@@ -63,10 +65,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(path.name + ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        connection = sqlite3.connect(path, check_same_thread=False)
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection = connect(path, busy_seconds=BUSY_SECONDS)
         MIGRATIONS.apply(Database(connection))
     return connection
 
@@ -125,7 +124,8 @@ class QuoteBook(_File):
             raise ticket.error
 
     def _write(self, batch: list[Quote]) -> None:
-        with self._connection as db:
+        db = self._connection
+        with Transaction(db):
             db.executemany("INSERT INTO signed_quotes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, batch))
             if self._kept % PRUNE_EVERY < len(batch):
                 db.execute("DELETE FROM signed_quotes WHERE issued_at_ms < ?", (self._now_ms() - KEPT_DAYS * DAY_MS,))
@@ -182,5 +182,5 @@ class AnchorBook(_File):
 
     def _save(self, anchors: Mapping[str, Anchor]) -> None:
         rows = [(asset, anchor.usat_per_coin, anchor.at_ms) for asset, anchor in anchors.items()]
-        with self._connection as db:
-            db.executemany("INSERT OR REPLACE INTO anchors VALUES (?, ?, ?)", rows)
+        with Transaction(self._connection):
+            self._connection.executemany("INSERT OR REPLACE INTO anchors VALUES (?, ?, ?)", rows)

@@ -12,8 +12,9 @@ from typing import TypeVar
 from actors.storage import Batch, WalletStore
 from actors.wallet.state import WalletState
 from relay_client.settlements.schema import migrate
-from relay_client.settlements.store import Store, StoreClosed
 from simulator.virtual_loop import Incarnation, incarnation
+from storage.files import connect
+from storage.writer import GroupWriter, StoreClosed
 
 T = TypeVar("T")
 Committed = Callable[[str, WalletState, Batch], None]
@@ -116,23 +117,20 @@ def limit(db: sqlite3.Connection, *, is_full: bool) -> None:
     db.execute(f"PRAGMA max_page_count = {1 if is_full else PAGES_MAX}").fetchall()
 
 
-class DiskStore(Store):
+class DiskStore(GroupWriter):
     """The settlements' real file, without its thread: one commit per piece of work."""
 
     def __init__(self, disk: Disk, path: Path) -> None:
         self._disk = disk
         self._whose = incarnation()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.execute("PRAGMA foreign_keys = ON")
+        self._connection = connect(path, has_foreign_keys=True)
         migrate(self._connection)
         self._closed = False
         self._was_full = False
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """See `Store.run`."""
+        """See `GroupWriter.run`."""
         await asyncio.sleep(self._disk.seconds())
         if self._closed or (self._whose is not None and self._whose.is_dead):
             raise StoreClosed

@@ -21,8 +21,9 @@ from actors.books.heads import Head, RewrittenError, hash_of, head_after
 from actors.books.looking import ChangedMeanwhileError, looked_at, stamp
 from actors.books.merkle import levels, path, root
 from actors.wallet.journal import GENESIS
-from operations.full_disk import is_full
-from operations.transactions import Transaction
+from storage.files import connect
+from storage.full_disk import is_full
+from storage.transactions import Transaction
 
 Sign = Callable[[dict[str, Any]], dict[str, Any]]
 """Takes a statement, gives `{statement, signature, public_key}`."""
@@ -79,9 +80,7 @@ class CheckpointLog:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with contextlib.closing(sqlite3.connect(self._file, isolation_level=None, timeout=BUSY_SECONDS)) as db:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
+        with contextlib.closing(connect(self._file, busy_seconds=BUSY_SECONDS)) as db:
             db.executescript(_SCHEMA)
             yield db
 

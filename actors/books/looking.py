@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from storage.files import read_only
+
 
 class ChangedMeanwhileError(Exception):
     """Somebody wrote the file while it was read as immutable: what was read means nothing."""
@@ -37,9 +39,7 @@ def looked_at(file: Path, *, in_use: bool = False, busy_seconds: float = 10.0) -
     """The file at one moment. Raises ChangedMeanwhileError at the end; then look again, `in_use`."""
     before = stamp(file)
     is_whole = not in_use and before.endswith(" -")
-    mode = "mode=ro&immutable=1" if is_whole else "mode=ro"
-    uri = f"{file.absolute().as_uri()}?{mode}"
-    with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=busy_seconds)) as db:
+    with contextlib.closing(read_only(file, is_at_rest=is_whole, busy_seconds=busy_seconds)) as db:
         db.execute("BEGIN")
         yield db
     if is_whole and stamp(file) != before:

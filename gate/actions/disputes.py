@@ -20,8 +20,8 @@ from gate.parts.receipts import is_valid
 from gate.parts.services import Services
 from operations import disputes as d
 from operations.errors import SatboxError
-from operations.full_disk import is_full
 from operations.models import Receipt, Target
+from storage.full_disk import is_full
 
 PAGE_ROWS = 200
 SCANNED_MAX = 20_000

@@ -19,8 +19,9 @@ import structlog
 
 from actors.wallet.calls import LoggedOrder
 from operations.errors import SatboxError
-from operations.full_disk import FULL_SECONDS, is_full
-from operations.transactions import Transaction
+from storage.files import connect
+from storage.full_disk import FULL_SECONDS, is_full
+from storage.transactions import Transaction
 
 SLOTS_MAX = 8
 """Gates over one home. A wallet keeps as many allowances (`Policy.allowances_max`)."""
@@ -133,10 +134,7 @@ class OrderLog:
         return top_ms, number
 
     def _opened(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=16)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA busy_timeout = 5000")
+        db = connect(self._path, statements_kept=16)
         db.executescript(SCHEMA)
         return db
 

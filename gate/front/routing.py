@@ -48,9 +48,9 @@ from gate.wire.means import Means, means_of
 from gate.wire.outcomes import Reply
 from gate.wire.uploads import Body
 from operations.errors import SatboxError
-from operations.full_disk import FULL_SECONDS, is_full
 from operations.registry import Auth, Operation
 from sandboxes.holding import HOLD
+from storage.full_disk import FULL_SECONDS, is_full
 
 log = structlog.get_logger()
 

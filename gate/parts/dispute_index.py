@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from storage.files import connect
+
 
 @dataclass(frozen=True, slots=True)
 class DisputeRow:
@@ -27,8 +29,7 @@ class DisputeIndex:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with contextlib.closing(sqlite3.connect(self._path, isolation_level=None, timeout=10.0)) as db:
-            db.execute("PRAGMA journal_mode = WAL")
+        with contextlib.closing(connect(self._path, busy_seconds=10.0)) as db:
             db.execute(
                 """CREATE TABLE IF NOT EXISTS disputes (dispute_id TEXT PRIMARY KEY, address TEXT NOT NULL,
                    at_ms INTEGER NOT NULL, is_over INTEGER NOT NULL) STRICT"""

@@ -36,7 +36,7 @@ from gate.wire.metrics import Metrics
 from gate.wire.outcomes import Reply
 from gate.wire.paths import Place, inner_target, place_of
 from operations.errors import SatboxError
-from operations.full_disk import FULL_SECONDS, is_full
+from storage.full_disk import FULL_SECONDS, is_full
 
 PATH = "/sandbox/proxy/{address:S[0-9A-Z]{27,41}}/{port:[1-9][0-9]{0,4}}"
 REQUESTS_PER_WALLET_MAX = 64

@@ -22,8 +22,8 @@ from relay_client.payouts.limits import KEY_WAITS, USED_ELSEWHERE, PayoutPolicy
 from relay_client.payouts.records import PayoutOrder, PayoutReport, PayoutResult, PayoutSink, PayoutState
 from relay_client.relay import Accepted, Refused
 from relay_client.settlements.schedule import SettlementClock
-from relay_client.settlements.store import Store
 from stacks import Address, AddressError, Network, PrivateKey
+from storage.writer import GroupWriter
 
 _log = structlog.get_logger(__name__)
 S = PayoutState
@@ -46,7 +46,7 @@ class PayoutQueue:
 
     def __init__(
         self,
-        store: Store,
+        store: GroupWriter,
         chain: Chain,
         sink: PayoutSink,
         clock: SettlementClock,

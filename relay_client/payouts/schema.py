@@ -6,7 +6,7 @@ at most one per sender and nonce.
 
 import sqlite3
 
-from relay_client.migration import Migration, migrate_by
+from storage.migration import Migration, migrate_by
 
 _FIRST = """
 CREATE TABLE payouts (

@@ -4,7 +4,6 @@ from relay_client.settlements.policy import SettlementPolicy, SettleRoute
 from relay_client.settlements.records import PaymentReport, Presentation
 from relay_client.settlements.schedule import SettlementClock
 from relay_client.settlements.service import Settlements
-from relay_client.settlements.store import Store
 
 __all__ = [
     "PaymentReport",
@@ -13,5 +12,4 @@ __all__ = [
     "SettlementClock",
     "SettlementPolicy",
     "Settlements",
-    "Store",
 ]

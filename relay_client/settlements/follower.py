@@ -16,9 +16,9 @@ from relay_client.settlements.policy import SettlementPolicy, SettleRoute
 from relay_client.settlements.progress import Progress
 from relay_client.settlements.records import WAITS_FOR_SPONSOR, Payment
 from relay_client.settlements.schedule import SettlementClock
-from relay_client.settlements.store import Store
 from relay_client.settlements.witness import Absent, Displaced, Found, Silent
 from relay_client.states import PaymentState, TerminalReason
+from storage.writer import GroupWriter
 
 
 class Follower:
@@ -26,7 +26,7 @@ class Follower:
 
     def __init__(
         self,
-        store: Store,
+        store: GroupWriter,
         relay: Relay,
         chain: Chain,
         clock: SettlementClock,

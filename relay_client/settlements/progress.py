@@ -11,9 +11,9 @@ from relay_client.settlements.pace import Pace
 from relay_client.settlements.policy import SettlementPolicy
 from relay_client.settlements.records import Payment
 from relay_client.settlements.schedule import SettlementClock
-from relay_client.settlements.store import Store
 from relay_client.settlements.witness import Displaced, Found, Sight, Silent, look
 from relay_client.states import PaymentEvent, PaymentState, TerminalReason, is_terminal
+from storage.writer import GroupWriter
 
 Checkpoint = Callable[[str], None]
 """Called with the name of each step a crash can fall on; tests raise in it."""
@@ -24,7 +24,7 @@ class Progress:
 
     def __init__(
         self,
-        store: Store,
+        store: GroupWriter,
         chain: Chain,
         clock: SettlementClock,
         policy: SettlementPolicy,

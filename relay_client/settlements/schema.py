@@ -6,7 +6,7 @@ reversal removes a row; what was reversed stays readable in `outbox`.
 
 import sqlite3
 
-from relay_client.migration import Migration, migrate_by
+from storage.migration import Migration, migrate_by
 
 _FIRST = """
 CREATE TABLE payments (

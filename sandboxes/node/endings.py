@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import structlog
 
-from operations.full_disk import is_full
 from sandboxes.node.boots import Boots
 from sandboxes.node.capacity import CapacityBook
 from sandboxes.node.freezing import set_frozen
@@ -21,6 +20,7 @@ from sandboxes.node.proof import Heartbeats
 from sandboxes.node.slots import Row
 from sandboxes.node.workspaces import Workspaces
 from sandboxes.protocol import RuntimeLost, SandboxError, Stopped, StopRequest
+from storage.full_disk import is_full
 
 TERMINATE_SECONDS = 0.5
 PRE_STOP_HOOK = "/workspace/.satbox/pre-stop"

@@ -13,7 +13,6 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from operations.full_disk import is_full
 from sandboxes.node import background, commands, contexts_http, egress_http, files, folders
 from sandboxes.node.doctor import Doctor
 from sandboxes.node.driver import DriverError
@@ -32,6 +31,7 @@ from sandboxes.protocol import (
 )
 from sandboxes.texts import bytes_of, text_or_base64
 from sandboxes.wire import check_runtime_id, check_start, dump, dump_event, error_body, load
+from storage.full_disk import is_full
 
 BODY_BYTES_MAX = 12 << 20
 PRE_STOP_SECONDS_MAX = 60.0

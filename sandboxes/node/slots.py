@@ -16,9 +16,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from operations.transactions import Transaction
 from sandboxes.node import references
 from sandboxes.protocol import SnapshotInfo
+from storage.files import connect
+from storage.transactions import Transaction
 
 _T = TypeVar("_T")
 _ALL = 1 << 30
@@ -97,10 +98,8 @@ class SlotTable:
     async def open(self) -> None:
         """Open or create the file."""
 
-        def connect() -> None:
-            database = sqlite3.connect(self._path, isolation_level=None)
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
+        def open_file() -> None:
+            database = connect(self._path)
             database.executescript(_SCHEMA)
             is_new = not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'snapshots'").fetchone()
             database.executescript(references.SCHEMA)
@@ -113,7 +112,7 @@ class SlotTable:
                         database.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
             self._database = database
 
-        await asyncio.get_running_loop().run_in_executor(self._thread, connect)
+        await asyncio.get_running_loop().run_in_executor(self._thread, open_file)
 
     async def close(self) -> None:
         """Close the file."""

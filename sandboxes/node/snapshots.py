@@ -15,10 +15,10 @@ from typing import IO
 
 import zstandard
 
-from operations.full_disk import is_full
 from sandboxes.node.disk_room import Packing
 from sandboxes.node.driver import ArchiveRefused, Driver, SlotPlace
 from sandboxes.protocol import StartFailed, StorageFull
+from storage.full_disk import is_full
 
 _CHUNK_BYTES = 1 << 18
 _LEVEL = 1  # as fast as the disk; a workspace is read back as often as it is written

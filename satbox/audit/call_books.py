@@ -1,7 +1,6 @@
 """Calls that wallets paid one another for: what each journal says of them, and that the two sides say the same."""
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from actors.wallet.spending_keys import SpendingKey, account_of
 from operations.purposes import PURPOSES
 from satbox.audit.findings import Findings
 from satbox.audit.settlement_books import SettlementBooks
+from storage.files import read_only
 
 ON_CHAIN = "call_"
 """How ids of orders begin that lean on a payment; its id is the rest."""
@@ -195,6 +195,6 @@ def _entries(home: Path, address: str, kind: str, reference: str) -> list[dict[s
     path = wallet_path(home / "wallets", address)
     if not path.exists():
         return []
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+    with closing(read_only(path)) as db:
         rows = db.execute("SELECT amounts FROM journal WHERE kind = ? AND reference = ?", (kind, reference)).fetchall()
     return [json.loads(row[0]) for row in rows]

@@ -58,12 +58,14 @@ from relay_client.payouts import PayoutOrder, PayoutQueue, PayoutReport
 from relay_client.payouts import migrate as migrate_payouts
 from relay_client.preflight import chain_preflight
 from relay_client.relay import RelayClient
-from relay_client.settlements import PaymentReport, SettlementPolicy, Settlements, Store
+from relay_client.settlements import PaymentReport, SettlementPolicy, Settlements
+from relay_client.settlements.schema import migrate as migrate_settlements
 from relay_client.states import is_in_flight
 from sandboxes.simulated import SimulatedNode
 from sandboxes.texts import bytes_of
 from stacks import Network, PrivateKey, Transaction, sbtc
 from stacks.signing import Sender, sign_origin, sip010_transfer, token_transfer
+from storage.writer import GroupWriter
 
 NETWORK = Network.TESTNET
 DEPLOYMENT = "gatehouse"
@@ -357,7 +359,7 @@ async def gatehouse(
         devnet = await stack.enter_async_context(TestClient(TestServer(devnet_app)))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         base = str(devnet.make_url("/")).rstrip("/")
-        store = Store(folder / "settlements.sqlite")
+        store = GroupWriter(folder / "settlements.sqlite", migrate_settlements)
         stack.callback(store.close)
         chain = StacksApi(f"{base}/stacks", session, read_timeout_seconds=1, broadcast_timeout_seconds=1)
         node = SimulatedNode(clock.monotonic_ms, slots=slots or SLOTS)
@@ -382,7 +384,7 @@ async def gatehouse(
             preflight=chain_preflight(chain), rng=random.Random(7),
         )  # fmt: skip
         losses.append(settlements)
-        payout_store = Store(folder / "payouts.sqlite", migrate_payouts)
+        payout_store = GroupWriter(folder / "payouts.sqlite", migrate_payouts)
         stack.callback(payout_store.close)
         queue = PayoutQueue(payout_store, chain, WalletPayouts(system), clock, lambda: PAYOUT_KEY, NETWORK)
         queues.append(LocalPayouts(queue))

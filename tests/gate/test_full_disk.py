@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.full_disk import is_full
+from storage.full_disk import is_full
 from tests.gate.gatehouse import House, gatehouse
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk")

@@ -22,11 +22,11 @@ from gate.parts.dispute_index import DisputeIndex
 from gate.parts.receipts import checkpoint_log
 from gate.parts.secret_store import SecretStore, StoredSecret
 from operations.errors import SatboxError
-from operations.full_disk import is_full
 from oracle import AnchorBook, QuoteBook
 from oracle.anchor import Anchor
 from oracle.quotes import Quote
-from relay_client.settlements import Store
+from relay_client.settlements import GroupWriter
+from storage.full_disk import is_full
 from tests.gate.gatehouse import gatehouse
 from tests.gate.test_disputes import OPERATOR
 from tests.gate.test_full_disk import FULL, NEEDS_ROOT, filled
@@ -155,7 +155,9 @@ class Payments:
     """The settlements' store; a job larger than SQLite's cache fails before its group is committed."""
 
     def __init__(self, disk: Path) -> None:
-        self.store = Store(disk / "settlements.sqlite", lambda db: db.execute("CREATE TABLE t (n INTEGER, x TEXT)"))  # type: ignore[arg-type, return-value]
+        self.store = GroupWriter(
+            disk / "settlements.sqlite", lambda db: db.execute("CREATE TABLE t (n INTEGER, x TEXT)")
+        )  # type: ignore[arg-type, return-value]
 
     async def write(self, number: int) -> None:
         crowd = 1_200 if 5 <= number < WRITES_MAX - 10 else 1

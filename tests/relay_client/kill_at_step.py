@@ -16,9 +16,11 @@ from settlement_bench import WALLET, Interrupted, Wallets, Wire
 
 from relay_client.chain import StacksApi
 from relay_client.relay import RelayClient
-from relay_client.settlements import Presentation, SettlementPolicy, Settlements, Store
+from relay_client.settlements import Presentation, SettlementPolicy, Settlements
+from relay_client.settlements.schema import migrate as migrate_settlements
 from relay_client.sink import Credit, Reversal
 from stacks import decode_transaction
+from storage.writer import GroupWriter
 
 
 class SystemClock:
@@ -75,7 +77,7 @@ async def main(url: str, path: str, wallets: str, step: str, transaction: str) -
     async with wire.session:
         relay = RelayClient(f"{url}relay", wire.session, settle_timeout_seconds=2)
         settlements = Settlements(
-            Store(Path(path)), Interrupted(relay, wire, die), StacksApi(f"{url}stacks", wire.session),
+            GroupWriter(Path(path), migrate_settlements), Interrupted(relay, wire, die), StacksApi(f"{url}stacks", wire.session),
             FileWallets(Path(wallets)), SystemClock(), policy=SettlementPolicy(), rng=random.Random(1), checkpoint=die,
         )  # fmt: skip
         running = asyncio.create_task(settlements.run())

@@ -18,8 +18,8 @@ from relay_client.payouts import (
     PayoutResult,
     migrate,
 )
-from relay_client.settlements import Store
 from stacks import PrivateKey
+from storage.writer import GroupWriter
 
 PAYOUT_KEY = PrivateKey(bytes(31) + b"\x44")
 SENDER = str(PAYOUT_KEY.address(NETWORK))
@@ -62,7 +62,7 @@ class PayoutBench:
         self.has_key = True
         self.die_at: str | None = None
         self.steps: list[str] = []
-        self.store: Store | None = None
+        self.store: GroupWriter | None = None
 
     def _checkpoint(self, step: str) -> None:
         self.steps.append(step)
@@ -76,7 +76,7 @@ class PayoutBench:
         return PAYOUT_KEY
 
     def start(self) -> PayoutQueue:
-        self.store = Store(self.path, migrate)
+        self.store = GroupWriter(self.path, migrate)
         chain = StacksApi(str(self.twin.make_url("/stacks")), self.wire.session)
         self.queue = PayoutQueue(
             self.store,

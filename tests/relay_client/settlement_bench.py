@@ -14,9 +14,11 @@ from payment_builders import NETWORK, PAY_TO, PAYER, verified
 from devnet.world import WORLD
 from relay_client.chain import StacksApi
 from relay_client.relay import Relay, RelayClient, RelayStatus, SettleOrder, SettleOutcome
-from relay_client.settlements import PaymentReport, Presentation, SettlementPolicy, Settlements, Store
+from relay_client.settlements import PaymentReport, Presentation, SettlementPolicy, Settlements
+from relay_client.settlements.schema import migrate as migrate_settlements
 from relay_client.sink import Credit, Observation, Outage, Reversal
 from stacks import PrivateKey, Transaction
+from storage.writer import GroupWriter
 
 WALLET = "ST2CY5V39NHDPWSXMW9QDT3HC3GD6Q6XX4CFRK9AG"
 
@@ -158,12 +160,12 @@ class Bench:
         self.crash_at: str | None = None
         self.at_step: Callable[[str], None] = lambda _step: None
         self.settlements: Settlements
-        self.store: Store
+        self.store: GroupWriter
         self.start()
 
     def start(self) -> None:
         url = str(self.twin.make_url("/"))
-        self.store = Store(self.path)
+        self.store = GroupWriter(self.path, migrate_settlements)
         wait = self.patience_seconds
         relay = RelayClient(f"{url}relay", self.session, settle_timeout_seconds=wait, read_timeout_seconds=wait)
         self.chain = StacksApi(f"{url}stacks", self.session, read_timeout_seconds=wait, broadcast_timeout_seconds=wait)

@@ -10,11 +10,11 @@ from settlement_bench import presentation
 
 from operations.errors import SatboxError
 from relay_client.chain import ChainPhase, ChainTransaction, Movement
-from relay_client.settlements import SettlementPolicy, Store, journal, outbox, reads
+from relay_client.settlements import SettlementPolicy, journal, outbox, reads
 from relay_client.settlements.schema import MIGRATIONS, migrate
-from relay_client.settlements.store import StoreClosed
 from relay_client.sink import Credit
 from relay_client.states import IllegalMove, PaymentEvent
+from storage.writer import GroupWriter, StoreClosed
 
 NOW = 1_800_000_000_000
 POLICY = SettlementPolicy()
@@ -201,7 +201,7 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(db):
 
 
 async def test_work_that_raises_is_undone_alone(tmp_path):
-    store = Store(tmp_path / "s.sqlite")
+    store = GroupWriter(tmp_path / "s.sqlite", migrate)
 
     def insert(db):
         db.execute("INSERT INTO outages (since_ms) VALUES (1)")
@@ -221,7 +221,7 @@ async def test_work_that_raises_is_undone_alone(tmp_path):
 
 
 async def test_what_was_answered_is_on_disk(tmp_path):
-    store = Store(tmp_path / "s.sqlite")
+    store = GroupWriter(tmp_path / "s.sqlite", migrate)
     await store.run(lambda db: db.execute("INSERT INTO outages (since_ms) VALUES (7)").lastrowid)
     other = sqlite3.connect(tmp_path / "s.sqlite")
     assert other.execute("SELECT since_ms FROM outages").fetchone() == (7,)

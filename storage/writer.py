@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from relay_client.settlements.schema import migrate
+from storage.files import connect
 
 GROUP_MAX = 128
+BUSY_SECONDS = 10.0
 QUEUE_MAX = 4_096
 
 T = TypeVar("T")
@@ -35,24 +36,16 @@ class _Job:
     error: BaseException | None = None
 
 
-def _open(path: Path, migrate: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    migrate(connection)
-    return connection
-
-
-class Store:
+class GroupWriter:
     """The file at `path`, created and migrated on opening. `close` is the end of its thread."""
 
-    def __init__(self, path: Path, migrate: Callable[[sqlite3.Connection], None] = migrate) -> None:
+    def __init__(self, path: Path, migrate: Callable[[sqlite3.Connection], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = _open(path, migrate)
+        self._connection = connect(path, busy_seconds=BUSY_SECONDS, has_foreign_keys=True)
+        migrate(self._connection)
         self._queue: queue.Queue[_Job | None] = queue.Queue(QUEUE_MAX)
         self._closed = False
-        self._thread = threading.Thread(target=self._serve, name="settlements-store", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name=f"{path.stem}-writer", daemon=True)
         self._thread.start()
 
     async def run(self, work: Work[T]) -> T:
