@@ -16,4 +16,3 @@ class HostSpec:
     placement: HostMap
     policy: WalletPolicy = field(default_factory=WalletPolicy)
     idle_seconds: float = 300.0
-    settlements: int = 1

@@ -14,7 +14,6 @@ from actors.wallet.commands import (
     PromiseOrder,
     Reclaim,
     Reverse,
-    Spend,
 )
 from actors.wallet.decide_payments import TERMINAL_FAILURES
 
@@ -39,8 +38,6 @@ def made_by(command: Command) -> tuple[Mark, ...]:
             return (Mark("earning", order_id),)
         case Reclaim(reclaim_id=reclaim_id):
             return (Mark("reclaim", reclaim_id),)
-        case Spend(reference=reference, expires_ms=expires_ms):
-            return (Mark("spend", reference, expires_ms),)
         case Observe(payment_id=payment_id, state=state) if state in TERMINAL_FAILURES:
             return (Mark("ended", payment_id),)
         case _:

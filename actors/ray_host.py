@@ -41,7 +41,7 @@ class HostProcess:
         logs.configure()
         self._name = name
         self._spec = spec
-        self._settlements = RaySettlements(spec.settlements)
+        self._settlements = RaySettlements()
         self._wallets = ActorSystem(transport(spec))
         self._starting: asyncio.Task[WalletHost] | None = None
         self._leaving: asyncio.Task[None] | None = None

@@ -1,4 +1,4 @@
-"""The Ray actor that runs settlements and, in one of its processes, the payout queue."""
+"""The Ray actor that runs settlements and the payout queue."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from actors.clock import SystemClock
 from actors.credit_sink import WalletPayouts, WalletSink
 from actors.host_spec import HostSpec
 from actors.ray_call import answered, start_actor, unpacked
-from actors.ray_settlements import PAYOUTS
+from actors.ray_settlements import SETTLEMENTS
 from actors.ray_system import RayTransport
 from actors.system import ActorSystem
 from operations import logs
@@ -51,7 +51,6 @@ class SettlementsSpec:
     transport: HostSpec
     """How to reach the wallets."""
     policy: SettlementPolicy
-    count: int = 1
     api_key: str | None = field(default=None, repr=False)
     payouts: PayoutSpec | None = None
 
@@ -74,9 +73,8 @@ class _Clock:
 class SettlementsProcess:
     """The Ray actor. Its first call, or the watchdog's ping after a restart, starts the work."""
 
-    def __init__(self, name: str, spec: SettlementsSpec) -> None:
+    def __init__(self, spec: SettlementsSpec) -> None:
         logs.configure()
-        self._name = name
         self._spec = spec
         self._settlements: Settlements | None = None
         self._store: GroupWriter | None = None
@@ -89,7 +87,7 @@ class SettlementsProcess:
     def _started(self) -> Settlements:
         if self._settlements is None:
             spec = self._spec
-            self._store = GroupWriter(spec.home / f"{self._name}.sqlite", migrate_settlements)
+            self._store = GroupWriter(spec.home / f"{SETTLEMENTS}.sqlite", migrate_settlements)
             self._session = aiohttp.ClientSession()
             chain = StacksApi(spec.stacks_api_url, self._session, api_key=spec.api_key)
             system = ActorSystem(RayTransport(spec.transport))
@@ -105,7 +103,7 @@ class SettlementsProcess:
             )
             self._work = asyncio.ensure_future(self._settlements.run())
             self._work.add_done_callback(_stopped)
-            if spec.payouts is not None and self._name == PAYOUTS:
+            if spec.payouts is not None:
                 self._start_payouts(spec.payouts, chain, WalletPayouts(system))
         return self._settlements
 
@@ -209,6 +207,6 @@ def _stopped(work: "asyncio.Task[None]") -> None:
         os._exit(1)
 
 
-def start_settlements(name: str, spec: SettlementsSpec) -> Any:
-    """Make the named settlements actor, or get it."""
-    return start_actor(SettlementsProcess, name, name, spec, concurrency=CONCURRENCY_MAX)
+def start_settlements(spec: SettlementsSpec) -> Any:
+    """Make the settlements actor, or get it."""
+    return start_actor(SettlementsProcess, SETTLEMENTS, spec, concurrency=CONCURRENCY_MAX)

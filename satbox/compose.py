@@ -197,7 +197,7 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
         oracle = await _quote_desk(deployment, settings, clock, stack)
         # Capacity is asked over connections of its own: those of long commands may all be taken.
         control = await stack.enter_async_context(NodeClient(deployment.node_socket))
-        settlements = RaySettlements(deployment.settlements_spec().count)
+        settlements = RaySettlements()
         yield Services(
             settings=settings,
             clock=clock,

@@ -17,6 +17,7 @@ from actors.clock import SystemClock
 from actors.ray_call import NamedActors
 from actors.ray_oracle import NAME as ORACLE
 from actors.ray_oracle import start_oracle
+from actors.ray_settlements import SETTLEMENTS
 from actors.ray_system import RayTransport, start_host
 from actors.settlements_process import start_settlements
 from actors.steady_scheduler import SteadyScheduler
@@ -141,10 +142,9 @@ async def _start_actors(deployment: Deployment, actors: NamedActors) -> list[str
         names = await asyncio.to_thread(_unfinished_wallets, deployment)
     for name in names:
         start_host(name, spec)
-    for k in range(settlements.count):
-        start_settlements(f"settlements-{k}", settlements)
+    start_settlements(settlements)
     start_oracle(deployment.oracle_spec())
-    names = [*names, *(f"settlements-{k}" for k in range(settlements.count)), ORACLE]
+    names = [*names, SETTLEMENTS, ORACLE]
     await asyncio.gather(*(actors.call(name, "ping") for name in names))
     return names
 

@@ -110,12 +110,6 @@ def metered(usat: int, bucket_usat: int, reference: str) -> Posting:
     return Posting("meter", (("bucket", -from_bucket), ("owed", from_bucket - usat), ("burnt", usat)), reference)
 
 
-def fee(usat: int, reference: str) -> Posting:
-    """A priced answer is paid from the bucket, all of it or nothing."""
-    assert usat > 0
-    return Posting("fee", (("bucket", -usat), ("burnt", usat)), reference)
-
-
 def arrears(usat: int) -> Posting:
     """What was owed is paid out of the bucket."""
     assert usat > 0

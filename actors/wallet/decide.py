@@ -22,7 +22,6 @@ from actors.wallet import (
     decide_runtime,
 )
 from actors.wallet.advance import advance, charge_proven, stretch_for_outage
-from actors.wallet.bucket import fee
 from actors.wallet.calls import BundledOrder
 from actors.wallet.decide_pause import paused_rate
 from actors.wallet.journal import Entry
@@ -143,20 +142,6 @@ def _set_rate(turn: Turn, command: c.SetRate) -> c.Refusal | None:
     return None
 
 
-def _spend(turn: Turn, command: c.Spend) -> c.Refusal | None:
-    """Never on credit, never from what time up to now has used already."""
-    if not turn.state.is_planned:
-        return c.Refusal("wallet_not_found")
-    charge_proven(turn)
-    bucket = turn.state.accounts.bucket
-    if bucket < command.usat or turn.state.accounts.owed:
-        missing = command.usat - bucket + turn.state.accounts.debt_usat
-        return c.Refusal("credit_insufficient", {"missing_sats": -(-missing // 1_000_000)})
-    turn.post(fee(command.usat, command.reference))
-    turn.tell("fee", reference=command.reference, usat=command.usat)
-    return None
-
-
 def _outage(turn: Turn, command: c.Outage) -> c.Refusal | None:
     stretch_for_outage(turn, command.from_ms, command.to_ms)
     return None
@@ -191,7 +176,6 @@ _HANDLERS: dict[type[c.Command], Handler] = {
     c.CreateOff: _create_off,
     c.Checkpoint: _checkpoint,
     c.SetRate: _set_rate,
-    c.Spend: _spend,
     c.Outage: _outage,
     c.RevokePasses: _revoke_passes,
 }

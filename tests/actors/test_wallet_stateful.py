@@ -22,7 +22,6 @@ class WalletMachine(RuleBasedStateMachine):
         self.confirmed: dict[str, int] = {}
         self.reversed: dict[str, int] = {}
         self.payments = 0
-        self.fees_usat = 0
 
     @rule()
     def create(self) -> None:
@@ -124,12 +123,6 @@ class WalletMachine(RuleBasedStateMachine):
             if credited:
                 self._credit(payment_id, sats)
 
-    @rule(sats=st.integers(1, 50))
-    def ask_for_a_priced_answer(self, sats: int) -> None:
-        self.payments += 1
-        if self.world.ask(c.Spend(f"fee_{self.payments}", sats * 1_000_000, 10**15)).refusal is None:
-            self.fees_usat += sats * 1_000_000
-
     @rule()
     def restore(self) -> None:
         self.world.ask(c.Restore("e" * 64))
@@ -175,7 +168,7 @@ class WalletMachine(RuleBasedStateMachine):
             e_usat for e in self.world.entries if e.kind == "credit_back" for _, e_usat in e.amounts if e_usat > 0
         )
         spans = sum(span.charge_usat for span in self.world.spans)
-        assert self.world.state.accounts.burnt == self.fees_usat + spans + self._metered_usat() - given_back
+        assert self.world.state.accounts.burnt == spans + self._metered_usat() - given_back
 
     def _metered_usat(self) -> int:
         return sum(dict(e.amounts)["burnt"] for e in self.world.entries if e.kind == "meter")

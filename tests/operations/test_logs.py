@@ -28,7 +28,7 @@ except OSError:
 """
 STARTS = {
     "hosts": "from actors.ray_host import HostProcess; HostProcess('host-0', type('Spec', (), {'settlements': 1}), id)",
-    "settlements": "from actors.settlements_process import SettlementsProcess; SettlementsProcess('settlements-0', None)",
+    "settlements": "from actors.settlements_process import SettlementsProcess; SettlementsProcess(None)",
     "oracle": "from actors.ray_oracle import OracleProcess; OracleProcess(None)",
     "others": "from operations import logs; logs.configure()",
 }

@@ -48,7 +48,6 @@ from actors.wallet.commands.payments import (
     Reclaim,
     ReclaimPart,
     Reverse,
-    Spend,
 )
 from actors.wallet.commands.runtime import (
     Forgotten,
@@ -115,7 +114,6 @@ __all__ = [
     "SetRoutes",
     "SetVisibility",
     "SpanRecord",
-    "Spend",
     "StartFailed",
     "StartFileFailed",
     "StartSandbox",

@@ -72,16 +72,6 @@ class LossTold(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Spend(Command):
-    """Pay for one priced answer out of the bucket, at most once by `reference` until it expires."""
-
-    reference: str
-    usat: int
-    expires_ms: int
-    wants_proof = True
-
-
-@dataclass(frozen=True, slots=True)
 class ReclaimPart:
     """One deposit of a reclaim, as its owner signed it."""
 
