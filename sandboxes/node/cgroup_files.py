@@ -78,15 +78,19 @@ def read_field(path: Path, field: str) -> int | None:
     return None
 
 
+def listed(path: Path) -> list[int]:
+    """The processes that a file lists; none when it is gone."""
+    try:
+        return [int(pid) for pid in path.read_text().split()]
+    except OSError:
+        return []
+
+
 def kill_listed(path: Path) -> None:
     """SIGKILL every process a file lists."""
-    try:
-        pids = path.read_text().split()
-    except OSError:
-        return
-    for pid in pids:
+    for pid in listed(path):
         try:
-            os.kill(int(pid), signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
 

@@ -37,6 +37,10 @@ class Cgroups(Protocol):
         """That one counter of `usage`, which every command asks for twice."""
         ...
 
+    def processes(self, name: str) -> list[int]:
+        """Who is in the group."""
+        ...
+
     def refusals_file(self, name: str) -> Path | None:
         """Where the kernel counts processes that the group was refused; None where it does not."""
         ...
@@ -87,6 +91,10 @@ class NoCgroups:
     def oom_kills(self, name: str) -> int:
         """Nothing is known."""
         return 0
+
+    def processes(self, name: str) -> list[int]:
+        """Nothing is known."""
+        return []
 
     def refusals_file(self, name: str) -> Path | None:
         """Nothing is counted."""

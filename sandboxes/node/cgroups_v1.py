@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sandboxes.node.cgroup_files import PERIOD_US, Usage, Weights, kill_listed, read_field, read_int, remove
+from sandboxes.node.cgroup_files import PERIOD_US, Usage, Weights, kill_listed, listed, read_field, read_int, remove
 from sandboxes.size_classes import SizeClass
 
 
@@ -68,6 +68,10 @@ class CgroupsV1:
 
     def _file(self, controller: str, name: str, file: str) -> Path:
         return self._folders.get(controller, Path("/nonexistent")) / name / file
+
+    def processes(self, name: str) -> list[int]:
+        """See `Cgroups.processes`: any hierarchy lists them all."""
+        return [pid for folder in list(self._folders.values())[:1] for pid in listed(folder / name / "cgroup.procs")]
 
     def refusals_file(self, name: str) -> Path | None:
         """See `Cgroups.refusals_file`."""

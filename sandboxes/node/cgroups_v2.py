@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sandboxes.node.cgroup_files import PERIOD_US, Usage, Weights, kill_listed, read_field, read_int, remove
+from sandboxes.node.cgroup_files import PERIOD_US, Usage, Weights, kill_listed, listed, read_field, read_int, remove
 from sandboxes.size_classes import SizeClass
 
 
@@ -59,6 +59,10 @@ class CgroupsV2:
     def oom_kills(self, name: str) -> int:
         """See `Cgroups.oom_kills`."""
         return read_field(self._parent / name / "memory.events", "oom_kill") or 0
+
+    def processes(self, name: str) -> list[int]:
+        """See `Cgroups.processes`."""
+        return listed(self._parent / name / "cgroup.procs")
 
     def refusals_file(self, name: str) -> Path | None:
         """See `Cgroups.refusals_file`."""

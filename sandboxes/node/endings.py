@@ -60,7 +60,7 @@ class Endings:
         reason = "exited"
         if live.broken:
             reason = "protocol_broken"
-        elif self._machine.oom_kills(live.row.slot) > 0:
+        elif live.floods or self._machine.oom_kills(live.row.slot) > 0:
             reason = "oom_killed"
         live.stopping = True
         self._live.pop(live.row.runtime_id, None)

@@ -45,6 +45,8 @@ class Live:
         self.writable_at_ms = row.healthy_at_ms or 0
         self.stopping = False
         self.broken = False
+        self.floods = False
+        """It held more file locks than a sandbox may."""
         self.commands = 0
         self._machine = machine
         self._group = machine.group(row.slot)

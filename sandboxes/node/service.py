@@ -8,6 +8,8 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from weakref import WeakValueDictionary
 
+import structlog
+
 from sandboxes.node.boots import Boots
 from sandboxes.node.capacity import CapacityBook
 from sandboxes.node.cgroups import sweep
@@ -16,6 +18,7 @@ from sandboxes.node.endings import Endings, loss_of
 from sandboxes.node.freezing import RuntimePaused, set_frozen, still
 from sandboxes.node.heartbeat import LastBeat
 from sandboxes.node.live import Live
+from sandboxes.node.lock_floods import LockFloods
 from sandboxes.node.machine import Machine
 from sandboxes.node.metering import StorageMeters
 from sandboxes.node.pool import WarmPool
@@ -90,6 +93,8 @@ class SandboxService:
         self._spawn(self._proof.beat_for_ever())
         self._spawn(self._sample_for_ever())
         self._spawn(self._machine.storms.look_for_ever())
+        floods = LockFloods(self._groups, self._machine.cgroups.processes, self._end_flood)
+        self._spawn(floods.look_for_ever())
         self._pool.open()
 
     async def _settle(self, row: Row, last: LastBeat | None) -> None:
@@ -294,6 +299,18 @@ class SandboxService:
                 live.writable_at_ms = now_ms
             elif not live.stopping:
                 self._spawn(self._lose_volume(live))
+
+    def _groups(self) -> dict[str, Live]:
+        """The sandboxes that run, by the names of their cgroups."""
+        return {self._machine.group(live.row.slot): live for live in self._live.values() if not live.stopping}
+
+    def _end_flood(self, group: str) -> None:
+        """A sandbox fills the host's memory with file locks: it ends as one that used up its own."""
+        live = self._groups().get(group)
+        if live is not None and not live.floods:
+            structlog.get_logger().warning("sandbox.lock_flood", runtime_id=live.row.runtime_id, group=group)
+            live.floods = True
+            self._spawn(self._driver.kill(live.running))  # `_on_exit` does the rest
 
     async def _lose_volume(self, live: Live) -> None:
         async with self._locked(live.row.runtime_id):
