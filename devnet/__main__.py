@@ -12,11 +12,9 @@ from aiohttp import web
 
 from devnet.app import create_app
 from devnet.settings import DevnetSettings
+from devnet.urls import HOST, devnet_urls
 from operations import logs
 from stacks.network import Network
-
-HOST = "127.0.0.1"
-SERVICES = ("stacks", "relay", "aibtc", "prices", "devnet")
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -42,8 +40,7 @@ async def serve(settings: DevnetSettings, port: int) -> None:
         site = web.TCPSite(runner, HOST, port, shutdown_timeout=1.0)
         await site.start()
         bound = runner.addresses[0][1]
-        urls = {name: f"http://{HOST}:{bound}/{name}" for name in SERVICES}
-        ready = {"ready": True, "port": bound, "network": settings.network.caip2, "urls": urls}
+        ready = {"ready": True, "port": bound, "network": settings.network.caip2, "urls": devnet_urls(bound)}
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         await stop.wait()

@@ -53,11 +53,17 @@ class Child:
 
     async def start(self) -> dict[str, Any]:
         """Start it and wait until it is ready; afterwards it is kept running."""
-        ready = await self._spawn()
+        await self.launch()
+        return await self.ready()
+
+    async def ready(self) -> dict[str, Any]:
+        """Wait until a launched one is ready; afterwards it is kept running."""
+        ready = await self._until_ready()
         self._watch = asyncio.create_task(self._keep(), name=f"keep {self.name}")
         return ready
 
-    async def _spawn(self) -> dict[str, Any]:
+    async def launch(self) -> None:
+        """Make the process and go on. Whoever launches it also waits for `ready`, and stops it if that fails."""
         self._process = await asyncio.create_subprocess_exec(
             *self._argv,
             env=self._environment,
@@ -66,6 +72,9 @@ class Child:
             preexec_fn=partial(_die_with_parent, os.getpid()),
             start_new_session=True,  # Ctrl-C is ours to handle: children end in order
         )
+
+    async def _until_ready(self) -> dict[str, Any]:
+        assert self._process is not None
         assert self._process.stdout is not None
         try:
             async with asyncio.timeout(READY_SECONDS_MAX):
@@ -91,7 +100,8 @@ class Child:
             await asyncio.sleep(RESTART_SECONDS[min(tries, len(RESTART_SECONDS) - 1)])
             self.restarts += 1
             try:
-                await self._spawn()
+                await self.launch()
+                await self._until_ready()
                 tries = 0
             except (ChildFailedError, OSError) as error:
                 log.warning("a child does not start", child=self.name, error=str(error))
@@ -129,4 +139,4 @@ async def _drain(stdout: asyncio.StreamReader) -> None:
 
 def python_module(module: str, *arguments: str) -> list[str]:
     """The argument list that runs one of our modules with this Python."""
-    return [sys.executable, "-m", module, *arguments]
+    return [sys.executable, "-m", "operations.light", module, *arguments]

@@ -1,5 +1,6 @@
-"""A whole service on this machine: devnet, sandbox node, Ray cluster with its actors, gate. Started in that order, ended in
-reverse, each child kept running; a watchdog finds actors that Ray has brought back and that nobody has called yet.
+"""A whole service on this machine: devnet, sandbox node, Ray cluster with its actors, gate. All are launched at once, since
+loading is most of what they do at first. Each then waits for those it needs in that order, and they end in reverse. Each child
+is kept running; a watchdog finds actors that Ray has brought back and that nobody has called yet.
 """
 
 import asyncio
@@ -23,9 +24,10 @@ from actors.settlements_process import start_settlements
 from actors.steady_scheduler import SteadyScheduler
 from actors.unfinished import unfinished
 from actors.view import iso
+from devnet.urls import devnet_urls
 from satbox.children import Child, python_module
 from satbox.compose import Deployment, on_devnet
-from satbox.ray_cluster import start_cluster, stop_cluster
+from satbox.ray_cluster import forget_cluster, open_cluster, start_cluster, stop_cluster
 from satbox.settings import Settings
 
 log = structlog.get_logger()
@@ -65,30 +67,41 @@ async def running(settings: Settings, say: Say) -> AsyncIterator[Service]:
     (settings.home / "run").mkdir(exist_ok=True, mode=0o700)
     with _owned(deployment):
         async with contextlib.AsyncExitStack() as stack:
-            urls: dict[str, str] = {}
+            forget_cluster(settings.home)  # or the gate, which waits for the new one, would join the last
             children: dict[str, Child] = {}
+
+            async def launched(name: str, child: Child) -> Child:
+                stack.push_async_callback(child.stop)
+                children[name] = child
+                await child.launch()
+                return child
+
+            urls: dict[str, str] = {}
+            devnet: Child | None = None
             if settings.devnet.enabled:
                 say("starting the devnet")
-                children["devnet"] = child = _devnet(settings)
-                urls = (await child.start())["urls"]
-                stack.push_async_callback(child.stop)
+                devnet = await launched("devnet", _devnet(settings))
+                urls = devnet_urls(settings.devnet.port) if settings.devnet.port else (await devnet.ready())["urls"]
                 settings = on_devnet(settings, urls)
                 deployment = Deployment(settings, deployment.keys)
             say("starting the sandbox node")
-            children["node"] = child = _node(deployment)
-            await child.start()
-            stack.push_async_callback(child.stop)
+            node = await launched("node", _node(deployment))
+            say("starting the gate")
+            gate = await launched("gate", _gate(deployment))
             say("starting the actors on Ray")
-            await asyncio.to_thread(start_cluster, settings.home, deployment.keys.ray_token_path)
+            names = await _actor_names(deployment)
+            await asyncio.to_thread(start_cluster, settings.home, deployment.keys.ray_token_path, actors=len(names))
             stack.callback(stop_cluster, settings.home)
+            if devnet is not None and settings.devnet.port:
+                await devnet.ready()
+            await node.ready()
             actors = NamedActors()
             transport = RayTransport(deployment.host_spec())
-            names = await _start_actors(deployment, actors)
+            await _start_actors(deployment, actors, names)
             stack.push_async_callback(_close_actors, transport, actors, names)
-            say("starting the gate")
-            children["gate"] = child = _gate(deployment)
-            ready = await child.start()
-            stack.push_async_callback(child.stop)
+            stack.push_async_callback(gate.stop)  # before the actors, and not only where it was launched
+            open_cluster(settings.home)
+            ready = await gate.ready()
             scheduler = _watchdog(actors, names)
             _checkpoint_hourly(scheduler, deployment)
             stack.callback(scheduler.shutdown, wait=False)
@@ -133,20 +146,26 @@ def _gate(deployment: Deployment) -> Child:
     return Child("gate", python_module("satbox.gate_process"), environment)
 
 
-async def _start_actors(deployment: Deployment, actors: NamedActors) -> list[str]:
-    """Make every actor and wait until each has taken up its work, wallets with a sandbox among them."""
-    spec = deployment.host_spec()
-    settlements = deployment.settlements_spec()
-    names = spec.placement.names()
-    if spec.placement.placement == "dedicated":
-        names = await asyncio.to_thread(_unfinished_wallets, deployment)
+async def _actor_names(deployment: Deployment) -> list[str]:
+    """Every actor that must be there from the start, wallets with a sandbox among them."""
+    placement = deployment.host_spec().placement
+    hosts = placement.names()
+    if placement.placement == "dedicated":
+        hosts = await asyncio.to_thread(_unfinished_wallets, deployment)
+    return [*hosts, SETTLEMENTS, ORACLE]
+
+
+async def _start_actors(deployment: Deployment, actors: NamedActors, names: list[str]) -> None:
+    """Make every actor and wait until each has taken up its work."""
+    hosts, settlements = deployment.host_spec(), deployment.settlements_spec()
     for name in names:
-        start_host(name, spec)
-    start_settlements(settlements)
-    start_oracle(deployment.oracle_spec())
-    names = [*names, SETTLEMENTS, ORACLE]
+        if name == ORACLE:
+            start_oracle(deployment.oracle_spec())
+        elif name == SETTLEMENTS:
+            start_settlements(settlements)
+        else:
+            start_host(name, hosts)
     await asyncio.gather(*(actors.call(name, "ping") for name in names))
-    return names
 
 
 def _unfinished_wallets(deployment: Deployment) -> list[str]:

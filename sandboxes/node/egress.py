@@ -239,7 +239,7 @@ class Egress:
         with theirs:
             try:
                 self._process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "sandboxes.egress", "--control-fd", str(theirs.fileno())),
+                    *(sys.executable, "-m", "operations.light", "sandboxes.egress", "--control-fd", str(theirs.fileno())),
                     *("--uid", str(self._settings.uid), "--settings-json", self._settings.model_dump_json()),
                     stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(),),
                     env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},

@@ -9,6 +9,9 @@ from satbox.cli.errors import UsageError
 
 def _long_running() -> None:
     """`SATBOX_GATE` is where a client goes; the service's settings have a section of that name."""
+    from operations import light
+
+    light.start()
     gc.enable()
     os.environ.pop("SATBOX_GATE", None)
 
