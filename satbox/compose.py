@@ -24,6 +24,7 @@ from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.outside import HandleResolver
 from gate.outside.next_nonces import NextNonces
 from gate.parts.dispute_index import DisputeIndex
+from gate.parts.nodes import OneNode
 from gate.parts.receipts import ReceiptSigner, checkpoint_log
 from gate.parts.room import Room
 from gate.parts.secret_store import SecretStore
@@ -197,6 +198,7 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
         oracle = await _quote_desk(deployment, settings, clock, stack)
         # Capacity is asked over connections of its own: those of long commands may all be taken.
         control = await stack.enter_async_context(NodeClient(deployment.node_socket))
+        nodes = OneNode(node, control)
         settlements = RaySettlements()
         yield Services(
             settings=settings,
@@ -209,7 +211,7 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
                 _next_nonce(StacksApi(deployment.settings.upstreams.stacks_api, session)), clock.monotonic_ms
             ),
             oracle=oracle,
-            node=node,
+            nodes=nodes,
             registry=AgentRegistry(deployment.settings.upstreams.registry, session, time.monotonic),
             handles=HandleResolver(deployment.settings.upstreams.registry, session, time.monotonic),
             challenger=Challenger(
@@ -221,9 +223,9 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
             order_logs=deployment.settings.home / "orders",
             disputes=DisputeIndex(deployment.settings.home / "disputes.sqlite"),
             operator_key=key,
-            room=Room(control, clock),
+            room=Room(nodes, clock),
             read_quote=quote_reader(key.public_key(), network=settings.network.caip2, pay_to=settings.pay_to),
-            secrets=Secrets(store, node),
+            secrets=Secrets(store),
         )
 
 

@@ -44,21 +44,19 @@ async def run(context: RequestContext, data: m.ExecInput) -> m.ExecResult | Stre
     if data.receipt and data.stream:
         raise SatboxError("invalid_request", details={"receipt": "not with stream"})
     stdin, reach = _stdin(data.stdin), Reach(services, address)
-    async with reach as runtime_id:
+    async with reach as (node, runtime_id):
         options["env"] = reach.variables(data.env)
         if data.stream:
-            events = services.node.exec_stream(
-                runtime_id, command, stdin=stdin, timeout_seconds=data.timeout_seconds, **options
-            )
+            events = node.exec_stream(runtime_id, command, stdin=stdin, timeout_seconds=data.timeout_seconds, **options)
             return await event_stream(events)
-        result, output = await services.node.exec_bytes(
+        result, output = await node.exec_bytes(
             runtime_id, command, stdin=stdin, timeout_seconds=data.timeout_seconds, **options
         )
     answer = m.ExecResult.model_validate({**result, "runtime_id": runtime_id})
     if data.receipt:
         with told():
             answer.receipt_salt = secrets.token_hex(SALT_BYTES)
-            ran = Ran(data, stdin, caller.name, runtime_id)
+            ran = Ran(data, stdin, caller.name, runtime_id, node)
             view = await services.views.get(address, fresh=True)
             answer.receipt = await exec_receipt(services, view, ran, answer, output)
     return answered(answer, output)

@@ -28,17 +28,17 @@ async def create(context: RequestContext, data: k.CreateContextInput) -> k.Conte
     """Start a kernel; answers when it takes code."""
     services, caller = context.services, context.caller
     reach = Reach(services, caller.owned(data.address))
-    async with reach as runtime_id:
+    async with reach as (node, runtime_id):
         variables = reach.variables(data.env)
-        return _view(services, await services.node.contexts.create(runtime_id, cwd=data.cwd, env=variables))
+        return _view(services, await node.contexts.create(runtime_id, cwd=data.cwd, env=variables))
 
 
 @action("contexts.list")
 async def listing(context: RequestContext, data: Target) -> k.ContextList:
     """Those that live."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        found = await services.node.contexts.all(runtime_id)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        found = await node.contexts.all(runtime_id)
     return k.ContextList(items=[_view(services, seen) for seen in found])
 
 
@@ -46,10 +46,8 @@ async def listing(context: RequestContext, data: Target) -> k.ContextList:
 async def run(context: RequestContext, data: k.RunInput) -> k.RunResult | Stream:
     """Run code: the whole result, or its events as they happen."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        events = services.node.contexts.run(
-            runtime_id, data.context_id, data.code, timeout_seconds=data.timeout_seconds
-        )
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        events = node.contexts.run(runtime_id, data.context_id, data.code, timeout_seconds=data.timeout_seconds)
         if data.stream:
             return await event_stream(events)
         return collected(*await _within_budget(events, context.lease))
@@ -95,8 +93,8 @@ def collected(events: list[dict[str, Any]], is_cut: bool = False) -> k.RunResult
 async def interrupt(context: RequestContext, data: k.ContextInput) -> Done:
     """As ctrl-C would."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        await services.node.contexts.interrupt(runtime_id, data.context_id)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        await node.contexts.interrupt(runtime_id, data.context_id)
     return Done()
 
 
@@ -104,6 +102,6 @@ async def interrupt(context: RequestContext, data: k.ContextInput) -> Done:
 async def delete(context: RequestContext, data: k.ContextInput) -> Done:
     """End it."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        await services.node.contexts.delete(runtime_id, data.context_id)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        await node.contexts.delete(runtime_id, data.context_id)
     return Done()

@@ -15,11 +15,11 @@ from operations import models as m
 async def read_file(context: RequestContext, data: m.PathInput) -> Stream:
     """Stream a file out, whole or one range of it; a copy cut short closes the connection before its end."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        info = await services.node.stat_file(runtime_id, data.path)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        info = await node.stat_file(runtime_id, data.path)
         size = int(info["size_bytes"])
         window = window_of(context.headers.get("Range"), size) if info.get("type") == "file" else None
-        chunks = services.node.stream_file(runtime_id, data.path, *(window or ()))
+        chunks = node.stream_file(runtime_id, data.path, *(window or ()))
         first = await anext(chunks, b"")
         headers = {"Content-Disposition": "attachment"}
         if info.get("type") == "file":
@@ -36,8 +36,8 @@ async def write_file(context: RequestContext, data: m.WriteInput) -> m.Done:
     services, caller = context.services, context.caller
     address = caller.owned(data.address)
     mode = None if data.mode is None else int(data.mode, 8)
-    async with context.upload() as body, Reach(services, address) as runtime_id:
-        size = await services.node.write_file(runtime_id, data.path, body.chunks(), mode=mode)
+    async with context.upload() as body, Reach(services, address) as (node, runtime_id):
+        size = await node.write_file(runtime_id, data.path, body.chunks(), mode=mode)
     return m.Done(path=data.path, size_bytes=size)
 
 
@@ -45,8 +45,8 @@ async def write_file(context: RequestContext, data: m.WriteInput) -> m.Done:
 async def delete_file(context: RequestContext, data: m.PathInput) -> m.Done:
     """Delete a file, or a directory with all in it."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        await services.node.delete_file(runtime_id, data.path, recursive=True)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        await node.delete_file(runtime_id, data.path, recursive=True)
     return m.Done(path=data.path)
 
 
@@ -68,8 +68,8 @@ def _info(path: str, entry: dict[str, Any]) -> m.FileInfo:
 async def list_files(context: RequestContext, data: m.PathInput) -> m.FileList:
     """What is in a directory."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        listing = await services.node.list_files(runtime_id, data.path)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        listing = await node.list_files(runtime_id, data.path)
     base = data.path.rstrip("/")
     entries = [_info(f"{base}/{entry['name']}", entry) for entry in listing["entries"]]
     return m.FileList(path=data.path, entries=entries, truncated=bool(listing.get("truncated")))
@@ -79,16 +79,16 @@ async def list_files(context: RequestContext, data: m.PathInput) -> m.FileList:
 async def stat_file(context: RequestContext, data: m.PathInput) -> m.FileInfo:
     """What a path is."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        return _info(data.path, await services.node.stat_file(runtime_id, data.path))
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        return _info(data.path, await node.stat_file(runtime_id, data.path))
 
 
 @action("files.mkdir")
 async def make_folder(context: RequestContext, data: m.PathInput) -> m.Done:
     """Make a directory and its parents."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        await services.node.make_folder(runtime_id, data.path)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        await node.make_folder(runtime_id, data.path)
     return m.Done(path=data.path)
 
 
@@ -96,6 +96,6 @@ async def make_folder(context: RequestContext, data: m.PathInput) -> m.Done:
 async def move_file(context: RequestContext, data: m.MoveInput) -> m.Done:
     """Move or rename; what is already there is overwritten only when that is asked for."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        await services.node.move_file(runtime_id, data.path, data.to, overwrite=data.overwrite)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        await node.move_file(runtime_id, data.path, data.to, overwrite=data.overwrite)
     return m.Done(path=data.to)

@@ -19,8 +19,8 @@ async def pack(context: RequestContext, data: f.ArchiveInput) -> Stream:
     def lacks(count: int, names: list[str]) -> None:
         headers.update(left_out_headers(count, names))
 
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        chunks = services.node.pack_folder(runtime_id, data.path, data.format, lacks)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        chunks = node.pack_folder(runtime_id, data.path, data.format, lacks)
         first = await anext(chunks, b"")
         return bytes_out(first, chunks, None, headers=headers, content_type=CONTENT_TYPES[data.format])
 
@@ -30,8 +30,8 @@ async def unpack(context: RequestContext, data: f.ArchiveInput) -> f.Unpacked:
     """Stream an archive in; what it had written goes again when it fails."""
     services, caller = context.services, context.caller
     address = caller.owned(data.address)
-    async with context.upload() as body, Reach(services, address) as runtime_id:
-        counts = await services.node.unpack_folder(runtime_id, data.path, body.chunks(), data.format)
+    async with context.upload() as body, Reach(services, address) as (node, runtime_id):
+        counts = await node.unpack_folder(runtime_id, data.path, body.chunks(), data.format)
     return f.Unpacked.model_validate(counts)
 
 
@@ -39,5 +39,5 @@ async def unpack(context: RequestContext, data: f.ArchiveInput) -> f.Unpacked:
 async def watch(context: RequestContext, data: f.WatchInput) -> Stream:
     """Changes as they happen."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        return await event_stream(services.node.watch_files(runtime_id, data.path, recursive=data.recursive))
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        return await event_stream(node.watch_files(runtime_id, data.path, recursive=data.recursive))

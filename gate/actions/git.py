@@ -81,12 +81,12 @@ async def clone(context: RequestContext, data: g.CloneInput) -> g.Cloned:
         raise _fault(branch="not a branch or tag")
     address = caller.owned(data.address)
     reach = Reach(services, address)
-    async with reach as runtime_id:
+    async with reach as (node, runtime_id):
         url = _url(services, data, reach.header_secrets())
         options = [] if data.branch is None else ["--branch", data.branch]
         options += [] if data.depth is None else ["--depth", str(data.depth)]
         argv = ["/bin/sh", "-c", SCRIPT, "git-clone", url, path, url.partition(":")[0], *options]
-        result = await services.node.exec(
+        result = await node.exec(
             runtime_id, argv, cwd="/workspace", timeout_seconds=data.timeout_seconds, output_limit_bytes=16_384
         )
     return _outcome(path, result)

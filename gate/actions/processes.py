@@ -18,6 +18,7 @@ from gate.wire.port_origins import PortOrigins
 from operations import processes as p
 from operations.errors import SatboxError
 from operations.models import Target
+from sandboxes.client import NodeClient
 
 
 def _view(services: Services, runtime_id: str, seen: dict[str, Any]) -> dict[str, Any]:
@@ -37,8 +38,8 @@ async def start(context: RequestContext, data: p.StartProcessInput) -> p.Process
     assert command is not None
     terminal = {"rows": data.rows, "columns": data.columns} if data.terminal else None
     reach = Reach(services, caller.owned(data.address))
-    async with reach as runtime_id:
-        seen = await services.node.processes.start(
+    async with reach as (node, runtime_id):
+        seen = await node.processes.start(
             runtime_id, command, cwd=data.cwd, env=reach.variables(data.env), timeout_seconds=data.timeout_seconds,
             unattended_seconds=data.unattended_seconds, terminal=terminal,
         )  # fmt: skip
@@ -49,8 +50,8 @@ async def start(context: RequestContext, data: p.StartProcessInput) -> p.Process
 async def listing(context: RequestContext, data: Target) -> p.ProcessList:
     """All of them."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        found = await services.node.processes.all(runtime_id)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        found = await node.processes.all(runtime_id)
     return p.ProcessList(items=[p.ProcessView.model_validate(_view(services, runtime_id, seen)) for seen in found])
 
 
@@ -58,8 +59,8 @@ async def listing(context: RequestContext, data: Target) -> p.ProcessList:
 async def get(context: RequestContext, data: p.ProcessInput) -> p.ProcessView:
     """One of them."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        seen = await services.node.processes.get(runtime_id, data.process_id)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        seen = await node.processes.get(runtime_id, data.process_id)
     return p.ProcessView.model_validate(_view(services, runtime_id, seen))
 
 
@@ -67,8 +68,8 @@ async def get(context: RequestContext, data: p.ProcessInput) -> p.ProcessView:
 async def kill(context: RequestContext, data: p.ProcessInput) -> p.ProcessView:
     """End all of it; answers once it is gone."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        seen = await services.node.processes.kill(runtime_id, data.process_id)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        seen = await node.processes.kill(runtime_id, data.process_id)
     return p.ProcessView.model_validate(_view(services, runtime_id, seen))
 
 
@@ -76,8 +77,8 @@ async def kill(context: RequestContext, data: p.ProcessInput) -> p.ProcessView:
 async def signal(context: RequestContext, data: p.SignalInput) -> p.Told:
     """Signal its group."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        await services.node.processes.signal(runtime_id, data.process_id, data.signal)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        await node.processes.signal(runtime_id, data.process_id, data.signal)
     return p.Told()
 
 
@@ -89,8 +90,8 @@ async def write(context: RequestContext, data: p.ProcessWriteInput) -> p.Told:
         raw = base64.b64decode(data.data, validate=True)
     except (binascii.Error, ValueError) as error:
         raise SatboxError("invalid_request", details={"data": "not base64"}) from error
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        await services.node.processes.write(runtime_id, data.process_id, raw, end=data.end)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        await node.processes.write(runtime_id, data.process_id, raw, end=data.end)
     return p.Told()
 
 
@@ -98,8 +99,8 @@ async def write(context: RequestContext, data: p.ProcessWriteInput) -> p.Told:
 async def resize(context: RequestContext, data: p.ResizeInput) -> p.Told:
     """Tell its terminal the size."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        await services.node.processes.resize(runtime_id, data.process_id, data.rows, data.columns)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        await node.processes.resize(runtime_id, data.process_id, data.rows, data.columns)
     return p.Told()
 
 
@@ -108,8 +109,8 @@ async def wait(context: RequestContext, data: p.WaitInput) -> p.Waited:
     """Wait; answers when it came to pass, can no longer, or the time is up."""
     services, caller = context.services, context.caller
     condition = data.model_dump(include={"until", "text", "port", "after", "timeout_seconds"}, exclude_none=True)
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        seen = await services.node.processes.wait(runtime_id, data.process_id, **condition)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        seen = await node.processes.wait(runtime_id, data.process_id, **condition)
     return p.Waited.model_validate(_view(services, runtime_id, seen))
 
 
@@ -117,16 +118,17 @@ async def wait(context: RequestContext, data: p.WaitInput) -> p.Waited:
 async def logs(context: RequestContext, data: p.LogsInput) -> p.Logs | Stream:
     """A page, or a stream until it ends."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        node = services.node.processes
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
         if data.follow or "text/event-stream" in context.headers.get("Accept", ""):
-            return await event_stream(_followed(services, runtime_id, data))
-        page = await node.logs(runtime_id, data.process_id, after=data.after, limit_bytes=data.limit_bytes)
+            return await event_stream(_followed(services, node, runtime_id, data))
+        page = await node.processes.logs(runtime_id, data.process_id, after=data.after, limit_bytes=data.limit_bytes)
     return p.Logs.model_validate(page)
 
 
-async def _followed(services: Services, runtime_id: str, data: p.LogsInput) -> AsyncIterator[dict[str, Any]]:
-    async for event in services.node.processes.follow(runtime_id, data.process_id, after=data.after):
+async def _followed(
+    services: Services, node: NodeClient, runtime_id: str, data: p.LogsInput
+) -> AsyncIterator[dict[str, Any]]:
+    async for event in node.processes.follow(runtime_id, data.process_id, after=data.after):
         yield _view(services, runtime_id, event) if event["event"] == "exit" else event
 
 
@@ -134,12 +136,12 @@ async def _followed(services: Services, runtime_id: str, data: p.LogsInput) -> A
 async def attach(context: RequestContext, data: p.AttachInput) -> Duplex:
     """Messages both ways, as they are (`sandboxes.node.background.attach` says what they mean)."""
     services, address = context.services, context.caller.owned(data.address)
-    async with Reach(services, address) as runtime_id:
-        await services.node.processes.get(runtime_id, data.process_id)  # refused before the switch, not after
+    async with Reach(services, address) as (node, runtime_id):
+        await node.processes.get(runtime_id, data.process_id)  # refused before the switch, not after
 
     async def connect() -> Any:
-        async with Reach(services, address) as runtime_id:
-            return await services.node.processes.attach(runtime_id, data.process_id, after=data.after)
+        async with Reach(services, address) as (node, runtime_id):
+            return await node.processes.attach(runtime_id, data.process_id, after=data.after)
 
     return Duplex(connect, address)
 
@@ -148,8 +150,8 @@ async def attach(context: RequestContext, data: p.AttachInput) -> Duplex:
 async def ports(context: RequestContext, data: Target) -> p.Ports:
     """What is listened on inside."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        found = await services.node.processes.ports(runtime_id)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        found = await node.processes.ports(runtime_id)
     state, now_ms = (await services.views.get(caller.owned(data.address))).state, services.clock.wall_ms()
     given = [each for each in state.exposed if each.expires_wall_ms > now_ms]
     exposed = [p.ExposedPort(port=each.port, expires_at=iso(each.expires_wall_ms)) for each in given]

@@ -4,6 +4,7 @@ from actors.view import iso
 from actors.wallet.state import Phase, WalletState
 from gate.context import RequestContext, action
 from gate.identity.callers import Caller
+from gate.parts.nodes import Nodes
 from gate.parts.secret_store import VALUE_BYTES_MAX, StoredSecret
 from gate.parts.secrets import Secrets, is_reserved
 from gate.parts.services import Services
@@ -65,12 +66,12 @@ def _checked(data: s.SetSecretInput, at_ms: int) -> StoredSecret:
     return StoredSecret(data.name, "header", details, at_ms)
 
 
-async def _deliver(secrets: Secrets, state: WalletState) -> None:
+async def _deliver(secrets: Secrets, nodes: Nodes, state: WalletState) -> None:
     """To the running sandbox, if there is one; one that starts later gets them when it is first reached."""
     if state.runtime is None or state.phase not in (Phase.ALIVE, Phase.GRACE):
         return
     try:
-        await secrets.deliver(state, state.runtime.runtime_id)
+        await secrets.deliver(state, state.runtime.runtime_id, nodes.for_runtime(state.runtime))
     except RuntimeGone:
         return
     except SandboxError as error:
@@ -101,7 +102,7 @@ async def put(context: RequestContext, data: s.SetSecretInput) -> s.Secret:
     ):
         raise _fault(alias="another secret has this alias")
     await secrets.set(state, secret, data.value)
-    await _deliver(secrets, state)
+    await _deliver(secrets, services.nodes, state)
     return _shown(secret)
 
 
@@ -120,5 +121,5 @@ async def delete(context: RequestContext, data: s.SecretName) -> m.Done:
     secrets, state = await _state(services, caller, data)
     if not await secrets.delete(state, data.name):
         raise SatboxError("secret_not_found")
-    await _deliver(secrets, state)
+    await _deliver(secrets, services.nodes, state)
     return m.Done(path=data.name)

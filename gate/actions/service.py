@@ -25,6 +25,10 @@ async def _part(check: Awaitable[object]) -> str:
     return "ok"
 
 
+async def _beats(services: Services) -> None:
+    await asyncio.gather(*(node.beat() for node in services.nodes.all()))
+
+
 async def _priced(services: Services) -> None:
     """Raises asset_not_offered when STX has no price that can be believed."""
     why = services.oracle.why_not("STX")
@@ -41,7 +45,7 @@ async def health(context: RequestContext, data: m.Nothing) -> m.Health:
         _part(services.system.statistics()),
         _part(services.settlements.report("pay_health")),
         _part(_priced(services)),
-        _part(services.node.beat()),
+        _part(_beats(services)),
     )
     return m.Health(
         status="ok" if all(state == "ok" for state in states) else "degraded",

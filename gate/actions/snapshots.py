@@ -32,8 +32,8 @@ def _shown(info: SnapshotInfo, current: str | None) -> s.Snapshot:
 async def create(context: RequestContext, data: s.SnapshotInput) -> s.Snapshot:
     """Keep the running workspace."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address)) as runtime_id:
-        return _shown(await services.node.snapshot(runtime_id, data.name), None)
+    async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
+        return _shown(await node.snapshot(runtime_id, data.name), None)
 
 
 @action("snapshots.list")
@@ -43,7 +43,7 @@ async def listing(context: RequestContext, data: Target) -> s.SnapshotList:
     address = caller.owned(data.address)
     view = await _wallet(services, address)
     with told():
-        found = await services.node.snapshots(address)
+        found = await services.nodes.for_wallet(view.state).snapshots(address)
     return s.SnapshotList(items=[_shown(info, view.state.snapshot_digest) for info in found])
 
 
@@ -52,9 +52,9 @@ async def restore(context: RequestContext, data: s.DigestInput) -> SandboxStatus
     """Go on from it; answers once it runs again, or with what the next start will take."""
     services, caller = context.services, context.caller
     address = caller.owned(data.address)
-    await _wallet(services, address)
+    view = await _wallet(services, address)
     with told():
-        found = await services.node.snapshots(address)
+        found = await services.nodes.for_wallet(view.state).snapshots(address)
     if data.digest not in [info.digest for info in found]:
         raise SatboxError("snapshot_not_found")
     view = await services.system.ask(address, Restore(data.digest))
@@ -73,5 +73,5 @@ async def delete(context: RequestContext, data: s.DigestInput) -> Done:
     if view.state.snapshot_digest == data.digest and view.state.runtime is None:
         raise SatboxError("snapshot_in_use")
     with told():
-        await services.node.drop_snapshot(address, data.digest)
+        await services.nodes.for_wallet(view.state).drop_snapshot(address, data.digest)
     return Done()

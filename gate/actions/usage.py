@@ -13,8 +13,8 @@ from operations import usage as u
 async def read(context: RequestContext, data: u.UsageInput) -> u.Usage:
     """Now, and samples of the time before."""
     services, caller = context.services, context.caller
-    async with Reach(services, caller.owned(data.address), paused_too=True) as runtime_id:
-        seen = await services.node.metrics(runtime_id, data.seconds)
+    async with Reach(services, caller.owned(data.address), paused_too=True) as (node, runtime_id):
+        seen = await node.metrics(runtime_id, data.seconds)
     now, samples = seen["now"], seen["samples"]
     offset_ms = services.clock.wall_ms() - int(seen["at_ms"])
     cpu_us = now.pop("cpu_us")

@@ -8,7 +8,7 @@ from actors.view import View
 from actors.wallet.calls import Route
 from actors.wallet.commands import Wake
 from actors.wallet.decide_runtime import DESTROYED
-from actors.wallet.state import Phase
+from actors.wallet.state import Phase, RuntimeRef
 from gate.parts.services import Services
 from gate.reach.reaching import lost, was_lost
 from operations.errors import SatboxError
@@ -81,17 +81,18 @@ class Wakers:
         if view.state.phase not in (Phase.ALIVE, Phase.GRACE) or runtime is None:
             code = "start_failed" if view.state.reason == "start_failed" else "sandbox_reaped"
             raise SatboxError(code, details={"reason": view.state.reason})
-        await self._answering(runtime.runtime_id, route.port, give_up_ms)
+        await self._answering(runtime, route.port, give_up_ms)
         return view
 
-    async def _answering(self, runtime_id: str, port: int, give_up_ms: int) -> None:
+    async def _answering(self, runtime: RuntimeRef, port: int, give_up_ms: int) -> None:
         """Wait until something listens: a server starts after its sandbox."""
         tries = 0
         while self._services.clock.monotonic_ms() < give_up_ms:
             with contextlib.suppress(SandboxError):
-                peer = await self._services.node.processes.connect(runtime_id, port, seconds=CONNECT_SECONDS)
+                node = self._services.nodes.for_runtime(runtime)
+                peer = await node.processes.connect(runtime.runtime_id, port, seconds=CONNECT_SECONDS)
                 peer.close()
-                self._answered[runtime_id, port] = None
+                self._answered[runtime.runtime_id, port] = None
                 if len(self._answered) > ANSWERED_MAX:
                     self._answered.popitem(last=False)
                 return

@@ -13,6 +13,7 @@ from typing import Any
 
 from actors.overview import WalletRow
 from actors.view import iso
+from gate.parts.room import together
 from gate.parts.services import Services
 from gate.wire.metrics import Metrics
 from operations.errors import SatboxError
@@ -145,10 +146,10 @@ class Overview:
     async def _capacity(self) -> dict[str, Any] | None:
         try:
             async with asyncio.timeout(LOOK_SECONDS_MAX):
-                told = await self._services.node.capacity()
+                told = await asyncio.gather(*(node.capacity() for node in self._services.nodes.all()))
         except (SandboxError, TimeoutError):
             return None
-        return {name: asdict(slots) for name, slots in told.classes.items()}
+        return {name: asdict(slots) for name, slots in together(told).items()}
 
     def _sources(self) -> list[dict[str, Any]] | None:
         snapshot = self._services.oracle.snapshot()

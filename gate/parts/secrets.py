@@ -38,9 +38,8 @@ class HeaderTaker(Protocol):
 class Secrets:
     """The secrets of all wallets, as one gate uses them."""
 
-    def __init__(self, store: SecretStore, node: HeaderTaker) -> None:
+    def __init__(self, store: SecretStore) -> None:
         self.store = store
-        self._node = node
         self._delivered: OrderedDict[str, int] = OrderedDict()
 
     def variables(self, state: WalletState) -> dict[str, str]:
@@ -48,7 +47,7 @@ class Secrets:
         kept = self.store.open(state.address, state.lifetime, "env")
         return {each.secret.name: each.value for each in kept if not is_reserved(each.secret.name)}
 
-    async def deliver(self, state: WalletState, runtime_id: str) -> None:
+    async def deliver(self, state: WalletState, runtime_id: str, node: HeaderTaker) -> None:
         """Let the runtime's proxy have the headers as they are now, unless it does. Raises SandboxError.
 
         Every gate does this before it first reaches a runtime, and after each change: a proxy may have them twice, but a
@@ -61,7 +60,7 @@ class Secrets:
         headers = [
             self._header(each.secret, each.value) for each in self.store.open(state.address, state.lifetime, "header")
         ]
-        await self._node.set_secrets(runtime_id, version, headers)
+        await node.set_secrets(runtime_id, version, headers)
         self._delivered[runtime_id] = version
         self._delivered.move_to_end(runtime_id)
         while len(self._delivered) > DELIVERED_MAX:

@@ -16,6 +16,7 @@ from actors.system import ActorSystem
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.outside import HandleResolver
 from gate.parts.dispute_index import DisputeIndex
+from gate.parts.nodes import Nodes
 from gate.parts.receipts import ReceiptSigner
 from gate.parts.room import Room
 from gate.parts.sandbox_policy import SandboxPolicy
@@ -25,7 +26,6 @@ from gate.settings import GateSettings
 from oracle import Quote, Reason, Snapshot
 from relay_client.payouts import PayoutReport
 from relay_client.settlements import PaymentReport, Presentation
-from sandboxes.client import NodeClient
 
 
 class SettlementsPort(Protocol):
@@ -114,7 +114,7 @@ class Services:
     views: Views
     settlements: SettlementsPort
     oracle: OraclePort
-    node: NodeClient
+    nodes: Nodes
     registry: AgentRegistry
     challenger: Challenger
     passes: PassIssuer

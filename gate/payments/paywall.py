@@ -86,8 +86,9 @@ async def _give_room_back(services: Services, purchase: Purchase, payment: Verif
     this payment is given back: anybody may pay for a wallet, badly too. A node that does not answer frees the slot by itself; a
     wallet that does not forgets the create when others have come.
     """
-    with contextlib.suppress(SandboxError):
-        await services.node.release(purchase.address, payment_id_of(payment.identity))
+    with contextlib.suppress(SandboxError, SatboxError):
+        view = await services.views.get(purchase.address)
+        await services.nodes.for_wallet(view.state).release(purchase.address, payment_id_of(payment.identity))
     await _create_off(services, purchase, payment)
 
 

@@ -13,8 +13,9 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
+from actors.wallet.state import RuntimeRef
+from gate.parts.nodes import Nodes
 from gate.wire.slow_lane import SlowLane, Waiting
-from sandboxes.client import NodeClient
 from sandboxes.protocol import SandboxError
 
 CONNECT_SECONDS_MAX = 5.0
@@ -33,9 +34,12 @@ class Unreachable(aiohttp.ClientConnectionError):
         self.cause = cause
 
 
-def inner_url(runtime_id: str, port: int, target: str) -> URL:
-    """The address of a server inside, for this connector only. A runtime is one host: its successor is another one."""
-    return URL(f"http://{runtime_id}.sandbox.internal:{port}{target}", encoded=True)
+def inner_url(runtime: RuntimeRef, port: int, target: str) -> URL:
+    """The address of a server inside, for this connector only. A runtime is one host, with its node: its successor is another."""
+    return URL(f"http://{runtime.runtime_id}.{runtime.node_id}{DOMAIN}:{port}{target}", encoded=True)
+
+
+DOMAIN = ".sandbox.internal"
 
 
 class _Inner(ResponseHandler):
@@ -94,11 +98,11 @@ class PortConnector(aiohttp.BaseConnector):
     nothing is looked up or dialled here.
     """
 
-    def __init__(self, node: NodeClient, *, force_close: bool = False) -> None:
+    def __init__(self, nodes: Nodes, *, force_close: bool = False) -> None:
         kept: dict[str, Any] = {} if force_close else {"keepalive_timeout": KEEPALIVE_SECONDS}
         # No limit over all: one sandbox that never answers must not hold up another. Each wallet has its own, in `serve`.
         super().__init__(limit=0, limit_per_host=CONNECTIONS_PER_PORT_MAX, force_close=force_close, **kept)
-        self._node = node
+        self._nodes = nodes
         made: Callable[..., ResponseHandler] = _Inner
         self._factory = functools.partial(made, loop=self._loop, lane=SlowLane(self._loop))
 
@@ -120,9 +124,10 @@ class PortConnector(aiohttp.BaseConnector):
     async def _create_connection(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> ResponseHandler:
-        runtime_id = (req.url.raw_host or "").removesuffix(".sandbox.internal")
+        runtime_id, _, node_id = (req.url.raw_host or "").removesuffix(DOMAIN).partition(".")
         try:
-            peer = await self._node.processes.connect(runtime_id, req.url.port or 80, seconds=CONNECT_SECONDS_MAX)
+            node = self._nodes.for_runtime(RuntimeRef(runtime_id, node_id))
+            peer = await node.processes.connect(runtime_id, req.url.port or 80, seconds=CONNECT_SECONDS_MAX)
         except SandboxError as error:
             raise Unreachable(error) from error
         try:

@@ -9,7 +9,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from actors.wallet.state import RuntimeRef
 from gate.identity.tenures import TENURE, begin
+from gate.parts.nodes import Nodes
 from gate.proxy import raw_answers, websockets
 from gate.proxy.connector import PortConnector, Unreachable, inner_url
 from gate.proxy.entering import HEAD_WORDS
@@ -21,7 +23,6 @@ from gate.wire.paths import place_of
 from gate.wire.slow_lane import BUFFER_BYTES
 from gate.wire.uploads import Body
 from operations.errors import SatboxError
-from sandboxes.client import NodeClient
 
 SEND_SECONDS_MAX = 60.0
 IDLE_SECONDS_MAX = 300.0
@@ -43,10 +44,10 @@ class Forwarder:
     of the next caller, payer's name and all.
     """
 
-    def __init__(self, node: NodeClient, settings: GateSettings) -> None:
-        connector = PortConnector(node)
+    def __init__(self, nodes: Nodes, settings: GateSettings) -> None:
+        connector = PortConnector(nodes)
         self._pooled = _session(connector)
-        self._single = _session(PortConnector(node, force_close=True))
+        self._single = _session(PortConnector(nodes, force_close=True))
         self._handshakes = websockets.handshakes(connector)
         self._settings = settings
 
@@ -59,7 +60,7 @@ class Forwarder:
     async def forward(
         self,
         request: web.Request,
-        runtime_id: str,
+        runtime: RuntimeRef,
         port: int,
         target: str,
         headers: CIMultiDict[str],
@@ -74,7 +75,7 @@ class Forwarder:
             begin(request)  # a paid call is not cut before it is settled
         if request.method == "CONNECT" or request.method != request.method.upper():
             raise SatboxError("method_not_allowed")  # it would go on as another method than the one that was priced
-        url = inner_url(runtime_id, port, target)
+        url = inner_url(runtime, port, target)
         if url.raw_path_qs != target:
             raise SatboxError("path_ambiguous")  # what was priced is what must arrive
         has_body = request.can_read_body

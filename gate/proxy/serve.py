@@ -73,7 +73,7 @@ def add_proxy_routes(app: web.Application) -> None:
 
 async def _opened(app: web.Application) -> AsyncIterator[None]:
     services = app[SERVICES]
-    forwarder = app[FORWARDER] = Forwarder(services.node, services.settings)
+    forwarder = app[FORWARDER] = Forwarder(services.nodes, services.settings)
     counter = app[COUNTER] = RequestCounter(services, f"gate_{secrets.token_hex(8)}")
     charger = app[CHARGER] = Charger(services, free_slot(services.order_logs, services.clock.wall_ms))
     app[DESK] = Desk(services, charger)
@@ -231,7 +231,8 @@ async def _forward(
 ) -> web.StreamResponse:
     address = view.state.address
     request.app[COUNTER].admit(view)
-    async with Reach(services, address) as runtime_id:
+    reach = Reach(services, address)
+    async with reach as (_node, runtime_id):
         # With a token, or for a guest, Authorization is between caller and server; what is ours is for the gate alone.
         given = credentials(services, request).stripped(request.headers.items())
         said = said_of(request, None if guest is None else guest.payer)
@@ -244,6 +245,6 @@ async def _forward(
         leans = terms(services, caller, place_of(request), request.method, target)
         async with request.app[TENURES].lasting(leans) as tenure:
             request[TENURE] = tenure
-            answer = await forwarder.forward(request, runtime_id, port, target, headers, request_id, settle)
+            answer = await forwarder.forward(request, reach.runtime, port, target, headers, request_id, settle)
         request.app[COUNTER].served(view, runtime_id)
         return answer

@@ -13,7 +13,7 @@ import rfc8785
 
 from actors.view import View, iso
 from actors.wallet.metering import charge
-from gate.parts.sandbox_policy import hash_of
+from gate.parts.sandbox_policy import HasDoctor, hash_of
 from gate.parts.services import Services
 from gate.reach.output_hashes import output_hashes, salt_of, salted
 from operations import models as m
@@ -27,6 +27,7 @@ class Ran:
     stdin: bytes | None
     caller: str
     runtime_id: str
+    node: HasDoctor
 
 
 async def exec_receipt(
@@ -37,7 +38,7 @@ async def exec_receipt(
     settings, state, data = services.settings, view.state, ran.data
     plan = state.plan
     limits = settings.size_limits.get(plan.size_class, {})
-    policy = await services.policy.of(services.node, services.clock, plan.size_class, limits)
+    policy = await services.policy.of(ran.node, services.clock, plan.size_class, limits)
     command = {"argv": data.argv} if data.argv is not None else {"shell": data.shell}
     rate = state.burn_usat_per_second
     duration_ms = round(result.duration_ms or 0)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from actors.view import View
 from actors.wallet.budget import spent_usat
 from actors.wallet.decide_runtime import RECOVERED
-from actors.wallet.state import Phase, WalletState
+from actors.wallet.state import Phase, RuntimeRef, WalletState
 from gate.parts.services import Services
 from operations.errors import SatboxError
+from sandboxes.client import NodeClient
 from sandboxes.protocol import NodeUnavailable, RuntimeGone, SandboxError, StorageFull
 
 NODE_CODES = {
@@ -43,7 +44,7 @@ NODE_CODES = {
 """The node's words in ours; one without an entry is a request we should not have passed on."""
 
 
-def runtime_of(view: View, *, paused_too: bool = False) -> str:
+def runtime_of(view: View, *, paused_too: bool = False) -> RuntimeRef:
     """The runtime a command may reach now; otherwise why not, and what to do."""
     state = view.state
     if not state.exists:
@@ -54,7 +55,7 @@ def runtime_of(view: View, *, paused_too: bool = False) -> str:
                 raise SatboxError("budget_reached", details=spent(state))
             raise SatboxError("sandbox_paused")
         case Phase.ALIVE | Phase.GRACE if state.runtime is not None:
-            return state.runtime.runtime_id
+            return state.runtime
         case _ if was_lost(state):
             raise lost(state)
         case Phase.NONE | Phase.STARTING:
@@ -89,25 +90,35 @@ def spent(state: WalletState) -> dict[str, object]:
 
 
 class Reach:
-    """A context in which the node's errors become ours, told by what the wallet now says."""
+    """A context in which the node's errors become ours, told by what the wallet now says. It gives the node that the wallet's
+    state names, and the runtime there.
+    """
 
     def __init__(self, services: Services, address: str, *, paused_too: bool = False) -> None:
         self._paused_too = paused_too
         self._services = services
         self._address = address
         self._state: WalletState | None = None
+        self._runtime: RuntimeRef | None = None
 
-    async def __aenter__(self) -> str:
+    async def __aenter__(self) -> tuple[NodeClient, str]:
         view = await self._services.views.get(self._address)
         self._state = view.state
-        runtime_id = runtime_of(view, paused_too=self._paused_too)
-        if self._services.secrets is not None:
-            try:
-                await self._services.secrets.deliver(view.state, runtime_id)
-            except SandboxError as error:
-                await self.__aexit__(type(error), error, None)
-                raise
-        return runtime_id
+        runtime = self._runtime = runtime_of(view, paused_too=self._paused_too)
+        try:
+            node = self._services.nodes.for_runtime(runtime)
+            if self._services.secrets is not None:
+                await self._services.secrets.deliver(view.state, runtime.runtime_id, node)
+        except SandboxError as error:
+            await self.__aexit__(type(error), error, None)
+            raise
+        return node, runtime.runtime_id
+
+    @property
+    def runtime(self) -> RuntimeRef:
+        """What is reached, once it is."""
+        assert self._runtime is not None
+        return self._runtime
 
     def variables(self, given: dict[str, str]) -> dict[str, str]:
         """A command's variables: the wallet's `env` secrets, and over them what the caller gave."""

@@ -35,6 +35,7 @@ from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.outside import HandleResolver
 from gate.outside.next_nonces import NextNonces
 from gate.parts.dispute_index import DisputeIndex
+from gate.parts.nodes import Nodes, OneNode
 from gate.parts.receipts import ReceiptSigner, checkpoint_log
 from gate.parts.room import Room
 from gate.parts.services import Services
@@ -350,7 +351,11 @@ class LocalPayouts:
 
 @contextlib.asynccontextmanager
 async def gatehouse(
-    folder: Path, slots: dict[str, int] | None = None, mounts: Sequence[Mount] = (), **changes: Any
+    folder: Path,
+    slots: dict[str, int] | None = None,
+    mounts: Sequence[Mount] = (),
+    nodes_of: Callable[[Any], Nodes] = lambda node: OneNode(node, node),
+    **changes: Any,
 ) -> AsyncIterator[House]:
     """Build it, run it, take it down. `changes` replace fields of the gate's settings."""
     clock, key = OffsetClock(), Ed25519PrivateKey.generate()
@@ -416,9 +421,10 @@ async def gatehouse(
             deployment=DEPLOYMENT, network=NETWORK, pay_to=str(PAY_TO), public_url="http://gate.test",
             operator_token=OPERATOR_TOKEN, policy=POLICY, start_wait_seconds=30.0,
         )  # fmt: skip
+        nodes = nodes_of(node)
         services = Services(
             settings=replace(settings, **changes), clock=clock, system=system, views=Views(system, clock, 1000),
-            settlements=settlements, oracle=desk, node=node,  # type: ignore[arg-type]
+            settlements=settlements, oracle=desk, nodes=nodes,  # type: ignore[arg-type]
             registry=AgentRegistry(f"{base}/aibtc", session, lambda: clock.monotonic_ms() / 1000),
             handles=HandleResolver(f"{base}/aibtc", session, lambda: clock.monotonic_ms() / 1000),
             challenger=Challenger(key, deployment=DEPLOYMENT, network=NETWORK, wall_seconds=clock.now),
@@ -426,7 +432,7 @@ async def gatehouse(
             payouts=queues[0], next_nonce=NextNonces(next_nonce, clock.monotonic_ms),
             order_logs=folder / "orders", disputes=DisputeIndex(folder / "disputes.sqlite"),
             checkpoints=checkpoint_log(folder, ReceiptSigner(key), deployment=DEPLOYMENT, network=NETWORK.caip2),
-            operator_key=key, room=Room(node, clock),  # type: ignore[arg-type]
+            operator_key=key, room=Room(nodes, clock),
             read_quote=quote_reader(key.public_key(), network=NETWORK.caip2, pay_to=str(PAY_TO)),
         )  # fmt: skip
         client = await stack.enter_async_context(TestClient(GateServer(create_app(services, mounts))))

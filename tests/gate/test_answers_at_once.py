@@ -11,7 +11,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from actors.wallet.state import RuntimeRef
 from gate.front.app import create_app as _whole_gate  # noqa: F401 - its parts are only imported together
+from gate.parts.nodes import OneNode
 from gate.proxy.forward import Forwarder, said_of
 from gate.proxy.heads import inward
 from operations.errors import SatboxError
@@ -72,14 +74,15 @@ async def test_an_answer_is_paid_once_and_passed_on_as_it_is(name: str) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
         given = inward(request.headers.items(), said_of(request), keeps_authorization=False)
         try:
-            return await forwarder.forward(request, "rt_1", 80, "/x", given, "req_1", settle)
+            return await forwarder.forward(request, RuntimeRef("rt_1"), 80, "/x", given, "req_1", settle)
         except SatboxError as error:
             return web.Response(status=502, text=error.code)
 
     app = web.Application()
     app.router.add_get("/sandbox/proxy/{address}/{port}/{path}", handle)
     forwarder = Forwarder(
-        cast(Any, Inside(said)), cast(Any, SimpleNamespace(upload_bytes_max=1_000, body_seconds_max=1))
+        OneNode(cast(Any, Inside(said)), cast(Any, None)),
+        cast(Any, SimpleNamespace(upload_bytes_max=1_000, body_seconds_max=1)),
     )
     async with TestServer(app) as gate, aiohttp.ClientSession(auto_decompress=False) as client:
         answer = await client.get(gate.make_url("/sandbox/proxy/SP1/80/x"))
