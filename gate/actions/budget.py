@@ -31,7 +31,8 @@ async def set_budget(context: RequestContext, data: b.BudgetInput) -> SandboxSta
     """In force when this answers; what was spent in the hour under way still counts. Nothing said, nothing changed."""
     services, caller = context.services, context.caller
     address = caller.owned(data.address)
-    if not data.remove and not data.model_fields_set - {"address", "remove"}:
+    # By value: many clients, our own among them, send the fields that nobody gave a value.
+    if not data.model_dump(exclude={"address"}, exclude_defaults=True):
         return shown(services, await services.views.get(address, fresh=True))
     unknown = sorted(set(data.max_sats_per_hour_by_meter) - set(NAMES))
     if unknown:

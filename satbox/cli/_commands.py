@@ -434,7 +434,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("seconds", "integer", help="also samples of so many seconds back, one every ten (default: 600)"),
         ),
     ),
-    Command("sandbox.budget", ('budget',), "say what your sandbox may cost an hour",
+    Command("sandbox.budget", ('budget',), "say what your sandbox may cost an hour", form="sandbox_tables:with_budget",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
             Argument("max_sats_per_hour", "integer", help="for everything together, the clock included"),

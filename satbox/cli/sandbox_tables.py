@@ -56,6 +56,18 @@ def sandbox(document: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def with_budget(document: dict[str, Any]) -> dict[str, Any]:
+    """A sandbox, and what it may cost, also when that is as much as it likes."""
+    budget = document.get("budget") or {}
+    per_call, warned = budget.get("max_usat_per_call"), budget.get("warn_seconds")
+    words = [
+        *([f"this hour {_budget_text(budget)}"] if budget.get("caps_usat_per_hour") else []),
+        *([f"a call {sats_text(per_call)} sats at most"] if per_call is not None else []),
+        *([f"warns at {', '.join(map(duration_text, warned)) or 'no time'}"] if warned is not None else []),
+    ]
+    return {**sandbox(document), "budget": "; ".join(words) or "no limit is set"}
+
+
 def _start_file_text(start_file: dict[str, Any]) -> str:
     how = f"signal {start_file['signal']}" if start_file["exit_code"] is None else f"exit {start_file['exit_code']}"
     log = f"its words: satbox processes logs {start_file['process_id']}"

@@ -136,3 +136,17 @@ def test_a_sandbox_held_by_its_budget_says_so_and_how_to_raise_it() -> None:
     )
     assert "unpause" in by_owner["state"]
     assert "budget" not in by_owner
+
+
+def test_a_budget_is_told_in_sats_and_so_is_that_there_is_none() -> None:
+    budget = {
+        "caps_usat_per_hour": {"total": 3 * SAT}, "spent_usat": {"clock": 2 * SAT}, "max_usat_per_call": SAT,
+        "warn_seconds": [600], "held": False,
+    }  # fmt: skip
+    document = status_of(ADDRESS).model_dump(mode="json")
+
+    told = for_people("sandbox.budget", {**document, "budget": budget})
+    none = for_people("sandbox.budget", {**document, "budget": None})
+
+    assert told["budget"] == "this hour 2.000000 of 3.000000 sats; a call 1.000000 sats at most; warns at 10 min"
+    assert none["budget"] == "no limit is set"

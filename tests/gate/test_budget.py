@@ -9,6 +9,7 @@ from gate.proxy.counting import RequestCounter
 from gate.reach.reaching import runtime_of
 from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
+from satbox.client.requests import request_for
 from tests.gate import gatehouse as building
 from tests.gate.gatehouse import House, gatehouse
 
@@ -53,11 +54,21 @@ async def test_a_budget_is_set_as_a_whole_and_told(house: House) -> None:
     assert second.body["budget"]["warn_seconds"] == []
 
 
-async def test_a_budget_is_seen_without_being_changed_and_lifted_by_word(house: House) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"max_sats_per_hour": None, "max_sats_per_call": None, "warn_seconds": None},
+        {"max_sats_per_hour_by_meter": {}, "remove": False},
+        request_for("sandbox.budget", {}).json,
+    ],
+    ids=["nothing", "nulls", "empty", "our own client"],
+)
+async def test_a_budget_is_seen_without_being_changed_and_lifted_by_word(house: House, body: dict[str, object]) -> None:
     who = await house.agent()
     await house.created(who)
     await house.ask("POST", "/sandbox/budget", who=who, json={"max_sats_per_hour": 100})
-    seen = await house.ask("POST", "/sandbox/budget", who=who, json={})
+    seen = await house.ask("POST", "/sandbox/budget", who=who, json=body)
     lifted = await house.ask("POST", "/sandbox/budget", who=who, json={"remove": True})
 
     assert seen.body["budget"]["caps_usat_per_hour"] == {"total": 100 * SAT}
