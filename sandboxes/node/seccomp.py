@@ -22,6 +22,17 @@ _FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
 # that nearly all of the work is on nobody's account (`fork_storms`). The kernel looks at the lower half of the number only.
 _RESOURCES = 16  # RLIM_NLIMITS
 _LOWER_HALF = 0xFFFF_FFFF
+# Socket options whose memory the kernel counts in no cgroup, and that only programs with a network of their own have a use for:
+# filters (SO_ATTACH_FILTER, SO_ATTACH_BPF and both for reused ports; 48 KiB a socket), and groups that are joined (in IPv6 as
+# many as a process has time for).
+_UNCOUNTED = {
+    socket.SOL_SOCKET: (26, 50, 51, 52),
+    socket.IPPROTO_IP: (35, 39, 42, 46),
+    socket.IPPROTO_IPV6: (20, 27, 42, 46),
+}
+_OPTIONS = 128
+# TCP, UDP, ICMPv6, SCTP, UDP-Lite, raw, netlink, TLS, MPTCP.
+_LEVELS = (6, 17, 58, 132, 136, 255, 270, 282, 284)
 _PERSONALITIES = (0x0, 0x0008, 0x20000, 0x20008, 0xFFFFFFFF)
 
 
@@ -50,6 +61,7 @@ def compile_filter() -> bytes:
     for family in _FAMILIES:
         _rule(pyseccomp, program, pyseccomp.ALLOW, "socket", pyseccomp.Arg(0, pyseccomp.EQ, int(family)))
     _rule(pyseccomp, program, refuse, "socket", pyseccomp.Arg(0, pyseccomp.GT, int(socket.AF_NETLINK)))
+    _socket_options(pyseccomp, program, refuse)
     for value in _PERSONALITIES:
         _rule(pyseccomp, program, pyseccomp.ALLOW, "personality", pyseccomp.Arg(0, pyseccomp.EQ, value))
     for number in range(_RESOURCES):
@@ -67,6 +79,19 @@ def compile_filter() -> bytes:
         program.export_bpf(file)
         file.seek(0)
         return file.read()
+
+
+def _socket_options(library: Any, program: Any, refuse: Any) -> None:
+    """`setsockopt`, by level and option; the kernel looks at the lower half of both."""
+    for level in (*_LEVELS, *_UNCOUNTED):
+        at = library.Arg(1, library.MASKED_EQ, _LOWER_HALF, int(level))
+        if level not in _UNCOUNTED:
+            _rule(library, program, library.ALLOW, "setsockopt", at)
+            continue
+        for number in range(_OPTIONS):
+            action = refuse if number in _UNCOUNTED[level] else library.ALLOW
+            option = library.Arg(2, library.MASKED_EQ, _LOWER_HALF, number)
+            _rule(library, program, action, "setsockopt", at, option)
 
 
 def _rule(library: Any, program: Any, action: Any, name: str, *arguments: Any) -> None:

@@ -202,6 +202,43 @@ async def test_no_file_of_the_whole_kernel_takes_anything(box: Box) -> None:
     assert (result["exit_code"], result["stdout"]) == (0, ""), result
 
 
+OPTIONS = (
+    CALL
+    + """
+import errno, socket, struct
+ours = {family: socket.socket(family, socket.SOCK_DGRAM) for family in (socket.AF_INET, socket.AF_INET6)}
+group4, group6 = socket.inet_aton("224.9.9.9") + socket.inet_aton("127.0.0.1"), bytes([255, 2]) + bytes(14) + struct.pack("I", 1)
+one = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
+program = struct.pack("HxxxxxxQ", 1, ctypes.addressof(one))
+for family, level, option, value in (
+    (socket.AF_INET, 1, 26, program), (socket.AF_INET, 1, 51, program), (socket.AF_INET, 0, 35, group4),
+    (socket.AF_INET6, 41, 20, group6),
+):
+    for high in (0, 1 << 32):  # the kernel does not look at the upper half
+        for way in ((high | level, option), (level, high | option)):
+            text = ctypes.create_string_buffer(value)
+            said = call(54, ours[family].fileno(), ctypes.c_uint64(way[0]), ctypes.c_uint64(way[1]), text, len(value))
+            print(level, option, errno.errorcode.get(said, said))
+stream = socket.socket()
+for level, option, value in (
+    (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1), (socket.SOL_SOCKET, socket.SO_REUSEPORT, 1),
+    (socket.SOL_SOCKET, socket.SO_SNDBUF, 65536), (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0)),
+    (socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 1, 0)), (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 9), (socket.IPPROTO_IP, socket.IP_TTL, 9),
+):
+    stream.setsockopt(level, option, value)
+ours[socket.AF_INET6].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+"""
+)
+
+
+async def test_socket_options_whose_memory_nobody_counts_are_refused_and_no_others(box: Box, is_gvisor: bool) -> None:
+    result = await box.python(OPTIONS)
+    assert result["exit_code"] == 0, result["stderr"]
+    if not is_gvisor:  # in whose own kernel all memory is counted
+        assert {line.split()[2] for line in result["stdout"].splitlines()} == {"EPERM"}, result["stdout"]
+
+
 DESCRIPTORS = """
 import os
 found = []
