@@ -7,11 +7,11 @@ hosts on Ray. One contract suite passes on all of them.
 import asyncio
 from typing import Protocol, TypeVar, overload
 
-from actors.actor import QueueFullError
 from actors.books.pages import Range
-from actors.host import WalletHost
-from actors.overview import HostOverview
-from actors.requests import (
+from actors.hosting.actor import QueueFullError
+from actors.hosting.host import WalletHost
+from actors.hosting.overview import HostOverview
+from actors.hosting.requests import (
     Ask,
     DisputesPage,
     EventsPage,

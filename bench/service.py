@@ -9,10 +9,10 @@ from pathlib import Path
 
 import aiohttp
 
-from actors.host_spec import HostSpec
+from actors.on_ray.call import NamedActors
+from actors.on_ray.host_spec import HostSpec
+from actors.on_ray.system import RayTransport
 from actors.placement import HostMap
-from actors.ray_call import NamedActors
-from actors.ray_system import RayTransport
 from actors.system import ActorSystem
 from actors.wallet import commands as c
 from actors.wallet.state import Plan

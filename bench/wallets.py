@@ -9,10 +9,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from actors.actor import WalletActor
 from actors.clock import SystemClock
-from actors.host import WalletHost
-from actors.host_settings import HostSettings
+from actors.hosting.actor import WalletActor
+from actors.hosting.host import WalletHost
+from actors.hosting.host_settings import HostSettings
 from actors.wallet import commands as c
 from actors.wallet.state import Phase, Plan, WalletPolicy
 from bench.figures import Figure, cpu_seconds, latency, rss_bytes

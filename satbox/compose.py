@@ -14,11 +14,11 @@ import aiohttp
 import images
 from actors.books.checkpoints import CheckpointLog
 from actors.clock import SystemClock
-from actors.host_spec import HostSpec
-from actors.ray_oracle import OracleSpec, RayOracle
-from actors.ray_settlements import RaySettlements
-from actors.ray_system import RayTransport
-from actors.settlements_process import PayoutSpec, SettlementsSpec
+from actors.on_ray.host_spec import HostSpec
+from actors.on_ray.oracle import OracleSpec, RayOracle
+from actors.on_ray.settlements import RaySettlements
+from actors.on_ray.settlements_process import PayoutSpec, SettlementsSpec
+from actors.on_ray.system import RayTransport
 from actors.system import ActorSystem
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.outside import HandleResolver

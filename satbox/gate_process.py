@@ -13,7 +13,7 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from actors.garbage import spare_startup
+from actors.on_ray.garbage import spare_startup
 from gate.genesis import bitcoin
 from operations import logs
 from satbox.keys import load_keys

@@ -15,14 +15,14 @@ from typing import Any
 import structlog
 
 from actors.clock import SystemClock
-from actors.ray_call import NamedActors
-from actors.ray_oracle import NAME as ORACLE
-from actors.ray_oracle import start_oracle
-from actors.ray_settlements import SETTLEMENTS
-from actors.ray_system import RayTransport, start_host
-from actors.settlements_process import start_settlements
-from actors.steady_scheduler import SteadyScheduler
-from actors.unfinished import unfinished
+from actors.hosting.unfinished import unfinished
+from actors.on_ray.call import NamedActors
+from actors.on_ray.oracle import NAME as ORACLE
+from actors.on_ray.oracle import start_oracle
+from actors.on_ray.settlements import SETTLEMENTS
+from actors.on_ray.settlements_process import start_settlements
+from actors.on_ray.steady_scheduler import SteadyScheduler
+from actors.on_ray.system import RayTransport, start_host
 from actors.view import iso
 from devnet.urls import devnet_urls
 from satbox.children import Child, python_module

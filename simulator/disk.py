@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from actors.storage import Batch, WalletStore
+from actors.hosting.wallet_store import Batch, WalletStore
 from actors.wallet.state import WalletState
 from relay_client.settlements.schema import migrate
 from simulator.virtual_loop import Incarnation, incarnation

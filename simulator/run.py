@@ -14,8 +14,8 @@ from pathlib import Path
 
 import structlog
 
+from actors.hosting.wallet_store import WalletStore, broken_links
 from actors.placement import wallet_path
-from actors.storage import WalletStore, broken_links
 from actors.wallet.state import Phase, WalletPolicy
 from relay_client.settlements import SettleRoute
 from relay_client.states import is_in_flight

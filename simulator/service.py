@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from actors.credit_sink import WalletSink
-from actors.host import WalletHost
-from actors.host_settings import HostSettings
-from actors.overview import HostOverview
-from actors.requests import Ask, Pay, Purse, Request, Response, serve
+from actors.hosting.host import WalletHost
+from actors.hosting.host_settings import HostSettings
+from actors.hosting.overview import HostOverview
+from actors.hosting.requests import Ask, Pay, Purse, Request, Response, serve
 from actors.system import ActorSystem
 from actors.wallet.commands import Earn
 from actors.wallet.state import WalletPolicy

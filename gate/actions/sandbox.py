@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from prometheus_client import Gauge
 
-from actors.requests import EventsPage
+from actors.hosting.requests import EventsPage
 from actors.view import View, iso, status
 from actors.wallet.commands import Command, Pause, Reap, SetRate, Wake, WakeByLink
 from actors.wallet.decide_pause import is_unsettled

@@ -15,7 +15,7 @@ from typing import Any
 from actors.books.checkpoints import Inclusion
 from actors.books.pages import Bounds, Range
 from actors.books.span_chain import chained
-from actors.requests import LedgerPage
+from actors.hosting.requests import LedgerPage
 from actors.view import iso
 from actors.wallet.journal import GENESIS, Entry
 from gate.books.statement_files import WRITERS, Format, Writer

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from aiohttp import web
 
-from actors.requests import Purse
+from actors.hosting.requests import Purse
 from actors.wallet.commands import PayOrder, PromiseOrder
 from actors.wallet.spending_keys import account_of, by_signer
 from gate.charging.bill import Bill

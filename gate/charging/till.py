@@ -17,7 +17,7 @@ from itertools import islice
 import structlog
 
 from actors.clock import Clock
-from actors.requests import Purse
+from actors.hosting.requests import Purse
 from actors.system import ActorSystem
 from actors.wallet.calls import LoggedOrder
 from actors.wallet.commands import PostOrders, Reserve, Unreserve

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from actors.overview import WalletRow
+from actors.hosting.overview import WalletRow
 from actors.view import iso
 from gate.parts.room import together
 from gate.parts.services import Services

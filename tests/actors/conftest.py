@@ -12,7 +12,7 @@ from tests.conftest import RAY_TOKEN
 from tests.sandboxes.running_node import RunningNode
 
 if TYPE_CHECKING:
-    from actors.host_spec import HostSpec
+    from actors.on_ray.host_spec import HostSpec
 
 POLICY = WalletPolicy(grace_ms=2_000, grace_cap_ms=10_000, wake_minimum_seconds=1)
 
@@ -46,9 +46,9 @@ def ray_hosts(kind: str, request: pytest.FixtureRequest) -> Iterator["HostSpec |
         return
     import ray
 
-    from actors.host_spec import HostSpec
-    from actors.ray_call import NAMESPACE
-    from actors.ray_system import RayTransport, start_host
+    from actors.on_ray.call import NAMESPACE
+    from actors.on_ray.host_spec import HostSpec
+    from actors.on_ray.system import RayTransport, start_host
 
     request.getfixturevalue("ray_home")
     node = RunningNode({"slots": {"nano": 40}})

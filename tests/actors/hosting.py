@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.clock import SystemClock
-from actors.host import WalletHost
-from actors.host_settings import HostSettings
+from actors.hosting.host import WalletHost
+from actors.hosting.host_settings import HostSettings
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.state import WalletPolicy
 from sandboxes.clock import boottime_ms
 from sandboxes.simulated import SimulatedNode
 
 if TYPE_CHECKING:
-    from actors.host_spec import HostSpec
+    from actors.on_ray.host_spec import HostSpec
 
 _numbers = itertools.count(1)
 
@@ -83,8 +83,8 @@ async def local(home: Path, policy: WalletPolicy) -> AsyncIterator[Hosted]:
 
 def on_ray(spec: "HostSpec") -> Hosted:
     """Hosts that run on Ray; the fixture that started them closes them."""
-    from actors.ray_call import NamedActors
-    from actors.ray_system import RayTransport
+    from actors.on_ray.call import NamedActors
+    from actors.on_ray.system import RayTransport
 
     actors, placement = NamedActors(), spec.placement
 

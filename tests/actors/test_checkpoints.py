@@ -13,8 +13,8 @@ from actors.books.checkpoints import CheckpointLog
 from actors.books.heads import Head, hash_of
 from actors.books.looking import ChangedMeanwhileError, looked_at
 from actors.books.merkle import leaf_hash, levels, path, root, root_from
+from actors.hosting.wallet_store import Batch, WalletStore
 from actors.placement import wallet_path
-from actors.storage import Batch, WalletStore
 from actors.wallet import commands as c
 from tests.actors.harness import World
 from tests.actors.hosting import new_address

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from actors.books.pages import Range
-from actors.storage import broken_links
+from actors.hosting.wallet_store import broken_links
 from actors.view import View
 from actors.wallet import commands as c
 from actors.wallet.meters import Reading

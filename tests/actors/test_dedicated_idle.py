@@ -16,8 +16,8 @@ pytestmark = pytest.mark.ray
 async def test_an_idle_wallet_gives_its_process_back_and_returns_on_the_next_call(ray_home: Path) -> None:
     import ray
 
-    from actors.host_spec import HostSpec
-    from actors.ray_system import RayTransport
+    from actors.on_ray.host_spec import HostSpec
+    from actors.on_ray.system import RayTransport
     from actors.system import ActorSystem
 
     folder, address = short_folder(), new_address()

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.storage import broken_links
+from actors.hosting.wallet_store import broken_links
 from actors.wallet import commands as c
 from actors.wallet.decide_disputes import STEP
 from actors.wallet.state import Phase

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from actors.clock import SystemClock
-from actors.host import WalletHost
-from actors.host_settings import HostSettings
+from actors.hosting.host import WalletHost
+from actors.hosting.host_settings import HostSettings
 from actors.system import ActorSystem, LocalTransport
 from actors.view import status
 from actors.wallet import commands as c

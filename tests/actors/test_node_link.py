@@ -1,7 +1,7 @@
 """What a heartbeat proves, and of which sandbox."""
 
 from actors.clock import SystemClock
-from actors.node_link import LOSSES_KEPT, NodeLink
+from actors.hosting.node_link import LOSSES_KEPT, NodeLink
 from sandboxes.protocol import Beat, RuntimeLost
 from sandboxes.simulated import SimulatedNode
 

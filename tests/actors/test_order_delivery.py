@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from actors.clock import SystemClock
-from actors.host import WalletHost
-from actors.host_settings import HostSettings
-from actors.order_delivery import AT_ONCE, EarningSink
+from actors.hosting.host import WalletHost
+from actors.hosting.host_settings import HostSettings
+from actors.hosting.order_delivery import AT_ONCE, EarningSink
+from actors.hosting.wallet_store import Batch, WalletStore
 from actors.placement import wallet_path
-from actors.storage import Batch, WalletStore
 from actors.wallet import commands as c
 from actors.wallet.state import Phase, Plan, WalletState
 from sandboxes.clock import boottime_ms

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.steady_scheduler import SteadyScheduler
+from actors.on_ray.steady_scheduler import SteadyScheduler
 from satbox import service
 
 DAY = 86_400.0

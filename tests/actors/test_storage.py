@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from actors.errors import CorruptWalletError, FencedError
-from actors.storage import MARKS_KEPT, TRIMMED_EVERY, Batch, Mark, WalletStore, broken_links, read_state
+from actors.hosting.wallet_store import MARKS_KEPT, TRIMMED_EVERY, Batch, Mark, WalletStore, broken_links, read_state
 from actors.wallet import commands as c
 from actors.wallet.decide import decide
 from actors.wallet.state import Instant, WalletPolicy, WalletState

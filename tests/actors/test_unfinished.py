@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from actors.errors import CorruptWalletError
+from actors.hosting.unfinished import is_damage, unfinished
+from actors.hosting.wallet_store import Batch, WalletStore
 from actors.placement import wallet_path
-from actors.storage import Batch, WalletStore
-from actors.unfinished import is_damage, unfinished
 from actors.wallet.calls import Transit
 from actors.wallet.state import RuntimeRef, WalletState
 

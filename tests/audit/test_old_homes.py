@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from actors.hosting.wallet_store import WalletStore
 from actors.placement import wallet_path
-from actors.storage import WalletStore
 from actors.wallet import commands as c
 from actors.wallet.state import WalletPolicy
 from satbox.audit.files import snapshot

@@ -22,8 +22,8 @@ from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from actors.credit_sink import WalletPayouts, WalletSink
-from actors.host import WalletHost
-from actors.host_settings import HostSettings
+from actors.hosting.host import WalletHost
+from actors.hosting.host_settings import HostSettings
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.state import Payout, Phase, WalletPolicy, WalletState
 from devnet.app import create_app as create_devnet

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.requests import Pay, Request, Response
+from actors.hosting.requests import Pay, Request, Response
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.calls import Route
 from actors.wallet.commands import PayOrder, SetRoutes

@@ -25,8 +25,8 @@ from operations.errors import SatboxError
 from oracle import AnchorBook, QuoteBook
 from oracle.anchor import Anchor
 from oracle.quotes import Quote
-from relay_client.settlements import GroupWriter
 from storage.full_disk import is_full
+from storage.writer import GroupWriter
 from tests.gate.gatehouse import gatehouse
 from tests.gate.test_disputes import OPERATOR
 from tests.gate.test_full_disk import FULL, NEEDS_ROOT, filled

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from actors.overview import AtRest, wallet_row
+from actors.hosting.overview import AtRest, wallet_row
 from actors.wallet import commands as c
 from actors.wallet.state import Plan, WalletState
 from gate.pages.overview import Overview, news

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from actors.books.pages import Range
 from actors.books.span_chain import chained
-from actors.storage import broken_links
+from actors.hosting.wallet_store import broken_links
 from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import Entry
 from gate.books.statements import statement_file

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.requests import Pay, Request, Response
+from actors.hosting.requests import Pay, Request, Response
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.commands import PostOrders, Reserve, Unreserve
 from gate.charging.adoption import adopt

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.host import WalletHost
-from actors.requests import Request, Response
+from actors.hosting.host import WalletHost
+from actors.hosting.requests import Request, Response
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.calls import LoggedOrder
 from actors.wallet.commands import PostOrders, Reserve

@@ -27,9 +27,9 @@ except OSError:
     structlog.get_logger().debug('event.debug')
 """
 STARTS = {
-    "hosts": "from actors.ray_host import HostProcess; HostProcess('host-0', type('Spec', (), {'settlements': 1}), id)",
-    "settlements": "from actors.settlements_process import SettlementsProcess; SettlementsProcess(None)",
-    "oracle": "from actors.ray_oracle import OracleProcess; OracleProcess(None)",
+    "hosts": "from actors.on_ray.host import HostProcess; HostProcess('host-0', type('Spec', (), {'settlements': 1}), id)",
+    "settlements": "from actors.on_ray.settlements_process import SettlementsProcess; SettlementsProcess(None)",
+    "oracle": "from actors.on_ray.oracle import OracleProcess; OracleProcess(None)",
     "others": "from operations import logs; logs.configure()",
 }
 
@@ -58,7 +58,7 @@ def test_every_process_uses_this_configuration_and_none_has_one_of_its_own() -> 
         and name not in NOT_PROCESSES
     }
 
-    assert {"devnet/__main__.py", "actors/ray_oracle.py", "satbox/up.py"} <= starting.keys()
+    assert {"devnet/__main__.py", "actors/on_ray/oracle.py", "satbox/up.py"} <= starting.keys()
     assert [name for name, text in starting.items() if "logs.configure(" not in text] == []
     assert [name for name, text in sources().items() if re.search(r"basicConfig\(|structlog\.configure\(", text)] == []
 

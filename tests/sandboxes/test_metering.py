@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 
 from actors.clock import SystemClock
-from actors.host import WalletHost
-from actors.host_settings import HostSettings
+from actors.hosting.host import WalletHost
+from actors.hosting.host_settings import HostSettings
 from actors.wallet import commands as c
 from actors.wallet.state import Phase, Plan, WalletPolicy
 from sandboxes.node.metering import RuntimeMeters, StorageMeters

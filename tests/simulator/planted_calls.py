@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from actors import marks
+from actors.hosting import marks
 from actors.wallet import bucket, decide_calls
 from actors.wallet import commands as c
 from actors.wallet.calls import LoggedOrder
@@ -62,7 +62,7 @@ def used_orders_taken() -> None:
 
 def delivered_before_earned() -> None:
     """Orders count as delivered when they are sent."""
-    from actors import order_delivery
+    from actors.hosting import order_delivery
 
     real = order_delivery._Courier.__init__
 

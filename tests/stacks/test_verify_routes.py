@@ -14,7 +14,7 @@ from gate.actions import verifying
 from gate.actions.verifying import WAITING_MAX, report
 from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
-from operations.verification import VERIFICATION
+from operations.verification import FEATURE
 from satbox.client import Client, ClientSettings
 from stacks import Network
 from stacks.clarity import UInt, serialize
@@ -191,7 +191,7 @@ async def test_only_so_many_wait_and_payments_do_not(house: House) -> None:
 
 async def test_an_operator_may_switch_it_off(tmp_path: Path) -> None:
     async with gatehouse(tmp_path, verifies_for_anybody=False) as house:
-        for operation in VERIFICATION:
+        for operation in FEATURE.operations:
             path = operation.path.format(address="SP000000000000000000002Q6VF78", algorithm="sha256")
             body = {name: "00" for name in operation.input.model_fields if name not in operation.path_fields}
             sent = {name: value for name, value in body.items() if name not in ("network", "encoding")}
@@ -211,7 +211,7 @@ async def test_the_client_reads_what_the_gate_says(house: House) -> None:
 async def test_machines_are_told_of_every_operation(house: House) -> None:
     described = (await house.ask("GET", "/openapi.json")).body["paths"]
     words = (await house.ask("GET", "/llms.txt")).raw.decode()
-    for operation in VERIFICATION:
+    for operation in FEATURE.operations:
         assert REGISTRY[operation.name] is operation
         assert operation.method.lower() in described[operation.path]
         assert f"{operation.method} {operation.path}:" in words

@@ -45,7 +45,9 @@ def test_every_module_of_the_client_imports_without_the_service() -> None:
     assert {name.partition(".")[0] for name in loaded} & set(SERVER_MODULES) == set()
 
 
-@pytest.mark.parametrize("module", ["satbox.settings", "actors.ray_call", "actors.steady_scheduler", "oracle.book"])
+@pytest.mark.parametrize(
+    "module", ["satbox.settings", "actors.on_ray.call", "actors.on_ray.steady_scheduler", "oracle.book"]
+)
 def test_the_refusal_refuses(module: str) -> None:
     ended = imported(SERVER_MODULES, module)
     assert ended.returncode != 0

@@ -8,9 +8,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from actors.actor import WalletActor
 from actors.errors import FencedError
-from actors.meter_reader import readings
+from actors.hosting.actor import WalletActor
+from actors.hosting.meter_reader import readings
 from actors.wallet import commands as c
 from actors.wallet.state import Payout, RuntimeRef
 from sandboxes.protocol import (

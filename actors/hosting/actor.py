@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from actors import marks as marks_of
 from actors.clock import Clock
 from actors.errors import FencedError
-from actors.storage import Batch, Mark, WalletStore
+from actors.hosting import marks as marks_of
+from actors.hosting.wallet_store import Batch, Mark, WalletStore
 from actors.view import View
 from actors.wallet.bucket import BrokenInvariantError
 from actors.wallet.commands import (

@@ -13,20 +13,20 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from actors.actor import Surroundings, WalletActor
 from actors.clock import Clock
-from actors.effects import Effects, LossSink, PayoutSink
 from actors.errors import FencedError
-from actors.host_settings import HostSettings
-from actors.liveness import Liveness
-from actors.meter_reader import MeterReader
-from actors.node_link import NodeLink
-from actors.order_delivery import EarningSink, OrderDelivery
-from actors.overview import ROWS_MAX, AtRest, HostOverview, wallet_row
-from actors.reconciling import Reconciler
-from actors.residents import Residents
-from actors.storage import WalletStore
-from actors.timers import Timers
+from actors.hosting.actor import Surroundings, WalletActor
+from actors.hosting.effects import Effects, LossSink, PayoutSink
+from actors.hosting.host_settings import HostSettings
+from actors.hosting.liveness import Liveness
+from actors.hosting.meter_reader import MeterReader
+from actors.hosting.node_link import NodeLink
+from actors.hosting.order_delivery import EarningSink, OrderDelivery
+from actors.hosting.overview import ROWS_MAX, AtRest, HostOverview, wallet_row
+from actors.hosting.reconciling import Reconciler
+from actors.hosting.residents import Residents
+from actors.hosting.timers import Timers
+from actors.hosting.wallet_store import WalletStore
 from actors.view import View
 from actors.wallet import commands as c
 from actors.wallet.state import Phase, UptimeProof, WalletState

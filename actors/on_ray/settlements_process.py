@@ -11,10 +11,10 @@ import aiohttp
 
 from actors.clock import SystemClock
 from actors.credit_sink import WalletPayouts, WalletSink
-from actors.host_spec import HostSpec
-from actors.ray_call import answered, start_actor, unpacked
-from actors.ray_settlements import SETTLEMENTS
-from actors.ray_system import RayTransport
+from actors.on_ray.call import answered, start_actor, unpacked
+from actors.on_ray.host_spec import HostSpec
+from actors.on_ray.settlements import SETTLEMENTS
+from actors.on_ray.system import RayTransport
 from actors.system import ActorSystem
 from operations import logs
 from operations.errors import SatboxError

@@ -4,8 +4,8 @@ final is bounded over all of them (`design/payments.md`), and one key pays out i
 
 import time
 
-from actors.ray_call import NamedActors, packed
-from actors.sponsoring import Sponsoring
+from actors.on_ray.call import NamedActors, packed
+from actors.on_ray.sponsoring import Sponsoring
 from actors.wallet.state import Payout
 from relay_client.payouts import PayoutOrder, PayoutReport
 from relay_client.settlements import PaymentReport, Presentation

@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from pathlib import Path
 
-from actors.actor import WalletActor
 from actors.clock import Clock
 from actors.errors import FencedError
-from actors.host_settings import HostSettings
+from actors.hosting.actor import WalletActor
+from actors.hosting.host_settings import HostSettings
+from actors.hosting.unfinished import is_damage, is_unfinished, unfinished
+from actors.hosting.wallet_store import WalletStore
 from actors.placement import wallet_path
-from actors.storage import WalletStore
-from actors.unfinished import is_damage, is_unfinished, unfinished
 from actors.wallet import commands as c
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from itertools import islice
 
-from actors.actor import WalletActor
+from actors.hosting.actor import WalletActor
 from actors.wallet.calls import Transit
 from actors.wallet.commands import Earn, OrdersDelivered
 

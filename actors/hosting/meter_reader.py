@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 
-from actors.actor import WalletActor
 from actors.errors import FencedError
+from actors.hosting.actor import WalletActor
 from actors.wallet import commands as c
 from actors.wallet.meters import STORAGE, Reading, bill, of
 from actors.wallet.state import Phase, WalletState

@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 from ray.exceptions import RayError
 
-from actors.ray_call import NamedActors, answered, start_actor
-from actors.steady_scheduler import SteadyScheduler
+from actors.on_ray.call import NamedActors, answered, start_actor
+from actors.on_ray.steady_scheduler import SteadyScheduler
 from operations import logs
 from operations.errors import SatboxError
 from oracle import AnchorBook, Oracle, OracleSettings, Snapshot, http_sources

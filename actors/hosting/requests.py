@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from actors.books import pages
 from actors.books.pages import Bounds, Range
 from actors.clock import Clock
-from actors.host import WalletHost, creates
-from actors.marks import ORDER
-from actors.storage import StoredEvent, WalletStore
+from actors.hosting.host import WalletHost, creates
+from actors.hosting.marks import ORDER
+from actors.hosting.wallet_store import StoredEvent, WalletStore
 from actors.view import View
 from actors.wallet.bucket import Accounts
 from actors.wallet.calls import Allowance

@@ -4,9 +4,9 @@ import asyncio
 import logging
 from concurrent.futures import Executor
 
-from actors.host_settings import HostSettings
-from actors.residents import Residents
-from actors.unfinished import is_damage
+from actors.hosting.host_settings import HostSettings
+from actors.hosting.residents import Residents
+from actors.hosting.unfinished import is_damage
 from actors.wallet import commands as c
 from sandboxes.protocol import RuntimeLost, SandboxNode, StartFileEnded, StopRequest
 

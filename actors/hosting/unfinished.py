@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from actors.errors import CorruptWalletError
-from actors.storage import read_state
+from actors.hosting.wallet_store import read_state
 from actors.wallet.state import WalletState
 
 log = logging.getLogger(__name__)

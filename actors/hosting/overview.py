@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from actors.storage import read_state
+from actors.hosting.wallet_store import read_state
 from actors.view import balances_at, public_state, running
 from actors.wallet.lifecycle import exhausts_at_ms
 from actors.wallet.state import UptimeProof, WalletState

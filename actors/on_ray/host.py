@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 
 import ray
 
-from actors.actor import QueueFullError
 from actors.clock import SystemClock
 from actors.errors import ActorError
-from actors.garbage import spare_startup
-from actors.host import WalletHost
-from actors.host_settings import HostSettings
-from actors.host_spec import HostSpec
-from actors.ray_call import packed, unpacked
-from actors.ray_settlements import RaySettlements
-from actors.requests import Request, Response, serve
+from actors.hosting.actor import QueueFullError
+from actors.hosting.host import WalletHost
+from actors.hosting.host_settings import HostSettings
+from actors.hosting.requests import Request, Response, serve
+from actors.on_ray.call import packed, unpacked
+from actors.on_ray.garbage import spare_startup
+from actors.on_ray.host_spec import HostSpec
+from actors.on_ray.settlements import RaySettlements
 from actors.system import ActorSystem, Transport
 from actors.wallet.commands import Earn
 from operations import logs

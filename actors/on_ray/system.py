@@ -14,12 +14,8 @@ from ray.exceptions import RayActorError
 
 from actors.clock import SystemClock
 from actors.errors import ActorError
-from actors.host_spec import HostSpec
-from actors.overview import HostOverview
-from actors.placement import HostMap, wallet_path
-from actors.ray_call import NamedActors, packed, start_actor, unpacked
-from actors.ray_host import CONCURRENCY_MAX, HostProcess
-from actors.requests import (
+from actors.hosting.overview import HostOverview
+from actors.hosting.requests import (
     Ask,
     Pay,
     ReadDisputes,
@@ -31,6 +27,10 @@ from actors.requests import (
     Response,
     absent,
 )
+from actors.on_ray.call import NamedActors, packed, start_actor, unpacked
+from actors.on_ray.host import CONCURRENCY_MAX, HostProcess
+from actors.on_ray.host_spec import HostSpec
+from actors.placement import HostMap, wallet_path
 from operations.errors import SatboxError
 
 BATCH_MAX = 256

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from actors.storage import Mark
+from actors.hosting.wallet_store import Mark
 from actors.wallet.commands import (
     BurnNonce,
     Command,

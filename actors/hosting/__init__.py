@@ -1,0 +1,1 @@
+"""A host: many wallets in one process, with their files, timers and node. Knows nothing of Ray."""

@@ -1,0 +1,1 @@
+"""Hosts, settlements and the oracle as actors on Ray, and how they are called."""
