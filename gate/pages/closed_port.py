@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gate.pages.layout import HEADERS
 from gate.pages.markup import Child, doctype, el
+from gate.pages.words import hint_for_people
 from operations.errors import SatboxError
 
 STYLE = (
@@ -18,6 +19,7 @@ STYLE = (
 )
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+WAKES = ("sandbox_reaped", "credit_insufficient", "wallet_not_found")
 CLOSED = "not_found"
 """The page does not say whether there is a sandbox, a server or an expired token."""
 
@@ -30,9 +32,9 @@ def opens_page(request: web.Request) -> bool:
     return "text/html" in request.headers.get("Accept", "").lower() and mode in (None, "navigate")
 
 
-def closed_page(error: SatboxError, request_id: str, gate_url: str) -> web.Response:
-    """The error for people, with its status."""
-    title, body = _closed() if error.code == CLOSED else _failed(error)
+def closed_page(error: SatboxError, request_id: str, gate_url: str, address: str | None = None) -> web.Response:
+    """The error for people, with its status; `address` is whose sandbox it is, where that is known."""
+    title, body = _closed() if error.code == CLOSED else _failed(error, address and f"{gate_url}/wake/{address}")
     page = el(
         "html",
         el(
@@ -67,7 +69,7 @@ def _closed() -> tuple[str, Child]:
     return "This port is not open to you", (el("p", what), open_it)
 
 
-def _failed(error: SatboxError) -> tuple[str, Child]:
+def _failed(error: SatboxError, wake_url: str | None) -> tuple[str, Child]:
     title = (
         "Not here any more"
         if error.kind.status == 410
@@ -75,5 +77,15 @@ def _failed(error: SatboxError) -> tuple[str, Child]:
         if error.kind.status == 400
         else "Not now"
     )
-    again = f"Reload this page in {error.retry_after} seconds." if error.retry_after else error.hint
-    return title, (el("p", error.message), el("p", again))
+    return title, (el("p", error.message), el("p", _next(error, wake_url)))
+
+
+def _next(error: SatboxError, wake_url: str | None) -> Child:
+    """What a person can do: hints of errors are mostly for programs."""
+    if error.retry_after:
+        return f"Reload this page in {error.retry_after} seconds."
+    if error.code in WAKES and wake_url is not None:
+        return (el("a", "Wake it or top it up", href=wake_url), ", then reload this page.")
+    if error.code == "sandbox_paused":
+        return ("Its owner lets it run on: ", el("code", "satbox unpause"), ".")
+    return hint_for_people(error.hint)

@@ -25,6 +25,7 @@ from gate.pages.overview import Overview
 from gate.pages.pricing import coin_prices
 from gate.pages.wake import WakeView, trouble_page, wake_page
 from gate.pages.wallets import last_event_ms, public_wallet
+from gate.pages.words import hint_for_people
 from gate.parts.services import SERVICES, Services
 from gate.wire.answers import METRICS, PEERS, error_response, json_response
 from operations.errors import SatboxError
@@ -89,7 +90,7 @@ def _refusal(error: SatboxError) -> Page:
     """What went wrong, for people: a 404 is not worth a retry."""
     status = error.kind.status
     title = "Not found" if status in (404, 410) else "That does not work" if status == 400 else "Not now"
-    hint: Child = error.hint
+    hint: Child = hint_for_people(error.hint)
     if error.code == "not_found":  # its hint is for machines
         hint = el("span", "Look an agent up on the ", el("a", "front page", href="/"), ".")
     return Page(title, (el("h1", title), el("p", error.message), el("p", hint, class_="hint")), status=status)
@@ -229,4 +230,6 @@ async def payer(services: Services, request: web.Request) -> NextNonce:
     try:
         return NextNonce(address=address, nonce=await services.next_nonce(address))
     except ChainUnavailable as error:
-        raise SatboxError("timeout", "The chain does not say which transaction is next.", retry_after=2) from error
+        raise SatboxError(
+            "timeout", "The chain does not say which transaction is next.", retry_after=2, hint="Try again in a moment."
+        ) from error

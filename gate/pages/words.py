@@ -1,5 +1,6 @@
 """Amounts, times and states as people read them. Pure. `assets/words.js` says the same in a browser."""
 
+import re
 from datetime import UTC, datetime
 
 USAT_PER_SAT = 1_000_000
@@ -12,6 +13,15 @@ STATES = {
     "grace": "Grace",
     "reaped": "Asleep",
 }
+
+
+FOR_PROGRAMS = re.compile(r"\b(GET|POST|PUT|DELETE|details)\b|(^|\s)/(?!workspace)[a-z]")
+"""What a hint for programs names: a request, or a field of the answer."""
+
+
+def hint_for_people(hint: str) -> str:
+    """An error's hint where it helps a person."""
+    return "" if FOR_PROGRAMS.search(hint) else hint
 
 
 def sats(usat: int, decimals: int = 2) -> str:

@@ -104,8 +104,9 @@ async def serve(request: web.Request) -> web.StreamResponse:
         return await _serve(services, request, request_id)
     except SatboxError as error:
         code = error.code
-        if place_of(request).origin and opens_page(request):
-            return closed_page(error, request_id, services.settings.public_url)
+        place = place_of(request)
+        if place.origin and opens_page(request):
+            return closed_page(error, request_id, services.settings.public_url, place.address)
         return error_response(await explained(services, means_of(request), error), request_id)
     except LapsedError as over:
         code = over.reason

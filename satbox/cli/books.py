@@ -1,31 +1,33 @@
 """Books for keeping and checking: statements."""
 
+import json
 import sys
 from pathlib import Path
 
 from satbox.agent.local_paths import local_path
+from satbox.cli.checking import document_in, json_in
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
 from satbox.cli.generic import call, values_of
 from satbox.cli.output import show
 
-RECEIPT_BYTES_MAX = 65_536
-
 
 async def dispute(context: Context) -> int:
-    """Object to a charge; a receipt is given as JSON, or as the file that holds it (`@receipt.json`, or its path)."""
+    """Object to a charge; a receipt is given as JSON, or as the file that holds it (`@receipt.json`, or its path), alone or in
+    the answer that it came with.
+    """
     given = context.arguments
-    if given.receipt is not None and not given.receipt.lstrip().startswith("{"):
-        given.receipt = _receipt(Path(given.receipt.removeprefix("@")))
+    if given.receipt is not None:
+        given.receipt = _receipt(given.receipt)
     return await call(context)
 
 
-def _receipt(path: Path) -> str:
-    with local_path(path):
-        data = path.read_bytes()
-    if len(data) > RECEIPT_BYTES_MAX:
-        raise UsageError(f"{path} is no receipt: it is over {RECEIPT_BYTES_MAX} bytes")
-    return data.decode("utf-8", "replace")
+def _receipt(text: str) -> str:
+    document = (
+        json_in(text.encode(), "--receipt") if text.lstrip().startswith("{") else document_in(text.removeprefix("@"))
+    )
+    carried = document.get("receipt") if isinstance(document, dict) else None
+    return json.dumps(document if carried is None else carried)
 
 
 async def statement(context: Context) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from satbox.cli.output import sats_text
-from satbox.cli.short_texts import date_of, short_id, time_text
+from satbox.cli.short_texts import date_of, reference_text, short_id, time_text
 
 HASH_CHARS = 16
 
@@ -24,7 +24,7 @@ def ledger(document: dict[str, Any]) -> dict[str, Any]:
             "seq": row["seq"],
             "at_(UTC)": at(row),
             "kind": row["kind"],
-            "reference": short_id(row["reference"]),
+            "reference": reference_text(row["reference"]),
             "sats": f"{'+' if ledger_amount(row['postings']) > 0 else ''}{sats_text(ledger_amount(row['postings']))}",
             "balance": sats_text(row["balance_after_usat"]),
         }

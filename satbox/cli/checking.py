@@ -89,6 +89,11 @@ def document_in(name: str) -> Any:
             raw = file.read(RECEIPT_BYTES_MAX + 1)
     if len(raw) > RECEIPT_BYTES_MAX:
         raise UsageError(f"{name} is over {RECEIPT_BYTES_MAX} bytes", "A receipt is a small JSON file.")
+    return json_in(raw, name)
+
+
+def json_in(raw: bytes, name: str) -> Any:
+    """A receipt, or the answer that carries it, as it was read. Raises UsageError."""
     try:
         return exact_json(raw)
     except (ValueError, RecursionError) as error:

@@ -1,5 +1,6 @@
 """Ids, times and amounts of coins, short enough for a cell of a table."""
 
+import json
 import re
 from typing import Any
 
@@ -20,6 +21,15 @@ def short_id(text: str | None) -> str | None:
         return None
     owner, dot, name = text.partition(".")
     return (owner if len(owner) <= ID_CHARS_MAX else f"{owner[:8]}…{owner[-3:]}") + dot + name
+
+
+def reference_text(reference: str | None) -> str | None:
+    """What an entry of the journal refers to, short: an id, also where it is said among other things, as of a dispute."""
+    try:
+        words = json.loads(reference or "")
+    except ValueError:
+        words = None
+    return short_id(words.get("dispute_id", reference) if isinstance(words, dict) else reference)
 
 
 def date_of(text: str) -> str:

@@ -99,10 +99,12 @@ async def test_an_empty_list_says_none_to_people_and_nothing_else_to_machines(ho
     assert machine.document == {"items": []}
 
 
+@pytest.mark.parametrize("is_in_its_answer", [False, True])
 @pytest.mark.parametrize("form", ["@{}", "{}"])
-async def test_a_receipt_is_taken_from_a_file(home: Path, tmp_path: Path, form: str) -> None:
-    receipt, sent = '{"payment_id": "pay_1", "signature": "x"}', []
-    (tmp_path / "receipt.json").write_text(receipt)
+async def test_a_receipt_is_taken_from_a_file(home: Path, tmp_path: Path, form: str, is_in_its_answer: bool) -> None:
+    receipt, sent = '{"payment_id": "pay_1", "usat": 9007199254740993, "signature": "x"}', []
+    answer = f'{{"exit_code": 0, "stdout": "{"x" * 100_000}", "receipt": {receipt}, "receipt_salt": "s"}}'
+    (tmp_path / "receipt.json").write_text(answer if is_in_its_answer else receipt)
 
     async def opened(request: web.Request) -> web.StreamResponse:
         sent.append((await request.json())["receipt"])

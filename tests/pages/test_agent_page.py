@@ -102,6 +102,14 @@ async def test_its_owner_works_in_it(owner: Owner, visitor: Visitor) -> None:
         await visit.until(HAS.format("panel-files", "satbox files read /workspace/sparse.bin --output sparse.bin"))
         await visit.page.click("#files >> text=linked")
         await visit.until(HAS.format("files", "inside"))
+        await owner.client.files_mkdir(path="deep/deeper")
+        for folder in ("..", "deep", "deeper"):
+            await visit.page.get_by_role("button", name=folder, exact=True).click()
+        await visit.until(HAS.format("panel-files", "/workspace/deep/deeper"))
+        await owner.client.files_delete(path="deep")
+        await visit.page.click("#files >> text=..")
+        await visit.until(HAS.format("panel-files", "The folder /workspace/deep is gone."))
+        await visit.until(HAS.format("files", "made-here"))
 
         await visit.page.press("#tab-files", "ArrowRight")
         await visit.until("document.getElementById('log')?.textContent.includes('<b>from the log</b>')")

@@ -1,6 +1,7 @@
 """Amounts and times as pages say them."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.pages import words
+from gate.pages import closed_page, words
+from operations.errors import ERRORS, SatboxError
 from operations.plain_text import harmless
 from satbox.cli.books_tables import ledger_amount
+from satbox.cli.short_texts import reference_text
 
 ASSETS = Path(words.__file__).parent / "assets"
 POSTINGS: tuple[dict[str, int], ...] = (
@@ -100,6 +103,53 @@ def shown_in_a_name(letter: str) -> str:
     if letter.isspace() and letter != " " and harmless(letter) == letter:
         return f"\\u{ord(letter):04x}"
     return harmless(letter)
+
+
+ASKS = re.compile(r"\b(GET|POST|PUT|DELETE) ?/|(?<=[\s>])/(?!workspace)[a-z]+")
+
+
+@pytest.mark.parametrize("code", sorted(ERRORS))
+def test_a_person_is_not_told_which_request_to_send(code: str) -> None:
+    """Hints of errors are for programs. What was reaped is woken at its own page."""
+    text = closed_page(SatboxError(code), "req_1", "https://gate.test", "STX1").text or ""
+
+    assert ASKS.search(text.split("<body>")[1]) is None
+    if code in ("sandbox_reaped", "credit_insufficient", "wallet_not_found"):
+        assert '<a href="https://gate.test/wake/STX1">Wake it' in text
+    if code == "sandbox_paused":
+        assert "<code>satbox unpause</code>" in text
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_a_browser_hides_the_hints_that_the_gate_hides(tmp_path: Path) -> None:
+    for name in ("gate", "words"):
+        text = (ASSETS / f"{name}.js").read_text()
+        (tmp_path / f"{name}.mjs").write_text(text.replace("./words.js", "./words.mjs"))
+    hints = [kind.hint for kind in ERRORS.values()]
+    script = (
+        f'import {{ hintOf }} from "{tmp_path}/gate.mjs";'
+        f"console.log(JSON.stringify({json.dumps(hints)}.map((hint) => hintOf({{ hint }}))))"
+    )
+    ran = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, check=True)
+
+    assert json.loads(ran.stdout) == [words.hint_for_people(hint) for hint in hints]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_a_browser_names_a_dispute_and_a_time_s_zone(tmp_path: Path) -> None:
+    shutil.copyfile(ASSETS / "words.js", tmp_path / "words.mjs")
+    references = [None, "pay_1", "7", '{"dispute_id":"dsp_1","about":{"seq":1}}', "null", '{"a":1}']
+    script = (
+        f'import {{ moment, referenceOf }} from "{tmp_path}/words.mjs";'
+        f"console.log(JSON.stringify([{json.dumps(references)}.map((reference) => referenceOf({{ reference }})),"
+        ' moment("2026-12-01T03:33:24.123Z")]))'
+    )
+    ran = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, check=True)
+    shown, moment = json.loads(ran.stdout)
+
+    assert shown == ["", "pay_1", "7", "dsp_1", "null", '{"a":1}']
+    assert [reference_text(reference) for reference in references] == [None, "pay_1", "7", "dsp_1", "null", '{"a":1}']
+    assert moment == "2026-12-01 03:33:24 UTC"
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")

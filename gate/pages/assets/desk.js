@@ -5,7 +5,7 @@ import { files } from "./files.js";
 import { ask, bearer, hintOf } from "./gate.js";
 import { visible } from "./names.js";
 import { follow } from "./stream.js";
-import { moved, sats, signed, whole } from "./words.js";
+import { moment, moved, referenceOf, sats, signed, whole } from "./words.js";
 
 const LOG_CHARS_MAX = 200_000;
 const LOG_CUT = "[what came before is in `satbox processes logs`]\n";
@@ -240,7 +240,7 @@ function events(panel) {
   const hear = (event) => {
     seq = event.seq;
     const words = Object.entries(event.data).map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`);
-    body.prepend(make("tr", {}, make("td", {}, event.at.slice(0, 19).replace("T", " ")), make("td", {}, make("strong", {}, event.type)), make("td", { class: "words" }, visible(words.join(", ")))));
+    body.prepend(make("tr", {}, make("td", {}, moment(event.at)), make("td", {}, make("strong", {}, event.type)), make("td", { class: "words" }, visible(words.join(", ")))));
     while (body.children.length > ROWS_MAX) {
       body.lastChild.remove();
       cut.hidden = false;
@@ -273,8 +273,8 @@ async function entries() {
     after = page.next_cursor;
   } while (page.has_more && rows.length < 20_000);
   const shown = rows.slice(-ROWS_MAX).reverse().map((entry) =>
-    make("tr", {}, make("td", {}, whole(entry.seq)), make("td", {}, entry.at.slice(0, 19).replace("T", " ")), make("td", {}, entry.kind),
-      make("td", { class: "mono" }, entry.reference ?? ""), make("td", { class: "number" }, signed(moved(entry.postings), 6)), make("td", { class: "number" }, sats(entry.balance_after_usat, 6))));
+    make("tr", {}, make("td", {}, whole(entry.seq)), make("td", {}, moment(entry.at)), make("td", {}, entry.kind),
+      make("td", { class: "mono" }, referenceOf(entry)), make("td", { class: "number" }, signed(moved(entry.postings), 6)), make("td", { class: "number" }, sats(entry.balance_after_usat, 6))));
   const cut = page.has_more ? "; these and later ones are in `satbox ledger`" : rows.length > ROWS_MAX ? `, the newest ${ROWS_MAX} are shown` : "";
   const count = `${page.has_more ? "The first " : ""}${whole(rows.length)} entries${cut}`;
   const head = make("p", { class: "hint" }, `${count}. Chain head ${page.chain_head.slice(0, 16)}…`);

@@ -2,7 +2,7 @@
 import { make, say, table } from "./dom.js";
 import { bearer, refusal } from "./gate.js";
 import { quoted, visible } from "./names.js";
-import { whole } from "./words.js";
+import { moment, whole } from "./words.js";
 
 const DOWNLOAD_BYTES_MAX = 256 * 1024 * 1024; // the page holds a file whole before the browser keeps it
 
@@ -18,6 +18,7 @@ export function files(panel, { address, pass, asOwner, attempt }) {
 
   const query = (path) => `path=${encodeURIComponent(path)}&address=${address}`;
   const below = (folder, name) => `${folder === "/" ? "" : folder}/${name}`;
+  const above = (path) => path.replace(/\/[^/]*$/, "") || "/";
   const note = (...words) => said.replaceChildren(make("div", { class: "note" }, ...words));
 
   async function show(path) {
@@ -28,7 +29,7 @@ export function files(panel, { address, pass, asOwner, attempt }) {
     }
     at = path;
     say(where, visible(path));
-    const up = path === "/" ? [] : [row("..", "directory", "", () => show(path.replace(/\/[^/]*$/, "") || "/"))];
+    const up = path === "/" ? [] : [row("..", "directory", "", () => showWhatIsLeft(above(path)))];
     const sorted = found.entries.sort((a, b) => (a.kind === "directory" ? 0 : 1) - (b.kind === "directory" ? 0 : 1) || (a.name < b.name ? -1 : 1));
     const rows = sorted.map((entry) => {
       const full = below(path, entry.name);
@@ -38,6 +39,17 @@ export function files(panel, { address, pass, asOwner, attempt }) {
     });
     list.replaceChildren(table([["Name"], ["Kind"], ["Bytes", true]], [...up, ...rows], "Nothing is in here."));
     if (found.truncated) list.append(make("p", { class: "hint" }, "There is more than is shown."));
+  }
+
+  /** A folder, or what is left above one that is gone meanwhile: a shell of the owner, or an agent, deletes what it likes. */
+  async function showWhatIsLeft(path) {
+    try {
+      await show(path);
+    } catch (error) {
+      if (!["path_not_found", "path_invalid"].includes(error.code) || path === "/") throw error;
+      await showWhatIsLeft(above(path));
+      note(`The folder ${visible(path)} is gone.`);
+    }
   }
 
   function row(name, kind, size, act) {
@@ -97,7 +109,7 @@ export function files(panel, { address, pass, asOwner, attempt }) {
   }
 
   const described = ({ kind, size_bytes: size, target, modified_at: when }) =>
-    `${target ? `a link to ${visible(target)}` : `a ${kind} of ${whole(size)} bytes`}${when ? `, changed ${when.slice(0, 19).replace("T", " ")}` : ""}`;
+    `${target ? `a link to ${visible(target)}` : `a ${kind} of ${whole(size)} bytes`}${when ? `, changed ${moment(when)}` : ""}`;
 
   function mayReplace(name, old) {
     return new Promise((resolve) => {
@@ -135,5 +147,5 @@ export function files(panel, { address, pass, asOwner, attempt }) {
       upload.disabled = false;
     });
   });
-  return () => show(at);
+  return () => showWhatIsLeft(at);
 }

@@ -57,3 +57,15 @@ export function short(text, edge = 6) {
 }
 
 export const STATES = { none: "No sandbox", starting: "Starting", alive: "Alive", grace: "Grace", reaped: "Asleep" };
+
+/** An ISO 8601 time to the second, with its zone: not everybody lives in it. */
+export const moment = (at) => `${at.slice(0, 19).replace("T", " ")} UTC`;
+
+/** What an entry of the journal refers to: an id, also where it is said among other things, as of a dispute. */
+export function referenceOf({ reference }) {
+  try {
+    return JSON.parse(reference)?.dispute_id ?? reference ?? "";
+  } catch {
+    return reference ?? "";
+  }
+}
