@@ -10,7 +10,7 @@ from actors.wallet.lifecycle import grace_cap_ms, grace_deadline_ms, holding
 from actors.wallet.metering import MS_PER_SECOND, charge
 from actors.wallet.meters import Budget
 from actors.wallet.state import Phase, RuntimeRef, UptimeProof, WalletPolicy, WalletState
-from operations.models import BudgetStatus, Earnings, Grace, PendingPayment, SandboxStatus, StartFile
+from operations.sandbox import BudgetStatus, Earnings, Grace, PendingPayment, SandboxStatus, StartFile
 from sandboxes.protocol import CANNOT_RUN
 
 USAT_PER_SAT = 1_000_000

@@ -5,8 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from operations.codes import IDENTITY
-from operations.models import Nothing, Output, SandboxStatus, Target
+from operations.models import Nothing, Output, Target
 from operations.registry import Auth, Feature, Operation
+from operations.sandbox import SandboxStatus
 from operations.surfaces import NoTool, Verb
 
 SATS_MAX = 10**9

@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from operations.codes import PATHS
-from operations.models import Output, PathInput
+from operations.files import PathInput
+from operations.models import Output
 from operations.registry import Auth, Body, Feature, Operation
 from operations.surfaces import NoTool, Option, Verb
 

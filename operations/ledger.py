@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from operations.codes import IDENTITY
-from operations.models import MeterExplanation, Nothing, Output, Receipt, Target
+from operations.models import Nothing, Output, Receipt, Target
 from operations.registry import Auth, Body, Feature, Operation
 from operations.surfaces import NoTool, Option, Tool, Verb
 
@@ -66,6 +66,31 @@ class Key(Output):
     network: str
     algorithm: str = "Ed25519"
     public_key: str
+
+
+class Span(Output):
+    """A stretch of proven uptime at one rate, and its charge."""
+
+    seq: int
+    runtime_id: str
+    boot_id: str
+    from_ms: int
+    to_ms: int
+    elapsed_ms: int
+    rate_usat_per_second: int
+    remainder_before: int
+    remainder_after: int
+    charge_usat: int
+    arithmetic: str
+
+
+class MeterExplanation(Output):
+    """Every charge of a wallet, to check by hand."""
+
+    spans: list[Span]
+    charged_usat: int
+    journal_charged_usat: int
+    matches: bool
 
 
 FEATURE = Feature(

@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from operations.codes import IDENTITY, RUNNING
-from operations.models import ExecResult, Output, Target
+from operations.commands import ExecResult
+from operations.models import Output, Target
 from operations.registry import Auth, Body, Feature, Operation
 from operations.surfaces import Actions, NoTool, Option, Tool, Verb
 

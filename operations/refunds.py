@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from operations.codes import IDENTITY
-from operations.models import Challenge, Input, Nothing, Output, Target
+from operations.identity import Challenge
+from operations.models import Input, Nothing, Output, Target
 from operations.registry import Auth, Feature, Operation
 from operations.surfaces import NoTool, Option, Verb
 

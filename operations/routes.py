@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from operations.codes import IDENTITY, PAYMENT
-from operations.models import SATS_MAX, Input, Output, Paid, Reference, StacksAddress, Target
+from operations.models import SATS_MAX, Input, Output, Reference, StacksAddress, Target
 from operations.prices import OnChain
 from operations.registry import Auth, Feature, Operation
+from operations.sandbox import Paid
 from operations.surfaces import NoTool, Option, Tool, Verb
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

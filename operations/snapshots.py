@@ -3,8 +3,9 @@
 from pydantic import Field
 
 from operations.codes import IDENTITY, RUNNING
-from operations.models import Done, Output, SandboxStatus, Target
+from operations.models import Done, Output, Target
 from operations.registry import Auth, Feature, Operation
+from operations.sandbox import SandboxStatus
 from operations.surfaces import NoTool, Tool, Verb
 
 _ERRORS = (*IDENTITY, "not_owner", "wallet_not_found", "node_unavailable")

@@ -6,7 +6,8 @@ from gate.actions.sandbox import shown
 from gate.context import RequestContext, action
 from operations import budget as b
 from operations.errors import SatboxError
-from operations.models import Nothing, SandboxStatus
+from operations.models import Nothing
+from operations.sandbox import SandboxStatus
 
 USAT_PER_SAT = 1_000_000
 

@@ -12,7 +12,7 @@ from gate.reach.output_hashes import SALT_BYTES
 from gate.reach.reaching import Reach, told
 from gate.reach.streams import event_stream
 from gate.wire.outcomes import Stream, Whole
-from operations import models as m
+from operations.commands import ExecInput, ExecResult
 from operations.errors import SatboxError
 
 OUTPUT_BYTES_DEFAULT = 1 << 20
@@ -29,7 +29,7 @@ def _stdin(text: str | None) -> bytes | None:
 
 
 @action("sandbox.exec")
-async def run(context: RequestContext, data: m.ExecInput) -> m.ExecResult | Stream | Whole:
+async def run(context: RequestContext, data: ExecInput) -> ExecResult | Stream | Whole:
     """Run a command and say how it ended; `stream` sends its output as it appears."""
     services, caller = context.services, context.caller
     address = caller.owned(data.address)
@@ -52,7 +52,7 @@ async def run(context: RequestContext, data: m.ExecInput) -> m.ExecResult | Stre
         result, output = await node.exec_bytes(
             runtime_id, command, stdin=stdin, timeout_seconds=data.timeout_seconds, **options
         )
-    answer = m.ExecResult.model_validate({**result, "runtime_id": runtime_id})
+    answer = ExecResult.model_validate({**result, "runtime_id": runtime_id})
     if data.receipt:
         with told():
             answer.receipt_salt = secrets.token_hex(SALT_BYTES)

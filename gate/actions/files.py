@@ -8,11 +8,12 @@ from gate.reach.ranges import window_of
 from gate.reach.reaching import Reach
 from gate.reach.streams import bytes_out
 from gate.wire.outcomes import Stream
-from operations import models as m
+from operations.files import FileInfo, FileList, MoveInput, PathInput, WriteInput
+from operations.models import Done
 
 
 @action("files.read")
-async def read_file(context: RequestContext, data: m.PathInput) -> Stream:
+async def read_file(context: RequestContext, data: PathInput) -> Stream:
     """Stream a file out, whole or one range of it; a copy cut short closes the connection before its end."""
     services, caller = context.services, context.caller
     async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
@@ -31,29 +32,29 @@ async def read_file(context: RequestContext, data: m.PathInput) -> Stream:
 
 
 @action("files.write")
-async def write_file(context: RequestContext, data: m.WriteInput) -> m.Done:
+async def write_file(context: RequestContext, data: WriteInput) -> Done:
     """Stream a file in; it replaces what was there as a whole, or not at all."""
     services, caller = context.services, context.caller
     address = caller.owned(data.address)
     mode = None if data.mode is None else int(data.mode, 8)
     async with context.upload() as body, Reach(services, address) as (node, runtime_id):
         size = await node.write_file(runtime_id, data.path, body.chunks(), mode=mode)
-    return m.Done(path=data.path, size_bytes=size)
+    return Done(path=data.path, size_bytes=size)
 
 
 @action("files.delete")
-async def delete_file(context: RequestContext, data: m.PathInput) -> m.Done:
+async def delete_file(context: RequestContext, data: PathInput) -> Done:
     """Delete a file, or a directory with all in it."""
     services, caller = context.services, context.caller
     async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
         await node.delete_file(runtime_id, data.path, recursive=True)
-    return m.Done(path=data.path)
+    return Done(path=data.path)
 
 
-def _info(path: str, entry: dict[str, Any]) -> m.FileInfo:
+def _info(path: str, entry: dict[str, Any]) -> FileInfo:
     modified = entry.get("mtime_ms")
     name = str(entry.get("name") or path.rstrip("/").rpartition("/")[2] or path)
-    return m.FileInfo(
+    return FileInfo(
         path=path,
         name=name,
         kind=str(entry["type"]),
@@ -65,18 +66,18 @@ def _info(path: str, entry: dict[str, Any]) -> m.FileInfo:
 
 
 @action("files.list")
-async def list_files(context: RequestContext, data: m.PathInput) -> m.FileList:
+async def list_files(context: RequestContext, data: PathInput) -> FileList:
     """What is in a directory."""
     services, caller = context.services, context.caller
     async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
         listing = await node.list_files(runtime_id, data.path)
     base = data.path.rstrip("/")
     entries = [_info(f"{base}/{entry['name']}", entry) for entry in listing["entries"]]
-    return m.FileList(path=data.path, entries=entries, truncated=bool(listing.get("truncated")))
+    return FileList(path=data.path, entries=entries, truncated=bool(listing.get("truncated")))
 
 
 @action("files.stat")
-async def stat_file(context: RequestContext, data: m.PathInput) -> m.FileInfo:
+async def stat_file(context: RequestContext, data: PathInput) -> FileInfo:
     """What a path is."""
     services, caller = context.services, context.caller
     async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
@@ -84,18 +85,18 @@ async def stat_file(context: RequestContext, data: m.PathInput) -> m.FileInfo:
 
 
 @action("files.mkdir")
-async def make_folder(context: RequestContext, data: m.PathInput) -> m.Done:
+async def make_folder(context: RequestContext, data: PathInput) -> Done:
     """Make a directory and its parents."""
     services, caller = context.services, context.caller
     async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
         await node.make_folder(runtime_id, data.path)
-    return m.Done(path=data.path)
+    return Done(path=data.path)
 
 
 @action("files.move")
-async def move_file(context: RequestContext, data: m.MoveInput) -> m.Done:
+async def move_file(context: RequestContext, data: MoveInput) -> Done:
     """Move or rename; what is already there is overwritten only when that is asked for."""
     services, caller = context.services, context.caller
     async with Reach(services, caller.owned(data.address)) as (node, runtime_id):
         await node.move_file(runtime_id, data.path, data.to, overwrite=data.overwrite)
-    return m.Done(path=data.to)
+    return Done(path=data.to)

@@ -7,12 +7,13 @@ from actors.wallet.commands import BurnNonce, RevokePasses
 from gate.context import RequestContext, action
 from gate.genesis import IssuedChallenge, verify_proof
 from gate.genesis.passes import SCOPES
-from operations import models as m
 from operations.errors import SatboxError
+from operations.identity import Challenge, ChallengeInput, GatePass, ProofInput, Revoked
+from operations.models import Nothing
 
 
 @action("gate.challenge")
-async def challenge(context: RequestContext, data: m.ChallengeInput) -> m.Challenge:
+async def challenge(context: RequestContext, data: ChallengeInput) -> Challenge:
     """Issue a challenge; nothing is stored. A scope that no pass can have is refused here, before anybody signs."""
     services = context.services
     if data.scope not in SCOPES:
@@ -21,9 +22,9 @@ async def challenge(context: RequestContext, data: m.ChallengeInput) -> m.Challe
     return challenge_model(issued)
 
 
-def challenge_model(issued: IssuedChallenge) -> m.Challenge:
+def challenge_model(issued: IssuedChallenge) -> Challenge:
     """A challenge as it is told."""
-    return m.Challenge(
+    return Challenge(
         challenge=issued.token,
         text=issued.claims.text(),
         domain=issued.domain,
@@ -37,7 +38,7 @@ def challenge_model(issued: IssuedChallenge) -> m.Challenge:
 
 
 @action("gate.prove")
-async def prove(context: RequestContext, data: m.ProofInput) -> m.GatePass:
+async def prove(context: RequestContext, data: ProofInput) -> GatePass:
     """Both signatures, then the registry, then burn the nonce: only a whole proof uses the challenge up."""
     services = context.services
     claims = services.challenger.read(data.challenge)
@@ -57,7 +58,7 @@ async def prove(context: RequestContext, data: m.ProofInput) -> m.GatePass:
     token, made = services.passes.issue(
         claims.stx_address, claims.btc_address, agent.level, claims.scope, view.state.pass_epoch
     )
-    return m.GatePass(
+    return GatePass(
         token=token,
         address=made.address,
         btc_address=made.btc_address,
@@ -69,8 +70,8 @@ async def prove(context: RequestContext, data: m.ProofInput) -> m.GatePass:
 
 
 @action("gate.revoke")
-async def revoke(context: RequestContext, data: m.Nothing) -> m.Revoked:
+async def revoke(context: RequestContext, data: Nothing) -> Revoked:
     """Raise the wallet's pass epoch."""
     services, caller = context.services, context.caller
     view = services.views.put(await services.system.ask(caller.address(None), RevokePasses()))
-    return m.Revoked(address=view.state.address, pass_epoch=view.state.pass_epoch)
+    return Revoked(address=view.state.address, pass_epoch=view.state.pass_epoch)

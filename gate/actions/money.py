@@ -2,12 +2,13 @@
 
 from actors.wallet.commands import SpanRecord
 from gate.context import RequestContext, action
-from operations import models as m
+from operations.ledger import MeterExplanation, Span
+from operations.models import Target
 
 
-def _span(span: SpanRecord) -> m.Span:
+def _span(span: SpanRecord) -> Span:
     elapsed = span.to_ms - span.from_ms
-    return m.Span(
+    return Span(
         seq=span.seq,
         runtime_id=span.runtime_id,
         boot_id=span.boot_id,
@@ -26,11 +27,11 @@ def _span(span: SpanRecord) -> m.Span:
 
 
 @action("sandbox.meter")
-async def meter(context: RequestContext, data: m.Target) -> m.MeterExplanation:
+async def meter(context: RequestContext, data: Target) -> MeterExplanation:
     """Every span and its arithmetic, and whether the journal charged the same."""
     services, caller = context.services, context.caller
     page = await services.system.meter(caller.owned(data.address))
-    return m.MeterExplanation(
+    return MeterExplanation(
         spans=[_span(span) for span in page.spans],
         charged_usat=page.spans_usat,
         journal_charged_usat=page.journal_usat,

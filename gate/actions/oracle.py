@@ -4,8 +4,8 @@ from actors.view import iso
 from gate.context import RequestContext, action
 from gate.parts.services import Services
 from gate.payments.offers import offers_for, price_of
-from operations import models as m
 from operations import oracle as o
+from operations.models import Nothing
 from oracle import ASSETS, Quote, Rate, Snapshot, SourceHealth
 from oracle.pairs import PICO
 from oracle.quotes import sats_text
@@ -45,7 +45,7 @@ def _offer(offer: Offer, seconds: int) -> o.OfferView:
 
 
 @action("oracle.prices")
-async def prices(context: RequestContext, data: m.Nothing) -> o.Prices:
+async def prices(context: RequestContext, data: Nothing) -> o.Prices:
     """Every asset: sBTC, which is what it is, and those that have a market."""
     services = context.services
     snapshot = services.oracle.snapshot()
@@ -85,7 +85,7 @@ def _price(services: Services, asset: str, snapshot: Snapshot | None) -> o.Asset
 
 
 @action("oracle.sources")
-async def sources(context: RequestContext, data: m.Nothing) -> o.Sources:
+async def sources(context: RequestContext, data: Nothing) -> o.Sources:
     """Every source's health."""
     services = context.services
     snapshot = services.oracle.snapshot()

@@ -11,8 +11,8 @@ from gate.payments.paywall import buy
 from gate.payments.required import Purchase, offer_to_anybody
 from gate.payments.status import payment_status
 from gate.wire.outcomes import Reply
-from operations import models as m
 from operations.errors import SatboxError
+from operations.sandbox import CreateInput, ExtendInput, PaymentInput, PaymentStatus
 from relay_client.offers import USAT_PER_SAT
 from relay_client.states import PaymentState, TerminalReason, next_step
 from sandboxes.protocol import SandboxError
@@ -23,7 +23,7 @@ SMALLEST = "nano"
 
 
 @action("sandbox.create")
-async def create(context: RequestContext, data: m.CreateInput) -> Reply:
+async def create(context: RequestContext, data: CreateInput) -> Reply:
     """A sandbox for the proven wallet."""
     services, caller = context.services, context.caller
     settings = services.settings
@@ -53,7 +53,7 @@ async def create(context: RequestContext, data: m.CreateInput) -> Reply:
 
 
 @action("sandbox.extend")
-async def extend(context: RequestContext, data: m.ExtendInput) -> Reply:
+async def extend(context: RequestContext, data: ExtendInput) -> Reply:
     """More time for one's own wallet, a gift to another, or what a link's holder pays."""
     services, caller = context.services, context.caller
     if caller is ANYBODY:  # shows what time costs, and nothing of any wallet
@@ -80,7 +80,7 @@ def _leave_room_for_the_owner(services: Services, view: View) -> None:
 
 
 @action("payment.status")
-async def status(context: RequestContext, data: m.PaymentInput) -> m.PaymentStatus:
+async def status(context: RequestContext, data: PaymentInput) -> PaymentStatus:
     """Where a payment stands."""
     services = context.services
     report = await services.settlements.report(data.payment_id)

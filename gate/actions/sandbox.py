@@ -15,13 +15,14 @@ from gate.identity.callers import Caller
 from gate.identity.named import meant
 from gate.parts.services import Services
 from gate.wire.outcomes import Stream
-from operations import models as m
 from operations.errors import SatboxError
+from operations.models import Target
+from operations.sandbox import Event, Events, EventsInput, RateInput, ReapInput, SandboxStatus, StatusInput, WakeInput
 
 EVENTS_WAIT_SECONDS = 15.0
 
 
-def shown(services: Services, view: View) -> m.SandboxStatus:
+def shown(services: Services, view: View) -> SandboxStatus:
     """A view as status, worked out for now; wallet_not_found when there never was one."""
     if not view.state.exists:
         raise SatboxError("wallet_not_found")
@@ -29,7 +30,7 @@ def shown(services: Services, view: View) -> m.SandboxStatus:
 
 
 @action("sandbox.status")
-async def read_status(context: RequestContext, data: m.StatusInput) -> m.SandboxStatus:
+async def read_status(context: RequestContext, data: StatusInput) -> SandboxStatus:
     """From a snapshot of up to a second ago, unless asked for a fresh one."""
     services, caller = context.services, context.caller
     return shown(services, await services.views.get(caller.address(data.address), fresh=data.fresh))
@@ -51,7 +52,7 @@ STOPPING = frozenset({Phase.STOPPING})
 
 
 @action("sandbox.wake")
-async def wake(context: RequestContext, data: m.WakeInput) -> m.SandboxStatus:
+async def wake(context: RequestContext, data: WakeInput) -> SandboxStatus:
     """Start again on the credit that is left; answers once it is up, or has failed to come up."""
     services, caller = context.services, context.caller
     if data.address is not None and data.handle is not None:
@@ -65,7 +66,7 @@ async def wake(context: RequestContext, data: m.WakeInput) -> m.SandboxStatus:
     return shown(services, view)
 
 
-def _wake_command(services: Services, caller: Caller, data: m.WakeInput) -> Command:
+def _wake_command(services: Services, caller: Caller, data: WakeInput) -> Command:
     if caller.link is not None:
         if data.size_class is not None:
             raise SatboxError("invalid_request", details={"size_class": "a wake link starts it as it was"})
@@ -75,7 +76,7 @@ def _wake_command(services: Services, caller: Caller, data: m.WakeInput) -> Comm
 
 
 @action("sandbox.reap")
-async def reap(context: RequestContext, data: m.ReapInput) -> m.SandboxStatus:
+async def reap(context: RequestContext, data: ReapInput) -> SandboxStatus:
     """Stop and keep what was made; answers once the workspace is saved."""
     services, caller = context.services, context.caller
     address = caller.owned(data.address)
@@ -89,20 +90,20 @@ async def reap(context: RequestContext, data: m.ReapInput) -> m.SandboxStatus:
 
 
 @action("sandbox.pause")
-async def pause(context: RequestContext, data: m.Target) -> m.SandboxStatus:
+async def pause(context: RequestContext, data: Target) -> SandboxStatus:
     """Freeze; answers once nothing of it runs."""
     services, caller = context.services, context.caller
     return await _set_paused(services, caller.owned(data.address), paused=True)
 
 
 @action("sandbox.resume")
-async def resume(context: RequestContext, data: m.Target) -> m.SandboxStatus:
+async def resume(context: RequestContext, data: Target) -> SandboxStatus:
     """Thaw; answers once it runs."""
     services, caller = context.services, context.caller
     return await _set_paused(services, caller.owned(data.address), paused=False)
 
 
-async def _set_paused(services: Services, address: str, *, paused: bool) -> m.SandboxStatus:
+async def _set_paused(services: Services, address: str, *, paused: bool) -> SandboxStatus:
     view = await services.system.ask(address, Pause(paused))
     give_up = services.clock.monotonic_ms() + int(services.settings.start_wait_seconds * 1000)
     while is_unsettled(view.state) and view.state.wants_pause == paused:
@@ -118,21 +119,21 @@ async def _set_paused(services: Services, address: str, *, paused: bool) -> m.Sa
 
 
 @action("operator.rate")
-async def set_rate(context: RequestContext, data: m.RateInput) -> m.SandboxStatus:
+async def set_rate(context: RequestContext, data: RateInput) -> SandboxStatus:
     """Charge one wallet at another rate from here on."""
     services = context.services
     view = await services.system.ask(data.address, SetRate(data.rate_usat_per_second))
     return shown(services, services.views.put(view))
 
 
-def _page(page: EventsPage) -> m.Events:
-    items = [m.Event(seq=e.seq, at=iso(e.at_ms), type=e.type, data=e.data) for e in page.events]
+def _page(page: EventsPage) -> Events:
+    items = [Event(seq=e.seq, at=iso(e.at_ms), type=e.type, data=e.data) for e in page.events]
     last = items[-1].seq if items else page.last_seq
-    return m.Events(items=items, next_cursor=last, has_more=last < page.last_seq)
+    return Events(items=items, next_cursor=last, has_more=last < page.last_seq)
 
 
 @action("sandbox.events")
-async def events(context: RequestContext, data: m.EventsInput) -> m.Events | Stream:
+async def events(context: RequestContext, data: EventsInput) -> Events | Stream:
     """A page of events, or a stream of them."""
     services, address = context.services, context.caller.owned(data.address)
     follows = data.follow or "text/event-stream" in context.headers.get("Accept", "")

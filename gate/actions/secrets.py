@@ -9,10 +9,9 @@ from gate.parts.secret_store import VALUE_BYTES_MAX, StoredSecret
 from gate.parts.secrets import Secrets, is_reserved
 from gate.parts.services import Services
 from gate.reach.reaching import NODE_CODES
-from operations import models as m
 from operations import secrets as s
 from operations.errors import SatboxError
-from operations.models import Target
+from operations.models import Done, Target
 from sandboxes.egress.guest import HeaderSecret
 from sandboxes.egress.settings import ALIAS_SUFFIX
 from sandboxes.protocol import RuntimeGone, SandboxError
@@ -115,11 +114,11 @@ async def listing(context: RequestContext, data: Target) -> s.SecretList:
 
 
 @action("secrets.delete")
-async def delete(context: RequestContext, data: s.SecretName) -> m.Done:
+async def delete(context: RequestContext, data: s.SecretName) -> Done:
     """Delete one, and take it from the running sandbox's proxy."""
     services, caller = context.services, context.caller
     secrets, state = await _state(services, caller, data)
     if not await secrets.delete(state, data.name):
         raise SatboxError("secret_not_found")
     await _deliver(secrets, services.nodes, state)
-    return m.Done(path=data.name)
+    return Done(path=data.name)

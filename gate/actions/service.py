@@ -7,8 +7,9 @@ from importlib.metadata import version
 from gate.context import RequestContext, action
 from gate.parts.services import Services
 from gate.wire.outcomes import Stream, nothing
-from operations import models as m
 from operations.errors import SatboxError
+from operations.models import Nothing
+from operations.service import Health
 from sandboxes.protocol import SandboxError
 
 PART_SECONDS_MAX = 2.0
@@ -37,7 +38,7 @@ async def _priced(services: Services) -> None:
 
 
 @action("service.health")
-async def health(context: RequestContext, data: m.Nothing) -> m.Health:
+async def health(context: RequestContext, data: Nothing) -> Health:
     """Ask every part; degraded when one does not answer."""
     services = context.services
     names = ("hosts", "settlements", "oracle", "node")
@@ -47,7 +48,7 @@ async def health(context: RequestContext, data: m.Nothing) -> m.Health:
         _part(_priced(services)),
         _part(_beats(services)),
     )
-    return m.Health(
+    return Health(
         status="ok" if all(state == "ok" for state in states) else "degraded",
         version=version("satbox"),
         network=services.settings.network.caip2,
@@ -56,7 +57,7 @@ async def health(context: RequestContext, data: m.Nothing) -> m.Health:
 
 
 @action("service.metrics")
-async def metrics(context: RequestContext, data: m.Nothing) -> Stream:
+async def metrics(context: RequestContext, data: Nothing) -> Stream:
     """Prometheus text."""
     body = context.metrics.text(await context.services.system.statistics())
     return Stream(nothing(), body, content_type="text/plain; version=0.0.4; charset=utf-8", length=len(body))

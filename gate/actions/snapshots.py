@@ -9,7 +9,8 @@ from gate.parts.services import Services
 from gate.reach.reaching import Reach, told
 from operations import snapshots as s
 from operations.errors import SatboxError
-from operations.models import Done, SandboxStatus, Target
+from operations.models import Done, Target
+from operations.sandbox import SandboxStatus
 from sandboxes.protocol import SnapshotInfo
 
 

@@ -6,7 +6,8 @@ from gate.parts.services import Services
 from gate.payments.required import RESTING
 from gate.payments.status import payment_status
 from gate.wire.outcomes import Reply
-from operations import models as m
+from operations.models import Receipt
+from operations.sandbox import Paid
 from relay_client.models import (
     SettleResult,
     encode_header,
@@ -18,7 +19,7 @@ UP = frozenset({Phase.ALIVE, Phase.GRACE})
 PAID_STATES = frozenset({PaymentState.MEMPOOL, PaymentState.CONFIRMED})
 
 
-def receipt_for(services: Services, report: PaymentReport, view: View) -> m.Receipt:
+def receipt_for(services: Services, report: PaymentReport, view: View) -> Receipt:
     """What the operator signs about a payment: a mempool receipt says `mempool`, nothing more."""
     return services.receipts.sign(
         {
@@ -55,7 +56,7 @@ def answer(services: Services, report: PaymentReport, view: View) -> Reply:
         transaction=report.txid or "",
         network=services.settings.network.caip2,
     )
-    paid = m.Paid(
+    paid = Paid(
         status=report.state.value,
         paymentId=report.payment_id,
         checkStatusUrl=payment.checkStatusUrl,

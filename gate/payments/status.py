@@ -1,7 +1,7 @@
 """A payment in the words x402 clients poll for."""
 
 from gate.parts.services import Services
-from operations import models as m
+from operations.sandbox import PaymentStatus
 from relay_client.settlements import PaymentReport
 from relay_client.states import PaymentState
 
@@ -11,9 +11,9 @@ def status_url(services: Services, payment_id: str) -> str:
     return f"{services.settings.public_url}/payment-status/{payment_id}"
 
 
-def payment_status(services: Services, report: PaymentReport) -> m.PaymentStatus:
+def payment_status(services: Services, report: PaymentReport) -> PaymentStatus:
     """Where a payment stands."""
-    return m.PaymentStatus(
+    return PaymentStatus(
         paymentId=report.payment_id,
         status=report.state.value,
         terminalReason=report.terminal_reason.value if report.terminal_reason else None,

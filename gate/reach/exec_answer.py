@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator, Mapping
 
 from gate.wire.outcomes import Whole
-from operations import models as m
+from operations.commands import ExecResult
 from sandboxes.texts import text_or_base64
 
 SHORT_BYTES = 1 << 18
 SLICE_BYTES = 3 << 15  # divides by three: base64 of slices is base64 of the whole
 
 
-def answered(result: m.ExecResult, output: Mapping[str, bytearray]) -> m.ExecResult | Whole:
+def answered(result: ExecResult, output: Mapping[str, bytearray]) -> ExecResult | Whole:
     """The answer; `result` has no outputs yet."""
     if sum(map(len, output.values())) <= SHORT_BYTES:
         texts: dict[str, str] = {}
@@ -23,7 +23,7 @@ def answered(result: m.ExecResult, output: Mapping[str, bytearray]) -> m.ExecRes
     return Whole(pieces(result, output), sum(map(len, output.values())))
 
 
-def pieces(result: m.ExecResult, output: Mapping[str, bytearray]) -> Iterator[bytes]:
+def pieces(result: ExecResult, output: Mapping[str, bytearray]) -> Iterator[bytes]:
     """The model's JSON, its outputs in slices."""
     rest = result.model_dump_json(exclude={name + end for name in output for end in ("", "_base64")})
     yield b"{"

@@ -16,14 +16,15 @@ from actors.wallet.metering import charge
 from gate.parts.sandbox_policy import HasDoctor, hash_of
 from gate.parts.services import Services
 from gate.reach.output_hashes import output_hashes, salt_of, salted
-from operations import models as m
+from operations.commands import ExecInput, ExecResult
+from operations.models import Receipt
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
     """One command and who asked for it."""
 
-    data: m.ExecInput
+    data: ExecInput
     stdin: bytes | None
     caller: str
     runtime_id: str
@@ -31,8 +32,8 @@ class Ran:
 
 
 async def exec_receipt(
-    services: Services, view: View, ran: Ran, result: m.ExecResult, output: Mapping[str, bytes | bytearray]
-) -> m.Receipt:
+    services: Services, view: View, ran: Ran, result: ExecResult, output: Mapping[str, bytes | bytearray]
+) -> Receipt:
     """What the operator signs about a command that has ended. `result` carries the salt, and not yet its outputs."""
     salt = salt_of(result)
     settings, state, data = services.settings, view.state, ran.data

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from operations import models as m
+from operations.commands import ExecResult, delivered
 
 SALT_BYTES = 32
 
@@ -16,7 +16,7 @@ def salted(salt: bytes, data: bytes | bytearray) -> str:
     return digest.hexdigest()
 
 
-def salt_of(result: m.ExecResult) -> bytes:
+def salt_of(result: ExecResult) -> bytes:
     """The salt that came with the answer. Raises ValueError when it is none: its length is fixed, so it cannot eat data."""
     salt = bytes.fromhex(result.receipt_salt or "")
     if len(salt) not in (0, SALT_BYTES):
@@ -27,14 +27,14 @@ def salt_of(result: m.ExecResult) -> bytes:
 OUTPUTS: tuple[Literal["stdout", "stderr"], ...] = ("stdout", "stderr")
 
 
-def output_hashes(result: m.ExecResult, output: Mapping[str, bytes | bytearray] | None = None) -> dict[str, Any]:
+def output_hashes(result: ExecResult, output: Mapping[str, bytes | bytearray] | None = None) -> dict[str, Any]:
     """Both outputs as delivered; `output` has them where they are not in `result` yet."""
     return {
-        name: _output(result, name, m.delivered(result, name) if output is None else output[name]) for name in OUTPUTS
+        name: _output(result, name, delivered(result, name) if output is None else output[name]) for name in OUTPUTS
     }
 
 
-def _output(result: m.ExecResult, name: str, data: bytes | bytearray) -> dict[str, Any]:
+def _output(result: ExecResult, name: str, data: bytes | bytearray) -> dict[str, Any]:
     return {
         "sha256": salted(salt_of(result), data),
         "bytes": len(data),

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import coincurve
 
 from operations.errors import SatboxError
-from operations.models import Challenge
+from operations.identity import Challenge
 from satbox.agent.keystore import Agent
 from stacks import Network, PrivateKey
 from stacks.clarity import StringAscii, Tuple, UInt, serialize

@@ -7,7 +7,9 @@ from pydantic import ValidationError
 
 from gate.parts.receipts import is_valid
 from gate.reach.output_hashes import output_hashes
-from operations.models import ExecResult, Paid, PaymentStatus, Receipt
+from operations.commands import ExecResult
+from operations.models import Receipt
+from operations.sandbox import Paid, PaymentStatus
 from satbox.audit.findings import Findings
 
 KINDS = frozenset({"settlement", "exec", "statement", "checkpoint", "proof"})

@@ -1,6 +1,6 @@
 """The command table: every operation's verb and arguments, as data.
 
-Generated from the operation registry by `python -m satbox.client.generate`; do not edit.
+Generated from the operation registry by `python -m satbox.generate`; do not edit.
 """
 
 from operations.surfaces import Option

@@ -9,7 +9,7 @@ from satbox.cli.people import for_people
 from satbox.cli.short_texts import coin_text
 
 if TYPE_CHECKING:
-    from operations import models as m
+    from operations.sandbox import Paid
     from satbox.agent.paying import ChosenOffer
     from satbox.client import Client
     from satbox.client.wake_links import HeldLink
@@ -63,7 +63,7 @@ async def buy(
     return 0
 
 
-async def _confirmed(context: Context, client: "Client", paid: "m.Paid", shown: ProgressLine) -> "m.Paid":
+async def _confirmed(context: Context, client: "Client", paid: "Paid", shown: ProgressLine) -> "Paid":
     """The same, confirmed. Without --wait it may come back as it was: it is paid either way."""
     from operations.errors import SatboxError
 
@@ -84,7 +84,7 @@ async def _confirmed(context: Context, client: "Client", paid: "m.Paid", shown: 
     return paid.model_copy(update={"status": payment.status, "payment": payment, "sandbox": sandbox})
 
 
-def _show_paid(context: Context, paid: "m.Paid") -> None:
+def _show_paid(context: Context, paid: "Paid") -> None:
     document: dict[str, Any] = {
         "status": paid.status,
         "paymentId": paid.paymentId,

@@ -4,7 +4,7 @@
         await client.create(sats=500, max_sats=500)
         print((await client.exec(shell="echo hello")).stdout)
 
-One method per operation is generated from the registry (`_generated.py`, by `python -m satbox.client.generate`); proving,
+One method per operation is generated from the registry (`_generated.py`, by `python -m satbox.generate`); proving,
 paying and streaming are added by hand.
 """
 

@@ -1,24 +1,29 @@
 """One method per operation, async and sync. What may go wrong: `design/errors.md`.
 
-Generated from the operation registry by `python -m satbox.client.generate`; do not edit.
+Generated from the operation registry by `python -m satbox.generate`; do not edit.
 """
 
 from typing import Literal
 
 from operations import budget as budget_
 from operations import checkpoints as checkpoints_
+from operations import commands as commands_
 from operations import contexts as contexts_
 from operations import disputes as disputes_
+from operations import files as files_
 from operations import folders as folders_
 from operations import git as git_
 from operations import handles as handles_
+from operations import identity as identity_
 from operations import ledger as ledger_
 from operations import models as models_
 from operations import oracle as oracle_
 from operations import processes as processes_
 from operations import refunds as refunds_
 from operations import routes as routes_
+from operations import sandbox as sandbox_
 from operations import secrets as secrets_
+from operations import service as service_
 from operations import snapshots as snapshots_
 from operations import spending_keys as spending_keys_
 from operations import usage as usage_
@@ -34,22 +39,22 @@ class Operations(Calls):
 
     async def gate_challenge(
         self, *, btc_address: str, stx_address: str, scope: Literal["owner", "exec", "files", "extend"] = "owner"
-    ) -> models_.Challenge:
+    ) -> identity_.Challenge:
         """Get a challenge to prove a pair of Bitcoin and Stacks addresses."""
         return await self._call(
-            "gate.challenge", models_.Challenge, btc_address=btc_address, stx_address=stx_address, scope=scope
+            "gate.challenge", identity_.Challenge, btc_address=btc_address, stx_address=stx_address, scope=scope
         )
 
-    async def gate_prove(self, *, challenge: str, btc_signature: str, stx_signature: str) -> models_.GatePass:
+    async def gate_prove(self, *, challenge: str, btc_signature: str, stx_signature: str) -> identity_.GatePass:
         """Trade both signatures over a challenge for a gate pass."""
         return await self._call(
-            "gate.prove", models_.GatePass, challenge=challenge, btc_signature=btc_signature,
+            "gate.prove", identity_.GatePass, challenge=challenge, btc_signature=btc_signature,
             stx_signature=stx_signature
         )
 
-    async def gate_revoke(self) -> models_.Revoked:
+    async def gate_revoke(self) -> identity_.Revoked:
         """Void every gate pass issued for your wallet so far."""
-        return await self._call("gate.revoke", models_.Revoked)
+        return await self._call("gate.revoke", identity_.Revoked)
 
     async def sandbox_quote(self, *, sats: int | None = None, seconds: int | None = None) -> oracle_.Quote:
         """See what sats or seconds cost in each asset; nothing is bought."""
@@ -67,7 +72,7 @@ class Operations(Calls):
         self, *, sats: int | None = None, seconds: int | None = None, size_class: Literal["nano", "small", "medium"] =
         "small", image: str = "base", environment: dict[str, str] | None = None, reference: str | None = None,
         max_sats: int | None = None, asset: str | None = None, sponsored: bool = False
-    ) -> models_.Paid:
+    ) -> sandbox_.Paid:
         """Create your wallet's sandbox; answers 402 with offers until it is paid."""
         return await self._pay(
             "sandbox.create", PaymentTerms(max_sats, asset, sponsored), sats=sats, seconds=seconds,
@@ -77,64 +82,64 @@ class Operations(Calls):
     async def sandbox_extend(
         self, *, sats: int | None = None, seconds: int | None = None, address: str | None = None, reference: str |
         None = None, max_sats: int | None = None, asset: str | None = None, sponsored: bool = False
-    ) -> models_.Paid:
+    ) -> sandbox_.Paid:
         """Pay more time for your sandbox, or for somebody else's as a gift; wakes a reaped one."""
         return await self._pay(
             "sandbox.extend", PaymentTerms(max_sats, asset, sponsored), sats=sats, seconds=seconds, address=address,
             reference=reference
         )
 
-    async def payment_status(self, payment_id: str) -> models_.PaymentStatus:
+    async def payment_status(self, payment_id: str) -> sandbox_.PaymentStatus:
         """See where a payment stands."""
-        return await self._call("payment.status", models_.PaymentStatus, payment_id=payment_id)
+        return await self._call("payment.status", sandbox_.PaymentStatus, payment_id=payment_id)
 
-    async def sandbox_status(self, *, address: str | None = None, fresh: bool = False) -> models_.SandboxStatus:
+    async def sandbox_status(self, *, address: str | None = None, fresh: bool = False) -> sandbox_.SandboxStatus:
         """See the sandbox's state, balance and how long it lasts."""
-        return await self._call("sandbox.status", models_.SandboxStatus, address=address, fresh=fresh)
+        return await self._call("sandbox.status", sandbox_.SandboxStatus, address=address, fresh=fresh)
 
     async def sandbox_wake(
         self, *, address: str | None = None, size_class: Literal["nano", "small", "medium"] | None = None, handle: str
         | None = None
-    ) -> models_.SandboxStatus:
+    ) -> sandbox_.SandboxStatus:
         """Start a reaped sandbox on the credit that is left."""
         return await self._call(
-            "sandbox.wake", models_.SandboxStatus, address=address, size_class=size_class, handle=handle
+            "sandbox.wake", sandbox_.SandboxStatus, address=address, size_class=size_class, handle=handle
         )
 
-    async def sandbox_reap(self, *, address: str | None = None, destroy: bool = False) -> models_.SandboxStatus:
+    async def sandbox_reap(self, *, address: str | None = None, destroy: bool = False) -> sandbox_.SandboxStatus:
         """Stop the sandbox and stop paying; the workspace and the credit are kept."""
-        return await self._call("sandbox.reap", models_.SandboxStatus, address=address, destroy=destroy)
+        return await self._call("sandbox.reap", sandbox_.SandboxStatus, address=address, destroy=destroy)
 
-    async def sandbox_pause(self, *, address: str | None = None) -> models_.SandboxStatus:
+    async def sandbox_pause(self, *, address: str | None = None) -> sandbox_.SandboxStatus:
         """Freeze the sandbox: it keeps its memory, burns no CPU and pays a lower rate."""
-        return await self._call("sandbox.pause", models_.SandboxStatus, address=address)
+        return await self._call("sandbox.pause", sandbox_.SandboxStatus, address=address)
 
-    async def sandbox_resume(self, *, address: str | None = None) -> models_.SandboxStatus:
+    async def sandbox_resume(self, *, address: str | None = None) -> sandbox_.SandboxStatus:
         """Let a paused sandbox run on."""
-        return await self._call("sandbox.resume", models_.SandboxStatus, address=address)
+        return await self._call("sandbox.resume", sandbox_.SandboxStatus, address=address)
 
     async def sandbox_events(
         self, *, address: str | None = None, after: int = 0, limit: int = 200, follow: bool = False
-    ) -> models_.Events:
+    ) -> sandbox_.Events:
         """Follow what happens to your wallet."""
         return await self._call(
-            "sandbox.events", models_.Events, address=address, after=after, limit=limit, follow=follow
+            "sandbox.events", sandbox_.Events, address=address, after=after, limit=limit, follow=follow
         )
 
-    async def operator_rate(self, address: str, rate_usat_per_second: int) -> models_.SandboxStatus:
+    async def operator_rate(self, address: str, rate_usat_per_second: int) -> sandbox_.SandboxStatus:
         """Set the rate of one wallet."""
         return await self._call(
-            "operator.rate", models_.SandboxStatus, address=address, rate_usat_per_second=rate_usat_per_second
+            "operator.rate", sandbox_.SandboxStatus, address=address, rate_usat_per_second=rate_usat_per_second
         )
 
     async def sandbox_exec(
         self, *, address: str | None = None, argv: list[str] | None = None, shell: str | None = None, cwd: str =
         "/workspace", env: dict[str, str] | None = None, stdin: str | None = None, timeout_seconds: float = 60,
         output_limit_bytes: int | None = None, stream: bool = False, receipt: bool = False
-    ) -> models_.ExecResult:
+    ) -> commands_.ExecResult:
         """Run a command in your sandbox."""
         return await self._call(
-            "sandbox.exec", models_.ExecResult, address=address, argv=argv, shell=shell, cwd=cwd, env=env,
+            "sandbox.exec", commands_.ExecResult, address=address, argv=argv, shell=shell, cwd=cwd, env=env,
             stdin=stdin, timeout_seconds=timeout_seconds, output_limit_bytes=output_limit_bytes, stream=stream,
             receipt=receipt
         )
@@ -153,13 +158,13 @@ class Operations(Calls):
         """Delete a file or a directory with all in it."""
         return await self._call("files.delete", models_.Done, path=path, address=address)
 
-    async def files_list(self, path: str, *, address: str | None = None) -> models_.FileList:
+    async def files_list(self, path: str, *, address: str | None = None) -> files_.FileList:
         """List a directory."""
-        return await self._call("files.list", models_.FileList, path=path, address=address)
+        return await self._call("files.list", files_.FileList, path=path, address=address)
 
-    async def files_stat(self, path: str, *, address: str | None = None) -> models_.FileInfo:
+    async def files_stat(self, path: str, *, address: str | None = None) -> files_.FileInfo:
         """See what a path is."""
-        return await self._call("files.stat", models_.FileInfo, path=path, address=address)
+        return await self._call("files.stat", files_.FileInfo, path=path, address=address)
 
     async def files_mkdir(self, path: str, *, address: str | None = None) -> models_.Done:
         """Make a directory and its parents."""
@@ -302,9 +307,9 @@ class Operations(Calls):
         """List the snapshots of your workspace."""
         return await self._call("snapshots.list", snapshots_.SnapshotList, address=address)
 
-    async def snapshots_restore(self, digest: str, *, address: str | None = None) -> models_.SandboxStatus:
+    async def snapshots_restore(self, digest: str, *, address: str | None = None) -> sandbox_.SandboxStatus:
         """Go on from a snapshot: at once when the sandbox runs, else at its next start. What is there now is kept as one too."""
-        return await self._call("snapshots.restore", models_.SandboxStatus, digest=digest, address=address)
+        return await self._call("snapshots.restore", sandbox_.SandboxStatus, digest=digest, address=address)
 
     async def snapshots_delete(self, digest: str, *, address: str | None = None) -> models_.Done:
         """Delete a snapshot, for good."""
@@ -346,10 +351,10 @@ class Operations(Calls):
         self, *, address: str | None = None, max_sats_per_hour: int | None = None, max_sats_per_hour_by_meter:
         dict[str, int] | None = None, max_sats_per_call: int | None = None, warn_seconds: list[int] | None = None,
         remove: bool = False
-    ) -> models_.SandboxStatus:
+    ) -> sandbox_.SandboxStatus:
         """Say what your sandbox may cost an hour and a call, and when to warn you; it is frozen when that is used up."""
         return await self._call(
-            "sandbox.budget", models_.SandboxStatus, address=address, max_sats_per_hour=max_sats_per_hour,
+            "sandbox.budget", sandbox_.SandboxStatus, address=address, max_sats_per_hour=max_sats_per_hour,
             max_sats_per_hour_by_meter=max_sats_per_hour_by_meter, max_sats_per_call=max_sats_per_call,
             warn_seconds=warn_seconds, remove=remove
         )
@@ -375,7 +380,7 @@ class Operations(Calls):
     async def bucket_deposit(
         self, *, address: str, sats: int, reference: str | None = None, max_sats: int | None = None, asset: str | None
         = None, sponsored: bool = False
-    ) -> models_.Paid:
+    ) -> sandbox_.Paid:
         """Put money into a bucket, to pay for calls from it; answers 402 with offers until it is paid."""
         return await self._pay(
             "bucket.deposit", PaymentTerms(max_sats, asset, sponsored), address=address, sats=sats,
@@ -404,9 +409,9 @@ class Operations(Calls):
         """The operator's public key, which receipts, statements and checkpoints verify with."""
         return await self._call("service.key", ledger_.Key)
 
-    async def sandbox_meter(self, *, address: str | None = None) -> models_.MeterExplanation:
+    async def sandbox_meter(self, *, address: str | None = None) -> ledger_.MeterExplanation:
         """Check every charge by hand: spans, rate, remainders and sum."""
-        return await self._call("sandbox.meter", models_.MeterExplanation, address=address)
+        return await self._call("sandbox.meter", ledger_.MeterExplanation, address=address)
 
     async def checkpoints_list(
         self, *, after: int = 0, limit: int = 50, last: bool = False
@@ -592,9 +597,9 @@ class Operations(Calls):
         """Say whether everybody may see your agent's page; terminal, files, logs and ledger stay yours."""
         return await self._call("sandbox.visibility", visibility_.Visibility, address=address, public=public)
 
-    async def service_health(self) -> models_.Health:
+    async def service_health(self) -> service_.Health:
         """See whether the service and its parts work."""
-        return await self._call("service.health", models_.Health)
+        return await self._call("service.health", service_.Health)
 
     async def service_metrics(self) -> str:
         """Counters and histograms in Prometheus text."""
@@ -606,17 +611,17 @@ class SyncOperations(SyncCalls[Operations]):
 
     def gate_challenge(
         self, *, btc_address: str, stx_address: str, scope: Literal["owner", "exec", "files", "extend"] = "owner"
-    ) -> models_.Challenge:
+    ) -> identity_.Challenge:
         """Get a challenge to prove a pair of Bitcoin and Stacks addresses."""
         return self._run(self._client.gate_challenge(btc_address=btc_address, stx_address=stx_address, scope=scope))
 
-    def gate_prove(self, *, challenge: str, btc_signature: str, stx_signature: str) -> models_.GatePass:
+    def gate_prove(self, *, challenge: str, btc_signature: str, stx_signature: str) -> identity_.GatePass:
         """Trade both signatures over a challenge for a gate pass."""
         return self._run(self._client.gate_prove(
             challenge=challenge, btc_signature=btc_signature, stx_signature=stx_signature
         ))
 
-    def gate_revoke(self) -> models_.Revoked:
+    def gate_revoke(self) -> identity_.Revoked:
         """Void every gate pass issued for your wallet so far."""
         return self._run(self._client.gate_revoke())
 
@@ -636,7 +641,7 @@ class SyncOperations(SyncCalls[Operations]):
         self, *, sats: int | None = None, seconds: int | None = None, size_class: Literal["nano", "small", "medium"] =
         "small", image: str = "base", environment: dict[str, str] | None = None, reference: str | None = None,
         max_sats: int | None = None, asset: str | None = None, sponsored: bool = False
-    ) -> models_.Paid:
+    ) -> sandbox_.Paid:
         """Create your wallet's sandbox; answers 402 with offers until it is paid."""
         return self._run(self._client.sandbox_create(
             sats=sats, seconds=seconds, size_class=size_class, image=image, environment=environment,
@@ -646,47 +651,47 @@ class SyncOperations(SyncCalls[Operations]):
     def sandbox_extend(
         self, *, sats: int | None = None, seconds: int | None = None, address: str | None = None, reference: str |
         None = None, max_sats: int | None = None, asset: str | None = None, sponsored: bool = False
-    ) -> models_.Paid:
+    ) -> sandbox_.Paid:
         """Pay more time for your sandbox, or for somebody else's as a gift; wakes a reaped one."""
         return self._run(self._client.sandbox_extend(
             sats=sats, seconds=seconds, address=address, reference=reference, max_sats=max_sats, asset=asset,
             sponsored=sponsored
         ))
 
-    def payment_status(self, payment_id: str) -> models_.PaymentStatus:
+    def payment_status(self, payment_id: str) -> sandbox_.PaymentStatus:
         """See where a payment stands."""
         return self._run(self._client.payment_status(payment_id))
 
-    def sandbox_status(self, *, address: str | None = None, fresh: bool = False) -> models_.SandboxStatus:
+    def sandbox_status(self, *, address: str | None = None, fresh: bool = False) -> sandbox_.SandboxStatus:
         """See the sandbox's state, balance and how long it lasts."""
         return self._run(self._client.sandbox_status(address=address, fresh=fresh))
 
     def sandbox_wake(
         self, *, address: str | None = None, size_class: Literal["nano", "small", "medium"] | None = None, handle: str
         | None = None
-    ) -> models_.SandboxStatus:
+    ) -> sandbox_.SandboxStatus:
         """Start a reaped sandbox on the credit that is left."""
         return self._run(self._client.sandbox_wake(address=address, size_class=size_class, handle=handle))
 
-    def sandbox_reap(self, *, address: str | None = None, destroy: bool = False) -> models_.SandboxStatus:
+    def sandbox_reap(self, *, address: str | None = None, destroy: bool = False) -> sandbox_.SandboxStatus:
         """Stop the sandbox and stop paying; the workspace and the credit are kept."""
         return self._run(self._client.sandbox_reap(address=address, destroy=destroy))
 
-    def sandbox_pause(self, *, address: str | None = None) -> models_.SandboxStatus:
+    def sandbox_pause(self, *, address: str | None = None) -> sandbox_.SandboxStatus:
         """Freeze the sandbox: it keeps its memory, burns no CPU and pays a lower rate."""
         return self._run(self._client.sandbox_pause(address=address))
 
-    def sandbox_resume(self, *, address: str | None = None) -> models_.SandboxStatus:
+    def sandbox_resume(self, *, address: str | None = None) -> sandbox_.SandboxStatus:
         """Let a paused sandbox run on."""
         return self._run(self._client.sandbox_resume(address=address))
 
     def sandbox_events(
         self, *, address: str | None = None, after: int = 0, limit: int = 200, follow: bool = False
-    ) -> models_.Events:
+    ) -> sandbox_.Events:
         """Follow what happens to your wallet."""
         return self._run(self._client.sandbox_events(address=address, after=after, limit=limit, follow=follow))
 
-    def operator_rate(self, address: str, rate_usat_per_second: int) -> models_.SandboxStatus:
+    def operator_rate(self, address: str, rate_usat_per_second: int) -> sandbox_.SandboxStatus:
         """Set the rate of one wallet."""
         return self._run(self._client.operator_rate(address, rate_usat_per_second))
 
@@ -694,7 +699,7 @@ class SyncOperations(SyncCalls[Operations]):
         self, *, address: str | None = None, argv: list[str] | None = None, shell: str | None = None, cwd: str =
         "/workspace", env: dict[str, str] | None = None, stdin: str | None = None, timeout_seconds: float = 60,
         output_limit_bytes: int | None = None, stream: bool = False, receipt: bool = False
-    ) -> models_.ExecResult:
+    ) -> commands_.ExecResult:
         """Run a command in your sandbox."""
         return self._run(self._client.sandbox_exec(
             address=address, argv=argv, shell=shell, cwd=cwd, env=env, stdin=stdin, timeout_seconds=timeout_seconds,
@@ -715,11 +720,11 @@ class SyncOperations(SyncCalls[Operations]):
         """Delete a file or a directory with all in it."""
         return self._run(self._client.files_delete(path, address=address))
 
-    def files_list(self, path: str, *, address: str | None = None) -> models_.FileList:
+    def files_list(self, path: str, *, address: str | None = None) -> files_.FileList:
         """List a directory."""
         return self._run(self._client.files_list(path, address=address))
 
-    def files_stat(self, path: str, *, address: str | None = None) -> models_.FileInfo:
+    def files_stat(self, path: str, *, address: str | None = None) -> files_.FileInfo:
         """See what a path is."""
         return self._run(self._client.files_stat(path, address=address))
 
@@ -851,7 +856,7 @@ class SyncOperations(SyncCalls[Operations]):
         """List the snapshots of your workspace."""
         return self._run(self._client.snapshots_list(address=address))
 
-    def snapshots_restore(self, digest: str, *, address: str | None = None) -> models_.SandboxStatus:
+    def snapshots_restore(self, digest: str, *, address: str | None = None) -> sandbox_.SandboxStatus:
         """Go on from a snapshot: at once when the sandbox runs, else at its next start. What is there now is kept as one too."""
         return self._run(self._client.snapshots_restore(digest, address=address))
 
@@ -895,7 +900,7 @@ class SyncOperations(SyncCalls[Operations]):
         self, *, address: str | None = None, max_sats_per_hour: int | None = None, max_sats_per_hour_by_meter:
         dict[str, int] | None = None, max_sats_per_call: int | None = None, warn_seconds: list[int] | None = None,
         remove: bool = False
-    ) -> models_.SandboxStatus:
+    ) -> sandbox_.SandboxStatus:
         """Say what your sandbox may cost an hour and a call, and when to warn you; it is frozen when that is used up."""
         return self._run(self._client.sandbox_budget(
             address=address, max_sats_per_hour=max_sats_per_hour,
@@ -924,7 +929,7 @@ class SyncOperations(SyncCalls[Operations]):
     def bucket_deposit(
         self, *, address: str, sats: int, reference: str | None = None, max_sats: int | None = None, asset: str | None
         = None, sponsored: bool = False
-    ) -> models_.Paid:
+    ) -> sandbox_.Paid:
         """Put money into a bucket, to pay for calls from it; answers 402 with offers until it is paid."""
         return self._run(self._client.bucket_deposit(
             address=address, sats=sats, reference=reference, max_sats=max_sats, asset=asset, sponsored=sponsored
@@ -952,7 +957,7 @@ class SyncOperations(SyncCalls[Operations]):
         """The operator's public key, which receipts, statements and checkpoints verify with."""
         return self._run(self._client.service_key())
 
-    def sandbox_meter(self, *, address: str | None = None) -> models_.MeterExplanation:
+    def sandbox_meter(self, *, address: str | None = None) -> ledger_.MeterExplanation:
         """Check every charge by hand: spans, rate, remainders and sum."""
         return self._run(self._client.sandbox_meter(address=address))
 
@@ -1129,7 +1134,7 @@ class SyncOperations(SyncCalls[Operations]):
         """Say whether everybody may see your agent's page; terminal, files, logs and ledger stay yours."""
         return self._run(self._client.sandbox_visibility(address=address, public=public))
 
-    def service_health(self) -> models_.Health:
+    def service_health(self) -> service_.Health:
         """See whether the service and its parts work."""
         return self._run(self._client.service_health())
 

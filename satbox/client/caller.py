@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import aiohttp
 
-from operations import models as m
 from operations.errors import SatboxError
+from operations.identity import GatePass
 from operations.registry import Auth
 from operations.wake_links import LINK_HEADER
 from satbox.client.answers import HttpResponse, error_of, has_error
@@ -30,7 +30,7 @@ class RequestSender:
         settings: ClientSettings,
         transport: HttpTransport,
         passes: PassCache,
-        prove: Callable[[], Awaitable[m.GatePass]] | None,
+        prove: Callable[[], Awaitable[GatePass]] | None,
         wake_link: str | None = None,
         api_key: str | None = None,
     ) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from operations import models as m
+from operations.sandbox import Paid
 
 Output = TypeVar("Output", bound=BaseModel)
 Result = TypeVar("Result")
@@ -35,7 +35,7 @@ class Calls(ABC):
         """JSON in, a model out."""
 
     @abstractmethod
-    async def _pay(self, name: str, terms: PaymentTerms, /, **values: Any) -> m.Paid:
+    async def _pay(self, name: str, terms: PaymentTerms, /, **values: Any) -> Paid:
         """Ask once, pay at most once."""
 
     @abstractmethod

@@ -12,10 +12,12 @@ from typing import Any, Self
 import aiohttp
 
 from operations import folders as f
-from operations import models as m
 from operations import refunds as r
 from operations.errors import SatboxError
+from operations.identity import GatePass
+from operations.models import Scope
 from operations.reclaim_terms import Terms, terms_text
+from operations.sandbox import Event, Paid, PaymentStatus, SandboxStatus
 from satbox.agent.journal import FileJournal, Journal, MemoryJournal, OpenPayment
 from satbox.agent.keystore import Agent
 from satbox.agent.local_paths import local_path
@@ -120,7 +122,7 @@ class Client(Operations):
 
     # Identity
 
-    async def prove(self, *, scope: m.Scope = "owner") -> m.GatePass:
+    async def prove(self, *, scope: Scope = "owner") -> GatePass:
         """Prove the agent's keys: get a challenge, check and sign it, trade it for a pass, and keep that."""
         if self.agent is None:
             raise SatboxError("pass_missing", "No agent's keys were given to prove.", hint="Client(agent=...)")
@@ -154,7 +156,7 @@ class Client(Operations):
         """The pass this client shows, proven when there is none. Raises what `prove` raises."""
         return (self._passes.get() or await self._renewed()).token
 
-    async def _renewed(self) -> m.GatePass:
+    async def _renewed(self) -> GatePass:
         """A pass, proven once however many requests want one."""
         async with self._proving:
             return self._passes.get() or await self.prove()
@@ -214,7 +216,7 @@ class Client(Operations):
                 (await asyncio.to_thread(data.open, "rb")).close()
         return model_of(await self._caller.send(request, data=data, total_seconds=seconds), output)
 
-    async def _pay(self, name: str, terms: PaymentTerms, /, **values: Any) -> m.Paid:
+    async def _pay(self, name: str, terms: PaymentTerms, /, **values: Any) -> Paid:
         request = request_for(name, values)
         max_sats = self.settings.max_sats if terms.max_sats is None else terms.max_sats
         return await self._purchases.buy(name, request.values, Limits(max_sats, terms.asset, terms.sponsored))
@@ -224,7 +226,7 @@ class Client(Operations):
         seconds = self.settings.timeouts.paid_seconds
         return await self._caller.send(request_for(name, values), headers=headers, total_seconds=seconds)
 
-    async def _sandbox_of(self, address: str | None) -> m.SandboxStatus:
+    async def _sandbox_of(self, address: str | None) -> SandboxStatus:
         return await self.sandbox_status(address=address, fresh=True)
 
     # Payments
@@ -233,7 +235,7 @@ class Client(Operations):
         """Payments that were sent and whose outcome is not known."""
         return self._purchases.open_payments()
 
-    async def resume(self) -> list[m.Paid]:
+    async def resume(self) -> list[Paid]:
         """Send every open payment again, unchanged, until its outcome is known."""
         return await self._purchases.resume()
 
@@ -241,7 +243,7 @@ class Client(Operations):
         """How many sats this client signed away under an id, answered once; None when it signed nothing of that name."""
         return self._purchases.sats_signed_for(payment_id)
 
-    async def wait_confirmed(self, payment_id: str, *, timeout_seconds: float = 600.0) -> m.PaymentStatus:
+    async def wait_confirmed(self, payment_id: str, *, timeout_seconds: float = 600.0) -> PaymentStatus:
         """Poll a payment until it is confirmed. Raises payment_failed when it never will be, timeout when it is not yet."""
         give_up, pause = self._now() + timeout_seconds, POLL_SECONDS
         while True:
@@ -261,7 +263,7 @@ class Client(Operations):
 
     # Streams
 
-    def events(self, *, address: str | None = None, after: int = 0) -> AsyncIterator[m.Event]:
+    def events(self, *, address: str | None = None, after: int = 0) -> AsyncIterator[Event]:
         """Follow a wallet's events, reconnecting as often as needed. Never ends by itself."""
         return self._streams.events(address=address, after=after)
 

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
-from operations import models as m
+from operations.identity import GatePass
 from satbox.agent.private_file import read_private, remove_private, write_private
 
 RENEW_SECONDS = 60.0
-Prove = Callable[[], Awaitable[m.GatePass]]
+Prove = Callable[[], Awaitable[GatePass]]
 
 
 class PassCache:
@@ -21,9 +21,9 @@ class PassCache:
         self._path = path
         self._key = key
         self._now = now_seconds
-        self._pass: m.GatePass | None = None
+        self._pass: GatePass | None = None
 
-    def get(self) -> m.GatePass | None:
+    def get(self) -> GatePass | None:
         """A pass that is still good for a while, or None."""
         if self._pass is None:
             self._pass = self._stored().get(self._key)
@@ -31,7 +31,7 @@ class PassCache:
             self._pass = None
         return self._pass
 
-    def put(self, gate_pass: m.GatePass) -> None:
+    def put(self, gate_pass: GatePass) -> None:
         """Keep a pass."""
         self._pass = gate_pass
         self._write({**self._stored(), self._key: gate_pass})
@@ -43,18 +43,18 @@ class PassCache:
         if kept.pop(self._key, None) is not None:
             self._write(kept)
 
-    def _stored(self) -> dict[str, m.GatePass]:
+    def _stored(self) -> dict[str, GatePass]:
         if self._path is None:
             return {}
         try:
             passes = {
-                key: m.GatePass.model_validate(value) for key, value in json.loads(read_private(self._path)).items()
+                key: GatePass.model_validate(value) for key, value in json.loads(read_private(self._path)).items()
             }
         except (OSError, ValueError, AttributeError):
             return {}  # a pass can always be had again
         return {key: value for key, value in passes.items() if _ends_at(value) > self._now()}
 
-    def _write(self, passes: dict[str, m.GatePass]) -> None:
+    def _write(self, passes: dict[str, GatePass]) -> None:
         if self._path is None:
             return
         if passes:
@@ -64,7 +64,7 @@ class PassCache:
             remove_private(self._path)
 
 
-def _ends_at(gate_pass: m.GatePass) -> float:
+def _ends_at(gate_pass: GatePass) -> float:
     try:
         return datetime.fromisoformat(gate_pass.expires_at).timestamp()
     except ValueError:

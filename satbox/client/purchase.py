@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from operations import models as m
 from operations.errors import SatboxError
+from operations.sandbox import Paid, PaymentStatus, SandboxStatus
 from satbox.agent.journal import Journal, OpenPayment
 from satbox.agent.paying import ChosenOffer, Limits, SignedPayment, choose
 from satbox.client.answers import HttpResponse, error_of, has_error, model_of, payment_required_of
@@ -61,8 +61,8 @@ class Purchases:
         journal: Journal,
         signer: Signer | None,
         send: Send,
-        look_up: Callable[[str], Awaitable[m.PaymentStatus]],
-        look_at: Callable[[str | None], Awaitable[m.SandboxStatus]],
+        look_up: Callable[[str], Awaitable[PaymentStatus]],
+        look_at: Callable[[str | None], Awaitable[SandboxStatus]],
         around: PurchaseClock,
         announce: Announce | None = None,
     ) -> None:
@@ -85,7 +85,7 @@ class Purchases:
         """Payments whose outcome is not known yet."""
         return [payment for payment in self._journal.open() if payment.gate == self._gate]
 
-    async def buy(self, operation: str, values: Mapping[str, Any], limits: Limits) -> m.Paid:
+    async def buy(self, operation: str, values: Mapping[str, Any], limits: Limits) -> Paid:
         """The paid answer. Raises ambiguous when the payment was sent and nobody said what became of it."""
         async with self._journal.lock():
             key = self._key(operation, values)
@@ -98,14 +98,14 @@ class Purchases:
                 raise _blocked(others[0])
             answer = await self._send(operation, values, None)
             if answer.is_ok:
-                return model_of(answer, m.Paid)
+                return model_of(answer, Paid)
             required = payment_required_of(answer) if answer.status == 402 else None
             if required is None:
                 raise error_of(answer)
             kept = await self._sign(key, operation, values, required, limits)
             return await self._present(kept, is_first=True)
 
-    async def resume(self) -> list[m.Paid]:
+    async def resume(self) -> list[Paid]:
         """Send every payment again whose outcome is unknown, unchanged; the ones that went through."""
         async with self._journal.lock():
             return [await self._present(kept, is_first=False) for kept in self.open_payments()]
@@ -139,7 +139,7 @@ class Purchases:
         self._journal.keep(kept)
         return kept
 
-    async def _present(self, kept: OpenPayment, *, is_first: bool) -> m.Paid:
+    async def _present(self, kept: OpenPayment, *, is_first: bool) -> Paid:
         """Send the kept bytes until an answer is understood."""
         self._sats[kept.payment_id] = kept.sats
         while len(self._sats) > REMEMBERED_MAX:
@@ -161,11 +161,11 @@ class Purchases:
         asked = 0.0 if last is None or last.retry_after is None else min(last.retry_after, RETRY_AFTER_SECONDS_MAX)
         await self._around.sleep(max(asked, RETRY_SECONDS[min(attempt, len(RETRY_SECONDS)) - 1]))
 
-    async def _understood(self, kept: OpenPayment, answer: HttpResponse, *, only_sent_once: bool) -> m.Paid:
+    async def _understood(self, kept: OpenPayment, answer: HttpResponse, *, only_sent_once: bool) -> Paid:
         """What an answer to a payment means. Raises _NotUnderstoodError when it leaves the outcome open."""
         if answer.is_ok:
             try:
-                paid = model_of(answer, m.Paid)
+                paid = model_of(answer, Paid)
             except SatboxError as unread:
                 raise _NotUnderstoodError(unread) from unread
             self._journal.resolve(kept)
@@ -181,7 +181,7 @@ class Purchases:
             raise error
         return await self._refused_again(kept, error)
 
-    async def _refused_again(self, kept: OpenPayment, error: SatboxError) -> m.Paid:
+    async def _refused_again(self, kept: OpenPayment, error: SatboxError) -> Paid:
         """A repeat was refused. An earlier copy may still have got through: ask for the payment itself."""
         try:
             status = await self._look_up(kept.payment_id)
@@ -200,7 +200,7 @@ class Purchases:
         except SatboxError as unknown:
             raise _NotUnderstoodError(unknown) from unknown
         self._journal.resolve(kept)
-        return m.Paid(
+        return Paid(
             status=status.status,
             paymentId=status.paymentId,
             checkStatusUrl=status.checkStatusUrl,

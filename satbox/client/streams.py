@@ -15,10 +15,11 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from operations import folders as f
-from operations import models as m
 from operations import processes as p
+from operations.commands import ExecResult
 from operations.errors import SatboxError
 from operations.left_out import left_out_of
+from operations.sandbox import Event
 from satbox.agent.local_paths import local_path
 from satbox.client.caller import RequestSender
 from satbox.client.requests import request_for
@@ -36,7 +37,7 @@ class ExecEvent:
 
     kind: Literal["started", "stdout", "stderr", "exit"]
     data: bytes = b""
-    result: m.ExecResult | None = None
+    result: ExecResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Streams:
         self._timeouts = timeouts
         self._sleep = sleep
 
-    async def events(self, *, address: str | None, after: int) -> AsyncIterator[m.Event]:
+    async def events(self, *, address: str | None, after: int) -> AsyncIterator[Event]:
         """Events as they happen, each once, over as many connections as it takes. Raises unreachable when none can be had."""
         failures = 0
         while True:
@@ -170,9 +171,9 @@ class Streams:
             return size
 
 
-def _event(data: str) -> m.Event:
+def _event(data: str) -> Event:
     try:
-        return m.Event.model_validate_json(data)
+        return Event.model_validate_json(data)
     except ValidationError as error:
         raise SatboxError("internal", "The stream holds an event that cannot be read.") from error
 
@@ -201,7 +202,7 @@ def _exec_event(data: str) -> ExecEvent:
                 "node_unavailable", str(fields.get("message", ""))[:300], hint="The command may still run."
             )
         if kind == "exit":
-            return ExecEvent("exit", result=m.ExecResult.model_validate(fields))
+            return ExecEvent("exit", result=ExecResult.model_validate(fields))
         if kind == "started":
             return ExecEvent("started")
         if kind in ("stdout", "stderr"):

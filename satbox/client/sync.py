@@ -9,8 +9,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from operations import folders as f
-from operations import models as m
 from operations import refunds as r
+from operations.identity import GatePass
+from operations.models import Scope
+from operations.sandbox import Event, Paid, PaymentStatus
 from satbox.agent.journal import OpenPayment
 from satbox.agent.keystore import Agent
 from satbox.client._generated import SyncOperations
@@ -71,7 +73,7 @@ class SyncClient(SyncOperations):
         self._thread.join()
         self._loop.close()
 
-    def prove(self, *, scope: m.Scope = "owner") -> m.GatePass:
+    def prove(self, *, scope: Scope = "owner") -> GatePass:
         """Prove the agent's keys and keep the pass."""
         return self._run(self._async.prove(scope=scope))
 
@@ -83,11 +85,11 @@ class SyncClient(SyncOperations):
         """Payments that were sent and whose outcome is not known."""
         return self._async.open_payments()
 
-    def resume(self) -> list[m.Paid]:
+    def resume(self) -> list[Paid]:
         """Send every open payment again, unchanged, until its outcome is known."""
         return self._run(self._async.resume())
 
-    def wait_confirmed(self, payment_id: str, *, timeout_seconds: float = 600.0) -> m.PaymentStatus:
+    def wait_confirmed(self, payment_id: str, *, timeout_seconds: float = 600.0) -> PaymentStatus:
         """Poll a payment until it is confirmed."""
         return self._run(self._async.wait_confirmed(payment_id, timeout_seconds=timeout_seconds))
 
@@ -95,7 +97,7 @@ class SyncClient(SyncOperations):
         """Copy a file of any size out of the sandbox; its size in bytes."""
         return self._run(self._async.download(path, to, address=address))
 
-    def events(self, *, address: str | None = None, after: int = 0) -> Iterator[m.Event]:
+    def events(self, *, address: str | None = None, after: int = 0) -> Iterator[Event]:
         """Follow a wallet's events."""
         return self._iterated(self._async.events(address=address, after=after))
 

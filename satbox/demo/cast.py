@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from operations import models as m
+from operations.sandbox import SandboxStatus
 from satbox.agent.keystore import Agent
 from satbox.client import Client
 from satbox.demo.devnet_control import DevnetControl
@@ -29,11 +29,11 @@ class Cast:
         """The wallet the story follows."""
         return self.agent.testnet.stx
 
-    async def status(self) -> m.SandboxStatus:
+    async def status(self) -> SandboxStatus:
         """The wallet now."""
         return await self.client.sandbox_status(fresh=True)
 
-    async def until(self, state: str, *, seconds: float = WAIT_SECONDS) -> m.SandboxStatus:
+    async def until(self, state: str, *, seconds: float = WAIT_SECONDS) -> SandboxStatus:
         """The wallet once it is in `state`."""
         async with asyncio.timeout(seconds):
             while (now := await self.status()).state != state:

@@ -13,8 +13,8 @@ import aiohttp
 from rich.table import Table
 
 from operations import ledger as b
-from operations import models as m
 from operations.errors import SatboxError
+from operations.sandbox import Paid
 from satbox.agent.keystore import Agent, new_agent
 from satbox.client import Client
 from satbox.client.settings import ClientSettings
@@ -123,7 +123,7 @@ async def created(teller: Teller, cast: Cast) -> None:
         )
 
 
-async def _second(teller: Teller, cast: Cast, *, is_sponsored: bool) -> m.Paid:
+async def _second(teller: Teller, cast: Cast, *, is_sponsored: bool) -> Paid:
     """Sponsored where the gate offers it; where it does not, asking for it signs nothing."""
     if is_sponsored:
         return await cast.client.sandbox_extend(sats=50, sponsored=True)

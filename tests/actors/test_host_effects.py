@@ -13,7 +13,7 @@ from actors.system import ActorSystem, LocalTransport
 from actors.view import status
 from actors.wallet import commands as c
 from actors.wallet.state import Phase, Plan, WalletPolicy
-from operations.models import StartFile
+from operations.sandbox import StartFile
 from sandboxes.clock import boottime_ms
 from sandboxes.protocol import NodeUnavailable, Runtime, StartFailed, StartRequest, Stopped, StopRequest
 from sandboxes.simulated import SimulatedNode

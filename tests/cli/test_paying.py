@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from operations import models as m
 from operations.errors import SatboxError
+from operations.sandbox import Grace
 from satbox.agent.keystore import Keystore, agent_of
 from satbox.cli._commands import COMMANDS
 from satbox.cli.sandbox_tables import CONFIRMING, state_means
@@ -106,7 +106,7 @@ async def test_a_payment_that_fails_while_it_is_waited_for_is_an_error(home: Pat
 
 
 def test_grace_is_explained() -> None:
-    grace = m.Grace(began_at="t", deadline_at="t", cap_at="t", held_by_payment="pay_1", seconds_left=60)
+    grace = Grace(began_at="t", deadline_at="t", cap_at="t", held_by_payment="pay_1", seconds_left=60)
     sandbox = status_of(str(STACKS_KEY.address(NETWORK))).model_copy(update={"state": "grace", "grace": grace})
     assert state_means(sandbox.model_dump()) == CONFIRMING
     spent = sandbox.model_copy(update={"grace": grace.model_copy(update={"held_by_payment": None})})

@@ -12,8 +12,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from operations import models as m
 from operations.errors import SatboxError
+from operations.sandbox import Paid, PaymentStatus, SandboxStatus
 from satbox.agent.keystore import Addresses, Agent
 from stacks import Network, PrivateKey, decode_transaction, sbtc
 from stacks.signing import origin_identity_bytes, verify_origin
@@ -50,18 +50,16 @@ def required(*entries: dict[str, Any]) -> dict[str, Any]:
     return {"x402Version": 2, "resource": {"url": "http://gate/sandbox/create"}, "accepts": list(entries or (entry(),))}
 
 
-def status_of(address: str) -> m.SandboxStatus:
-    return m.SandboxStatus(
+def status_of(address: str) -> SandboxStatus:
+    return SandboxStatus(
         address=address, state="alive", size_class="small", image="base", rate_usat_per_second=20_000,
         balance_usat=500_000_000, balance_sats=500, owed_usat=0, deposited_usat=500_000_000, charged_usat=0,
         version=1, chain_head="00", as_of="2026-01-01T00:00:00Z",
     )  # fmt: skip
 
 
-def payment_of(payment_id: str, state: str = "mempool") -> m.PaymentStatus:
-    return m.PaymentStatus(
-        paymentId=payment_id, status=state, checkStatusUrl=f"http://gate/payment-status/{payment_id}"
-    )
+def payment_of(payment_id: str, state: str = "mempool") -> PaymentStatus:
+    return PaymentStatus(paymentId=payment_id, status=state, checkStatusUrl=f"http://gate/payment-status/{payment_id}")
 
 
 @dataclass
@@ -138,7 +136,7 @@ class FakeGate:
 
     def paid(self, payment_id: str) -> web.Response:
         self.known[payment_id] = "mempool"
-        body = m.Paid(
+        body = Paid(
             status="mempool", paymentId=payment_id, checkStatusUrl="", payment=payment_of(payment_id),
             sandbox=status_of(str(STACKS_KEY.address(NETWORK))),
         )  # fmt: skip

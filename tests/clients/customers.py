@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from operations import models as m
+from operations.sandbox import PaymentStatus
 from satbox.agent.keystore import Agent, new_agent
 from satbox.client import Client
 from satbox.client.settings import ClientSettings
@@ -107,7 +107,7 @@ class Customer(Owner):
         pending = await self.service.devnet_get(f"{base}/mempool")
         return [*pending["results"], *confirmed["results"]]
 
-    async def deposits(self) -> list[m.PaymentStatus]:
+    async def deposits(self) -> list[PaymentStatus]:
         """The payments that the wallet was credited with."""
         ledger = await self.client.sandbox_ledger(limit=1000)
         return [

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gate.actions.contexts import _within_budget, collected
 from gate.reach.exec_answer import SHORT_BYTES, SLICE_BYTES, pieces
 from gate.wire.byte_budget import ByteBudget
-from operations import models as m
+from operations.commands import ExecResult, delivered
 from operations.errors import SatboxError
 from tests.gate.gatehouse import gatehouse
 
@@ -81,12 +81,12 @@ async def test_without_room_it_is_overloaded_and_may_come_again() -> None:
     ],
 )
 def test_a_long_answer_in_slices_is_the_model(stdout: bytes, stderr: bytes) -> None:
-    result = m.ExecResult(exit_code=0, truncated={"stdout_bytes_dropped": 3})
+    result = ExecResult(exit_code=0, truncated={"stdout_bytes_dropped": 3})
     output = {"stdout": bytearray(stdout), "stderr": bytearray(stderr)}
 
-    read = m.ExecResult.model_validate_json(b"".join(pieces(result, output)))
+    read = ExecResult.model_validate_json(b"".join(pieces(result, output)))
 
-    assert (m.delivered(read, "stdout"), m.delivered(read, "stderr")) == (stdout, stderr)
+    assert (delivered(read, "stdout"), delivered(read, "stderr")) == (stdout, stderr)
     assert (read.exit_code, read.truncated) == (0, {"stdout_bytes_dropped": 3})
     assert not (read.stdout and read.stdout_base64), "text or base64, never both"
 
@@ -94,14 +94,14 @@ def test_a_long_answer_in_slices_is_the_model(stdout: bytes, stderr: bytes) -> N
 @given(st.binary(max_size=64), st.integers(1, 20))
 def test_any_bytes_in_slices(data: bytes, times: int) -> None:
     output = {"stdout": bytearray(data * times), "stderr": bytearray()}
-    read = m.ExecResult.model_validate_json(b"".join(pieces(m.ExecResult(), output)))
-    assert m.delivered(read, "stdout") == data * times
+    read = ExecResult.model_validate_json(b"".join(pieces(ExecResult(), output)))
+    assert delivered(read, "stdout") == data * times
 
 
 def test_a_long_answer_is_held_once() -> None:
     output = {"stdout": bytearray(b"\xff") * (16 << 20), "stderr": bytearray()}
     tracemalloc.start()
-    total = sum(len(piece) for piece in pieces(m.ExecResult(), output))
+    total = sum(len(piece) for piece in pieces(ExecResult(), output))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert total > 16 << 20

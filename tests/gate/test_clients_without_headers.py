@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gate.identity.carried_passes import BODY_BYTES_MAX
-from operations.models import PaymentStatus
+from operations.sandbox import PaymentStatus
 from tests.gate.gatehouse import House, Who, header_of
 
 

@@ -17,7 +17,8 @@ from gate.front.app import create_app
 from gate.front.discovery import openapi
 from gate.parts.receipts import is_valid
 from gate.parts.views import Views
-from operations.models import PaymentStatus, Receipt
+from operations.models import Receipt
+from operations.sandbox import PaymentStatus
 from relay_client.states import PaymentState
 from stacks import PrivateKey
 from stacks.signing import sign_sponsor

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from operations.models import Challenge
+from operations.identity import Challenge
 from operations.reclaim_terms import Terms, read_terms, terms_text
 from satbox.agent.keystore import Agent, new_agent
 from satbox.agent.signing import Expected, sign_challenge

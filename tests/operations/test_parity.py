@@ -16,7 +16,7 @@ from satbox.cli.main import LOCAL_RUN
 from satbox.cli.parser import build
 from satbox.cli.table import Command
 from satbox.client import Client, SyncClient
-from satbox.client.generate import generated
+from satbox.generate import generated
 from satbox.mcp_server.tools import tools
 
 OPERATIONS = [pytest.param(operation, id=name) for name, operation in REGISTRY.items()]
@@ -25,7 +25,7 @@ BY_OPERATION = {command.operation: command for command in COMMANDS}
 
 def test_generated_files_are_up_to_date() -> None:
     stale = [path.name for path, text in generated().items() if path.read_text() != text]
-    assert stale == [], "run python -m satbox.client.generate"
+    assert stale == [], "run python -m satbox.generate"
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

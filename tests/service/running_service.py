@@ -16,8 +16,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from operations import models as m
 from operations.errors import SatboxError
+from operations.ledger import LedgerEntry
+from operations.sandbox import PaymentStatus, SandboxStatus
 from sandboxes.client import NodeClient
 from sandboxes.node.cgroups import open_cgroups
 from sandboxes.node.volumes import held_images
@@ -272,7 +273,7 @@ class Owner:
     def address(self) -> str:
         return self.agent.testnet.stx
 
-    async def status(self) -> m.SandboxStatus:
+    async def status(self) -> SandboxStatus:
         """The wallet now, whatever is being killed meanwhile."""
         async with asyncio.timeout(120):
             while True:
@@ -283,27 +284,27 @@ class Owner:
                         raise
                     await asyncio.sleep(0.1)
 
-    async def until(self, holds: Callable[[m.SandboxStatus], Any], seconds: float = 120.0) -> m.SandboxStatus:
+    async def until(self, holds: Callable[[SandboxStatus], Any], seconds: float = 120.0) -> SandboxStatus:
         async with asyncio.timeout(seconds):
             while not holds(now := await self.status()):
                 await asyncio.sleep(0.05)
         return now
 
-    async def confirmed(self, payment_id: str) -> m.PaymentStatus:
+    async def confirmed(self, payment_id: str) -> PaymentStatus:
         """The payment once it is confirmed, whatever is being killed meanwhile."""
 
-        async def is_confirmed() -> m.PaymentStatus | None:
+        async def is_confirmed() -> PaymentStatus | None:
             with contextlib.suppress(SatboxError):
                 status = await self.client.payment_status(payment_id)
                 return status if status.status == "confirmed" else None
             return None
 
-        found: m.PaymentStatus = await eventually(is_confirmed, 40)
+        found: PaymentStatus = await eventually(is_confirmed, 40)
         return found
 
     async def books(self) -> dict[str, int]:
         """The journal's accounts, which must balance, agree with the meter, and hold every payment once."""
-        entries: list[m.LedgerEntry] = []
+        entries: list[LedgerEntry] = []
         while True:
             page = await self.client.sandbox_ledger(after=entries[-1].seq if entries else 0, limit=1000)
             entries += page.items

@@ -5,8 +5,8 @@ import contextlib
 
 import pytest
 
-from operations import models as m
 from operations.errors import SatboxError
+from operations.sandbox import Paid
 from sandboxes.protocol import NodeUnavailable
 from tests.service.running_service import SATS, Owner, RunningService, eventually
 
@@ -38,7 +38,7 @@ async def no_orphans(service: RunningService) -> None:
     await eventually(matched)
 
 
-async def outcome(owner: Owner, paying: "asyncio.Task[m.Paid]") -> m.Paid | None:
+async def outcome(owner: Owner, paying: "asyncio.Task[Paid]") -> Paid | None:
     """What became of a paid call that was disturbed: its payment sent again, unchanged, until somebody says."""
     try:
         return await paying

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from operations import models as m
 from operations.errors import SatboxError
+from operations.ledger import Span
+from operations.sandbox import SandboxStatus
 from sandboxes.clock import boottime_ms
 from tests.sandboxes.running_node import HAS_REAL_NODE
 from tests.service.running_service import SATS, Owner, RunningService, eventually
@@ -29,7 +30,7 @@ async def mortal() -> AsyncIterator[RunningService]:
         await made.remove()
 
 
-async def spans_of(owner: Owner, runtime_id: str | None) -> list[m.Span]:
+async def spans_of(owner: Owner, runtime_id: str | None) -> list[Span]:
     meter = await owner.client.sandbox_meter()
     assert meter.matches
     return [span for span in meter.spans if span.runtime_id == runtime_id]
@@ -43,7 +44,7 @@ async def alive(service: RunningService, sats: int) -> Owner:
     return owner
 
 
-async def carries_on(owner: Owner, before: m.SandboxStatus) -> m.SandboxStatus:
+async def carries_on(owner: Owner, before: SandboxStatus) -> SandboxStatus:
     """Alive again, in a new process, with the workspace as it was."""
     after = await owner.until(lambda now: now.state == "alive" and now.runtime_id != before.runtime_id)
     assert await owner.client.files_read(path="note") == f"work of {owner.address}".encode()

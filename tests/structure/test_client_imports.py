@@ -60,7 +60,7 @@ def test_nothing_that_the_client_imports_later_is_of_the_service() -> None:
 
 
 def test_client_tools_and_genesis_gate_take_no_part_of_the_service() -> None:
-    ours, _ = closure(name for name in modules() if name.startswith(LIBRARIES) and name != "satbox.client.generate")
+    ours, _ = closure(name for name in modules() if name.startswith(LIBRARIES) and name != "satbox.generate")
     others = {name for name in ours if name.partition(".")[0] not in CORE and not name.startswith("gate.genesis")}
     assert others <= CORE_OF_OTHERS | {"relay_client"}
 

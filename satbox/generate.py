@@ -1,4 +1,4 @@
-"""`python -m satbox.client.generate`: write the client's methods and the command table from the operation registry.
+"""`python -m satbox.generate`: write the client's methods and the command table from the operation registry.
 
 Both are checked in, so that people and type checkers can read them, and so that the command line can show its help without
 importing a single model. `--check` writes nothing and exits 1 when they are out of date; a test does the same.
@@ -20,13 +20,13 @@ from operations.catalogue import FEATURES, REGISTRY
 from operations.registry import Auth, Body, Operation
 from operations.surfaces import Option
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent
 _WIDTH = 118
 _BY_HAND = (Body.EVENTS, Body.SOCKET)
 """What goes on for a while has a method of its own in `streams`."""
 _HEAD = '''"""{doc}
 
-Generated from the operation registry by `python -m satbox.client.generate`; do not edit.
+Generated from the operation registry by `python -m satbox.generate`; do not edit.
 """
 '''
 
@@ -268,7 +268,7 @@ def main() -> None:
     stale = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv[1:]:
         if stale:
-            sys.exit(f"out of date: {', '.join(str(path) for path in stale)}; run python -m satbox.client.generate")
+            sys.exit(f"out of date: {', '.join(str(path) for path in stale)}; run python -m satbox.generate")
         return
     for path in stale:
         path.write_text(files[path])
