@@ -100,6 +100,10 @@ class Watch:
             folder = self._folders.get(descriptor)
             if folder is None:
                 continue
+            if not name:  # of the folder itself; of any but the top its parent tells the same
+                if folder != self._top:
+                    continue
+                mask |= _IS_FOLDER
             path = os.path.join(folder, name) if name else folder
             word = next((word for bit, word in _WORDS if mask & bit), b"changed")
             kind = b"directory" if mask & _IS_FOLDER else b"file"

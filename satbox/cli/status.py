@@ -23,8 +23,16 @@ async def status(context: Context) -> int:
     if not context.arguments.watch:
         return await call(context)
     async with context.client() as client:
-        await (_stream(context, client) if context.as_json else _watch(context, client))
+        follow = _stream if context.as_json else _watch if sys.stdout.isatty() else _lines
+        await follow(context, client)
     return 0
+
+
+async def _lines(context: Context, client: Any) -> None:
+    """For people, where a line cannot be written anew: into a pipe or a file."""
+    while True:
+        print(harmless(_line(await client.status(**values_of(context)), 0)), flush=True)
+        await asyncio.sleep(TICK_SECONDS)
 
 
 async def _stream(context: Context, client: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from satbox.agent.keystore import Keystore, agent_of
-from tests.cli.running import Ended, satbox
+from tests.cli.running import ITSELF, Ended, satbox
 from tests.client.fake_gate import BITCOIN_KEY, STACKS_KEY, FakeGate, status_of
 
 HEAVY = ("aiohttp", "asyncio", "pydantic", "stacks")
@@ -71,6 +71,22 @@ async def test_a_kept_pass_needs_no_client_and_says_the_same(home: Path) -> None
     assert gate.asked[0] == gate.asked[1], "the same request"
     assert "500.000000" in table.stdout.decode()
     assert heavy == []
+
+
+async def test_a_watch_for_people_in_a_pipe_is_a_line_each_second(home: Path) -> None:
+    """A line that is written anew is a terminal's; in a pipe it showed nothing until the end, and then never came."""
+    gate, fake = Gate(), FakeGate(wall_seconds=time.time)
+    async with gate.running(fake), asyncio.timeout(60):
+        environment = {**os.environ, "SATBOX_HOME": str(home), "SATBOX_GATE": fake.url}
+        words = (*ITSELF, "status", "--watch", "--table")
+        process = await asyncio.create_subprocess_exec(*words, env=environment, stdout=asyncio.subprocess.PIPE)
+        assert process.stdout is not None
+        lines = [await process.stdout.readline() for _ in range(2)]
+        process.terminate()
+        await process.wait()
+
+    for line in lines:
+        assert b"alive  500.000000 sats" in line, line
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,27 @@ async def test_no_file_in_a_new_folder_is_missed(box: Box) -> None:
     assert wanted <= seen
 
 
+async def test_a_folder_that_goes_is_told_once_and_as_a_folder(box: Box) -> None:
+    await box.run("mkdir -p gone/in && echo > gone/in/x")
+    watching = box.client.watch_files(box.runtime_id, "/workspace")
+    await anext(watching)
+    await box.run("chmod 700 gone; rm -r gone; echo > end")
+    seen: list[tuple[str, str, str]] = []
+    async with asyncio.timeout(120):
+        async for event in watching:
+            seen.append((event["event"], event["path"], event["type"]))
+            if event["path"] == "/workspace/end":
+                break
+    await watching.aclose()  # type: ignore[attr-defined]
+
+    assert [each for each in seen if each[0] in ("changed", "deleted")] == [
+        ("changed", "/workspace/gone", "directory"),
+        ("deleted", "/workspace/gone/in/x", "file"),
+        ("deleted", "/workspace/gone/in", "directory"),
+        ("deleted", "/workspace/gone", "directory"),
+    ]
+
+
 async def test_a_folder_that_moves_is_told_under_its_new_name(box: Box) -> None:
     await box.run("mkdir -p a/in && mkdir /tmp/out")
     watching = box.client.watch_files(box.runtime_id, "/workspace")
