@@ -14,7 +14,6 @@ import ssl
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
@@ -108,7 +107,7 @@ ADJUSTED = {"aiohttp.connector": _certificates_are_read_when_used, "structlog": 
 """What holds while a module is imported."""
 
 
-class _Adjusting(MetaPathFinder):
+class _Adjusting:
     """Finds the modules that are imported in another way than usual."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -116,20 +115,21 @@ class _Adjusting(MetaPathFinder):
         adjusted = ADJUSTED.get(name)
         found = None if adjusted is None else PathFinder.find_spec(name, path, target)
         if adjusted is not None and found is not None and found.loader is not None:
-            found.loader = _Loader(found.loader, adjusted())
+            found.loader = _Loader(found.loader, adjusted())  # type: ignore[assignment]  # importlib.abc costs 20 ms
         return found
 
 
-class _Loader(Loader):
+class _Loader:
     """Imports a module as its own loader does, in a context."""
 
-    def __init__(self, loader: Loader, context: AbstractContextManager[None]) -> None:
+    def __init__(self, loader: Any, context: AbstractContextManager[None]) -> None:
         self._loader = loader
         self._context = context
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """Part of the import system."""
-        return self._loader.create_module(spec)
+        made: ModuleType | None = self._loader.create_module(spec)
+        return made
 
     def exec_module(self, module: ModuleType) -> None:
         """Part of the import system."""

@@ -20,13 +20,13 @@ Scope = Literal["owner", "exec", "files", "extend"]
 class Input(BaseModel):
     """What a caller sends; an unknown field is an error, so that a misspelt one is never ignored."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class Output(BaseModel):
     """What a caller gets."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
 
 class Nothing(Input):

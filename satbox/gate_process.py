@@ -26,7 +26,8 @@ async def serve(settings: Settings) -> None:
     from gate.front.app import create_app
     from gate.front.connections import ConnectionLimits
     from gate.front.server import GateRunner
-    from satbox.compose import Deployment, gate_services
+    from satbox.compose import Deployment
+    from satbox.gate_services import gate_services
 
     deployment = Deployment.load(settings)
     join_cluster(settings.home, deployment.keys.ray_token_path)

@@ -2,13 +2,18 @@
 final is bounded over all of them (`design/payments.md`), and one key pays out in one sequence of nonces.
 """
 
+from __future__ import annotations
+
 import time
+from typing import TYPE_CHECKING
 
 from actors.on_ray.call import NamedActors, packed
 from actors.on_ray.sponsoring import Sponsoring
 from actors.wallet.state import Payout
-from relay_client.payouts import PayoutOrder, PayoutReport
-from relay_client.settlements import PaymentReport, Presentation
+
+if TYPE_CHECKING:  # hosts tell settlements of payouts and losses, and need nothing that settles
+    from relay_client.payouts import PayoutReport
+    from relay_client.settlements import PaymentReport, Presentation
 
 SETTLEMENTS = "settlements-0"
 """The process, and the name of its file."""
@@ -68,6 +73,8 @@ class RaySettlements:
 
     async def payout_submit(self, address: str, payout: Payout) -> None:
         """Hand a wallet's payout to the queue, once by its id."""
+        from relay_client.payouts import PayoutOrder  # with all that pays: loaded where something is paid out
+
         order = PayoutOrder(
             payout.payout_id, address, payout.origin, payout.asset, payout.atomic, payout.usat, payout.fee_usat
         )
