@@ -27,6 +27,7 @@ TRIES = 4
 REMEMBERED_MAX = 1_000
 RETRY_SECONDS = (0.5, 2.0, 5.0)
 RETRY_AFTER_SECONDS_MAX = 10.0
+ELSEWHERE = "payment_target_conflict"
 _PAID = frozenset({"queued", "broadcasting", "mempool", "confirmed"})
 _OVER = frozenset({"failed", "replaced", "not_found"})
 
@@ -173,6 +174,10 @@ class Purchases:
         if answer.status == 402 and not has_error(answer):
             raise _ambiguous(kept, None, "The gate asked to be paid again for a request that was paid; nothing was.")
         error = error_of(answer)
+        if has_error(answer) and error.code == ELSEWHERE:
+            # Two payments signed at one moment for the same amount are the same bytes: one transfer, which the other one got.
+            self._journal.resolve(kept)
+            raise error
         if not has_error(answer) or error.funds_moved == "unknown":
             raise _NotUnderstoodError(error)
         if only_sent_once:

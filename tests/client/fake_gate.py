@@ -119,6 +119,9 @@ class FakeGate:
                 assert request.transport is not None
                 request.transport.abort()
                 return web.Response()
+            case "elsewhere":  # these bytes were shown first for another wallet, and are on their way
+                self.known[payment_id] = "mempool"
+                return self.error("payment_target_conflict", "unknown")
             case "again":
                 return self.offer()
             case "garbage":

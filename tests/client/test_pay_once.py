@@ -127,6 +127,18 @@ async def test_a_refused_repeat_is_not_believed_when_the_first_copy_got_through(
     assert gate.signed == 1
 
 
+@pytest.mark.parametrize("script", [["elsewhere"], ["bad gateway", "elsewhere"]])
+async def test_a_transfer_that_another_wallet_got_is_no_payment_for_this_one(script: list[str]) -> None:
+    """Two clients with one key sign the same bytes, for the same amount at the same moment."""
+    async with FakeGate(script=script).running() as gate, client_of(gate) as client:
+        error = await refused(client)
+        assert client.open_payments() == []
+        gate.script, gate.nonce = ["paid"], gate.nonce + 1
+        paid = await client.create(sats=500, max_sats=500)
+    assert (error.code, error.funds_moved) == ("payment_target_conflict", "unknown")
+    assert (paid.status, gate.signed) == ("mempool", 2)
+
+
 async def test_a_refused_repeat_is_final_when_no_copy_got_through() -> None:
     async with FakeGate(script=["drop", "payment_nonce_stale"]).running() as gate, client_of(gate) as client:
         error = await refused(client)

@@ -10,10 +10,11 @@ from playwright.async_api import Route
 from tests.pages.browser_wallet import BrowserWallet
 from tests.pages.browsing import PHONE, Visit
 from tests.pages.conftest import Visitor
-from tests.service.running_service import Owner, RunningService
+from tests.service.running_service import Owner, RunningService, fresh_owner
 
 pytestmark = [pytest.mark.ray, pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="session")]
 
+SAID = "!document.getElementById('trouble').hidden"
 READY = "document.getElementById('go') && !document.getElementById('go').disabled"
 
 
@@ -195,6 +196,39 @@ async def test_a_payment_that_fails_on_chain_is_told_and_nothing_is_charged(
         assert await visit.page.evaluate("localStorage.length") == 0
 
     assert (await owner.books())["payments"] == 1
+
+
+async def test_one_transfer_signed_for_two_agents_pays_one_and_the_other_is_told(
+    service: RunningService, owner: Owner, visitor: Visitor
+) -> None:
+    """Two tabs, one wallet, the same amount at the same moment: the chain names the same nonce to both."""
+    nonces: list[str] = []
+
+    async def the_same_nonce(route: Route) -> None:
+        if not nonces:
+            nonces.append(await (await route.fetch()).text())
+        await route.fulfill(body=nonces[0], content_type="application/json")
+
+    async with fresh_owner(service) as other:
+        for each in (owner, other):
+            await put_to_sleep(each)
+        async with a_giver(service, visitor, owner) as (visit, wallet):
+            await visit.context.route("**/pages/payers/*", the_same_nonce)
+            for step, each in enumerate((owner, other)):
+                await visit.open(f"/wake/{each.address}")
+                await visit.until(READY)
+                await visit.page.click("#go")
+                await visit.until(SAID if step else done("confirm"))
+            said = await visit.text("#trouble")
+            assert "This payment went to another agent" in said
+            assert "Press the button to sign" in said
+            assert await visit.page.evaluate("localStorage.length") == 0
+            nonces.clear()
+            await visit.page.click("#go")
+            await visit.until("localStorage.length === 1")
+            assert [(await each.books())["payments"] for each in (owner, other)] == [2, 1]
+
+    assert (len(wallet.signed), len(set(wallet.signed))) == (3, 2)
 
 
 async def test_a_lost_connection_and_a_lost_answer_pay_once(

@@ -9,6 +9,8 @@ const SLOW_MS = 5_000; // after this a person wants to know why
 const LATER_MS = 30_000;
 const RETRY_MS = [1_000, 2_000, 4_000, 8_000];
 const ANEW = "Press the button to sign a new payment.";
+// Two payments of one wallet at one moment, for the same amount, are the same bytes: one transfer, which one agent got.
+const ELSEWHERE = "Your wallet signed the same transfer for both, and it was made once. Press the button to sign one for this agent.";
 const NEXT = {
   rebuild_and_resign: ANEW,
   start_new_payment: ANEW,
@@ -77,6 +79,10 @@ export async function settle(address, auth, tell) {
         payment.paymentId = value.paymentId;
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
+        if (error.code === "payment_target_conflict") {
+          drop(address);
+          throw new Refused(409, { code: error.code, message: "This payment went to another agent.", hint: ELSEWHERE }, null);
+        }
         if (error.details.paymentId && error.moved !== false) payment.paymentId = error.details.paymentId;
         else if (error.moved !== false || COME_AGAIN.has(error.code)) throw new Lost(error.message);
         else {
