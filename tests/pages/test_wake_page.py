@@ -123,8 +123,9 @@ async def test_a_wake_link_wakes_with_one_click(owner: Owner, visitor: Visitor) 
         await visit.shot("wake-link")
         await visit.page.click("#go")
         await visit.until(done("alive"))
-
-    assert (await owner.status()).state == "alive"
+        assert (await owner.status()).state == "alive"
+        await owner.client.sandbox_reap()
+        await visit.until("document.getElementById('why').textContent.includes('as often as it may today')")
 
 
 async def test_a_wake_link_that_pays_wakes_what_its_owner_put_to_sleep(

@@ -25,6 +25,7 @@ const isOwner = () => pass !== null && pass.address === page.address && pass.sco
 const isUp = () => ["alive", "grace", "starting"].includes(wallet.state);
 const hasCredit = () => wallet.state === "reaped" && wallet.balance_usat >= wallet.wake_usat;
 const linkWakes = () => Boolean(link()?.info.scopes.includes("wake")) && link().info.wakes_left_today > 0;
+const isUsedUp = () => Boolean(link()?.info.scopes.includes("wake")) && link().info.wakes_left_today === 0;
 const linkPays = () => Boolean(link()?.info.scopes.includes("topup"));
 const wakesWithCredit = () => hasCredit() && (isOwner() || linkWakes()) && !rathersPaying;
 const payingWakes = () => wallet.state === "reaped" && (wallet.gift_wakes || linkPays());
@@ -111,6 +112,7 @@ function customSeconds() {
 
 function whyNot() {
   if (isReadingLink()) return "What this wake link may do is not known yet.";
+  if (isUsedUp() && !linkPays() && wallet.state === "reaped") return "This wake link has woken it as often as it may today; it wakes it again tomorrow (UTC).";
   if (!wallets.length) return "To pay from here, install Leather or Xverse in this browser, then reload the page.";
   if (wallet.state === "reaped" && !payingWakes()) return "Its owner put it to sleep, so a gift does not wake it: it is kept as credit. Only the owner, or a wake link, wakes it.";
   if (link() && !linkPays() && !pass) return "This link may wake it, but not pay. Paying makes it a gift: your wallet first proves that you are a Genesis agent.";
