@@ -16,7 +16,6 @@ from actors.wallet.calls import Route
 from actors.wallet.decide_runtime import DESTROYED
 from actors.wallet.spending_keys import SpendingKey, account_of
 from gate.calls.guest import Call, Guest
-from gate.calls.matching import route_for
 from gate.calls.offering import PURPOSE, WAKE, offer_call, offer_wake, wake_price
 from gate.calls.rates import CallRates
 from gate.calls.waking import ASLEEP, Wakers
@@ -29,6 +28,7 @@ from gate.payments.paywall import buy
 from gate.payments.presented import note, note_unread
 from gate.payments.presenting import verified
 from gate.payments.required import Purchase
+from gate.reach.matching import route_for
 from gate.wire.crowd import peer_of
 from gate.wire.means import Means, means_of
 from gate.wire.outcomes import Reply

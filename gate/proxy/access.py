@@ -10,7 +10,6 @@ from aiohttp import web
 from actors.clock import Clock
 from actors.view import View
 from actors.wallet.spending_keys import SpendingKey
-from gate.calls.matching import route_for
 from gate.genesis import Pass
 from gate.identity.api_keys import is_api_key, key_holder
 from gate.identity.callers import check_epoch, key_term, pass_term
@@ -19,6 +18,7 @@ from gate.identity.tenures import ROUTE_REMOVED, TOKEN_ENDED, Term
 from gate.parts.services import Services
 from gate.proxy.credentials import Credentials
 from gate.proxy.entering import UNFRAMED, cookie_tokens, is_by_worker, kept, may_ride, tokens_of_page
+from gate.reach.matching import route_for
 from gate.wire.paths import Place
 from operations.errors import SatboxError
 from operations.wake_links import LINK_HEADER

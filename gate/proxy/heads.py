@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from multidict import CIMultiDict
 
-from gate.calls.matching import OVERRIDES
 from gate.identity.port_tokens import TOKEN_HEADER
 from gate.proxy.credentials import OWN_COOKIES
 from gate.proxy.redirects import LEADING
+from gate.reach.matching import OVERRIDES
 from gate.wire.cors import INSIDE
 from gate.wire.paths import Place
 from operations.errors import SatboxError

@@ -13,7 +13,6 @@ from aiohttp import web
 from actors.view import View
 from gate.calls.desk import Desk
 from gate.calls.guest import Guest
-from gate.calls.matching import route_for
 from gate.charging.adoption import adopt
 from gate.charging.charger import CHARGER, Charger
 from gate.charging.slots import free_slot
@@ -27,6 +26,7 @@ from gate.proxy.counting import RequestCounter
 from gate.proxy.entering import HEAD_WORDS, comes_in, entered
 from gate.proxy.forward import Forwarder, Settle, said_of
 from gate.proxy.heads import inward
+from gate.reach.matching import route_for
 from gate.reach.reaching import Reach
 from gate.wire.answers import METRICS, PEERS, REQUEST_ID, error_response, reply_response
 from gate.wire.cors import AS_IT_CAME, is_preflight, preflight

@@ -5,9 +5,9 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from actors.wallet.calls import Route
-from gate.calls.matching import route_for
 from gate.proxy.forward import said_of
 from gate.proxy.heads import inward
+from gate.reach.matching import route_for
 from gate.wire.paths import called_path, inner_target
 from operations.errors import SatboxError
 
