@@ -481,6 +481,14 @@ COMMANDS: tuple[Command, ...] = (
             Argument("reference", "text", help="free text of yours; makes a payment that equals an earlier one another request"),
         ),
     ),
+    Command("routes.check", ('routes', 'check'), "see which route a call would fall under",
+        arguments=(
+            Argument("port", "integer", help="the port that is called", is_required=True, is_positional=True),
+            Argument("path", "text", help="the path called, as in a URL", is_required=True, is_positional=True),
+            Argument("address", "text", help="the wallet's Stacks address; default: your own"),
+            Argument("method", "text", help="the kind of request, in capitals; default: one that reads"),
+        ),
+    ),
     Command("sandbox.ledger", ('ledger',), "read your journal: deposits and charges", form="books_tables:ledger",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own", is_positional=True),

@@ -20,6 +20,7 @@ from operations import models as models_
 from operations import oracle as oracle_
 from operations import processes as processes_
 from operations import refunds as refunds_
+from operations import route_checks as route_checks_
 from operations import routes as routes_
 from operations import sandbox as sandbox_
 from operations import secrets as secrets_
@@ -385,6 +386,14 @@ class Operations(Calls):
         return await self._pay(
             "bucket.deposit", PaymentTerms(max_sats, asset, sponsored), address=address, sats=sats,
             reference=reference
+        )
+
+    async def routes_check(
+        self, port: int, path: str, *, address: str | None = None, method: str = "GET"
+    ) -> route_checks_.RouteCheck:
+        """See which of your routes a call would fall under, and what it would cost. Nothing is called."""
+        return await self._call(
+            "routes.check", route_checks_.RouteCheck, port=port, path=path, address=address, method=method
         )
 
     async def sandbox_ledger(
@@ -934,6 +943,12 @@ class SyncOperations(SyncCalls[Operations]):
         return self._run(self._client.bucket_deposit(
             address=address, sats=sats, reference=reference, max_sats=max_sats, asset=asset, sponsored=sponsored
         ))
+
+    def routes_check(
+        self, port: int, path: str, *, address: str | None = None, method: str = "GET"
+    ) -> route_checks_.RouteCheck:
+        """See which of your routes a call would fall under, and what it would cost. Nothing is called."""
+        return self._run(self._client.routes_check(port, path, address=address, method=method))
 
     def sandbox_ledger(
         self, *, address: str | None = None, since: str | None = None, until: str | None = None, after: int = 0,

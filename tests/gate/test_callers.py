@@ -29,8 +29,10 @@ LEAST: dict[str, dict[str, Any]] = {
 async def call(house: House, name: str, headers: dict[str, str], **values: Any) -> Any:
     """One operation with the least it needs."""
     operation = REGISTRY[name]
-    required = {
-        n: FIELDS[n] for n, field in operation.input.model_fields.items() if field.is_required() and n in FIELDS
+    fields = operation.input.model_fields
+    required = {n: field.examples[0] for n, field in fields.items() if field.examples}
+    required |= {
+        n: FIELDS[n] for n, field in fields.items() if field.is_required() and not field.examples and n in FIELDS
     }
     values = required | LEAST.get(name, {}) | values
     path = operation.path
