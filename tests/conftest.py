@@ -11,6 +11,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from satbox.ray_cluster import prepare
+from tests.cpu_times import CpuTimes
 
 settings.register_profile("satbox", deadline=None)  # a busy machine is no finding
 settings.load_profile("satbox")
@@ -57,6 +58,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fast", action="store_true", help="leave out what starts Ray, sandboxes, browsers or foreign clients"
     )
+    parser.addoption("--cpu", action="store_true", help="say how many CPU seconds each file took")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count CPU where it is asked for."""
+    if config.getoption("--cpu"):
+        config.pluginmanager.register(CpuTimes())
 
 
 def _is_slow(item: pytest.Item) -> bool:

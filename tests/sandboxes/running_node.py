@@ -69,7 +69,9 @@ class RunningNode:
         arguments += ["--settings-json", json.dumps(self.settings)]
         with (self.folder / "node.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "sandboxes.node", *arguments], stdout=subprocess.PIPE, stderr=log
+                [sys.executable, "-m", "operations.light", "sandboxes.node", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
             )
 
     async def ended(self) -> int:

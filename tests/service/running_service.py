@@ -109,8 +109,8 @@ class RunningService:
     async def start(self) -> None:
         log = (self.folder / "log").open("ab")
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.service.runner", str(os.getpid()), stdin=asyncio.subprocess.PIPE, stdout=log,
-            stderr=asyncio.subprocess.PIPE, start_new_session=True,
+            sys.executable, "-m", "operations.light", "tests.service.runner", str(os.getpid()),
+            stdin=asyncio.subprocess.PIPE, stdout=log, stderr=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         log.close()
         assert self.process.stdin is not None
