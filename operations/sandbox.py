@@ -225,8 +225,8 @@ FEATURE = Feature(
         Operation(
             "sandbox.extend", "POST", "/sandbox/extend",
             "Pay more time for your sandbox, or for somebody else's as a gift; wakes a reaped one.",
-            ExtendInput, Paid, Auth.PASS, price=OnChain("extend"), link_scope="topup",
-            errors=(*IDENTITY, *PAYMENT, *LINKED, "wallet_not_found"),
+            ExtendInput, Paid, Auth.PASS, price=OnChain("extend"), scope="extend", link_scope="topup",
+            errors=(*IDENTITY, *PAYMENT, *LINKED, "wallet_not_found", "not_owner"),
             verb=Verb(("extend",), "pay for more time, also as a gift; wakes a reaped one", run="money:buy"),
             tool=Tool("satbox_extend"),
         ),

@@ -14,8 +14,8 @@ from operations.purposes import PURPOSES
 from operations.registry import Auth, Feature, Operation
 from operations.surfaces import Made, NoTool, Option, Tool, Verb
 
-ACTING = ("exec", "files")
-"""Scopes that let a key act in the sandbox; none of them spends."""
+ACTING = ("exec", "files", "extend")
+"""Scopes that let a key act for its wallet; none of them spends from the bucket. `extend` pays on chain for the wallet itself."""
 SCOPES = (*ACTING, *(purpose.name for purpose in PURPOSES.values() if purpose.is_from_bucket))
 EXPIRES_SECONDS_MAX = 365 * 86_400
 PAYEES_MAX = 16

@@ -54,13 +54,13 @@ async def create(context: RequestContext, data: CreateInput) -> Reply:
 
 @action("sandbox.extend")
 async def extend(context: RequestContext, data: ExtendInput) -> Reply:
-    """More time for one's own wallet, a gift to another, or what a link's holder pays."""
+    """More time for one's own wallet, a gift to another, or what the holder of a link or a key pays for its wallet."""
     services, caller = context.services, context.caller
     if caller is ANYBODY:  # shows what time costs, and nothing of any wallet
         rate = services.settings.rates_usat_per_second[SMALLEST]
         price = price_of(data, rate, services.settings.default_sats)
         return await offer_to_anybody(services, context.means, "extend", price, SMALLEST)
-    address = caller.address(data.address)
+    address = caller.address(data.address) if caller.key is None else caller.owned(data.address)
     view = await services.views.get(address)
     if not view.state.is_planned:
         raise SatboxError("wallet_not_found")

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from actors.clock import Clock
 from actors.view import View
-from actors.wallet.spending_keys import SpendingKey, find
+from actors.wallet.spending_keys import SELF, SpendingKey, find
 from gate.genesis import Pass
 from gate.identity.api_keys import is_api_key, key_holder
 from gate.identity.carried_passes import CARRIED
@@ -48,11 +48,13 @@ class Caller:
 
     @property
     def presenter(self) -> str | None:
-        """Who answers for a payment that fails: the pass's wallet; for links all of a wallet's together, so that a new link is
-        no new start. Not the wallet itself: its owner still pays in a name without losses.
+        """Who answers for a payment that fails: the pass's wallet; for links, and for keys, all of a wallet's together, so that
+        a new one is no new start. Not the wallet itself: its owner still pays in a name without losses.
         """
         if self.link is not None:
             return f"{self.link.address}.wake-links"
+        if self.key is not None:  # as for links: the owner's name stays without losses
+            return f"{self.known_address}.api-keys"
         return self.known_address or self.answers_as
 
     def address(self, named: str | None) -> str:
@@ -144,12 +146,19 @@ OWN_SCOPE = "self"
 """Of what every key may ask: whom it speaks for, and what is left."""
 
 
+EXTENDS_ITSELF = "extend"
+"""What a sandbox's own key may do besides: show a payment on chain for its own time."""
+
+
 async def by_api_key(services: Services, operation: Operation, token: str) -> Caller:
     """The holder of an API key: acts for its wallet where a scope of the key names what the operation needs, and nowhere else.
     Never for what only an owner may do.
     """
     view, key = await key_holder(services, token)
-    may = operation.scope in key.scopes or operation.scope == OWN_SCOPE
+    may = operation.scope in key.scopes or operation.scope in (
+        OWN_SCOPE,
+        EXTENDS_ITSELF if key.key_id == SELF else None,
+    )
     if operation.scope in (None, "owner") or not may:
         details = {"scope": operation.scope or operation.name, "has": list(key.scopes)}
         raise SatboxError("spending_key_scope", details=details)
