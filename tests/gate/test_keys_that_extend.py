@@ -57,4 +57,5 @@ async def test_a_sandbox_extends_itself(tmp_path: Path) -> None:
         assert (await house.settled(paid.body["paymentId"])).state == "confirmed"
         await house.until(lambda: house.state(who).accounts.deposits != before)
         asked = {"sats": 300, "address": other.address}
-        assert (await house.ask("POST", "/sandbox/extend", headers=own, json=asked)).code == "not_owner"
+        refused = await house.pay("/sandbox/extend", who, house.sbtc(who, 301), asked, headers=own)
+        assert (refused.code, refused.body["error"]["funds_moved"]) == ("not_owner", False)
