@@ -7,7 +7,6 @@ than `QUOTES_MAX`; what a paid one said stays in the settlements' journal for ev
 import asyncio
 import fcntl
 import json
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,8 @@ from sqlite_utils.migrations import Migrations
 
 from oracle.anchor import Anchor
 from oracle.quotes import Quote
+from storage import sqlite
+from storage.errors import StorageError
 from storage.files import connect
 from storage.transactions import Transaction
 
@@ -60,7 +61,7 @@ def anchors(db: Database) -> None:
     db.table("anchors").create({"asset": str, "usat_per_coin": int, "at_ms": int}, pk="asset", strict=True)
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _opened(path: Path) -> sqlite.Database:
     """The file, made and migrated by whoever comes first; the others wait for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(path.name + ".lock").open("a") as lock:
@@ -88,7 +89,7 @@ class _Ticket:
     """A quote on its way to the disk, and what went wrong."""
 
     quote: Quote
-    error: sqlite3.Error | None = None
+    error: StorageError | None = None
 
 
 class QuoteBook(_File):
@@ -101,7 +102,7 @@ class QuoteBook(_File):
         self._kept = 0
 
     async def keep(self, quote: Quote) -> None:
-        """Write a quote down; raises sqlite3.Error. Returns once it is on disk."""
+        """Write a quote down; raises StorageError. Returns once it is on disk."""
         ticket = _Ticket(quote)
         self._waiting.append(ticket)
         await asyncio.get_running_loop().run_in_executor(self._thread, self._flush, ticket)
@@ -117,7 +118,7 @@ class QuoteBook(_File):
         if batch:
             try:
                 self._write([waiting.quote for waiting in batch])
-            except sqlite3.Error as error:
+            except StorageError as error:
                 for waiting in batch:
                     waiting.error = error
         if ticket.error is not None:
@@ -173,7 +174,7 @@ class AnchorBook(_File):
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
 
     async def save(self, anchors: Mapping[str, Anchor]) -> None:
-        """Store them; raises sqlite3.Error."""
+        """Store them; raises StorageError."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._save, dict(anchors))
 
     def _load(self) -> dict[str, Anchor]:

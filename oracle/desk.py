@@ -3,7 +3,6 @@ oracle, so that its silence delays nobody.
 """
 
 import asyncio
-import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from oracle.aggregate import ASSETS, Rate, atomic_amount
 from oracle.book import QuoteBook
 from oracle.quotes import Quote, sign_quote
 from oracle.snapshot import REASONS, Reason, Snapshot
+from storage.errors import StorageError
 
 _log = structlog.get_logger(__name__)
 SAME_QUOTES_MAX = 1_024
@@ -99,7 +99,7 @@ class QuoteDesk:
         try:
             async with asyncio.timeout(self._settings.keep_seconds_max):
                 await self._book.keep(quote)
-        except (TimeoutError, sqlite3.Error) as error:
+        except (TimeoutError, StorageError) as error:
             _log.warning("a quote was not written down", error=str(error))
             raise AssetWithheld(asset, _reason("audit_unavailable")) from error
         self._same[asset, sats] = quote

@@ -4,7 +4,6 @@ What is published never runs ahead of the disk: anchors are stored before they c
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -19,6 +18,7 @@ from oracle.pairs import PPM, USAT_PER_SAT, Pair, Word
 from oracle.parsing import SourceFailed
 from oracle.snapshot import Reason, Snapshot, SourceHealth, Standing
 from oracle.sources import PriceSource, SourceKind
+from storage.errors import StorageError
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class AnchorStore(Protocol):
         """The anchors as stored last, by asset."""
 
     async def save(self, anchors: Mapping[str, Anchor]) -> None:
-        """Store them; raises sqlite3.Error or OSError. Returns once they are on disk."""
+        """Store them; raises StorageError or OSError. Returns once they are on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Oracle:
             anchors = {**self._anchors, **moved}
             try:
                 await self._store.save(anchors)
-            except (sqlite3.Error, OSError) as error:
+            except (StorageError, OSError) as error:
                 _log.warning("anchors were not stored", error=str(error))
                 return
             self._anchors = anchors

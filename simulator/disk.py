@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +12,7 @@ from actors.hosting.wallet_store import Batch, WalletStore
 from actors.wallet.state import WalletState
 from relay_client.settlements.schema import migrate
 from simulator.virtual_loop import Incarnation, incarnation
+from storage.connection import Connection
 from storage.files import connect
 from storage.writer import GroupWriter, StoreClosed
 
@@ -112,7 +112,7 @@ class DiskWalletStore(WalletStore):
         raise PowerLossError
 
 
-def limit(db: sqlite3.Connection, *, is_full: bool) -> None:
+def limit(db: Connection, *, is_full: bool) -> None:
     """Let a file grow, or not."""
     db.execute(f"PRAGMA max_page_count = {1 if is_full else PAGES_MAX}").fetchall()
 
@@ -129,7 +129,7 @@ class DiskStore(GroupWriter):
         self._closed = False
         self._was_full = False
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, work: Callable[[Connection], T]) -> T:
         """See `GroupWriter.run`."""
         await asyncio.sleep(self._disk.seconds())
         if self._closed or (self._whose is not None and self._whose.is_dead):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +11,7 @@ from actors.wallet.calls import LoggedOrder
 from gate.charging.order_log import Held, OrderLog
 from simulator.disk import Disk, PowerLossError, limit
 from simulator.virtual_loop import incarnation
+from storage.errors import UnavailableError
 
 
 class LogReader(Protocol):
@@ -56,7 +56,7 @@ class DiskOrderLog(OrderLog):
         limit(self._db, is_full=disk.is_full)
         fails = disk.rng.random() if disk.is_failing else 1.0
         if fails < 0.3:
-            raise sqlite3.OperationalError("disk I/O error")
+            raise UnavailableError("disk I/O error")
         if disk.tears_log and orders:
             before = self._path.read_bytes(), self._wal()
             refused = super()._commit(orders, posted, opens, closed)
@@ -69,7 +69,7 @@ class DiskOrderLog(OrderLog):
         self._reader.noted(self.gate_id, posted)
         disk.passes("noted" if posted else "logged", self._life)
         if fails < 0.6:  # it is there, and nobody can tell
-            raise sqlite3.OperationalError("disk I/O error")
+            raise UnavailableError("disk I/O error")
         return refused
 
     def _wal(self) -> bytes:

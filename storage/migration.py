@@ -3,13 +3,15 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 
+from storage.connection import Connection
+from storage.sqlite import Database
 from storage.transactions import Transaction
 
-Migration = Callable[[sqlite3.Connection], None] | str
+Migration = Callable[[Connection], None] | str
 """One step: SQL, or what does it. A step that was released is never edited."""
 
 
-def migrate_by(db: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
+def migrate_by(db: Database, migrations: Sequence[Migration]) -> None:
     """Run what is missing, each step in its own transaction with the record that it ran; refuses a file of a newer version."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > len(migrations):
@@ -26,7 +28,7 @@ def migrate_by(db: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
             db.execute(f"PRAGMA user_version = {number}")
 
 
-def run_script(db: sqlite3.Connection, script: str) -> None:
+def run_script(db: Connection, script: str) -> None:
     """Run SQL of several statements within the transaction that is open: `executescript` would end that first."""
     for statement in _statements(script):
         db.execute(statement)

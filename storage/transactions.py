@@ -1,6 +1,6 @@
 """SQLite transactions that end as a whole, also on a full disk."""
 
-import sqlite3
+from storage.sqlite import Database
 
 
 class Transaction:
@@ -12,7 +12,7 @@ class Transaction:
 
     __slots__ = ("_db",)
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
 
     def __enter__(self) -> None:

@@ -6,21 +6,23 @@ that raises is rolled back alone. WAL with synchronous=FULL: what was committed 
 
 import asyncio
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from storage.connection import Connection
+from storage.errors import StorageError, UnavailableError
 from storage.files import connect
+from storage.sqlite import Database
 
 GROUP_MAX = 128
 BUSY_SECONDS = 10.0
 QUEUE_MAX = 4_096
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], T]
+Work = Callable[[Connection], T]
 
 
 class StoreClosed(RuntimeError):  # noqa: N818
@@ -29,7 +31,7 @@ class StoreClosed(RuntimeError):  # noqa: N818
 
 @dataclass(slots=True)
 class _Job:
-    work: Callable[[sqlite3.Connection], Any]
+    work: Callable[[Connection], Any]
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Any]"
     result: Any = None
@@ -39,7 +41,7 @@ class _Job:
 class GroupWriter:
     """The file at `path`, created and migrated on opening. `close` is the end of its thread."""
 
-    def __init__(self, path: Path, migrate: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(self, path: Path, migrate: Callable[[Database], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = connect(path, busy_seconds=BUSY_SECONDS, has_foreign_keys=True)
         migrate(self._connection)
@@ -90,7 +92,7 @@ class GroupWriter:
             for job in jobs:
                 self._run_one(job)
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except StorageError as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             for job in jobs:
@@ -105,7 +107,7 @@ class GroupWriter:
         except Exception as error:
             if not self._connection.in_transaction:
                 # As on a full disk: SQLite has rolled all of it back, so the whole group has failed.
-                raise sqlite3.OperationalError("the transaction was rolled back") from error
+                raise UnavailableError("the transaction was rolled back") from error
             self._connection.execute("ROLLBACK TO one")
             job.error = error
         self._connection.execute("RELEASE one")

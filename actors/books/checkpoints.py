@@ -10,7 +10,6 @@ The log is one SQLite file. Every process that can reach the home may make a che
 
 import contextlib
 import json
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,8 +20,12 @@ from actors.books.heads import Head, RewrittenError, hash_of, head_after
 from actors.books.looking import ChangedMeanwhileError, looked_at, stamp
 from actors.books.merkle import levels, path, root
 from actors.wallet.journal import GENESIS
+from storage.connection import Connection
+from storage.errors import StorageError
 from storage.files import connect
 from storage.full_disk import is_full
+from storage.migration import run_script
+from storage.sqlite import Database
 from storage.transactions import Transaction
 
 Sign = Callable[[dict[str, Any]], dict[str, Any]]
@@ -79,9 +82,9 @@ class CheckpointLog:
         self._trees: dict[int, list[list[bytes]]] = {}
 
     @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _open(self) -> Iterator[Database]:
         with contextlib.closing(connect(self._file, busy_seconds=BUSY_SECONDS)) as db:
-            db.executescript(_SCHEMA)
+            run_script(db, _SCHEMA)
             yield db
 
     def make(self, at_ms: int, issued_at: str) -> Made:
@@ -89,7 +92,7 @@ class CheckpointLog:
         with self._open() as db, Transaction(db):
             return self._make(db, at_ms, issued_at)
 
-    def _make(self, db: sqlite3.Connection, at_ms: int, issued_at: str) -> Made:
+    def _make(self, db: Connection, at_ms: int, issued_at: str) -> Made:
         rewritten: dict[str, str] = {}
         heads: list[Head] = []
         for file, seen in _files(self._wallets):
@@ -100,7 +103,7 @@ class CheckpointLog:
             known = latest_head(db, address) or Head(address)
             try:
                 head = _read(file, known)
-            except (RewrittenError, sqlite3.DatabaseError) as error:
+            except (RewrittenError, StorageError) as error:
                 if is_full(error):
                     raise  # no word on this wallet's past
                 rewritten[address] = f"{type(error).__name__}: {error}"
@@ -151,7 +154,7 @@ class CheckpointLog:
         hashes = [part.hex() for part in path(tree, position)]
         return Inclusion(head, position, hashes, json.loads(document))
 
-    def _tree(self, db: sqlite3.Connection, number: int) -> list[list[bytes]]:
+    def _tree(self, db: Connection, number: int) -> list[list[bytes]]:
         """A checkpoint's tree. The last few are kept: everybody asks for proofs from the same ones."""
         with self._lock:
             tree = self._trees.pop(number, None)
@@ -163,20 +166,20 @@ class CheckpointLog:
             return tree
 
 
-def latest_head(db: sqlite3.Connection, address: str) -> Head | None:
+def latest_head(db: Connection, address: str) -> Head | None:
     """The newest head of a wallet that a checkpoint holds."""
     query = f"SELECT {_HEAD} FROM leaves WHERE address = ? ORDER BY number DESC LIMIT 1"  # noqa: S608 - our own names
     row = db.execute(query, (address,)).fetchone()
     return None if row is None else Head(*row)
 
 
-def leaves_of(db: sqlite3.Connection, number: int) -> list[Head]:
+def leaves_of(db: Connection, number: int) -> list[Head]:
     """All heads of one checkpoint, in their order."""
     query = f"SELECT {_HEAD} FROM leaves WHERE number = ? ORDER BY position"  # noqa: S608 - our own names
     return [Head(*row) for row in db.execute(query, (number,))]
 
 
-def _newest(db: sqlite3.Connection) -> tuple[int, dict[str, Any]] | None:
+def _newest(db: Connection) -> tuple[int, dict[str, Any]] | None:
     row = db.execute("SELECT number, document FROM checkpoints ORDER BY number DESC LIMIT 1").fetchone()
     return None if row is None else (int(row[0]), json.loads(row[1]))
 
@@ -193,6 +196,6 @@ def _read(file: Path, known: Head) -> Head:
     try:
         with looked_at(file) as db:
             return head_after(db, known)
-    except (ChangedMeanwhileError, sqlite3.DatabaseError, RewrittenError):
+    except (ChangedMeanwhileError, StorageError, RewrittenError):
         with looked_at(file, in_use=True) as db:  # what was wrong may have been the looking
             return head_after(db, known)

@@ -1,7 +1,6 @@
 """Where a wallet's two chains stand, as a checkpoint commits to it."""
 
 import hashlib
-import sqlite3
 from dataclasses import asdict, dataclass
 
 import rfc8785
@@ -10,6 +9,7 @@ from actors.books.merkle import leaf_hash
 from actors.books.pages import every_span_after
 from actors.books.span_chain import chained
 from actors.wallet.journal import GENESIS
+from storage.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class RewrittenError(Exception):
     """A wallet's file does not go on from where a checkpoint has seen it."""
 
 
-def head_after(db: sqlite3.Connection, known: Head) -> Head:
+def head_after(db: Connection, known: Head) -> Head:
     """Where a wallet stands now, given where it stood. Raises RewrittenError when its past has changed."""
     row = db.execute("SELECT hash FROM journal WHERE seq = ?", (known.seq,)).fetchone()
     if known.seq and (row is None or row[0] != known.head):

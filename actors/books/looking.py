@@ -6,10 +6,10 @@ tells two states of a file apart. A file with a log is being used: there the fil
 """
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from storage.connection import Connection
 from storage.files import read_only
 
 
@@ -35,7 +35,7 @@ def _of(file: Path) -> str:
 
 
 @contextlib.contextmanager
-def looked_at(file: Path, *, in_use: bool = False, busy_seconds: float = 10.0) -> Iterator[sqlite3.Connection]:
+def looked_at(file: Path, *, in_use: bool = False, busy_seconds: float = 10.0) -> Iterator[Connection]:
     """The file at one moment. Raises ChangedMeanwhileError at the end; then look again, `in_use`."""
     before = stamp(file)
     is_whole = not in_use and before.endswith(" -")

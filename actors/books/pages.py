@@ -4,12 +4,12 @@ Both tables only grow, so whoever remembers the end it began with reads a consis
 """
 
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import GENESIS, Entry
+from storage.connection import Connection
 
 _ENTRY = "seq, at_ms, kind, reference, amounts, balance_after_usat, previous, hash"
 _SPAN = """seq, runtime_id, boot_id, from_ms, to_ms, rate_usat_per_second, remainder_before, remainder_after,
@@ -49,37 +49,37 @@ def entry_of(row: Sequence[object]) -> Entry:
     )  # fmt: skip
 
 
-def entries(db: sqlite3.Connection, after: int, last: int, limit: int) -> list[Entry]:
+def entries(db: Connection, after: int, last: int, limit: int) -> list[Entry]:
     """Entries numbered above `after` up to `last`."""
     query = f"SELECT {_ENTRY} FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608 - our own names
     return [entry_of(row) for row in db.execute(query, (after, last, limit))]
 
 
-def every_entry(db: sqlite3.Connection) -> Iterator[Entry]:
+def every_entry(db: Connection) -> Iterator[Entry]:
     """The whole journal, as it is read."""
     return map(entry_of, db.execute(f"SELECT {_ENTRY} FROM journal ORDER BY seq"))  # noqa: S608 - our own names
 
 
-def every_span_after(db: sqlite3.Connection, after: int = 0) -> Iterator[SpanRecord]:
+def every_span_after(db: Connection, after: int = 0) -> Iterator[SpanRecord]:
     """All spans numbered above `after`, as they are read."""
     query = f"SELECT {_SPAN} FROM spans WHERE seq > ? ORDER BY seq"  # noqa: S608 - our own names
     return (SpanRecord(*row) for row in db.execute(query, (after,)))
 
 
-def spans(db: sqlite3.Connection, after: int, limit: int) -> list[SpanRecord]:
+def spans(db: Connection, after: int, limit: int) -> list[SpanRecord]:
     """Spans numbered above `after`."""
     query = f"SELECT {_SPAN} FROM spans WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - our own names
     return [SpanRecord(*row) for row in db.execute(query, (after, limit))]
 
 
-def of_kinds(db: sqlite3.Connection, kinds: Sequence[str]) -> list[Entry]:
+def of_kinds(db: Connection, kinds: Sequence[str]) -> list[Entry]:
     """Every entry of these kinds."""
     marks = ", ".join("?" * len(kinds))
     query = f"SELECT {_ENTRY} FROM journal WHERE kind IN ({marks}) ORDER BY seq"  # noqa: S608 - our own names
     return [entry_of(row) for row in db.execute(query, tuple(kinds))]
 
 
-def bounds(db: sqlite3.Connection, wanted: Range) -> Bounds:
+def bounds(db: Connection, wanted: Range) -> Bounds:
     """The bounds of a range; an empty one begins and ends at the same entry."""
     (newest,) = db.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()
     last = newest if wanted.up_to is None else min(newest, wanted.up_to)
@@ -95,7 +95,7 @@ def bounds(db: sqlite3.Connection, wanted: Range) -> Bounds:
     return Bounds(after, last, *_at(db, after), *_at(db, last))
 
 
-def _at(db: sqlite3.Connection, seq: int) -> tuple[int, str]:
+def _at(db: Connection, seq: int) -> tuple[int, str]:
     """The balance and the head after an entry."""
     row = db.execute("SELECT balance_after_usat, hash FROM journal WHERE seq = ?", (seq,)).fetchone()
     return (0, GENESIS) if row is None else (int(row[0]), str(row[1]))

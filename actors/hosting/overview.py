@@ -5,7 +5,6 @@ written since. One look reads so many files at most, so that a host with many wa
 one fully.
 """
 
-import sqlite3
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from actors.hosting.wallet_store import read_state
 from actors.view import balances_at, public_state, running
 from actors.wallet.lifecycle import exhausts_at_ms
 from actors.wallet.state import UptimeProof, WalletState
+from storage.errors import StorageError
 
 ROWS_MAX = 5_000
 READS_MAX = 500
@@ -132,6 +132,6 @@ class AtRest:
     def _read(path: Path) -> WalletRow | None:
         try:
             state = read_state(path)
-        except (sqlite3.Error, ValidationError, OSError):
+        except (StorageError, ValidationError, OSError):
             return None  # being made, or broken: the audit is who says so
         return None if state is None or not state.exists else wallet_row(state, None)

@@ -1,6 +1,5 @@
 """What crosses a process boundary on the way to a host, and how a host serves it."""
 
-import sqlite3
 from dataclasses import dataclass
 
 from actors.books import pages
@@ -28,6 +27,7 @@ from actors.wallet.decide_disputes import STEP
 from actors.wallet.journal import GENESIS, Entry
 from actors.wallet.state import WalletState
 from operations.errors import SatboxError
+from storage.connection import Connection
 
 SPANS_MAX = 1000
 
@@ -239,7 +239,7 @@ def purse_of(view: View) -> Purse:
 
 
 def _ledger(store: WalletStore, wanted: Range, limit: int) -> LedgerPage:
-    def read(db: sqlite3.Connection) -> LedgerPage:
+    def read(db: Connection) -> LedgerPage:
         state = store.state  # under the store's lock: as committed
         found = pages.bounds(db, wanted)
         entries = pages.entries(db, found.after, found.last, limit)

@@ -1,13 +1,13 @@
 """Wallets at rest that cannot wait until somebody asks for them, found by their files; and files that are damaged."""
 
 import logging
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 from actors.errors import CorruptWalletError
 from actors.hosting.wallet_store import read_state
 from actors.wallet.state import WalletState
+from storage import errors
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +28,8 @@ def is_unfinished(state: WalletState) -> bool:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether a wallet's file is no good, rather than the disk busy or full (`sqlite3.OperationalError`)."""
-    if isinstance(error, sqlite3.OperationalError):
-        return False
-    return isinstance(error, CorruptWalletError | sqlite3.DatabaseError)
+    """Whether a wallet's file is no good, rather than the disk busy or full."""
+    return isinstance(error, CorruptWalletError) or errors.is_damage(error)
 
 
 def unfinished(wallets: Path, owns: Callable[[str], bool] | None = None) -> list[str]:
@@ -44,7 +42,7 @@ def unfinished(wallets: Path, owns: Callable[[str], bool] | None = None) -> list
             continue
         try:
             state = read_state(path)
-        except sqlite3.DatabaseError as error:
+        except errors.StorageError as error:
             if not is_damage(error):
                 raise
             log.exception("the wallet of %s is damaged", path.stem)

@@ -5,7 +5,6 @@ live copy of a wallet can never write. WAL with synchronous=FULL: when `commit` 
 """
 
 import json
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -22,8 +21,11 @@ from actors.wallet.calls import BundledOrder
 from actors.wallet.commands import Happening, SpanRecord
 from actors.wallet.journal import GENESIS, Entry, entry_hash
 from actors.wallet.state import WalletState
+from storage.connection import Connection
+from storage.errors import UnavailableError
 from storage.files import connect, read_only
 from storage.migration import migrate_by
+from storage.sqlite import Database
 from storage.transactions import Transaction
 
 _STATE = TypeAdapter(WalletState)
@@ -109,7 +111,7 @@ class WalletStore:
         self._address = address
         self._path = path
         self._lock = threading.RLock()
-        self._open: sqlite3.Connection | None = None
+        self._open: Database | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             migrate_by(self._db, MIGRATIONS)
@@ -124,7 +126,7 @@ class WalletStore:
         return self._open is not None
 
     @property
-    def _db(self) -> sqlite3.Connection:
+    def _db(self) -> Database:
         if self._open is None:
             self._open = connect(self._path, statements_kept=32, cache_kib=128)
         return self._open
@@ -221,7 +223,7 @@ class WalletStore:
         with self._lock:
             return frozenset(row[0] for row in self._db.execute(query, (kind, json.dumps(mark_ids))))
 
-    def read(self, query: Callable[[sqlite3.Connection], Page]) -> Page:
+    def read(self, query: Callable[[Connection], Page]) -> Page:
         """Run a read of this file; nothing is committed meanwhile."""
         with self._lock:
             return query(self._db)
@@ -298,6 +300,6 @@ def read_state(path: Path) -> WalletState | None:
     with closing(read_only(path)) as db:
         try:
             row = db.execute("SELECT state FROM wallet").fetchone()
-        except sqlite3.OperationalError:
+        except UnavailableError:
             return None
     return None if row is None else _STATE.validate_json(row[0])

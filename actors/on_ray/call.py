@@ -2,7 +2,6 @@
 
 import asyncio
 import pickle
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,6 +10,7 @@ import ray
 from ray.exceptions import RayActorError
 
 from operations.errors import SatboxError
+from storage.errors import StorageError
 from storage.full_disk import FULL_SECONDS, is_full
 
 NAMESPACE = "satbox"
@@ -65,7 +65,7 @@ async def answered(work: Awaitable[Any]) -> Any:
         return await work
     except SatboxError as error:
         return error
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, StorageError) as error:
         if not is_full(error):
             raise
         return SatboxError("storage_full", retry_after=FULL_SECONDS)

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from actors.on_ray.steady_scheduler import SteadyScheduler
 from operations import logs
 from operations.errors import SatboxError
 from oracle import AnchorBook, Oracle, OracleSettings, Snapshot, http_sources
+from storage.errors import StorageError
 
 NAME = "oracle"
 REFRESH_SECONDS = 2
@@ -77,7 +77,7 @@ class OracleProcess:
         oracle = self._started()
         try:
             await oracle.first_round()
-        except (sqlite3.Error, OSError) as error:
+        except (StorageError, OSError) as error:
             raise SatboxError("internal", "The oracle cannot read its anchors.") from error
         return oracle.snapshot()
 

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import sqlite3
 from typing import Any
 
 import rfc8785
@@ -21,6 +20,7 @@ from gate.parts.services import Services
 from operations import disputes as d
 from operations.errors import SatboxError
 from operations.models import Receipt, Target
+from storage.errors import StorageError
 from storage.full_disk import is_full
 
 PAGE_ROWS = 200
@@ -185,7 +185,7 @@ async def _close(index: DisputeIndex, dispute_id: str) -> None:
     """Take a dispute that is over off the operator's list. On a full disk it stays, and the next listing takes it off."""
     try:
         await asyncio.to_thread(index.close, dispute_id)
-    except sqlite3.Error as error:
+    except StorageError as error:
         if not is_full(error):
             raise
 

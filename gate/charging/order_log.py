@@ -8,7 +8,6 @@ what they have set aside for each gate (`gate.charging.till`). The file outlives
 import asyncio
 import fcntl
 import os
-import sqlite3
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,8 +18,11 @@ import structlog
 
 from actors.wallet.calls import LoggedOrder
 from operations.errors import SatboxError
+from storage.errors import StorageError
 from storage.files import connect
 from storage.full_disk import FULL_SECONDS, is_full
+from storage.migration import run_script
+from storage.sqlite import Database
 from storage.transactions import Transaction
 
 SLOTS_MAX = 8
@@ -133,9 +135,9 @@ class OrderLog:
         ).fetchone()
         return top_ms, number
 
-    def _opened(self) -> sqlite3.Connection:
+    def _opened(self) -> Database:
         db = connect(self._path, statements_kept=16)
-        db.executescript(SCHEMA)
+        run_script(db, SCHEMA)
         return db
 
     async def write(self, held: Held, told: Written) -> LoggedOrder:
@@ -235,7 +237,7 @@ class OrderLog:
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, look)
-        except sqlite3.Error as error:
+        except StorageError as error:
             raise SatboxError("overloaded", retry_after=2, funds_moved=False) from error
 
     def _flush_soon(self) -> None:
@@ -366,7 +368,7 @@ class OrderLog:
         return mine.fetchone() is not None
 
     async def reopen(self) -> None:
-        """After a failure: read the file anew. Raises sqlite3.Error when it still cannot be written."""
+        """After a failure: read the file anew. Raises StorageError when it still cannot be written."""
 
         def anew() -> None:
             self._db.close()
@@ -382,7 +384,7 @@ class OrderLog:
             await asyncio.wait([self._flushing])
         if self._posted and not self.is_broken:
             posted, self._posted = self._posted, []
-            with suppress(sqlite3.Error):  # the next holder tells the wallets once more
+            with suppress(StorageError):  # the next holder tells the wallets once more
                 await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, [], posted, [], [])
         self._thread.shutdown()
         self._db.close()

@@ -8,7 +8,6 @@ gate dies, the next one on its log posts what was paid and gives back the rest.
 
 import asyncio
 import contextlib
-import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -26,6 +25,7 @@ from gate.charging.order_log import Held, OrderLog
 from gate.charging.purse import POST_PAUSE_MS, TillPurse
 from gate.charging.used_orders import UsedOrders
 from operations.errors import SatboxError
+from storage.errors import StorageError
 
 CALLS_AHEAD = 64
 BUCKET_SHARE = 20
@@ -301,7 +301,7 @@ class Till:
         await self._stop(*(purse.posting for purse in posting))  # told or not, a wallet may be told once more
         for purse in posting:
             purse.posting = None  # a task that never began has not said so itself
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(StorageError):
             await self._log.reopen()
             self._load()
 

@@ -4,12 +4,12 @@ A row is written before its dispute is opened, so none is missed; one whose disp
 """
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from storage.files import connect
+from storage.sqlite import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class DisputeIndex:
         self._path = path
 
     @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _open(self) -> Iterator[Database]:
         with contextlib.closing(connect(self._path, busy_seconds=10.0)) as db:
             db.execute(
                 """CREATE TABLE IF NOT EXISTS disputes (dispute_id TEXT PRIMARY KEY, address TEXT NOT NULL,

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from operations.errors import SatboxError
 from storage.files import connect
+from storage.migration import run_script
 from storage.transactions import Transaction
 
 SECRETS_MAX = 64
@@ -64,7 +63,7 @@ class SecretStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._db = connect(path)
-        self._db.executescript(_SCHEMA)
+        run_script(self._db, _SCHEMA)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -77,14 +76,14 @@ class SecretStore:
         sealed_by = _bound(address, lifetime, secret.name, secret.kind)
         nonce = self._random(NONCE_BYTES)
         sealed = nonce + self._seal.encrypt(nonce, raw, sealed_by)
-        with self._lock, Transaction(self._db), closing(self._db.cursor()) as cursor:
-            cursor.execute("DELETE FROM secrets WHERE address = ? AND lifetime != ?", (address, lifetime))
-            cursor.execute(
+        with self._lock, Transaction(self._db):
+            self._db.execute("DELETE FROM secrets WHERE address = ? AND lifetime != ?", (address, lifetime))
+            self._db.execute(
                 "INSERT OR REPLACE INTO secrets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (address, lifetime, secret.name, secret.kind, json.dumps(secret.details), len(raw), secret.set_at_ms,
                  sealed),
             )  # fmt: skip
-            count, variables = cursor.execute(
+            count, variables = self._db.execute(
                 "SELECT count(*), sum(CASE kind WHEN 'env' THEN value_bytes + length(name) ELSE 0 END) "
                 "FROM secrets WHERE address = ?",
                 (address,),
@@ -94,11 +93,10 @@ class SecretStore:
                     "secret_limit",
                     details={"secrets_max": SECRETS_MAX, "variables_bytes_max": VARIABLES_BYTES_MAX},
                 )
-            self._bump(cursor, address)
+            self._bump(address)
 
-    @staticmethod
-    def _bump(cursor: sqlite3.Cursor, address: str) -> None:
-        cursor.execute(
+    def _bump(self, address: str) -> None:
+        self._db.execute(
             "INSERT INTO versions VALUES (?, 1) ON CONFLICT (address) DO UPDATE SET version = version + 1", (address,)
         )
 
@@ -115,10 +113,10 @@ class SecretStore:
             self._delete("address = ? AND lifetime < ?", address, before_lifetime)
 
     def _delete(self, condition: str, address: str, *values: object) -> bool:
-        with self._lock, Transaction(self._db), closing(self._db.cursor()) as cursor:
-            deleted = cursor.execute(f"DELETE FROM secrets WHERE {condition}", (address, *values)).rowcount  # noqa: S608 - ours
+        with self._lock, Transaction(self._db):
+            deleted = self._db.execute(f"DELETE FROM secrets WHERE {condition}", (address, *values)).rowcount  # noqa: S608 - ours
             if deleted:
-                self._bump(cursor, address)
+                self._bump(address)
         return bool(deleted)
 
     def version(self, address: str) -> int:

@@ -4,9 +4,9 @@
 at most one per sender and nonce.
 """
 
-import sqlite3
-
+from storage.connection import Connection
 from storage.migration import Migration, migrate_by
+from storage.sqlite import Database
 
 _FIRST = """
 CREATE TABLE payouts (
@@ -56,13 +56,13 @@ CREATE TABLE moves (
 """
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _create(connection: Connection) -> None:
     for statement in _FIRST.split(";\n"):
         if statement.strip():
             connection.execute(statement)
 
 
-def _note_strangers(connection: sqlite3.Connection) -> None:
+def _note_strangers(connection: Connection) -> None:
     """Up to which nonce the chain has transactions of a key that may not be in this file, and what of it the operator knows."""
     connection.execute(
         "CREATE TABLE used_elsewhere (sender TEXT PRIMARY KEY, seen_nonce INTEGER NOT NULL, accepted_nonce INTEGER NOT NULL)"
@@ -73,6 +73,6 @@ def _note_strangers(connection: sqlite3.Connection) -> None:
 MIGRATIONS: tuple[Migration, ...] = (_create, _note_strangers)
 
 
-def migrate(connection: sqlite3.Connection) -> None:
+def migrate(connection: Database) -> None:
     """Bring the file up to date; refuses one of a newer version."""
     migrate_by(connection, MIGRATIONS)

@@ -4,7 +4,6 @@ outage, told to the wallets with its span.
 Grace must not run out while nobody can pay, so an outage is written down like money is, and survives a restart.
 """
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,7 @@ from relay_client.settlements import outbox
 from relay_client.settlements.delivery import Delivery
 from relay_client.settlements.schedule import SettlementClock
 from relay_client.sink import Outage
+from storage.connection import Connection
 from storage.writer import GroupWriter
 
 
@@ -114,7 +114,7 @@ class Watchdog:
             span = Outage(ended.outage_id, now_ms - (steady_ms - self._began_ms), None)
             await self._move(ended, lambda db: _end_outage(db, span, now_ms))
 
-    async def _move(self, before: Outage | None, work: Callable[[sqlite3.Connection], Outage | None]) -> None:
+    async def _move(self, before: Outage | None, work: Callable[[Connection], Outage | None]) -> None:
         """Write a change; when it can't be written it has not happened, and the next answer or silence tries again. An end that
         was lost here would hold everybody's grace for ever.
         """
@@ -126,20 +126,20 @@ class Watchdog:
         self._delivery.wake(outbox.OUTAGE_LANE)
 
 
-def _open_outage(db: sqlite3.Connection) -> Outage | None:
+def _open_outage(db: Connection) -> Outage | None:
     query = "SELECT outage_id, since_ms FROM outages WHERE until_ms IS NULL ORDER BY outage_id DESC LIMIT 1"
     row = db.execute(query).fetchone()
     return None if row is None else Outage(row[0], row[1], None)
 
 
-def _begin_outage(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Outage:
-    outage_id = db.execute("INSERT INTO outages (since_ms) VALUES (?)", (since_ms,)).lastrowid
-    assert outage_id is not None
+def _begin_outage(db: Connection, since_ms: int, now_ms: int) -> Outage:
+    query = "INSERT INTO outages (since_ms) VALUES (?) RETURNING outage_id"
+    ((outage_id,),) = db.execute(query, (since_ms,)).fetchall()
     outage = Outage(outage_id, since_ms, None)
     outbox.post(db, outbox.OUTAGE_LANE, outage, now_ms)
     return outage
 
 
-def _end_outage(db: sqlite3.Connection, outage: Outage, now_ms: int) -> None:
+def _end_outage(db: Connection, outage: Outage, now_ms: int) -> None:
     db.execute("UPDATE outages SET until_ms = ? WHERE outage_id = ?", (now_ms, outage.outage_id))
     outbox.post(db, outbox.OUTAGE_LANE, Outage(outage.outage_id, outage.since_ms, now_ms), now_ms)

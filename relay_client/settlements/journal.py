@@ -4,7 +4,6 @@ Nothing here waits, asks anybody or reads a clock. Every change of state goes th
 moves of `states`, and writes the wallets' message beside it.
 """
 
-import sqlite3
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +26,7 @@ from relay_client.settlements.records import (
 from relay_client.sink import Credit, Reversal
 from relay_client.states import OBSERVED, PaymentEvent, PaymentState, TerminalReason, is_terminal, moves_to
 from relay_client.verify import VerifiedPayment
+from storage.connection import Connection
 
 _INSERT = f"INSERT INTO payments ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 
@@ -39,7 +39,7 @@ def payment_id_of(identity: str) -> str:
     return f"pay_{identity[:32]}"
 
 
-def recall(db: sqlite3.Connection, shown: Presentation) -> Payment | None:
+def recall(db: Connection, shown: Presentation) -> Payment | None:
     """The payment that this presentation repeats, or None when it is new.
 
     Raises payment_identifier_conflict when its identifier came with another body, payment_target_conflict when its bytes
@@ -67,8 +67,8 @@ def recall(db: sqlite3.Connection, shown: Presentation) -> Payment | None:
     elif shown.identifier is not None and shown.holder == payment.holder:
         # Bytes can be copied out of a block: whoever else shows them gets the answer, and no say over the payer's names.
         db.execute(
-            """INSERT OR IGNORE INTO identifiers SELECT ?, ?, ?, ?
-               WHERE (SELECT count(*) FROM identifiers WHERE origin = ? AND payment_id = ?) < ?""",
+            """INSERT INTO identifiers SELECT ?, ?, ?, ?
+               WHERE (SELECT count(*) FROM identifiers WHERE origin = ? AND payment_id = ?) < ? ON CONFLICT DO NOTHING""",
             (
                 origin,
                 shown.identifier,
@@ -82,7 +82,7 @@ def recall(db: sqlite3.Connection, shown: Presentation) -> Payment | None:
     return payment
 
 
-def _check_named(db: sqlite3.Connection, shown: Presentation, payment: Payment) -> None:
+def _check_named(db: Connection, shown: Presentation, payment: Payment) -> None:
     """An identifier is in no block: where the first presenter sent one, nobody without it is answered in the first one's place.
     One that comes later is not taken, since it may be a copier's.
     """
@@ -96,13 +96,13 @@ def _check_named(db: sqlite3.Connection, shown: Presentation, payment: Payment) 
         )  # fmt: skip
 
 
-def claimed(db: sqlite3.Connection, payment_id: str) -> Payment | None:
+def claimed(db: Connection, payment_id: str) -> Payment | None:
     """The earlier payment that this one stands for, if it does (`spares.py`)."""
     row = db.execute("SELECT spare_id FROM claims WHERE payment_id = ?", (payment_id,)).fetchone()
     return None if row is None else load(db, row[0])
 
 
-def check_new(db: sqlite3.Connection, shown: Presentation, policy: SettlementPolicy, now_ms: int) -> None:
+def check_new(db: Connection, shown: Presentation, policy: SettlementPolicy, now_ms: int) -> None:
     """Raises what only stops a payment that was never presented: a quote past its time, a nonce already credited, or one
     that many payments under way share.
     """
@@ -126,7 +126,7 @@ def check_new(db: sqlite3.Connection, shown: Presentation, policy: SettlementPol
         )
 
 
-def _check_not_held(db: sqlite3.Connection, payment: VerifiedPayment, now_ms: int) -> None:
+def _check_not_held(db: Connection, payment: VerifiedPayment, now_ms: int) -> None:
     """The relay keeps one payment for each nonce of a sender: another would take its place, and wait from the start."""
     query = """SELECT payment_id, held_until_ms FROM payments WHERE watching = 1 AND chain_id = ? AND origin = ? AND nonce = ?
                AND state IN ('queued', 'broadcasting') AND sponsored = ? AND held_until_ms > ? LIMIT 1"""
@@ -146,7 +146,7 @@ class Opened:
     is_new: bool
 
 
-def open_attempt(db: sqlite3.Connection, shown: Presentation, policy: SettlementPolicy, now_ms: int) -> Opened:
+def open_attempt(db: Connection, shown: Presentation, policy: SettlementPolicy, now_ms: int) -> Opened:
     """Record the attempt before anybody is asked to broadcast: from here on its outcome is unknown, never failed."""
     known = recall(db, shown)
     if known is not None:
@@ -182,9 +182,7 @@ def open_attempt(db: sqlite3.Connection, shown: Presentation, policy: Settlement
     return Opened(call_begins(db, payment.payment_id, now_ms), is_new=True)
 
 
-def _log(
-    db: sqlite3.Connection, payment_id: str, way: tuple[PaymentState, ...], observed: PaymentEvent, now_ms: int
-) -> None:
+def _log(db: Connection, payment_id: str, way: tuple[PaymentState, ...], observed: PaymentEvent, now_ms: int) -> None:
     for state in way:
         db.execute(
             "INSERT INTO moves SELECT ?, coalesce(max(seq), 0) + 1, ?, ?, ? FROM moves WHERE payment_id = ?",
@@ -192,14 +190,14 @@ def _log(
         )
 
 
-def _save(db: sqlite3.Connection, payment: Payment, **changes: Any) -> Payment:
+def _save(db: Connection, payment: Payment, **changes: Any) -> Payment:
     columns = ", ".join(f"{name} = ?" for name in changes)
     query = f"UPDATE payments SET {columns} WHERE payment_id = ?"  # noqa: S608 - our own column names
     db.execute(query, (*changes.values(), payment.payment_id))
     return replace(payment, **changes)
 
 
-def call_begins(db: sqlite3.Connection, payment_id: str, now_ms: int) -> Payment:
+def call_begins(db: Connection, payment_id: str, now_ms: int) -> Payment:
     """The relay is about to be called: whatever happens now, the bytes may get out."""
     payment = get(db, payment_id)
     way = moves_to(payment.state, PaymentState.BROADCASTING)
@@ -207,7 +205,7 @@ def call_begins(db: sqlite3.Connection, payment_id: str, now_ms: int) -> Payment
     return _save(db, payment, state=PaymentState.BROADCASTING, attempts=payment.attempts + 1, updated_at_ms=now_ms)
 
 
-def _outstanding(db: sqlite3.Connection, payment: Payment, policy: SettlementPolicy, now_ms: int) -> Outstanding:
+def _outstanding(db: Connection, payment: Payment, policy: SettlementPolicy, now_ms: int) -> Outstanding:
     total = "SELECT coalesce(sum(granted_usat), 0) FROM payments WHERE state = 'mempool'"
     (overall,) = db.execute(total).fetchone()
     (payer,) = db.execute(f"{total} AND origin = ?", (payment.origin,)).fetchone()
@@ -223,7 +221,7 @@ def _outstanding(db: sqlite3.Connection, payment: Payment, policy: SettlementPol
 
 
 def seen_in_mempool(
-    db: sqlite3.Connection,
+    db: Connection,
     payment_id: str,
     txid: str | None,
     observed: PaymentEvent,
@@ -248,9 +246,7 @@ def seen_in_mempool(
     return payment
 
 
-def held(
-    db: sqlite3.Connection, payment_id: str, detail: str, now_ms: int, held_until_ms: int | None = None
-) -> Payment:
+def held(db: Connection, payment_id: str, detail: str, now_ms: int, held_until_ms: int | None = None) -> Payment:
     """The relay keeps it until `held_until_ms`, or (None) turned the call away at the door, which ends no earlier hold."""
     payment = get(db, payment_id)
     if payment.state is not PaymentState.BROADCASTING:
@@ -269,7 +265,7 @@ def held(
     return payment
 
 
-def unknown(db: sqlite3.Connection, payment_id: str, detail: str, now_ms: int, *, answered: bool) -> Payment:
+def unknown(db: Connection, payment_id: str, detail: str, now_ms: int, *, answered: bool) -> Payment:
     """Nobody can tell whether it went out; it stays `broadcasting`. `answered`: the reply came, and settles nothing."""
     payment = get(db, payment_id)
     if payment.state is not PaymentState.BROADCASTING:
@@ -280,7 +276,7 @@ def unknown(db: sqlite3.Connection, payment_id: str, detail: str, now_ms: int, *
 
 
 def end(
-    db: sqlite3.Connection,
+    db: Connection,
     payment_id: str,
     observed: PaymentEvent,
     reason: TerminalReason,
@@ -306,17 +302,17 @@ def end(
     return payment
 
 
-def stop_watching(db: sqlite3.Connection, payment_id: str) -> Payment:
+def stop_watching(db: Connection, payment_id: str) -> Payment:
     """Nothing can change it any more."""
     return _save(db, get(db, payment_id), watching=0, vanished_at_ms=None)
 
 
-def watch_again(db: sqlite3.Connection, payment_id: str) -> Payment:
+def watch_again(db: Connection, payment_id: str) -> Payment:
     """The chain knows its bytes, though it was refused here."""
     return _save(db, get(db, payment_id), watching=1)
 
 
-def confirm(db: sqlite3.Connection, payment_id: str, tx: ChainTransaction, now_ms: int) -> Payment:
+def confirm(db: Connection, payment_id: str, tx: ChainTransaction, now_ms: int) -> Payment:
     """The chain has it in a block: credit what its event says, once, and tell the wallet, all in this transaction.
 
     A payment given up before is credited all the same and keeps its terminal state: the money did arrive. One that was
@@ -333,13 +329,12 @@ def confirm(db: sqlite3.Connection, payment_id: str, tx: ChainTransaction, now_m
             "the transaction succeeded without paying us", now_ms, watch=False,
         )  # fmt: skip
     height = tx.block_height or 0
-    try:
-        db.execute(
-            "INSERT INTO credits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (payment_id, payment.chain_id, payment.origin, payment.nonce, tx.txid, payment.asset, amount, usat,
-             height, tx.block_hash, now_ms),
-        )  # fmt: skip
-    except sqlite3.IntegrityError:
+    credited = db.execute(
+        "INSERT INTO credits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (payment_id, payment.chain_id, payment.origin, payment.nonce, tx.txid, payment.asset, amount, usat,
+         height, tx.block_hash, now_ms),
+    )  # fmt: skip
+    if credited.rowcount != 1:
         if _credit_may_fall(db, payment):
             return (
                 payment  # after a reorganisation: the other one's recheck reverses it, then this one is looked at again
@@ -368,7 +363,7 @@ def confirm(db: sqlite3.Connection, payment_id: str, tx: ChainTransaction, now_m
     return payment
 
 
-def still_there(db: sqlite3.Connection, payment_id: str, height: int, *, is_final: bool) -> Payment:
+def still_there(db: Connection, payment_id: str, height: int, *, is_final: bool) -> Payment:
     """A recheck found the credited transaction in a block."""
     payment = get(db, payment_id)
     return _save(db, payment, block_height=height, vanished_at_ms=None, watching=int(not is_final))
@@ -382,7 +377,7 @@ def is_ahead(payment: Payment, policy: SettlementPolicy, now_ms: int) -> bool:
     return any((getattr(payment, name) or 0) > latest for name, latest in _latest(policy, now_ms).items())
 
 
-def set_back(db: sqlite3.Connection, payment_id: str, policy: SettlementPolicy, now_ms: int) -> Payment:
+def set_back(db: Connection, payment_id: str, policy: SettlementPolicy, now_ms: int) -> Payment:
     """Count from now on what was noted by a clock ahead: waiting for it to come again could take for ever."""
     payment = get(db, payment_id)
     ahead = {name: latest for name, latest in _latest(policy, now_ms).items() if (getattr(payment, name) or 0) > latest}
@@ -394,7 +389,7 @@ def _latest(policy: SettlementPolicy, now_ms: int) -> dict[str, int]:
     return {**dict.fromkeys(NOTED, now_ms), "held_until_ms": now_ms + policy.held_ms}
 
 
-def vanished(db: sqlite3.Connection, payment_id: str, now_ms: int) -> Payment:
+def vanished(db: Connection, payment_id: str, now_ms: int) -> Payment:
     """A recheck did not find the credited transaction; remembers since when. A moment that is still to come was noted by a
     clock that has been set back since: waiting for it could take for ever.
     """
@@ -403,7 +398,7 @@ def vanished(db: sqlite3.Connection, payment_id: str, now_ms: int) -> Payment:
     return payment if since_ms is not None and since_ms <= now_ms else _save(db, payment, vanished_at_ms=now_ms)
 
 
-def _credit_may_fall(db: sqlite3.Connection, payment: Payment) -> bool:
+def _credit_may_fall(db: Connection, payment: Payment) -> bool:
     """Whether the credit at this payment's nonce is another payment's and still within the depth of a reorganisation."""
     query = """SELECT p.watching FROM credits c JOIN payments p USING (payment_id)
                WHERE c.chain_id = ? AND c.origin = ? AND c.nonce = ? AND c.payment_id != ?"""
@@ -411,7 +406,7 @@ def _credit_may_fall(db: sqlite3.Connection, payment: Payment) -> bool:
     return row is not None and row[0] == 1
 
 
-def reverse(db: sqlite3.Connection, payment_id: str, reason: str, now_ms: int, *, watch: bool) -> Payment:
+def reverse(db: Connection, payment_id: str, reason: str, now_ms: int, *, watch: bool) -> Payment:
     """A credited payment left the chain: take its credit back, once. `watch`: it may yet come back."""
     payment = get(db, payment_id)
     if not payment.credited_usat:

@@ -1,12 +1,11 @@
 """What starts on credit still cost us, by payer and holder: written once for each payment, made good by later deposits."""
 
-import sqlite3
-
 from relay_client.settlements.reads import get
 from relay_client.settlements.records import Payment
+from storage.connection import Connection
 
 
-def record_loss(db: sqlite3.Connection, payment_id: str, usat: int, now_ms: int) -> None:
+def record_loss(db: Connection, payment_id: str, usat: int, now_ms: int) -> None:
     """What was really spent on this payment (0 when nothing): held against its payer and whoever presented it, once.
 
     The beneficiary is not punished: a gift that fails must not get a stranger banned.
@@ -17,7 +16,7 @@ def record_loss(db: sqlite3.Connection, payment_id: str, usat: int, now_ms: int)
         make_good(db, payment, payment.credited_usat)
 
 
-def write_loss(db: sqlite3.Connection, payment: Payment, usat: int, now_ms: int) -> None:
+def write_loss(db: Connection, payment: Payment, usat: int, now_ms: int) -> None:
     """Set a payment's loss; what was made good of it before stays made good."""
     db.execute(
         """INSERT INTO losses VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (payment_id) DO UPDATE
@@ -26,14 +25,14 @@ def write_loss(db: sqlite3.Connection, payment: Payment, usat: int, now_ms: int)
     )
 
 
-def open_loss(db: sqlite3.Connection, address: str) -> int:
+def open_loss(db: Connection, address: str) -> int:
     """What starts on credit by this payer or pass holder still cost us, in usat."""
     query = "SELECT coalesce(sum(open_usat), 0) FROM losses WHERE open_usat > 0 AND (payer = ? OR holder = ?)"
     (usat,) = db.execute(query, (address, address)).fetchone()
     return int(usat)
 
 
-def make_good(db: sqlite3.Connection, payment: Payment, usat: int) -> None:
+def make_good(db: Connection, payment: Payment, usat: int) -> None:
     """Confirmed deposits of a payer or holder close losses of theirs, oldest first, up to their amount."""
     query = """SELECT payment_id, open_usat FROM losses
                WHERE open_usat > 0 AND (payer IN (?, ?) OR holder IN (?, ?)) ORDER BY at_ms, payment_id"""

@@ -1,10 +1,10 @@
 """Messages to the wallets that must not get lost: written in the transaction that makes them true."""
 
 import json
-import sqlite3
 from dataclasses import asdict, dataclass
 
 from relay_client.sink import Credit, CreditSink, Observation, Outage, Reversal
+from storage.connection import Connection
 
 OUTAGE_LANE = "outage"
 Message = Observation | Credit | Reversal | Outage
@@ -26,7 +26,7 @@ class Letter:
     message: Message
 
 
-def post(db: sqlite3.Connection, lane: str, message: Message, now_ms: int) -> Letter:
+def post(db: Connection, lane: str, message: Message, now_ms: int) -> Letter:
     """Write a message. A newer observation takes the place of one not delivered yet, unless something follows it."""
     kind = _KINDS[type(message)]
     body = json.dumps(asdict(message), separators=(",", ":"))
@@ -37,19 +37,17 @@ def post(db: sqlite3.Connection, lane: str, message: Message, now_ms: int) -> Le
         ).fetchone()
         if last is not None and last[1] == "observe":
             db.execute("DELETE FROM outbox WHERE seq = ?", (last[0],))
-    cursor = db.execute(
-        "INSERT INTO outbox (lane, kind, body, created_at_ms) VALUES (?, ?, ?, ?)", (lane, kind, body, now_ms)
-    )
-    assert cursor.lastrowid is not None
-    return Letter(cursor.lastrowid, lane, message)
+    query = "INSERT INTO outbox (lane, kind, body, created_at_ms) VALUES (?, ?, ?, ?) RETURNING seq"
+    ((seq,),) = db.execute(query, (lane, kind, body, now_ms)).fetchall()
+    return Letter(seq, lane, message)
 
 
-def open_lanes(db: sqlite3.Connection) -> list[str]:
+def open_lanes(db: Connection) -> list[str]:
     """Lanes with something to deliver."""
     return [lane for (lane,) in db.execute("SELECT DISTINCT lane FROM outbox WHERE acknowledged_at_ms IS NULL")]
 
 
-def next_letter(db: sqlite3.Connection, lane: str) -> Letter | None:
+def next_letter(db: Connection, lane: str) -> Letter | None:
     """The oldest message of a lane that is not acknowledged."""
     row = db.execute(
         "SELECT seq, kind, body FROM outbox WHERE lane = ? AND acknowledged_at_ms IS NULL ORDER BY seq LIMIT 1", (lane,)
@@ -57,7 +55,7 @@ def next_letter(db: sqlite3.Connection, lane: str) -> Letter | None:
     return None if row is None else Letter(row[0], lane, _TYPES[row[1]](**json.loads(row[2])))
 
 
-def acknowledge(db: sqlite3.Connection, letter: Letter, now_ms: int) -> Letter | None:
+def acknowledge(db: Connection, letter: Letter, now_ms: int) -> Letter | None:
     """The other side has it; returns the lane's next. Observations are not worth keeping, money is."""
     if isinstance(letter.message, Observation):
         db.execute("DELETE FROM outbox WHERE seq = ?", (letter.seq,))

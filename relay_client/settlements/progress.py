@@ -1,6 +1,5 @@
 """Each move of one payment: written in one transaction, then passed on to its wallet and to the callers that wait."""
 
-import sqlite3
 from collections.abc import Callable
 
 from relay_client.chain import Chain, ChainPhase
@@ -13,6 +12,7 @@ from relay_client.settlements.records import Payment
 from relay_client.settlements.schedule import SettlementClock
 from relay_client.settlements.witness import Displaced, Found, Sight, Silent, look
 from relay_client.states import PaymentEvent, PaymentState, TerminalReason, is_terminal
+from storage.connection import Connection
 from storage.writer import GroupWriter
 
 Checkpoint = Callable[[str], None]
@@ -111,7 +111,7 @@ class Progress:
         await self._watchdog.reached(chain=not isinstance(sight, Silent))
         return sight
 
-    async def write(self, payment_id: str, work: Callable[[sqlite3.Connection], Payment]) -> Payment:
+    async def write(self, payment_id: str, work: Callable[[Connection], Payment]) -> Payment:
         """Commit a change, then wake the callers that wait for it."""
         payment = await self._store.run(work)
         self._delivery.wake(payment_id)

@@ -4,9 +4,9 @@
 reversal removes a row; what was reversed stays readable in `outbox`.
 """
 
-import sqlite3
-
+from storage.connection import Connection
 from storage.migration import Migration, migrate_by
+from storage.sqlite import Database
 
 _FIRST = """
 CREATE TABLE payments (
@@ -110,30 +110,30 @@ CREATE TABLE outages (
 """
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _create(connection: Connection) -> None:
     for statement in _FIRST.split(";\n"):
         if statement.strip():
             connection.execute(statement)
 
 
-def _limit_grants(connection: sqlite3.Connection) -> None:
+def _limit_grants(connection: Connection) -> None:
     """`grantable` said whether; it now says how much."""
     connection.execute("ALTER TABLE payments RENAME COLUMN grantable TO grantable_usat")
     connection.execute("UPDATE payments SET grantable_usat = grantable_usat * expected_usat")
     connection.execute("CREATE INDEX payments_granted_holder ON payments (holder) WHERE state = 'mempool'")
 
 
-def _index_followed(connection: sqlite3.Connection) -> None:
+def _index_followed(connection: Connection) -> None:
     """How many payments under way share a nonce is asked for each new one."""
     connection.execute("CREATE INDEX payments_followed ON payments (origin, nonce) WHERE watching = 1")
 
 
-def _say_what_wakes(connection: sqlite3.Connection) -> None:
+def _say_what_wakes(connection: Connection) -> None:
     """Money may come in for something else than a sandbox."""
     connection.execute("ALTER TABLE payments ADD COLUMN wakes INTEGER NOT NULL DEFAULT 1")
 
 
-def _keep_spares(connection: sqlite3.Connection) -> None:
+def _keep_spares(connection: Connection) -> None:
     """Payments whose calls failed, and those that stand for them."""
     connection.execute(
         """CREATE TABLE spares (payment_id TEXT PRIMARY KEY REFERENCES payments, origin TEXT NOT NULL,
@@ -146,22 +146,22 @@ def _keep_spares(connection: sqlite3.Connection) -> None:
     )
 
 
-def _remember_holds(connection: sqlite3.Connection) -> None:
+def _remember_holds(connection: Connection) -> None:
     """Until when the relay may send what it holds, by itself."""
     connection.execute("ALTER TABLE payments ADD COLUMN held_until_ms INTEGER")
 
 
-def _index_claims(connection: sqlite3.Connection) -> None:
+def _index_claims(connection: Connection) -> None:
     """How many stand for one is asked for each new one."""
     connection.execute("CREATE INDEX claims_spare ON claims (spare_id)")
 
 
-def _note_unsent(connection: sqlite3.Connection) -> None:
+def _note_unsent(connection: Connection) -> None:
     """Of a refused payment it may be sure that nobody has sent it."""
     connection.execute("ALTER TABLE payments ADD COLUMN is_unsent INTEGER NOT NULL DEFAULT 0")
 
 
-def _open_purposes(connection: sqlite3.Connection) -> None:
+def _open_purposes(connection: Connection) -> None:
     """What a payment is for was one of two words by the table itself; `operations.purposes` knows them now."""
     connection.execute("ALTER TABLE payments ADD COLUMN paid_for TEXT NOT NULL DEFAULT ''")
     connection.execute("UPDATE payments SET paid_for = purpose")
@@ -169,12 +169,17 @@ def _open_purposes(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE payments RENAME COLUMN paid_for TO purpose")
 
 
+def _index_age(connection: Connection) -> None:
+    """Which are the newest was asked by SQLite's own numbers of rows."""
+    connection.execute("CREATE INDEX payments_age ON payments (created_at_ms)")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _create, _limit_grants, _index_followed, _say_what_wakes, _keep_spares, _remember_holds,
-    _index_claims, _note_unsent, _open_purposes,
+    _index_claims, _note_unsent, _open_purposes, _index_age,
 )  # fmt: skip
 
 
-def migrate(connection: sqlite3.Connection) -> None:
+def migrate(connection: Database) -> None:
     """Bring the file up to date; refuses one of a newer version."""
     migrate_by(connection, MIGRATIONS)

@@ -4,11 +4,10 @@ A payment that is shown for a later call by the same key is not sent while such 
 for good. It is never broadcast afterwards, so nobody is charged for it.
 """
 
-import sqlite3
-
 from relay_client.settlements import journal, reads
 from relay_client.settlements.records import Payment
 from relay_client.states import PaymentState
+from storage.connection import Connection
 
 SPARES_MAX = 16
 """Looked at for one payer."""
@@ -19,7 +18,7 @@ nothing, and each is remembered.
 USABLE = frozenset({PaymentState.MEMPOOL, PaymentState.CONFIRMED})
 
 
-def keep(db: sqlite3.Connection, payment_id: str, now_ms: int) -> None:
+def keep(db: Connection, payment_id: str, now_ms: int) -> None:
     """The call of this payment failed: it may pay for the payer's next one."""
     payment = reads.load(db, payment_id)
     if payment is not None and payment.address == payment.origin:
@@ -29,18 +28,18 @@ def keep(db: sqlite3.Connection, payment_id: str, now_ms: int) -> None:
         )
 
 
-def drop(db: sqlite3.Connection, payment_id: str) -> None:
+def drop(db: Connection, payment_id: str) -> None:
     """It has paid for a call, or its money was spent otherwise."""
     db.execute("DELETE FROM spares WHERE payment_id = ?", (payment_id,))
 
 
-def has_any(db: sqlite3.Connection, origin: str) -> bool:
+def has_any(db: Connection, origin: str) -> bool:
     """Whether a payer has one that is free."""
     query = "SELECT 1 FROM spares WHERE origin = ? AND is_claimed = 0 LIMIT 1"
     return db.execute(query, (origin,)).fetchone() is not None
 
 
-def claim(db: sqlite3.Connection, payment_id: str, origin: str, usat: int, now_ms: int) -> Payment | None:
+def claim(db: Connection, payment_id: str, origin: str, usat: int, now_ms: int) -> Payment | None:
     """Have a new payment stand for one whose call failed, worth `usat` at least; None when there is none, or when the new
     one is on record itself.
     """

@@ -4,15 +4,14 @@
 another payment has the nonce here, and no node that has that one takes this one.
 """
 
-import sqlite3
-
 from relay_client.settlements.reads import get
 from relay_client.settlements.records import SELF_PAID, Payment
 from relay_client.states import TerminalReason
 from stacks import decode_transaction
+from storage.connection import Connection
 
 
-def judge(db: sqlite3.Connection, payment_id: str) -> Payment:
+def judge(db: Connection, payment_id: str) -> Payment:
     """Note that a payment which the chain does not know is unsent, if that is sure. Only noted: it is watched all the same, since
     its payer may still send it.
     """
@@ -23,17 +22,17 @@ def judge(db: sqlite3.Connection, payment_id: str) -> Payment:
     return _note(db, payment_id, is_unsent=True)
 
 
-def was_sent(db: sqlite3.Connection, payment_id: str) -> Payment:
+def was_sent(db: Connection, payment_id: str) -> Payment:
     """The chain knows it now."""
     return _note(db, payment_id, is_unsent=False)
 
 
-def _note(db: sqlite3.Connection, payment_id: str, *, is_unsent: bool) -> Payment:
+def _note(db: Connection, payment_id: str, *, is_unsent: bool) -> Payment:
     db.execute("UPDATE payments SET is_unsent = ? WHERE payment_id = ?", (int(is_unsent), payment_id))
     return get(db, payment_id)
 
 
-def _is_kept_out(db: sqlite3.Connection, payment: Payment) -> bool:
+def _is_kept_out(db: Connection, payment: Payment) -> bool:
     """Both pay their own fee, the relay has taken the other one, which is in the mempool, and its fee is no lower: stacks-core
     replaces a transaction by one with a higher fee alone.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 from asyncio import timeout
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +19,7 @@ from sandboxes.node.proof import Heartbeats
 from sandboxes.node.slots import Row
 from sandboxes.node.workspaces import Workspaces
 from sandboxes.protocol import RuntimeLost, SandboxError, Stopped, StopRequest
+from storage.errors import StorageError
 from storage.full_disk import is_full
 
 TERMINATE_SECONDS = 0.5
@@ -91,7 +91,7 @@ class Endings:
         self._proof.losses[row.runtime_id] = loss_of(row)
         try:
             await self._slots.update(row.runtime_id, state="lost", ended_at_ms=at_ms, reason=reason, counts=row.counts)
-        except sqlite3.Error as error:
+        except StorageError as error:
             if not is_full(error):
                 raise
             # Known while this process lives; the next one finds a row that runs no more, and records it then.

@@ -7,7 +7,7 @@ table loses no workspace. Functions over one connection, inside their caller's t
 
 from __future__ import annotations
 
-import sqlite3
+from storage.connection import Connection
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS snapshots (
@@ -40,7 +40,7 @@ WHERE snapshot_digest IS NOT NULL GROUP BY address, snapshot_digest
 
 
 def add(
-    database: sqlite3.Connection,
+    database: Connection,
     address: str,
     digest: str,
     size_bytes: int,
@@ -71,7 +71,7 @@ def add(
     _drop(database, address, [row[0] for row in old])
 
 
-def of(database: sqlite3.Connection, address: str) -> list[tuple[str, int, str, int, int, str]]:
+def of(database: Connection, address: str) -> list[tuple[str, int, str, int, int, str]]:
     """(digest, bytes, name, wall time, how many it lacks, examples as JSON) of an address's snapshots, the newest first."""
     return database.execute(
         "SELECT digest, size_bytes, name, created_wall_ms, skipped, skipped_examples FROM snapshots WHERE address = ? "
@@ -80,20 +80,20 @@ def of(database: sqlite3.Connection, address: str) -> list[tuple[str, int, str, 
     ).fetchall()
 
 
-def drop(database: sqlite3.Connection, address: str, digest: str) -> bool:
+def drop(database: Connection, address: str, digest: str) -> bool:
     """The address needs this snapshot no more. False when it had none of that digest."""
     found = any(row[0] == digest for row in of(database, address))
     _drop(database, address, [digest] if found else [])
     return found
 
 
-def drop_all(database: sqlite3.Connection, address: str) -> None:
+def drop_all(database: Connection, address: str) -> None:
     """The address's lifetime is over: it needs no snapshot any more."""
     rows = database.execute("SELECT digest FROM snapshots WHERE address = ?", (address,)).fetchall()
     _drop(database, address, [row[0] for row in rows])
 
 
-def _drop(database: sqlite3.Connection, address: str, digests: list[str]) -> None:
+def _drop(database: Connection, address: str, digests: list[str]) -> None:
     for digest in digests:
         database.execute("DELETE FROM snapshots WHERE address = ? AND digest = ?", (address, digest))
         database.execute(
@@ -102,16 +102,16 @@ def _drop(database: sqlite3.Connection, address: str, digests: list[str]) -> Non
         )
 
 
-def has(database: sqlite3.Connection, digest: str) -> bool:
+def has(database: Connection, digest: str) -> bool:
     """Whether any address needs the snapshot."""
     return database.execute("SELECT 1 FROM snapshots WHERE digest = ?", (digest,)).fetchone() is not None
 
 
-def doomed(database: sqlite3.Connection) -> list[str]:
+def doomed(database: Connection) -> list[str]:
     """Digests whose files nobody needs."""
     return [row[0] for row in database.execute("SELECT digest FROM doomed")]
 
 
-def buried(database: sqlite3.Connection, digests: list[str]) -> None:
+def buried(database: Connection, digests: list[str]) -> None:
     """These files are gone."""
     database.executemany("DELETE FROM doomed WHERE digest = ?", [(digest,) for digest in digests])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
@@ -31,6 +30,7 @@ from sandboxes.protocol import (
 )
 from sandboxes.texts import bytes_of, text_or_base64
 from sandboxes.wire import check_runtime_id, check_start, dump, dump_event, error_body, load
+from storage.errors import StorageError
 from storage.full_disk import is_full
 
 BODY_BYTES_MAX = 12 << 20
@@ -66,7 +66,7 @@ async def errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
         answer = web.json_response(error_body(error), status=error.status, headers=headers)
     except ConnectionError:  # the caller has left: nothing went wrong here, and nobody reads the answer
         answer = web.Response(status=CLIENT_LEFT)
-    except (DriverError, SpawnerGone, OSError, sqlite3.Error) as error:
+    except (DriverError, SpawnerGone, OSError, StorageError) as error:
         structlog.get_logger().exception("node.request_failed", path=request.path)
         broken = (StorageFull if is_full(error) else NodeUnavailable)(f"{type(error).__name__}: {error}"[:500])
         answer = web.json_response(error_body(broken), status=broken.status)

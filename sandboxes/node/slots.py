@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -18,7 +17,10 @@ from typing import Any, TypeVar
 
 from sandboxes.node import references
 from sandboxes.protocol import SnapshotInfo
+from storage.connection import Connection
 from storage.files import connect
+from storage.migration import run_script
+from storage.sqlite import Database
 from storage.transactions import Transaction
 
 _T = TypeVar("_T")
@@ -86,9 +88,9 @@ class SlotTable:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="slots")
-        self._database: sqlite3.Connection | None = None
+        self._database: Database | None = None
 
-    async def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    async def _run(self, work: Callable[[Database], _T]) -> _T:
         def call() -> _T:
             assert self._database is not None
             return work(self._database)
@@ -100,9 +102,9 @@ class SlotTable:
 
         def open_file() -> None:
             database = connect(self._path)
-            database.executescript(_SCHEMA)
+            run_script(database, _SCHEMA)
             is_new = not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'snapshots'").fetchone()
-            database.executescript(references.SCHEMA)
+            run_script(database, references.SCHEMA)
             if is_new:
                 database.execute(references.ADOPT)
             for table, columns in (("runtimes", _ADDED_COLUMNS), ("snapshots", references.ADDED_COLUMNS)):
@@ -116,7 +118,8 @@ class SlotTable:
 
     async def close(self) -> None:
         """Close the file."""
-        await self._run(lambda database: database.close())
+        if self._database is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._database.close)
         self._thread.shutdown()
 
     async def rows(self) -> list[Row]:
@@ -127,14 +130,14 @@ class SlotTable:
     async def get(self, runtime_id: str) -> Row | None:
         """One runtime, whatever its state."""
 
-        def work(database: sqlite3.Connection) -> Row | None:
+        def work(database: Connection) -> Row | None:
             values = database.execute(_SELECT + " WHERE runtime_id = ?", (runtime_id,)).fetchone()
             return None if values is None else Row(*values)
 
         return await self._run(work)
 
     async def insert(self, row: Row) -> None:
-        """Record a runtime before its slot is used. Raises sqlite3.IntegrityError when id or slot is taken."""
+        """Record a runtime before its slot is used. Raises ConflictError when id or slot is taken."""
         marks = ", ".join("?" * len(_COLUMNS))
         query = f"INSERT INTO runtimes ({', '.join(_COLUMNS)}) VALUES ({marks})"  # noqa: S608 - our own names
         values = [getattr(row, name) for name in _COLUMNS]
@@ -173,7 +176,7 @@ class SlotTable:
         digest, size_bytes = changes.get("snapshot_digest"), changes.get("snapshot_bytes", 0)
         lacks = (changes.get("skipped", 0), changes.get("skipped_examples", "[]"))
 
-        def work(database: sqlite3.Connection) -> list[str]:
+        def work(database: Database) -> list[str]:
             with Transaction(database):
                 database.execute(query, [*changes.values(), row.runtime_id])
                 if digest is not None:
@@ -191,7 +194,7 @@ class SlotTable:
     async def forget_snapshots(self, address: str) -> list[str]:
         """Drop every reference of an address. The digests nobody needs now."""
 
-        def work(database: sqlite3.Connection) -> list[str]:
+        def work(database: Database) -> list[str]:
             with Transaction(database):
                 references.drop_all(database, address)
             return references.doomed(database)
@@ -210,7 +213,7 @@ class SlotTable:
     async def keep_snapshot(self, address: str, info: SnapshotInfo) -> None:
         """Record a snapshot that its owner named."""
 
-        def work(database: sqlite3.Connection) -> None:
+        def work(database: Database) -> None:
             with Transaction(database):
                 examples = json.dumps(info.skipped_examples)
                 what = (info.digest, info.size_bytes, _ALL, info.name, info.created_wall_ms, info.skipped, examples)
@@ -221,7 +224,7 @@ class SlotTable:
     async def drop_snapshot(self, address: str, digest: str) -> tuple[bool, list[str]]:
         """Drop one reference of an address; whether there was one, and the digests nobody needs now."""
 
-        def work(database: sqlite3.Connection) -> tuple[bool, list[str]]:
+        def work(database: Database) -> tuple[bool, list[str]]:
             with Transaction(database):
                 found = references.drop(database, address, digest)
             return found, references.doomed(database)
@@ -235,7 +238,7 @@ class SlotTable:
     async def buried(self, digests: list[str]) -> None:
         """The files of these digests are deleted."""
 
-        def work(database: sqlite3.Connection) -> None:
+        def work(database: Database) -> None:
             with Transaction(database):
                 references.buried(database, digests)
 
@@ -259,7 +262,7 @@ class SlotTable:
         await self._run(lambda database: database.execute(query, (rows_max,)))
 
 
-def _is_last(database: sqlite3.Connection, row: Row) -> bool:
+def _is_last(database: Connection, row: Row) -> bool:
     """Whether the address has had no other runtime since. One that never ran says nothing about its address."""
     newest = database.execute(
         "SELECT runtime_id FROM runtimes WHERE address = ? AND known = 1 ORDER BY rowid DESC LIMIT 1", (row.address,)

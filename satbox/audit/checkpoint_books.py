@@ -1,7 +1,6 @@
 """The checkpoint log: whole, signed, and still true of every wallet it speaks of."""
 
 import json
-import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from satbox.audit.files import check_pages, readable, snapshot
 from satbox.audit.findings import Findings
 from satbox.audit.receipts import check_receipt, receipt_in
 from satbox.audit.wallet_books import Asked, WalletBooks
+from storage.connection import Connection
 
 WHERE = "checkpoints.sqlite"
 
@@ -60,7 +60,7 @@ def audit_checkpoints(file: Path, public_key: str | None, found: Findings) -> Ch
 
 
 def _checkpoint(
-    db: sqlite3.Connection, row: tuple[Any, ...], number: int, previous: str, public_key: str | None, found: Findings,
+    db: Connection, row: tuple[Any, ...], number: int, previous: str, public_key: str | None, found: Findings,
     books: CheckpointBooks,
 ) -> str:  # fmt: skip
     """Check one; what the next one has to name it by."""

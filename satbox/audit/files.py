@@ -1,21 +1,22 @@
 """Read a service's files as they stand at one moment, without changing them and without stopping the service."""
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 from actors.books.looking import looked_at
 from satbox.audit.findings import Findings
+from storage.connection import Connection
+from storage.errors import StorageError
 
 BUSY_SECONDS = 10.0
 UNREADABLE = (
-    sqlite3.Error, ValueError, TypeError, KeyError, AttributeError, OverflowError, UnicodeError, RecursionError,
+    StorageError, ValueError, TypeError, KeyError, AttributeError, OverflowError, UnicodeError, RecursionError,
 )  # fmt: skip
 """What reading rows that somebody has tampered with can raise."""
 
 
-def snapshot(path: Path, *, in_use: bool = True) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+def snapshot(path: Path, *, in_use: bool = True) -> contextlib.AbstractContextManager[Connection]:
     """One file at one moment: what is committed meanwhile is not seen."""
     return looked_at(path, in_use=in_use, busy_seconds=BUSY_SECONDS)
 
@@ -29,7 +30,7 @@ def readable(where: str, found: Findings) -> Iterator[None]:
         found.add(where, "readable", f"{type(error).__name__}: {error}")
 
 
-def check_pages(db: sqlite3.Connection, where: str, found: Findings) -> None:
+def check_pages(db: Connection, where: str, found: Findings) -> None:
     """SQLite's own check of its pages, indexes, types and constraints."""
     for (problem,) in db.execute("PRAGMA integrity_check(20)"):
         if problem != "ok":

@@ -1,7 +1,6 @@
 """Money given back and sent back: what one wallet's journal says of it, and what the payout queue says."""
 
 import json
-import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from relay_client.payouts.records import MOVES
 from satbox.audit.files import check_pages, readable, snapshot
 from satbox.audit.findings import Findings
 from stacks import StacksError, decode_transaction
+from storage.connection import Connection
 
 HELD, PAID, RETURNED = "held", "paid", "returned"
 _KINDS = {"payout_hold": HELD, "payout": PAID, "payout_return": RETURNED}
@@ -80,7 +80,7 @@ def read_payouts(path: Path, found: Findings) -> dict[str, Queued]:
     return queued
 
 
-def _moves(db: sqlite3.Connection, payout_id: str, state: PayoutState, where: str, found: Findings) -> None:
+def _moves(db: Connection, payout_id: str, state: PayoutState, where: str, found: Findings) -> None:
     before: PayoutState | None = None
     for (word,) in db.execute("SELECT state FROM moves WHERE payout_id = ? ORDER BY seq", (payout_id,)):
         after = PayoutState(word)
@@ -91,7 +91,7 @@ def _moves(db: sqlite3.Connection, payout_id: str, state: PayoutState, where: st
         found.add(where, "moves", f"its moves end at {before}, it stands at {state}")
 
 
-def _signed(db: sqlite3.Connection, payout_id: str, txid: str, where: str, found: Findings) -> None:
+def _signed(db: Connection, payout_id: str, txid: str, where: str, found: Findings) -> None:
     """What is said to have arrived was signed here, once."""
     query = "SELECT txid, transaction_bytes FROM signed WHERE payout_id = ? AND is_dead = 0"
     rows = db.execute(query, (payout_id,)).fetchall()

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from satbox.audit.findings import Findings
 from stacks import Address, StacksError, decode_transaction
 from stacks.signing import origin_identity_bytes
 from stacks.transaction import Transaction
+from storage.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def audit_settlements(path: Path, found: Findings, *, quick: bool = False) -> Se
     return books
 
 
-def _read_letters(db: sqlite3.Connection, where: str, books: SettlementBooks, found: Findings, *, quick: bool) -> None:
+def _read_letters(db: Connection, where: str, books: SettlementBooks, found: Findings, *, quick: bool) -> None:
     rows = db.execute(
         "SELECT seq, lane, kind, body, acknowledged_at_ms FROM outbox WHERE kind IN ('credit', 'reverse') ORDER BY seq"
     )
@@ -85,7 +85,7 @@ def _read_letters(db: sqlite3.Connection, where: str, books: SettlementBooks, fo
 class _Check:
     """The rules of one file."""
 
-    def __init__(self, db: sqlite3.Connection, where: str, books: SettlementBooks, found: Findings) -> None:
+    def __init__(self, db: Connection, where: str, books: SettlementBooks, found: Findings) -> None:
         self._db = db
         self._where = where
         self._books = books

@@ -18,6 +18,7 @@ from gate.books.statement_files import COLUMNS, SQLITE_SCHEMA
 from operations.ledger import LedgerEntry
 from satbox.audit.exact_json import exact_json
 from satbox.audit.files import UNREADABLE, snapshot
+from storage.connection import Connection
 
 BYTES_MAX = 1 << 30
 _NAMES = frozenset({"format", "statement", "checkpoint"})
@@ -64,7 +65,7 @@ def _sqlite(path: Path) -> StatementFile:
         _only_our_tables(db)
         problems = [row[0] for row in db.execute("PRAGMA integrity_check(3)")]
         if problems != ["ok"]:
-            raise sqlite3.DatabaseError("; ".join(map(str, problems)))
+            raise ValueError("; ".join(map(str, problems)))
         rows = db.execute("SELECT name, body FROM documents LIMIT ?", (_DOCUMENTS_MAX,))
         documents = {str(name): str(body) for name, body in rows}
         _known(documents, _NAMES)
@@ -76,7 +77,7 @@ def _sqlite(path: Path) -> StatementFile:
     return found
 
 
-def _only_our_tables(db: sqlite3.Connection) -> None:
+def _only_our_tables(db: Connection) -> None:
     """Three tables as we make them: a view could show other rows tomorrow, or rows without end."""
     query = "SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 100"
     with contextlib.closing(sqlite3.connect(":memory:")) as ours:

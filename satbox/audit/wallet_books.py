@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
@@ -25,6 +24,7 @@ from satbox.audit.disputes import Verdicts
 from satbox.audit.files import UNREADABLE, check_pages, readable, snapshot
 from satbox.audit.findings import Findings
 from satbox.audit.payout_books import RefundReplay
+from storage.connection import Connection
 
 _STATE = TypeAdapter(WalletState)
 
@@ -122,7 +122,7 @@ def _is_within(part: object, whole: object) -> bool:
     return part == whole
 
 
-def _journal(db: sqlite3.Connection, books: WalletBooks, asked: Asked, tell: Tell, found: Findings) -> JournalReplay:
+def _journal(db: Connection, books: WalletBooks, asked: Asked, tell: Tell, found: Findings) -> JournalReplay:
     journal, verdicts, bindings = JournalReplay(books.address, tell), Verdicts(tell), Bindings(tell)
     refunds, calls = RefundReplay(tell), CallReplay(tell)
     books.calls = calls
@@ -142,7 +142,7 @@ def _journal(db: sqlite3.Connection, books: WalletBooks, asked: Asked, tell: Tel
     return journal
 
 
-def _bundled(db: sqlite3.Connection) -> Iterator[tuple[int, LoggedOrder]]:
+def _bundled(db: Connection) -> Iterator[tuple[int, LoggedOrder]]:
     if not db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'orders'").fetchone():
         return  # an earlier version's file, which holds no bundles; one that does lacks their orders
     for entry_seq, seq, order_id, usat in db.execute(
@@ -152,7 +152,7 @@ def _bundled(db: sqlite3.Connection) -> Iterator[tuple[int, LoggedOrder]]:
 
 
 def _spans(
-    db: sqlite3.Connection, books: WalletBooks, asked: Asked, look: Look, tell: Tell, found: Findings
+    db: Connection, books: WalletBooks, asked: Asked, look: Look, tell: Tell, found: Findings
 ) -> SpanReplay:  # fmt: skip
     spans, head = SpanReplay(tell), GENESIS
     for span in pages.every_span_after(db):
@@ -178,7 +178,7 @@ def _count(entry: Entry, books: WalletBooks, tell: Tell) -> None:
     sums[entry.reference] = sign * sum(usat for name, usat in entry.amounts if name == "deposits")
 
 
-def _check_marks(db: sqlite3.Connection, books: WalletBooks, tell: Tell) -> None:
+def _check_marks(db: Connection, books: WalletBooks, tell: Tell) -> None:
     """The marks that bar a second credit are those of the payments that were credited."""
     for kind, sums in (("deposit", books.deposits), ("reversal", books.reversals)):
         marked = {str(row[0]) for row in db.execute("SELECT id FROM seen WHERE kind = ?", (kind,))}

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import secrets
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from actors.wallet.state import Phase, Plan, WalletState
 from sandboxes.clock import boottime_ms
 from sandboxes.protocol import Runtime, StartRequest
 from sandboxes.simulated import SimulatedNode
+from storage.errors import UnavailableError
 
 SAT = 1_000_000
 PAYER, PAYEE, BROKEN = "STDELIVERYPAYER", "STDELIVERYPAYEE", "STDELIVERYBROKEN"
@@ -158,7 +158,7 @@ async def test_a_wallet_whose_copy_died_with_orders_in_transit_is_taken_up_again
         def commit(self, batch: Batch) -> None:
             if self.state.transit and not batch.state.transit and not failures:
                 failures.append("disk")
-                raise sqlite3.OperationalError("disk I/O error")
+                raise UnavailableError("disk I/O error")
             super().commit(batch)
 
     async with hosting(tmp_path, open_store=FailsToClear) as host:

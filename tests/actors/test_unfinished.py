@@ -1,6 +1,5 @@
 """Which wallets somebody must look after, by their files alone."""
 
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from actors.hosting.wallet_store import Batch, WalletStore
 from actors.placement import wallet_path
 from actors.wallet.calls import Transit
 from actors.wallet.state import RuntimeRef, WalletState
+from storage.errors import StorageError, UnavailableError
 
 
 def left(home: Path, state: WalletState) -> None:
@@ -35,9 +35,9 @@ def test_wallets_that_run_or_owe_something_are_found_beside_a_damaged_one(tmp_pa
 @pytest.mark.parametrize(
     ("error", "is_so"),
     [
-        (sqlite3.DatabaseError("file is not a database"), True),
+        (StorageError("file is not a database"), True),
         (CorruptWalletError("state and journal disagree"), True),
-        (sqlite3.OperationalError("database or disk is full"), False),
+        (UnavailableError("database or disk is full"), False),
         (OSError("no space left"), False),
     ],
 )

@@ -25,6 +25,8 @@ from operations.errors import SatboxError
 from oracle import AnchorBook, QuoteBook
 from oracle.anchor import Anchor
 from oracle.quotes import Quote
+from storage.connection import Connection
+from storage.errors import StorageError
 from storage.full_disk import is_full
 from storage.writer import GroupWriter
 from tests.gate.gatehouse import gatehouse
@@ -162,7 +164,7 @@ class Payments:
     async def write(self, number: int) -> None:
         crowd = 1_200 if 5 <= number < WRITES_MAX - 10 else 1
 
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: Connection) -> None:
             db.executemany("INSERT INTO t VALUES (?, ?)", [(number, TEXT)] * crowd)
 
         await self.store.run(work)
@@ -261,7 +263,7 @@ async def test_what_only_reads_the_books_says_that_the_disk_is_full_and_works_la
                         answer.raw
                     )
                 assert [line["event"] for line in logged] == ["unexpected"]
-                with pytest.raises((OSError, sqlite3.Error)) as failed:
+                with pytest.raises((OSError, StorageError)) as failed:
                     log.make(NOW_MS, "now")
                 assert is_full(failed.value)
                 denied = await house.ask(*deny, headers=OPERATOR, json={"text": "no"})

@@ -19,6 +19,8 @@ from gate.charging.order_log import FILE, OrderLog
 from gate.charging.slots import free_slot
 from gate.charging.till import IDLE_MS, Till
 from operations.errors import SatboxError
+from storage.errors import StorageError, UnavailableError
+from storage.sqlite import Database
 from tests.gate.gatehouse import SATS, House
 from tests.gate.test_till import order, pay, payer_with, slot
 
@@ -65,8 +67,8 @@ def fail(orders: OrderLog) -> Callable[[], None]:
     was = orders._opened
     orders._db.execute("PRAGMA query_only = 1")
 
-    def still() -> sqlite3.Connection:
-        raise sqlite3.OperationalError("disk I/O error")
+    def still() -> Database:
+        raise UnavailableError("disk I/O error")
 
     orders._opened = still  # type: ignore[method-assign]
 
@@ -86,7 +88,7 @@ async def test_a_wallet_that_cannot_be_read_ends_neither_the_sweep_nor_the_allow
         assert await pay(till, order(house, n, (damaged, other)[n % 2], payee)) == "paid"
     await house.until(lambda: house.state(payee).accounts.earnings == -30 * SATS)
     assert min(house.state(damaged).accounts.reserved, house.state(other).accounts.reserved) > 0
-    wires.failing[damaged.address, Unreserve] = sqlite3.DatabaseError("database disk image is malformed")
+    wires.failing[damaged.address, Unreserve] = StorageError("database disk image is malformed")
     house.clock.ahead_ms += IDLE_MS + 1
     await house.until(lambda: house.state(other).accounts.reserved == 0)
     assert not running.done()
@@ -124,7 +126,7 @@ async def test_what_is_set_aside_stays_so_while_nobody_knows_what_the_log_says(h
 
     def written_and_lost(*work: object) -> set[int]:
         committed(*work)  # type: ignore[arg-type]
-        raise sqlite3.OperationalError("disk I/O error")
+        raise UnavailableError("disk I/O error")
 
     orders._commit = written_and_lost  # type: ignore[method-assign, assignment]
     with pytest.raises(SatboxError, match="internal"):
@@ -262,7 +264,7 @@ async def test_a_log_that_cannot_be_finished_is_let_go_for_the_next_try(
     await orders.close()
 
     def damaged(_: OrderLog) -> dict[str, object]:
-        raise sqlite3.DatabaseError("malformed")
+        raise StorageError("malformed")
 
     monkeypatch.setattr(OrderLog, "unposted", damaged)
     adopting = asyncio.create_task(adopt(house.services.system, house.clock, house.services.order_logs))

@@ -173,7 +173,7 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(db):
     """What was to be granted of a payment under way is still to be granted after the upgrade."""
     yes = opened(db, sbtc_payment(), purpose="extend")
     no = opened(db, sbtc_payment(nonce=1), credit_before_confirmation=False)
-    for index in ("payments_granted_holder", "payments_followed"):
+    for index in ("payments_granted_holder", "payments_followed", "payments_age"):
         db.execute(f"DROP INDEX {index}")
     for table in ("claims", "spares"):
         db.execute(f"DROP TABLE {table}")

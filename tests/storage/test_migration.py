@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.errors import UnavailableError
 from storage.files import connect, read_only
 from storage.migration import migrate_by, run_script
 
@@ -30,7 +31,7 @@ def test_each_step_runs_once(tmp_path: Path) -> None:
 
 def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "f.sqlite"
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(UnavailableError):
         migrate_by(connect(path), ["CREATE TABLE a (n INTEGER); CREATE TABLE a (n INTEGER);"])
     assert version(path) == 0
     assert connect(path).execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
@@ -60,5 +61,5 @@ def test_a_script_that_ends_within_a_statement_is_refused() -> None:
 def test_who_only_reads_cannot_write(tmp_path: Path) -> None:
     path = tmp_path / "f.sqlite"
     migrate_by(connect(path), [TRIGGER])
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with pytest.raises(UnavailableError, match="readonly"):
         read_only(path).execute("INSERT INTO t VALUES (1)")
