@@ -53,7 +53,7 @@ FEATURE = Feature(
             "sandbox.budget", "POST", "/sandbox/budget",
             "Say what your sandbox may cost an hour and a call, and when to warn you; it is frozen when that is used up.",
             BudgetInput, SandboxStatus, Auth.OWNER, scope="owner", errors=(*IDENTITY, "wallet_not_found"),
-            verb=Verb(("budget",), "say what your sandbox may cost an hour", form="sandbox_tables:with_budget"),
+            verb=Verb(("budget",), "say what your sandbox may cost an hour", form="sandbox.sandbox_tables:with_budget"),
             tool=NoTool("a limit that the agent it limits could lift is none"),
         ),
         Operation(

@@ -78,7 +78,7 @@ FEATURE = Feature(
                     Option("raw", "the command's own output on stdout, not JSON", "flag"),
                     Option("words", "one word: a shell line; more: argv", "words", flags=(), metavar="COMMAND"),
                 ),
-                run="execution:execute",
+                run="sandbox.execution:execute",
             ),
             tool=Tool(
                 "satbox_exec", hidden=("stream",),

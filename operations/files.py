@@ -64,7 +64,7 @@ FEATURE = Feature(
                     Option("raw", "the bytes themselves on stdout", "flag"),
                     Option("output", "into a file", metavar="FILE"),
                 ),
-                run="copying:read",
+                run="files.copying:read",
             ),
             tool=Tool("satbox_read_file"),
         ),
@@ -78,7 +78,7 @@ FEATURE = Feature(
                 options=(
                     Option("source", "what to write (default: stdin)", flags=("--from",), default="-", metavar="FILE"),
                 ),
-                run="copying:write",
+                run="files.copying:write",
             ),
             tool=Tool("satbox_write_file", is_destructive=True, is_idempotent=True),
         ),
@@ -96,7 +96,7 @@ FEATURE = Feature(
             verb=Verb(
                 ("files", "list"), "list a directory (default: /workspace)",
                 help={"path": "a folder; relative ones are below /workspace, which is the default"},
-                defaults={"path": "/workspace"}, form="sandbox_tables:files",
+                defaults={"path": "/workspace"}, form="sandbox.sandbox_tables:files",
             ),
             tool=Tool("satbox_list_files"),
         ),

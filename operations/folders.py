@@ -56,7 +56,7 @@ FEATURE = Feature(
                 options=(
                     Option("output", "into a file (default: stdout)", metavar="FILE"),
                 ),
-                run="archives:pack",
+                run="files.archives:pack",
             ),
             tool=NoTool("bytes of an archive; agents run tar or unzip inside"),
         ),
@@ -70,7 +70,7 @@ FEATURE = Feature(
                 options=(
                     Option("source", "what to write (default: stdin)", flags=("--from",), default="-", metavar="FILE"),
                 ),
-                run="archives:unpack",
+                run="files.archives:unpack",
             ),
             tool=NoTool("bytes of an archive; agents run tar or unzip inside"),
         ),
@@ -79,7 +79,7 @@ FEATURE = Feature(
             "Follow what changes in a folder, for up to an hour.",
             WatchInput, None, Auth.OWNER, body=Body.EVENTS, scope="files", errors=PATHS, positional=("path",),
             ends_with_caller=True,
-            verb=Verb(("files", "watch"), "follow what changes in a folder", run="following:changes"),
+            verb=Verb(("files", "watch"), "follow what changes in a folder", run="sandbox.following:changes"),
             tool=NoTool("a stream without an end; agents list the folder again"),
         ),
     ),

@@ -80,7 +80,7 @@ FEATURE = Feature(
                     Option("btc_address", "default: the agent's"),
                     Option("stx_address", "default: the agent's"),
                 ),
-                run="agents:challenge",
+                run="agents.keys:challenge",
             ),
             tool=NoTool("satbox_prove gets one and signs it; of other keys the server would have no use for a pass"),
         ),
@@ -102,7 +102,7 @@ FEATURE = Feature(
                     Option("btc_signature", "base64: BIP-322 simple or BIP-137"),
                     Option("stx_signature", "hex, RSV, SIP-018"),
                 ),
-                run="agents:prove",
+                run="agents.keys:prove",
             ),
             tool=Tool(
                 "satbox_prove",

@@ -102,7 +102,7 @@ FEATURE = Feature(
             LedgerInput, Ledger, Auth.OWNER, scope="owner", errors=(*IDENTITY, "wallet_not_found"), positional=("address",),
             verb=Verb(
                 ("ledger",), "read your journal: deposits and charges",
-                help={"after": "only entries with a higher number (the first column)"}, form="books_tables:ledger",
+                help={"after": "only entries with a higher number (the first column)"}, form="books.books_tables:ledger",
             ),
             tool=Tool("satbox_ledger"),
         ),
@@ -116,7 +116,7 @@ FEATURE = Feature(
                 options=(
                     Option("output", "into a file (default: stdout)", metavar="FILE"),
                 ),
-                run="books:statement",
+                run="books.statements:statement",
             ),
             tool=NoTool("a file for keeping; agents read the ledger"),
         ),
@@ -137,7 +137,7 @@ FEATURE = Feature(
                 options=(
                     Option("verbose", "also the arithmetic of every charge, a line each", "flag"),
                 ),
-                form="books_tables:meter",
+                form="books.books_tables:meter",
             ),
             tool=Tool("satbox_meter_explain"),
         ),

@@ -106,7 +106,7 @@ FEATURE = Feature(
                 options=(
                     Option("yes", "sign what is shown with both keys, and do it", "flag"),
                 ),
-                run="refunding:reclaim",
+                run="money.refunding:reclaim",
             ),
             tool=NoTool("for the owner to decide, with both keys"),
         ),

@@ -131,7 +131,7 @@ FEATURE = Feature(
                     Option("wakes_per_hour", "how often calls may do so (default: 6)", "integer", default=6),
                     Option("remove", "take this route away", "flag"),
                 ),
-                run="calling:set_route",
+                run="money.calling:set_route",
             ),
             tool=NoTool("satbox_routes sets and removes one at a time"),
         ),
@@ -141,8 +141,8 @@ FEATURE = Feature(
             RoutesOf, Routes, Auth.OPTIONAL, errors=("wallet_not_found", *IDENTITY), positional=("address",),
             verb=Verb(
                 ("routes", "list"), "what a wallet offers to callers, and at which price",
-                help={"address": "whose: an address or a handle; default: your own"}, run="calling:list_routes",
-                form="price_tables:routes",
+                help={"address": "whose: an address or a handle; default: your own"}, run="money.calling:list_routes",
+                form="money.price_tables:routes",
             ),
             tool=Tool("satbox_routes"),
         ),
@@ -153,7 +153,7 @@ FEATURE = Feature(
             verb=Verb(
                 ("bucket",), "see what is left in a bucket",
                 help={"address": "whose: an address or a handle; default: your own"}, defaults={"address": None},
-                run="calling:bucket",
+                run="money.calling:bucket",
             ),
             tool=NoTool("satbox_bucket shows it"),
         ),
@@ -163,7 +163,7 @@ FEATURE = Feature(
             DepositInput, Paid, Auth.NONE, price=OnChain("deposit"), errors=PAYMENT,
             verb=Verb(
                 ("deposit",), "put money into a bucket, to pay for calls from it",
-                help={"address": "whose bucket; default: your own"}, defaults={"address": None}, run="calling:deposit",
+                help={"address": "whose bucket; default: your own"}, defaults={"address": None}, run="money.calling:deposit",
             ),
             tool=Tool("satbox_bucket"),
         ),

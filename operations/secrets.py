@@ -67,7 +67,7 @@ FEATURE = Feature(
             "Keep a secret: a variable for commands inside, or a header that is added to requests on their way out.",
             SetSecretInput, Secret, Auth.OWNER, scope="owner",
             errors=(*_ERRORS, "secret_limit", "secret_name_reserved", "node_unavailable"), positional=("name",),
-            verb=Verb(("secrets", "set"), "keep a secret; its value is our standard input", run="secrets:keep"),
+            verb=Verb(("secrets", "set"), "keep a secret; its value is our standard input", run="keys.secrets:keep"),
             tool=NoTool("its value would pass through a model and stay in its transcript"),
         ),
         Operation(

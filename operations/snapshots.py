@@ -60,7 +60,7 @@ FEATURE = Feature(
             "List the snapshots of your workspace.",
             Target, SnapshotList, Auth.OWNER, scope="owner", errors=_ERRORS,
             verb=Verb(
-                ("snapshots", "list"), "list the snapshots of your workspace", form="sandbox_tables:snapshots",
+                ("snapshots", "list"), "list the snapshots of your workspace", form="sandbox.sandbox_tables:snapshots",
                 empty=": satbox snapshots create NAME keeps the workspace as it is",
             ),
             tool=Tool("satbox_list_snapshots"),
@@ -72,8 +72,8 @@ FEATURE = Feature(
             errors=(*_ERRORS, "snapshot_not_found", "sandbox_starting", "start_failed"), positional=("digest",),
             verb=Verb(
                 ("snapshots", "restore"), "go on from a snapshot",
-                help={"digest": "its name, or its digest, whole or the first letters"}, run="snapshots:by_name",
-                form="sandbox_tables:sandbox",
+                help={"digest": "its name, or its digest, whole or the first letters"}, run="sandbox.snapshots:by_name",
+                form="sandbox.sandbox_tables:sandbox",
             ),
             tool=Tool("satbox_restore_snapshot", is_destructive=True),
         ),
@@ -84,7 +84,7 @@ FEATURE = Feature(
             positional=("digest",),
             verb=Verb(
                 ("snapshots", "delete"), "delete a snapshot, for good",
-                help={"digest": "its name, or its digest, whole or the first letters"}, run="snapshots:by_name",
+                help={"digest": "its name, or its digest, whole or the first letters"}, run="sandbox.snapshots:by_name",
             ),
             tool=NoTool("what is deleted is gone; people do it"),
         ),

@@ -128,7 +128,7 @@ FEATURE = Feature(
                     Option("payee", "an agent it may pay; may be given several times", "list", metavar="ADDRESS"),
                     Option("expires", "how long it is good for: 30d (default: for ever)", "duration", metavar="DURATION"),
                 ),
-                run="spending_keys:create",
+                run="keys.spending_keys:create",
             ),
             tool=Tool(
                 "satbox_api_key", more="Anybody who has `key` can spend. It is shown once, and can be revoked.",
@@ -140,7 +140,7 @@ FEATURE = Feature(
             "List your spending keys, what they spent and what is left.",
             Target, Keys, Auth.OWNER, scope="owner", errors=_ERRORS,
             verb=Verb(
-                ("api-key", "list"), "list your keys: spent, and left by their caps", form="key_tables:keys",
+                ("api-key", "list"), "list your keys: spent, and left by their caps", form="keys.key_tables:keys",
                 empty=": satbox api-key create makes one",
             ),
             tool=NoTool("satbox_api_key lists and revokes too"),
@@ -150,14 +150,14 @@ FEATURE = Feature(
             "Void a spending key at once.",
             KeyTarget, KeyView, Auth.OWNER, scope="owner", errors=(*_ERRORS, "spending_key_not_found"),
             positional=("key_id",),
-            verb=Verb(("api-key", "revoke"), "void a key at once", form="key_tables:key_row"),
+            verb=Verb(("api-key", "revoke"), "void a key at once", form="keys.key_tables:key_row"),
             tool=NoTool("satbox_api_key lists and revokes too"),
         ),
         Operation(
             "api_keys.limit_self", "PUT", "/sandbox/api-keys/self",
             "Set what your sandbox may spend by itself.",
             KeyCaps, KeyView, Auth.OWNER, scope="owner", errors=_ERRORS,
-            verb=Verb(("api-key", "self"), "cap what your sandbox spends by itself", form="key_tables:key_row"),
+            verb=Verb(("api-key", "self"), "cap what your sandbox spends by itself", form="keys.key_tables:key_row"),
             tool=NoTool("an owner's own decision, not an agent's"),
         ),
         Operation(
@@ -165,7 +165,7 @@ FEATURE = Feature(
             "See for whom you call, what is left, and what you may spend.",
             Nothing, SelfView, Auth.OWNER, scope="self",
             errors=(*IDENTITY, "wallet_not_found", "runtime_gone", "spending_key_invalid"),
-            verb=Verb(("self",), "see for whom your key speaks, and what it may spend", form="key_tables:own_key"),
+            verb=Verb(("self",), "see for whom your key speaks, and what it may spend", form="keys.key_tables:own_key"),
             tool=NoTool("for whoever has a key alone; this server has the keys of an agent, and satbox_status"),
         ),
     ),

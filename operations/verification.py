@@ -178,7 +178,7 @@ FEATURE = Feature(
             TransactionInput, TransactionReport, Auth.NONE, price=PRICE, errors=_BYTES, positional=("hex",),
             verb=Verb(
                 ("stacks", "decode-tx"), "read a transaction, check its signatures",
-                help={"hex": "the transaction's bytes in hex; - reads it from standard input"}, run="verifying:read",
+                help={"hex": "the transaction's bytes in hex; - reads it from standard input"}, run="books.verifying:read",
             ),
             tool=Tool("satbox_decode_transaction"),
         ),
@@ -188,7 +188,7 @@ FEATURE = Feature(
             ClarityInput, ClarityReport, Auth.NONE, price=PRICE, errors=_BYTES, positional=("hex",),
             verb=Verb(
                 ("stacks", "decode-clarity"), "read a Clarity value",
-                help={"hex": "the value's bytes in hex; - reads it from standard input"}, run="verifying:read",
+                help={"hex": "the value's bytes in hex; - reads it from standard input"}, run="books.verifying:read",
             ),
             tool=Tool("satbox_decode_clarity"),
         ),
@@ -200,7 +200,7 @@ FEATURE = Feature(
             verb=Verb(
                 ("stacks", "address"), "check an address, see it on both networks",
                 help={"address": "a Stacks address, or a contract's ADDRESS.name; - reads it from standard input"},
-                run="verifying:read",
+                run="books.verifying:read",
             ),
             tool=Tool("satbox_check_address"),
         ),
@@ -214,7 +214,7 @@ FEATURE = Feature(
                     "domain_hex": "the domain tuple's Clarity bytes in hex; - reads it from standard input",
                     "message_hex": "the message's Clarity bytes in hex; - reads it from standard input",
                 },
-                hidden=("network",), run="verifying:read",
+                hidden=("network",), run="books.verifying:read",
             ),
             tool=Tool("satbox_verify_structured_data"),
         ),
@@ -225,7 +225,7 @@ FEATURE = Feature(
             verb=Verb(
                 ("stacks", "verify-message"), "check who signed a plain message",
                 help={"message": "the message, exactly as signed; - reads it from standard input"}, hidden=("network",),
-                run="verifying:read",
+                run="books.verifying:read",
             ),
             tool=Tool("satbox_verify_message"),
         ),
@@ -235,7 +235,7 @@ FEATURE = Feature(
             BitcoinMessageInput, BitcoinSignatureReport, Auth.NONE, price=PRICE, errors=_ERRORS,
             verb=Verb(
                 ("stacks", "verify-btc-message"), "check a Bitcoin address's signature",
-                help={"message": "the message, exactly as signed; - reads it from standard input"}, run="verifying:read",
+                help={"message": "the message, exactly as signed; - reads it from standard input"}, run="books.verifying:read",
             ),
             tool=Tool("satbox_verify_bitcoin_message"),
         ),
@@ -245,7 +245,7 @@ FEATURE = Feature(
             HashInput, HashReport, Auth.NONE, price=PRICE, errors=_ERRORS, positional=("algorithm", "data"),
             verb=Verb(
                 ("hash",), "hash text, or bytes in hex with 0x",
-                help={"data": "text, or bytes in hex with 0x; - reads it from standard input"}, run="verifying:read",
+                help={"data": "text, or bytes in hex with 0x; - reads it from standard input"}, run="books.verifying:read",
             ),
             tool=NoTool("an agent's own machine has these"),
         ),

@@ -115,7 +115,7 @@ FEATURE = Feature(
                     Option("expires", "how long it is good for (default: 30d)", "duration", metavar="TIME"),
                     Option("svg", "also write its QR code as a picture", metavar="FILE"),
                 ),
-                run="wake_links:create",
+                run="keys.wake_links:create",
             ),
             tool=Tool(
                 "satbox_wake_link",
@@ -129,7 +129,7 @@ FEATURE = Feature(
             "List your wake links and what was made of them today.",
             Target, WakeLinks, Auth.OWNER, scope="owner", errors=(*IDENTITY, "not_owner", "wallet_not_found"),
             verb=Verb(
-                ("wake-link", "list"), "list your wake links", form="link_tables:wake_links",
+                ("wake-link", "list"), "list your wake links", form="keys.link_tables:wake_links",
                 empty=": satbox wake-link create makes one",
             ),
             tool=NoTool("satbox_wake_link lists and revokes too"),
@@ -139,7 +139,7 @@ FEATURE = Feature(
             "Void a wake link.",
             WakeLinkTarget, WakeLinkView, Auth.OWNER, scope="owner",
             errors=(*IDENTITY, "not_owner", "wallet_not_found", "wake_link_not_found"), positional=("link_id",),
-            verb=Verb(("wake-link", "revoke"), "void a wake link", form="link_tables:wake_link"),
+            verb=Verb(("wake-link", "revoke"), "void a wake link", form="keys.link_tables:wake_link"),
             tool=NoTool("satbox_wake_link lists and revokes too"),
         ),
         Operation(
@@ -153,7 +153,7 @@ FEATURE = Feature(
                         "link", "a wake link, as URL or token; - reads it from standard input", flags=(), metavar="LINK",
                     ),
                 ),
-                run="wake_links:info", form="link_tables:link_info",
+                run="keys.wake_links:info", form="keys.link_tables:link_info",
             ),
             tool=NoTool("for whoever holds a link; agents have keys"),
         ),

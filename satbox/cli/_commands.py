@@ -27,7 +27,7 @@ GROUPS: dict[str, str] = {
     "stacks": "read transactions, check signatures (no gate needed)",
 }
 COMMANDS: tuple[Command, ...] = (
-    Command("gate.challenge", ('challenge',), "get a challenge, to sign with keys kept elsewhere", run="agents:challenge", needs_pass=False,
+    Command("gate.challenge", ('challenge',), "get a challenge, to sign with keys kept elsewhere", run="agents.keys:challenge", needs_pass=False,
         arguments=(
             Argument("btc_address", "text", is_required=True, is_hidden=True),
             Argument("stx_address", "text", is_required=True, is_hidden=True),
@@ -38,7 +38,7 @@ COMMANDS: tuple[Command, ...] = (
             Option("stx_address", "default: the agent's"),
         ),
     ),
-    Command("gate.prove", ('prove',), "prove the agent's keys; other verbs do so themselves", run="agents:prove", needs_pass=False,
+    Command("gate.prove", ('prove',), "prove the agent's keys; other verbs do so themselves", run="agents.keys:prove", needs_pass=False,
         arguments=(
             Argument("challenge", "text", is_required=True, is_hidden=True),
             Argument("btc_signature", "text", is_required=True, is_hidden=True),
@@ -52,15 +52,15 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command("gate.revoke", ('revoke',), "void every pass issued for your wallet so far"),
-    Command("sandbox.quote", ('quote',), "see what sats or seconds cost; nothing is bought", form="price_tables:quote", needs_pass=False,
+    Command("sandbox.quote", ('quote',), "see what sats or seconds cost; nothing is bought", form="money.price_tables:quote", needs_pass=False,
         arguments=(
             Argument("sats", "integer", help="sats to pay for; default: the service's (300 on a fresh one)"),
             Argument("seconds", "integer", help="seconds to buy, instead of naming sats; rounded up to whole sats"),
         ),
     ),
-    Command("oracle.prices", ('prices',), "see what each coin is worth, and why one is missing", form="price_tables:prices", needs_pass=False),
-    Command("oracle.sources", ('sources',), "see how each price source does", form="price_tables:sources", needs_pass=False),
-    Command("sandbox.create", ('create',), "create your sandbox and pay for it", run="money:buy", is_paid=True,
+    Command("oracle.prices", ('prices',), "see what each coin is worth, and why one is missing", form="money.price_tables:prices", needs_pass=False),
+    Command("oracle.sources", ('sources',), "see how each price source does", form="money.price_tables:sources", needs_pass=False),
+    Command("sandbox.create", ('create',), "create your sandbox and pay for it", run="money.buying:buy", is_paid=True,
         arguments=(
             Argument("sats", "integer", help="sats to pay for; default: the service's (300 on a fresh one)"),
             Argument("seconds", "integer", help="seconds to buy, instead of naming sats; rounded up to whole sats"),
@@ -70,7 +70,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("reference", "text", help="free text of yours; makes a payment that equals an earlier one another request"),
         ),
     ),
-    Command("sandbox.extend", ('extend',), "pay for more time, also as a gift; wakes a reaped one", run="money:buy", is_paid=True,
+    Command("sandbox.extend", ('extend',), "pay for more time, also as a gift; wakes a reaped one", run="money.buying:buy", is_paid=True,
         arguments=(
             Argument("sats", "integer", help="sats to pay for; default: the service's (300 on a fresh one)"),
             Argument("seconds", "integer", help="seconds to buy, instead of naming sats; rounded up to whole sats"),
@@ -83,7 +83,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("payment_id", "text", help="the payment's id, pay_...", is_required=True, is_positional=True),
         ),
     ),
-    Command("sandbox.status", ('status',), "see state, balance and how long it lasts", run="status:status", form="sandbox_tables:sandbox",
+    Command("sandbox.status", ('status',), "see state, balance and how long it lasts", run="sandbox.status:status", form="sandbox.sandbox_tables:sandbox",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own", is_positional=True),
             Argument("fresh", "flag", help="ask the wallet itself, not a snapshot of up to a second ago"),
@@ -92,7 +92,7 @@ COMMANDS: tuple[Command, ...] = (
             Option("watch", "keep showing it, by the second", kind="flag"),
         ),
     ),
-    Command("sandbox.wake", ('wake',), "wake it with the credit left, or by a wake link", run="waking:wake", form="sandbox_tables:sandbox", may_pay=True,
+    Command("sandbox.wake", ('wake',), "wake it with the credit left, or by a wake link", run="money.waking:wake", form="sandbox.sandbox_tables:sandbox", may_pay=True,
         arguments=(
             Argument("address", "text", help="whom: a handle, an address, or a wake link's URL; default: your own", is_positional=True),
             Argument("size_class", "text", help="start it at another size; default: as it was", choices=('nano', 'small', 'medium')),
@@ -103,7 +103,7 @@ COMMANDS: tuple[Command, ...] = (
             Option("pay", "pay for so much time (1h, 2d), also as a gift; that wakes it", kind="duration", metavar="TIME"),
         ),
     ),
-    Command("sandbox.reap", ('reap',), "stop the sandbox; workspace and credit are kept", run="status:reap", form="sandbox_tables:sandbox",
+    Command("sandbox.reap", ('reap',), "stop the sandbox; workspace and credit are kept", run="sandbox.status:reap", form="sandbox.sandbox_tables:sandbox",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own", is_positional=True),
             Argument("destroy", "flag", help="also delete the workspace, for good"),
@@ -112,17 +112,17 @@ COMMANDS: tuple[Command, ...] = (
             Option("yes", "confirms --destroy", kind="flag"),
         ),
     ),
-    Command("sandbox.pause", ('pause',), "freeze it: memory kept, no CPU, a lower rate", form="sandbox_tables:sandbox",
+    Command("sandbox.pause", ('pause',), "freeze it: memory kept, no CPU, a lower rate", form="sandbox.sandbox_tables:sandbox",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own", is_positional=True),
         ),
     ),
-    Command("sandbox.resume", ('unpause',), "let a paused sandbox run on", form="sandbox_tables:sandbox",
+    Command("sandbox.resume", ('unpause',), "let a paused sandbox run on", form="sandbox.sandbox_tables:sandbox",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own", is_positional=True),
         ),
     ),
-    Command("sandbox.events", ('events',), "see what happened to your wallet, or follow it", run="events:events",
+    Command("sandbox.events", ('events',), "see what happened to your wallet, or follow it", run="sandbox.events:events",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own", is_positional=True),
             Argument("after", "integer", help="only events with a higher number (the first column)"),
@@ -130,13 +130,13 @@ COMMANDS: tuple[Command, ...] = (
             Argument("follow", "flag", help="show all events, then new ones as they happen, until Ctrl-C"),
         ),
     ),
-    Command("operator.rate", ('operator', 'rate'), "set the rate of one wallet", form="sandbox_tables:sandbox", is_operators=True,
+    Command("operator.rate", ('operator', 'rate'), "set the rate of one wallet", form="sandbox.sandbox_tables:sandbox", is_operators=True,
         arguments=(
             Argument("address", "text", help="Stacks address in c32check text", is_required=True, is_positional=True),
             Argument("rate_usat_per_second", "integer", help="micro-sats a second; 7000 is 0.007 sats", is_required=True, is_positional=True),
         ),
     ),
-    Command("sandbox.exec", ('exec',), "run a command in your sandbox", run="execution:execute",
+    Command("sandbox.exec", ('exec',), "run a command in your sandbox", run="sandbox.execution:execute",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
             Argument("argv", "list", is_hidden=True),
@@ -156,7 +156,7 @@ COMMANDS: tuple[Command, ...] = (
             Option("words", "one word: a shell line; more: argv", kind="words", flags=(), metavar="COMMAND"),
         ),
     ),
-    Command("files.read", ('files', 'read'), "read a file", run="copying:read",
+    Command("files.read", ('files', 'read'), "read a file", run="files.copying:read",
         arguments=(
             Argument("path", "text", help="a path; relative ones are below /workspace", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
@@ -166,7 +166,7 @@ COMMANDS: tuple[Command, ...] = (
             Option("output", "into a file", metavar="FILE"),
         ),
     ),
-    Command("files.write", ('files', 'write'), "write a file", run="copying:write",
+    Command("files.write", ('files', 'write'), "write a file", run="files.copying:write",
         arguments=(
             Argument("path", "text", help="a path; relative ones are below /workspace", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
@@ -182,7 +182,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
         ),
     ),
-    Command("files.list", ('files', 'list'), "list a directory (default: /workspace)", form="sandbox_tables:files",
+    Command("files.list", ('files', 'list'), "list a directory (default: /workspace)", form="sandbox.sandbox_tables:files",
         arguments=(
             Argument("path", "text", help="a folder; relative ones are below /workspace, which is the default", is_positional=True, default="/workspace"),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
@@ -208,7 +208,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("overwrite", "flag", help="replace a file, or an empty directory, that is there already"),
         ),
     ),
-    Command("files.pack", ('files', 'pack'), "get a folder as an archive", run="archives:pack",
+    Command("files.pack", ('files', 'pack'), "get a folder as an archive", run="files.archives:pack",
         arguments=(
             Argument("path", "text", help="a path; relative ones are below /workspace", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
@@ -218,7 +218,7 @@ COMMANDS: tuple[Command, ...] = (
             Option("output", "into a file (default: stdout)", metavar="FILE"),
         ),
     ),
-    Command("files.unpack", ('files', 'unpack'), "unpack an archive into a folder", run="archives:unpack",
+    Command("files.unpack", ('files', 'unpack'), "unpack an archive into a folder", run="files.archives:unpack",
         arguments=(
             Argument("path", "text", help="a path; relative ones are below /workspace", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
@@ -228,14 +228,14 @@ COMMANDS: tuple[Command, ...] = (
             Option("source", "what to write (default: stdin)", flags=('--from',), default="-", metavar="FILE"),
         ),
     ),
-    Command("files.watch", ('files', 'watch'), "follow what changes in a folder", run="following:changes",
+    Command("files.watch", ('files', 'watch'), "follow what changes in a folder", run="sandbox.following:changes",
         arguments=(
             Argument("path", "text", help="a path; relative ones are below /workspace", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
             Argument("recursive", "flag", help="also all folders in it"),
         ),
     ),
-    Command("processes.start", ('processes', 'start'), "start a process that goes on by itself", run="background:start", form="sandbox_tables:process",
+    Command("processes.start", ('processes', 'start'), "start a process that goes on by itself", run="sandbox.background:start", form="sandbox.sandbox_tables:process",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
             Argument("argv", "list", is_hidden=True),
@@ -253,18 +253,18 @@ COMMANDS: tuple[Command, ...] = (
             Option("words", "one word: a shell line; more: argv", kind="words", flags=(), metavar="COMMAND"),
         ),
     ),
-    Command("processes.list", ('processes', 'list'), "list background processes", form="sandbox_tables:processes", empty=": satbox processes start COMMAND runs one",
+    Command("processes.list", ('processes', 'list'), "list background processes", form="sandbox.sandbox_tables:processes", empty=": satbox processes start COMMAND runs one",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
         ),
     ),
-    Command("processes.get", ('processes', 'get'), "see a process and how it ended", form="sandbox_tables:process",
+    Command("processes.get", ('processes', 'get'), "see a process and how it ended", form="sandbox.sandbox_tables:process",
         arguments=(
             Argument("process_id", "text", help="the process's id, p_...", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
         ),
     ),
-    Command("processes.kill", ('processes', 'kill'), "end a process and all it started", form="sandbox_tables:process",
+    Command("processes.kill", ('processes', 'kill'), "end a process and all it started", form="sandbox.sandbox_tables:process",
         arguments=(
             Argument("process_id", "text", help="the process's id, p_...", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
@@ -277,7 +277,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
         ),
     ),
-    Command("processes.write", ('processes', 'write'), "send a process our standard input", run="background:write",
+    Command("processes.write", ('processes', 'write'), "send a process our standard input", run="sandbox.background:write",
         arguments=(
             Argument("process_id", "text", help="the process's id, p_...", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
@@ -293,7 +293,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("columns", "integer", help="the terminal's width", is_required=True),
         ),
     ),
-    Command("processes.wait", ('processes', 'wait'), "wait for its end, its output or its port", form="sandbox_tables:process",
+    Command("processes.wait", ('processes', 'wait'), "wait for its end, its output or its port", form="sandbox.sandbox_tables:process",
         arguments=(
             Argument("process_id", "text", help="the process's id, p_...", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
@@ -304,7 +304,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("timeout_seconds", "number", help="wait at most so long (default: 60)"),
         ),
     ),
-    Command("processes.logs", ('processes', 'logs'), "read what a process wrote, or follow it", run="following:logs",
+    Command("processes.logs", ('processes', 'logs'), "read what a process wrote, or follow it", run="sandbox.following:logs",
         arguments=(
             Argument("process_id", "text", help="the process's id, p_...", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
@@ -313,7 +313,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("follow", "flag", help="go on with what it writes next, until it ends"),
         ),
     ),
-    Command("processes.attach", ('processes', 'attach'), "attach this terminal to a process", run="terminal:attach",
+    Command("processes.attach", ('processes', 'attach'), "attach this terminal to a process", run="sandbox.terminal:attach",
         arguments=(
             Argument("process_id", "text", help="the process's id, p_...", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
@@ -377,18 +377,18 @@ COMMANDS: tuple[Command, ...] = (
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
         ),
     ),
-    Command("snapshots.list", ('snapshots', 'list'), "list the snapshots of your workspace", form="sandbox_tables:snapshots", empty=": satbox snapshots create NAME keeps the workspace as it is",
+    Command("snapshots.list", ('snapshots', 'list'), "list the snapshots of your workspace", form="sandbox.sandbox_tables:snapshots", empty=": satbox snapshots create NAME keeps the workspace as it is",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
         ),
     ),
-    Command("snapshots.restore", ('snapshots', 'restore'), "go on from a snapshot", run="snapshots:by_name", form="sandbox_tables:sandbox",
+    Command("snapshots.restore", ('snapshots', 'restore'), "go on from a snapshot", run="sandbox.snapshots:by_name", form="sandbox.sandbox_tables:sandbox",
         arguments=(
             Argument("digest", "text", help="its name, or its digest, whole or the first letters", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
         ),
     ),
-    Command("snapshots.delete", ('snapshots', 'delete'), "delete a snapshot, for good", run="snapshots:by_name",
+    Command("snapshots.delete", ('snapshots', 'delete'), "delete a snapshot, for good", run="sandbox.snapshots:by_name",
         arguments=(
             Argument("digest", "text", help="its name, or its digest, whole or the first letters", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
@@ -405,7 +405,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("timeout_seconds", "number", help="give up after so many seconds (default: 300)"),
         ),
     ),
-    Command("secrets.set", ('secrets', 'set'), "keep a secret; its value is our standard input", run="secrets:keep",
+    Command("secrets.set", ('secrets', 'set'), "keep a secret; its value is our standard input", run="keys.secrets:keep",
         arguments=(
             Argument("name", "text", help="the secret's name; with kind env the variable's", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
@@ -434,7 +434,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("seconds", "integer", help="also samples of so many seconds back, one every ten (default: 600)"),
         ),
     ),
-    Command("sandbox.budget", ('budget',), "say what your sandbox may cost an hour", form="sandbox_tables:with_budget",
+    Command("sandbox.budget", ('budget',), "say what your sandbox may cost an hour", form="sandbox.sandbox_tables:with_budget",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
             Argument("max_sats_per_hour", "integer", help="for everything together, the clock included"),
@@ -445,7 +445,7 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command("sandbox.meters", ('meters',), "see what is metered, and at which rate", needs_pass=False),
-    Command("routes.set", ('routes', 'set'), "say what strangers may reach inside, and at which price", run="calling:set_route",
+    Command("routes.set", ('routes', 'set'), "say what strangers may reach inside, and at which price", run="money.calling:set_route",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
             Argument("routes", "pairs", is_hidden=True),
@@ -464,17 +464,17 @@ COMMANDS: tuple[Command, ...] = (
             Option("remove", "take this route away", kind="flag"),
         ),
     ),
-    Command("routes.list", ('routes', 'list'), "what a wallet offers to callers, and at which price", run="calling:list_routes", form="price_tables:routes", needs_pass=False,
+    Command("routes.list", ('routes', 'list'), "what a wallet offers to callers, and at which price", run="money.calling:list_routes", form="money.price_tables:routes", needs_pass=False,
         arguments=(
             Argument("address", "text", help="whose: an address or a handle; default: your own", is_positional=True),
         ),
     ),
-    Command("bucket.show", ('bucket',), "see what is left in a bucket", run="calling:bucket", needs_pass=False,
+    Command("bucket.show", ('bucket',), "see what is left in a bucket", run="money.calling:bucket", needs_pass=False,
         arguments=(
             Argument("address", "text", help="whose: an address or a handle; default: your own", is_positional=True),
         ),
     ),
-    Command("bucket.deposit", ('deposit',), "put money into a bucket, to pay for calls from it", run="calling:deposit", is_paid=True, needs_pass=False,
+    Command("bucket.deposit", ('deposit',), "put money into a bucket, to pay for calls from it", run="money.calling:deposit", is_paid=True, needs_pass=False,
         arguments=(
             Argument("address", "text", help="whose bucket; default: your own"),
             Argument("sats", "integer", help="how much, in sats", is_required=True),
@@ -489,7 +489,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("method", "text", help="the kind of request, in capitals; default: one that reads"),
         ),
     ),
-    Command("sandbox.ledger", ('ledger',), "read your journal: deposits and charges", form="books_tables:ledger",
+    Command("sandbox.ledger", ('ledger',), "read your journal: deposits and charges", form="books.books_tables:ledger",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own", is_positional=True),
             Argument("since", "text", help="from this moment on: ISO 8601, a day alone is UTC"),
@@ -498,7 +498,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("limit", "integer", help="at most so many, from the oldest on (default: 200)"),
         ),
     ),
-    Command("sandbox.statement", ('statement',), "get a signed statement as a file", run="books:statement",
+    Command("sandbox.statement", ('statement',), "get a signed statement as a file", run="books.statements:statement",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own", is_positional=True),
             Argument("since", "text", help="from this moment on: ISO 8601, a day alone is UTC"),
@@ -511,7 +511,7 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command("service.key", ('key',), "see the operator's public key", needs_pass=False),
-    Command("sandbox.meter", ('meter', 'explain'), "check every charge by hand", form="books_tables:meter",
+    Command("sandbox.meter", ('meter', 'explain'), "check every charge by hand", form="books.books_tables:meter",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own", is_positional=True),
         ),
@@ -519,20 +519,20 @@ COMMANDS: tuple[Command, ...] = (
             Option("verbose", "also the arithmetic of every charge, a line each", kind="flag"),
         ),
     ),
-    Command("checkpoints.list", ('checkpoints', 'list'), "read the signed checkpoints", form="books_tables:checkpoints", empty=" yet: they are made every hour", needs_pass=False,
+    Command("checkpoints.list", ('checkpoints', 'list'), "read the signed checkpoints", form="books.books_tables:checkpoints", empty=" yet: they are made every hour", needs_pass=False,
         arguments=(
             Argument("after", "integer", help="leave out what is numbered up to this"),
             Argument("limit", "integer", help="at most so many, from the oldest on (default: 50)"),
             Argument("last", "flag", help="only the newest one"),
         ),
     ),
-    Command("checkpoints.proof", ('checkpoints', 'proof'), "prove that a checkpoint holds your head", form="books_tables:proof",
+    Command("checkpoints.proof", ('checkpoints', 'proof'), "prove that a checkpoint holds your head", form="books.books_tables:proof",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own", is_positional=True),
         ),
     ),
-    Command("operator.checkpoint", ('operator', 'checkpoint'), "make a checkpoint now", form="books_tables:made_checkpoint", is_operators=True),
-    Command("disputes.open", ('disputes', 'open'), "dispute an entry or a receipt", run="books:dispute", form="books_tables:dispute",
+    Command("operator.checkpoint", ('operator', 'checkpoint'), "make a checkpoint now", form="books.books_tables:made_checkpoint", is_operators=True),
+    Command("disputes.open", ('disputes', 'open'), "dispute an entry or a receipt", run="books.statements:dispute", form="books.books_tables:dispute",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
             Argument("seq", "integer", help="the number of a journal entry"),
@@ -540,30 +540,30 @@ COMMANDS: tuple[Command, ...] = (
             Argument("reason", "text", help="what is wrong; it stays in the journal for good", is_required=True),
         ),
     ),
-    Command("disputes.list", ('disputes', 'list'), "see your disputes and what was said to them", form="books_tables:disputes", empty=": satbox disputes open --seq N objects to a charge",
+    Command("disputes.list", ('disputes', 'list'), "see your disputes and what was said to them", form="books.books_tables:disputes", empty=": satbox disputes open --seq N objects to a charge",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
         ),
     ),
-    Command("operator.disputes", ('operator', 'disputes', 'ls'), "list the disputes that wait for us", form="books_tables:disputes", is_operators=True,
+    Command("operator.disputes", ('operator', 'disputes', 'ls'), "list the disputes that wait for us", form="books.books_tables:disputes", is_operators=True,
         arguments=(
             Argument("limit", "integer", help="at most so many, from the oldest on (default: 100)"),
         ),
     ),
-    Command("operator.answer", ('operator', 'disputes', 'answer'), "answer a dispute", form="books_tables:dispute", is_operators=True,
+    Command("operator.answer", ('operator', 'disputes', 'answer'), "answer a dispute", form="books.books_tables:dispute", is_operators=True,
         arguments=(
             Argument("dispute_id", "text", help="the dispute's id, dsp_...", is_required=True, is_positional=True),
             Argument("text", "text", help="what to say; the owner reads it", is_required=True, is_positional=True),
         ),
     ),
-    Command("operator.uphold", ('operator', 'disputes', 'uphold'), "decide for the owner, and put it right", form="books_tables:dispute", is_operators=True,
+    Command("operator.uphold", ('operator', 'disputes', 'uphold'), "decide for the owner, and put it right", form="books.books_tables:dispute", is_operators=True,
         arguments=(
             Argument("dispute_id", "text", help="the dispute's id, dsp_...", is_required=True, is_positional=True),
             Argument("text", "text", help="what to say; the owner reads it", is_required=True, is_positional=True),
             Argument("usat", "integer", help="micro-sats to put right; default: all that a charge took"),
         ),
     ),
-    Command("operator.deny", ('operator', 'disputes', 'deny'), "decide against the owner", form="books_tables:dispute", is_operators=True,
+    Command("operator.deny", ('operator', 'disputes', 'deny'), "decide against the owner", form="books.books_tables:dispute", is_operators=True,
         arguments=(
             Argument("dispute_id", "text", help="the dispute's id, dsp_...", is_required=True, is_positional=True),
             Argument("text", "text", help="what to say; the owner reads it", is_required=True, is_positional=True),
@@ -574,7 +574,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("handle", "text", help="display name, agent id, BNS name, or a bc1 or Stacks address", is_required=True, is_positional=True),
         ),
     ),
-    Command("wake_links.create", ('wake-link', 'create'), "make a link that wakes you, to give out", run="wake_links:create",
+    Command("wake_links.create", ('wake-link', 'create'), "make a link that wakes you, to give out", run="keys.wake_links:create",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
             Argument("scopes", "pairs", is_hidden=True),
@@ -589,23 +589,23 @@ COMMANDS: tuple[Command, ...] = (
             Option("svg", "also write its QR code as a picture", metavar="FILE"),
         ),
     ),
-    Command("wake_links.list", ('wake-link', 'list'), "list your wake links", form="link_tables:wake_links", empty=": satbox wake-link create makes one",
+    Command("wake_links.list", ('wake-link', 'list'), "list your wake links", form="keys.link_tables:wake_links", empty=": satbox wake-link create makes one",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
         ),
     ),
-    Command("wake_links.revoke", ('wake-link', 'revoke'), "void a wake link", form="link_tables:wake_link",
+    Command("wake_links.revoke", ('wake-link', 'revoke'), "void a wake link", form="keys.link_tables:wake_link",
         arguments=(
             Argument("link_id", "text", help="the link's id, wl_...", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
         ),
     ),
-    Command("wake_links.info", ('wake-link', 'info'), "see what a wake link may do", run="wake_links:info", form="link_tables:link_info", needs_pass=False,
+    Command("wake_links.info", ('wake-link', 'info'), "see what a wake link may do", run="keys.wake_links:info", form="keys.link_tables:link_info", needs_pass=False,
         options=(
             Option("link", "a wake link, as URL or token; - reads it from standard input", flags=(), metavar="LINK"),
         ),
     ),
-    Command("api_keys.create", ('api-key', 'create'), "make a key that spends from your bucket", run="spending_keys:create",
+    Command("api_keys.create", ('api-key', 'create'), "make a key that spends from your bucket", run="keys.spending_keys:create",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
             Argument("sats_per_call", "integer", help="the most for one call"),
@@ -624,18 +624,18 @@ COMMANDS: tuple[Command, ...] = (
             Option("expires", "how long it is good for: 30d (default: for ever)", kind="duration", metavar="DURATION"),
         ),
     ),
-    Command("api_keys.list", ('api-key', 'list'), "list your keys: spent, and left by their caps", form="key_tables:keys", empty=": satbox api-key create makes one",
+    Command("api_keys.list", ('api-key', 'list'), "list your keys: spent, and left by their caps", form="keys.key_tables:keys", empty=": satbox api-key create makes one",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
         ),
     ),
-    Command("api_keys.revoke", ('api-key', 'revoke'), "void a key at once", form="key_tables:key_row",
+    Command("api_keys.revoke", ('api-key', 'revoke'), "void a key at once", form="keys.key_tables:key_row",
         arguments=(
             Argument("key_id", "text", help="the key's id, key_..., or self", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
         ),
     ),
-    Command("api_keys.limit_self", ('api-key', 'self'), "cap what your sandbox spends by itself", form="key_tables:key_row",
+    Command("api_keys.limit_self", ('api-key', 'self'), "cap what your sandbox spends by itself", form="keys.key_tables:key_row",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
             Argument("sats_per_call", "integer", help="the most for one call"),
@@ -644,8 +644,8 @@ COMMANDS: tuple[Command, ...] = (
             Argument("sats_total", "integer", help="the most in all"),
         ),
     ),
-    Command("self.show", ('self',), "see for whom your key speaks, and what it may spend", form="key_tables:own_key"),
-    Command("sandbox.reclaim", ('reclaim',), "get what is left of deposits back", run="refunding:reclaim",
+    Command("self.show", ('self',), "see for whom your key speaks, and what it may spend", form="keys.key_tables:own_key"),
+    Command("sandbox.reclaim", ('reclaim',), "get what is left of deposits back", run="money.refunding:reclaim",
         arguments=(
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
             Argument("deposits", "text", help="payment ids with commas between; default: all"),
@@ -673,22 +673,22 @@ COMMANDS: tuple[Command, ...] = (
             Argument("payout_id", "text", help="the payout's id, rcl_...", is_required=True, is_positional=True),
         ),
     ),
-    Command("stacks.decode_transaction", ('stacks', 'decode-tx'), "read a transaction, check its signatures", run="verifying:read", needs_pass=False,
+    Command("stacks.decode_transaction", ('stacks', 'decode-tx'), "read a transaction, check its signatures", run="books.verifying:read", needs_pass=False,
         arguments=(
             Argument("hex", "text", help="the transaction's bytes in hex; - reads it from standard input", is_required=True, is_positional=True),
         ),
     ),
-    Command("stacks.decode_clarity", ('stacks', 'decode-clarity'), "read a Clarity value", run="verifying:read", needs_pass=False,
+    Command("stacks.decode_clarity", ('stacks', 'decode-clarity'), "read a Clarity value", run="books.verifying:read", needs_pass=False,
         arguments=(
             Argument("hex", "text", help="the value's bytes in hex; - reads it from standard input", is_required=True, is_positional=True),
         ),
     ),
-    Command("stacks.address", ('stacks', 'address'), "check an address, see it on both networks", run="verifying:read", needs_pass=False,
+    Command("stacks.address", ('stacks', 'address'), "check an address, see it on both networks", run="books.verifying:read", needs_pass=False,
         arguments=(
             Argument("address", "text", help="a Stacks address, or a contract's ADDRESS.name; - reads it from standard input", is_required=True, is_positional=True),
         ),
     ),
-    Command("stacks.verify_sip018", ('stacks', 'verify-sip018'), "check who signed structured data (SIP-018)", run="verifying:read", needs_pass=False,
+    Command("stacks.verify_sip018", ('stacks', 'verify-sip018'), "check who signed structured data (SIP-018)", run="books.verifying:read", needs_pass=False,
         arguments=(
             Argument("domain_hex", "text", help="the domain tuple's Clarity bytes in hex; - reads it from standard input", is_required=True),
             Argument("message_hex", "text", help="the message's Clarity bytes in hex; - reads it from standard input", is_required=True),
@@ -697,7 +697,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("network", "text", is_hidden=True, choices=('mainnet', 'testnet')),
         ),
     ),
-    Command("stacks.verify_message", ('stacks', 'verify-message'), "check who signed a plain message", run="verifying:read", needs_pass=False,
+    Command("stacks.verify_message", ('stacks', 'verify-message'), "check who signed a plain message", run="books.verifying:read", needs_pass=False,
         arguments=(
             Argument("message", "text", help="the message, exactly as signed; - reads it from standard input", is_required=True),
             Argument("signature", "text", help="RSV, 65 bytes in hex", is_required=True),
@@ -705,14 +705,14 @@ COMMANDS: tuple[Command, ...] = (
             Argument("network", "text", is_hidden=True, choices=('mainnet', 'testnet')),
         ),
     ),
-    Command("stacks.verify_btc_message", ('stacks', 'verify-btc-message'), "check a Bitcoin address's signature", run="verifying:read", needs_pass=False,
+    Command("stacks.verify_btc_message", ('stacks', 'verify-btc-message'), "check a Bitcoin address's signature", run="books.verifying:read", needs_pass=False,
         arguments=(
             Argument("address", "text", help="Bitcoin address: p2pkh, p2sh-p2wpkh, p2wpkh or p2tr", is_required=True),
             Argument("message", "text", help="the message, exactly as signed; - reads it from standard input", is_required=True),
             Argument("signature", "text", help="base64: BIP-322 simple or BIP-137", is_required=True),
         ),
     ),
-    Command("hashing.digest", ('hash',), "hash text, or bytes in hex with 0x", run="verifying:read", needs_pass=False,
+    Command("hashing.digest", ('hash',), "hash text, or bytes in hex with 0x", run="books.verifying:read", needs_pass=False,
         arguments=(
             Argument("algorithm", "text", help="the hash function", is_required=True, is_positional=True, choices=('sha256', 'sha512', 'sha512-256', 'keccak256', 'hash160', 'ripemd160')),
             Argument("data", "text", help="text, or bytes in hex with 0x; - reads it from standard input", is_required=True, is_positional=True),

@@ -23,32 +23,32 @@ from satbox.cli.terminal_text import finish, guard
 from satbox.extras import INSTALL_SERVER, SERVER_MODULES, lacks_server, missing_server_modules
 
 LOCAL_RUN = {
-    "up": "service:up",
-    "demo": "service:demo",
-    "mcp": "service:mcp",
-    "doctor": "doctor:doctor",
-    "audit": "auditing:audit",
-    "keygen": "agents:keygen",
-    "register": "agents:register",
-    "faucet": "agents:faucet",
-    "resume": "money:resume",
-    "cp": "copying:copy",
-    "verify.receipt": "checking:receipt",
-    "verify.ledger": "checking:ledger",
-    "images.ls": "images:ls",
-    "images.build": "images:build",
-    "images.inspect": "images:inspect",
-    "images.rm": "images:rm",
-    "shell": "terminal:shell",
-    "payoutkey": "refunding:payout_key",
-    "call": "calling:call",
+    "up": "service.running:up",
+    "demo": "service.running:demo",
+    "mcp": "service.running:mcp",
+    "doctor": "service.doctor:doctor",
+    "audit": "books.auditing:audit",
+    "keygen": "agents.keys:keygen",
+    "register": "agents.keys:register",
+    "faucet": "agents.keys:faucet",
+    "resume": "money.buying:resume",
+    "cp": "files.copying:copy",
+    "verify.receipt": "books.checking:receipt",
+    "verify.ledger": "books.checking:ledger",
+    "images.ls": "service.images:ls",
+    "images.build": "service.images:build",
+    "images.inspect": "service.images:inspect",
+    "images.rm": "service.images:rm",
+    "shell": "sandbox.terminal:shell",
+    "payoutkey": "money.refunding:payout_key",
+    "call": "money.calling:call",
 }
 """Who does the verbs that are no operation. What does an operation is in the command table."""
 
 SERVER = ("up", "demo", "images.ls", "images.build", "images.inspect", "images.rm")
 """Verbs of the service itself: a client install refuses them before anything is begun."""
 
-VERIFYING = "verifying:read"
+VERIFYING = "books.verifying:read"
 """Reads and judges what it is given: no gate, no event loop."""
 
 
@@ -157,7 +157,7 @@ def _status(context: Context) -> int | None:
 
 def _read(context: Context) -> int:
     """A verb that only reads and judges what it is given: no gate, no event loop."""
-    from satbox.cli.verifying import read
+    from satbox.cli.books.verifying import read
 
     try:
         code = read(context)

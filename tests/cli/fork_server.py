@@ -114,7 +114,7 @@ def _load() -> None:
     """Whatever some verb imports, but for the service itself."""
     import satbox.cli
 
-    for module in pkgutil.iter_modules(satbox.cli.__path__, "satbox.cli."):
+    for module in pkgutil.walk_packages(satbox.cli.__path__, "satbox.cli."):
         importlib.import_module(module.name)
     for name in (
         "bitcoinlib.encoding", "rich.console", "rich.live", "rich.table", "rich.text", "satbox.agent.keystore",

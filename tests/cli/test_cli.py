@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from satbox.agent.keystore import Keystore, agent_of
 from satbox.cli.context import devnet_of
 from satbox.cli.output import cell_text, sats_text, tables
-from satbox.cli.status import balance_now
+from satbox.cli.sandbox.status import balance_now
 from satbox.settings import DevnetSection, GateSection, Settings
 from satbox.up import to_export
 from stacks import PrivateKey

@@ -17,7 +17,7 @@ from aiohttp import web
 from operations.left_out import left_out_headers
 from sandboxes.supervisor import archives, packing
 from satbox.agent.keystore import Keystore, agent_of
-from satbox.cli import trees
+from satbox.cli.files import trees
 from tests.cli.running import satbox
 from tests.client.fake_gate import BITCOIN_KEY, STACKS_KEY, FakeGate
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from satbox.cli.doctor import _port_origins
+from satbox.cli.service.doctor import _port_origins
 
 
 @pytest.mark.parametrize(

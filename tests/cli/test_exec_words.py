@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from satbox.cli.errors import UsageError
-from satbox.cli.execution import command_of
+from satbox.cli.sandbox.execution import command_of
 
 
 @pytest.mark.parametrize(

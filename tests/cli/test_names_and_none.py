@@ -15,8 +15,8 @@ from operations.errors import SatboxError
 from satbox.agent.keystore import Keystore, agent_of
 from satbox.cli.errors import UsageError
 from satbox.cli.people import for_people
-from satbox.cli.sandbox_tables import DIGEST_CHARS
-from satbox.cli.snapshots import found
+from satbox.cli.sandbox.sandbox_tables import DIGEST_CHARS
+from satbox.cli.sandbox.snapshots import found
 from tests.cli.running import satbox
 from tests.client.fake_gate import BITCOIN_KEY, STACKS_KEY, FakeGate, status_of
 

@@ -10,7 +10,7 @@ from operations.errors import SatboxError
 from operations.sandbox import Grace
 from satbox.agent.keystore import Keystore, agent_of
 from satbox.cli._commands import COMMANDS
-from satbox.cli.sandbox_tables import CONFIRMING, state_means
+from satbox.cli.sandbox.sandbox_tables import CONFIRMING, state_means
 from satbox.client import Client, ClientSettings
 from tests.cli.running import satbox, satbox_on_terminal
 from tests.client.fake_gate import BITCOIN_KEY, NETWORK, STACKS_KEY, FakeGate, payment_of, status_of

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from satbox.agent.keystore import Keystore, agent_of
-from satbox.cli.books_tables import ledger_amount
-from satbox.cli.events import TYPE_CHARS
+from satbox.cli.books.books_tables import ledger_amount
 from satbox.cli.people import event_words
-from satbox.cli.sandbox_tables import state_means
+from satbox.cli.sandbox.events import TYPE_CHARS
+from satbox.cli.sandbox.sandbox_tables import state_means
 from satbox.cli.short_texts import coin_text, short_id, time_text
 from tests.cli.running import satbox
 from tests.client.fake_gate import BITCOIN_KEY, STACKS_KEY, FakeGate, status_of

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from satbox.cli.terminal import DETACH, _input
+from satbox.cli.sandbox.terminal import DETACH, _input
 from satbox.client.attached import Attached
 
 

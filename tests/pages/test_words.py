@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gate.pages import closed_page, words
 from operations.errors import ERRORS, SatboxError
 from operations.plain_text import harmless
-from satbox.cli.books_tables import ledger_amount
+from satbox.cli.books.books_tables import ledger_amount
 from satbox.cli.short_texts import reference_text
 
 ASSETS = Path(words.__file__).parent / "assets"

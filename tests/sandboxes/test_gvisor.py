@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from sandboxes.protocol import SandboxError, StartFailed, StartRequest, StopRequest
-from satbox.cli.doctor import _node as node_checks
+from satbox.cli.service.doctor import _node as node_checks
 from tests.images.built import store_with
 from tests.sandboxes.conftest import Box
 from tests.sandboxes.running_node import HAS_GVISOR, UID_BASE, RunningNode

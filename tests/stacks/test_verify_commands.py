@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from satbox.cli.books.verifying import READERS
 from satbox.cli.main import outcome
-from satbox.cli.verifying import READERS
 from stacks.clarity import StringAscii, Tuple, UInt, serialize
 from stacks.keys import PrivateKey
 from stacks.sip018 import sign_structured

@@ -11,7 +11,7 @@ from satbox.extras import SERVER_MODULES, missing_server_modules
 from tests.structure.imports import ROOT, closure, modules
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-OF_THE_SERVICE = ("satbox.cli.service", "satbox.cli.images")
+OF_THE_SERVICE = ("satbox.cli.service.running", "satbox.cli.service.images")
 """Modules of verbs that a client install refuses; `service` holds `mcp` as well, which imports the tools alone."""
 LIBRARIES = ("gate.genesis", "satbox.agent", "satbox.client", "satbox.mcp_server")
 CLIENT = [name for name in sorted(modules()) if name.startswith((*LIBRARIES, "satbox.audit", "satbox.cli"))]

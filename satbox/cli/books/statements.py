@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from satbox.agent.local_paths import local_path
-from satbox.cli.checking import document_in, json_in
+from satbox.cli.books.checking import document_in, json_in
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
 from satbox.cli.generic import call, values_of

@@ -16,10 +16,10 @@ from sandboxes.names import name_bytes, name_text
 from satbox.agent.local_paths import local_path
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
+from satbox.cli.files.trees import NO_FILE, PORTION_BYTES, Portions, Unpacking, has_holes, pack_alone
 from satbox.cli.incomplete import lacks, say
 from satbox.cli.output import note, show
 from satbox.cli.terminal_text import raw_output
-from satbox.cli.trees import NO_FILE, PORTION_BYTES, Portions, Unpacking, has_holes, pack_alone
 
 if TYPE_CHECKING:
     from satbox.client import Client

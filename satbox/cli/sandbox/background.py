@@ -4,10 +4,10 @@ import base64
 import sys
 
 from satbox.cli.context import Context
-from satbox.cli.execution import STDIN_BYTES_MAX, command_of
 from satbox.cli.generic import values_of
 from satbox.cli.output import document_of, show
 from satbox.cli.people import for_people
+from satbox.cli.sandbox.execution import STDIN_BYTES_MAX, command_of
 
 
 async def start(context: Context) -> int:

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from satbox.cli.arrival import arriving
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
 from satbox.cli.generic import values_of
+from satbox.cli.money.arrival import arriving
 from satbox.cli.output import note, show
 from satbox.cli.people import for_people
 from satbox.cli.terminal_text import raw_output
@@ -63,7 +63,7 @@ def _route_of(context: Context) -> "RouteInput":
 
 async def list_routes(context: Context) -> int:
     """One's own, all of them; of another wallet those that one may know of. A name will do for an address."""
-    from satbox.cli.waking import has_agent
+    from satbox.cli.money.waking import has_agent
 
     whose = await _whose(context)
     async with context.client(with_agent=whose is None or has_agent(context)) as client:
@@ -78,7 +78,7 @@ async def list_routes(context: Context) -> int:
 
 async def _whose(context: Context) -> str | None:
     """The address that was given, or whose name was; None for one's own."""
-    from satbox.cli.waking import resolved
+    from satbox.cli.money.waking import resolved
 
     given: str | None = context.arguments.address
     if given is None or _ADDRESS.match(given):

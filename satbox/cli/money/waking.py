@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
-from satbox.cli.money import buy
+from satbox.cli.keys.wake_links import link_of
+from satbox.cli.money.buying import buy
 from satbox.cli.output import document_of, note, progress, show
 from satbox.cli.people import for_people
-from satbox.cli.wake_links import link_of
 
 if TYPE_CHECKING:
     from satbox.client import Client

@@ -5,10 +5,10 @@ import sys
 from typing import TextIO
 
 from satbox.cli.context import Context
-from satbox.cli.execution import exit_code
 from satbox.cli.generic import values_of
 from satbox.cli.incomplete import lacks, say
 from satbox.cli.output import document_of, show
+from satbox.cli.sandbox.execution import exit_code
 
 
 async def changes(context: Context) -> int:

@@ -24,7 +24,7 @@ def _public_key(home: Path) -> str | None:
 async def audit(context: Context) -> int:
     """Walk every store under the home folder; exit 1 when anything is off."""
     from satbox.audit.home import HomeAudit
-    from satbox.cli.checking import document_in
+    from satbox.cli.books.checking import document_in
 
     home = Path(context.arguments.home or context.home)
     if not (home / "wallets").is_dir():

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
-from satbox.cli.execution import exit_code
 from satbox.cli.incomplete import lacks, say
+from satbox.cli.sandbox.execution import exit_code
 from satbox.cli.terminal_text import raw_output
 
 if TYPE_CHECKING:

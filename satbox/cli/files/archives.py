@@ -5,8 +5,8 @@ import sys
 from operations.errors import SatboxError
 from satbox.agent.local_paths import local_path
 from satbox.cli.context import Context
-from satbox.cli.copying import local_file
 from satbox.cli.errors import UsageError
+from satbox.cli.files.copying import local_file
 from satbox.cli.incomplete import lacks, say
 from satbox.cli.output import document_of, show
 

@@ -2,7 +2,7 @@
 
 from satbox.cli.context import Context
 from satbox.cli.generic import values_of
-from satbox.cli.key_tables import key_row
+from satbox.cli.keys.key_tables import key_row
 from satbox.cli.output import note, show
 
 

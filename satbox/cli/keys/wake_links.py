@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
 from satbox.cli.generic import values_of
-from satbox.cli.link_tables import link_may
+from satbox.cli.keys.link_tables import link_may
 from satbox.cli.output import document_of, note, show
 from satbox.cli.people import for_people
 from satbox.cli.short_texts import time_text

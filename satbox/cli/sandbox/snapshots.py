@@ -6,7 +6,7 @@ from operations.errors import SatboxError
 from satbox.cli.context import Context
 from satbox.cli.errors import UsageError
 from satbox.cli.generic import call
-from satbox.cli.sandbox_tables import DIGEST_CHARS
+from satbox.cli.sandbox.sandbox_tables import DIGEST_CHARS
 
 _WHOLE = re.compile(r"[0-9a-f]{64}")
 _PREFIX = re.compile(r"[0-9a-f]{4,63}")

@@ -1,0 +1,1 @@
+"""An agent: its keys, its proof."""

@@ -1,0 +1,1 @@
+"""Journals, statements, receipts, disputes: read and checked."""

@@ -1,0 +1,1 @@
+"""What an owner gives out or keeps: spending keys, wake links, secrets."""

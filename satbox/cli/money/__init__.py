@@ -1,0 +1,1 @@
+"""What is paid: sandboxes, wakes, calls, reclaims, and what things cost."""

@@ -1,0 +1,1 @@
+"""A sandbox and what runs in it."""
