@@ -1,9 +1,10 @@
-"""The journal in pages, and in files that can be checked without us."""
+"""The journal in pages, and in files that can be checked without us; the meter, for people who check."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 from actors.books.pages import Range
+from actors.wallet.commands import SpanRecord
 from gate.books.statement_files import Format, shown
 from gate.books.statements import of_page, statement_file
 from gate.context import RequestContext, action
@@ -12,7 +13,7 @@ from gate.reach.streams import file_out
 from gate.wire.outcomes import Stream
 from operations import ledger as b
 from operations.errors import SatboxError
-from operations.models import Nothing
+from operations.models import Nothing, Target
 
 TYPES: dict[Format, str] = {
     "sqlite": "application/vnd.sqlite3",
@@ -74,4 +75,37 @@ async def key(context: RequestContext, data: Nothing) -> b.Key:
     settings = services.settings
     return b.Key(
         deployment=settings.deployment, network=settings.network.caip2, public_key=services.receipts.public_key
+    )
+
+
+def _span(span: SpanRecord) -> b.Span:
+    elapsed = span.to_ms - span.from_ms
+    return b.Span(
+        seq=span.seq,
+        runtime_id=span.runtime_id,
+        boot_id=span.boot_id,
+        from_ms=span.from_ms,
+        to_ms=span.to_ms,
+        elapsed_ms=elapsed,
+        rate_usat_per_second=span.rate_usat_per_second,
+        remainder_before=span.remainder_before,
+        remainder_after=span.remainder_after,
+        charge_usat=span.charge_usat,
+        arithmetic=(
+            f"({span.rate_usat_per_second} * {elapsed} + {span.remainder_before}) // 1000 = {span.charge_usat}, "
+            f"remainder {span.remainder_after}"
+        ),
+    )
+
+
+@action("sandbox.meter")
+async def meter(context: RequestContext, data: Target) -> b.MeterExplanation:
+    """Every span and its arithmetic, and whether the journal charged the same."""
+    services, caller = context.services, context.caller
+    page = await services.system.meter(caller.owned(data.address))
+    return b.MeterExplanation(
+        spans=[_span(span) for span in page.spans],
+        charged_usat=page.spans_usat,
+        journal_charged_usat=page.journal_usat,
+        matches=page.spans_usat == page.journal_usat,
     )

@@ -1,10 +1,12 @@
-"""Every surface has every operation: handler, client method, verb, tool. None is written down twice."""
+"""Every surface has every operation: action, client method, verb, tool. None is written down twice."""
 
 import importlib
 import inspect
+import pkgutil
 
 import pytest
 
+import operations
 from gate.actions import ACTIONS
 from operations.catalogue import REGISTRY
 from operations.registry import Body, Operation
@@ -31,6 +33,18 @@ def test_generated_files_are_up_to_date() -> None:
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_the_gate_does_it(operation: Operation) -> None:
     assert operation.name in ACTIONS
+
+
+def test_the_action_of_an_operation_is_in_the_file_that_is_named_as_that_of_its_contract() -> None:
+    contracts = {
+        operation.name: module
+        for module in [found.name for found in pkgutil.iter_modules(operations.__path__)]
+        if (feature := getattr(importlib.import_module(f"operations.{module}"), "FEATURE", None)) is not None
+        for operation in feature.operations
+    }
+    assert {name: action.__module__ for name, action in ACTIONS.items()} == {
+        name: f"gate.actions.{module}" for name, module in contracts.items()
+    }
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from gate.actions import verifying
-from gate.actions.verifying import WAITING_MAX, report
+from gate.actions import verification
+from gate.actions.verification import WAITING_MAX, report
 from operations.catalogue import REGISTRY
 from operations.errors import SatboxError
 from operations.verification import FEATURE
@@ -185,7 +185,7 @@ async def test_only_so_many_wait_and_payments_do_not(house: House) -> None:
     finally:
         go_on.set()
         await asyncio.gather(*waiting)
-    assert verifying._waiting == 0
+    assert verification._waiting == 0
     assert (await house.ask("POST", "/hashing/sha256", json={"data": "x"})).status == 200
 
 
