@@ -1,7 +1,7 @@
 """How everything else reaches wallets, wherever they live.
 
-`ActorSystem` is the interface; `LocalSystem` runs a host in this process (tests, the simulator), `RaySystem` reaches
-hosts on Ray. One contract suite passes on all of them.
+`ActorSystem` is what everybody asks; a `Transport` carries it: `LocalTransport` to a host in this process (tests, the
+simulator), `RayTransport` (`actors.on_ray.transport`) to hosts on Ray. One contract suite passes on all of them.
 """
 
 import asyncio

@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 
-from actors.on_ray.system import RayTransport
+from actors.on_ray.transport import RayTransport
 from actors.system import ActorSystem
 from actors.wallet import commands as c
 from bench.figures import Figure

@@ -11,7 +11,7 @@ import aiohttp
 
 from actors.on_ray.call import NamedActors
 from actors.on_ray.host_spec import HostSpec
-from actors.on_ray.system import RayTransport
+from actors.on_ray.transport import RayTransport
 from actors.placement import HostMap
 from actors.system import ActorSystem
 from actors.wallet import commands as c

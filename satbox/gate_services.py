@@ -11,7 +11,7 @@ import aiohttp
 from actors.clock import SystemClock
 from actors.on_ray.oracle import RayOracle
 from actors.on_ray.settlements import RaySettlements
-from actors.on_ray.system import RayTransport
+from actors.on_ray.transport import RayTransport
 from actors.system import ActorSystem
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.outside import HandleResolver

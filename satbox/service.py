@@ -22,7 +22,7 @@ from actors.on_ray.oracle import start_oracle
 from actors.on_ray.settlements import SETTLEMENTS
 from actors.on_ray.settlements_process import start_settlements
 from actors.on_ray.steady_scheduler import SteadyScheduler
-from actors.on_ray.system import RayTransport, start_host
+from actors.on_ray.transport import RayTransport, start_host
 from actors.view import iso
 from devnet.urls import devnet_urls
 from satbox.children import Child, python_module

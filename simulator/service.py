@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from actors.credit_sink import WalletSink
 from actors.hosting.host import WalletHost
 from actors.hosting.host_settings import HostSettings
 from actors.hosting.overview import HostOverview
@@ -20,6 +19,7 @@ from actors.hosting.requests import Ask, Pay, Purse, Request, Response, serve
 from actors.system import ActorSystem
 from actors.wallet.commands import Earn
 from actors.wallet.state import WalletPolicy
+from actors.wallet_sinks import WalletSink
 from operations.errors import SatboxError
 from relay_client.preflight import chain_preflight
 from relay_client.relay import Relay

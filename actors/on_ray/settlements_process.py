@@ -10,12 +10,12 @@ from typing import Any
 import aiohttp
 
 from actors.clock import SystemClock
-from actors.credit_sink import WalletPayouts, WalletSink
 from actors.on_ray.call import answered, start_actor, unpacked
 from actors.on_ray.host_spec import HostSpec
 from actors.on_ray.settlements import SETTLEMENTS
-from actors.on_ray.system import RayTransport
+from actors.on_ray.transport import RayTransport
 from actors.system import ActorSystem
+from actors.wallet_sinks import WalletPayouts, WalletSink
 from operations import logs
 from operations.errors import SatboxError
 from relay_client.chain import StacksApi

@@ -18,7 +18,7 @@ from gate.outside.handle_words import HANDLE_CHARS_MAX
 from gate.pages.agent import agent_news, agent_page, name_of
 from gate.pages.assets import Assets, add_asset_routes, own_assets
 from gate.pages.dashboard import OVERVIEW, dashboard_page, stream
-from gate.pages.front import FrontView, front_page
+from gate.pages.front_page import FrontView, front_page
 from gate.pages.layout import Page, page_response
 from gate.pages.markup import Child, el
 from gate.pages.overview import Overview

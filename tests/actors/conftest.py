@@ -48,7 +48,7 @@ def ray_hosts(kind: str, request: pytest.FixtureRequest) -> Iterator["HostSpec |
 
     from actors.on_ray.call import NAMESPACE
     from actors.on_ray.host_spec import HostSpec
-    from actors.on_ray.system import RayTransport, start_host
+    from actors.on_ray.transport import RayTransport, start_host
 
     request.getfixturevalue("ray_home")
     node = RunningNode({"slots": {"nano": 40}})

@@ -84,7 +84,7 @@ async def local(home: Path, policy: WalletPolicy) -> AsyncIterator[Hosted]:
 def on_ray(spec: "HostSpec") -> Hosted:
     """Hosts that run on Ray; the fixture that started them closes them."""
     from actors.on_ray.call import NamedActors
-    from actors.on_ray.system import RayTransport
+    from actors.on_ray.transport import RayTransport
 
     actors, placement = NamedActors(), spec.placement
 

@@ -17,7 +17,7 @@ async def test_an_idle_wallet_gives_its_process_back_and_returns_on_the_next_cal
     import ray
 
     from actors.on_ray.host_spec import HostSpec
-    from actors.on_ray.system import RayTransport
+    from actors.on_ray.transport import RayTransport
     from actors.system import ActorSystem
 
     folder, address = short_folder(), new_address()

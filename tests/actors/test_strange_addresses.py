@@ -23,7 +23,7 @@ class NoProcess(Exception):  # noqa: N818 - what happens instead of a process
 def unhosted(home: Path) -> ActorSystem:
     """Wallets on demand, on a cluster that refuses to start anything."""
     from actors.on_ray.host_spec import HostSpec  # imports Ray: not before the fixtures that prepare its environment
-    from actors.on_ray.system import RayTransport
+    from actors.on_ray.transport import RayTransport
 
     transport = RayTransport(HostSpec(home, home / "no.sock", HostMap("dedicated")))
 

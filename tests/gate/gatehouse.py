@@ -21,11 +21,11 @@ from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from actors.credit_sink import WalletPayouts, WalletSink
 from actors.hosting.host import WalletHost
 from actors.hosting.host_settings import HostSettings
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.state import Payout, Phase, WalletPolicy, WalletState
+from actors.wallet_sinks import WalletPayouts, WalletSink
 from devnet.app import create_app as create_devnet
 from devnet.settings import DevnetSettings
 from devnet.world import WORLD, World

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from actors.credit_sink import WalletSink
 from actors.wallet.calls import Route
 from actors.wallet.commands import SetRoutes
+from actors.wallet_sinks import WalletSink
 from relay_client.sink import Credit
 from stacks import Transaction
 from tests.gate.gatehouse import SATS, Answer, House, Who, header_of

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gate.pages.front import FrontView, front_page
+from gate.pages.front_page import FrontView, front_page
 from gate.pages.markup import el
 from gate.pages.pricing import CoinPrice
 from gate.settings import GateSettings

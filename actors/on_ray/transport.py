@@ -78,10 +78,10 @@ class _Host:
                 raise
             return
         for (_, future), answer in zip(batch, answers, strict=True):
-            _settle(future, answer)
+            _resolve(future, answer)
 
 
-def _settle(future: "asyncio.Future[Response]", answer: Any) -> None:
+def _resolve(future: "asyncio.Future[Response]", answer: Any) -> None:
     if future.done():
         return
     if isinstance(answer, Exception):
