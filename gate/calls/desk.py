@@ -20,12 +20,12 @@ from gate.calls.offering import PURPOSE, WAKE, offer_call, offer_wake, wake_pric
 from gate.calls.rates import CallRates
 from gate.calls.waking import ASLEEP, Wakers
 from gate.charging.charger import Charger
-from gate.charging.purchases import purchase
 from gate.charging.spending import check_key
+from gate.charging.unsigned_orders import unsigned_order
 from gate.identity.callers import Caller
 from gate.parts.services import Services
+from gate.payments.explaining import note, note_unread
 from gate.payments.paywall import buy
-from gate.payments.presented import note, note_unread
 from gate.payments.presenting import verified
 from gate.payments.required import Purchase
 from gate.reach.matching import route_for
@@ -37,7 +37,8 @@ from operations.errors import SatboxError
 from relay_client.models import PaymentPayload, decode_payment_header
 from relay_client.orders import SignedOrder, read_order
 
-Presenting = Callable[[], AbstractContextManager[None]]
+ChainPlace = Callable[[], AbstractContextManager[None]]
+"""Entered where a payment on chain is judged, sent and waited for."""
 
 
 class Desk:
@@ -55,12 +56,12 @@ class Desk:
         view: View,
         port: int,
         target: str,
-        caller: str | None,
-        presenting: Presenting,
+        proven: str | None,
+        chain_place: ChainPlace,
         key: SpendingKey | None = None,
     ) -> Guest | Reply:
-        """The guest, or the answer that ends it here: a 402, or a payment that is still under way. `caller`: the address that the
-        request proves, by a pass or by `key`. `presenting`: entered where a payment on chain is waited for.
+        """The guest, or the answer that ends it here: a 402, or a payment that is still under way. `proven`: the address that
+        the request proves, by a pass or by `key`.
         Raises not_found for whoever may not: a wallet that is not there looks the same.
         """
         means = means_of(request)
@@ -72,7 +73,7 @@ class Desk:
         header = means.payment
         if header is None and means.is_v1:
             raise SatboxError("payment_v1_unsupported")
-        if found.callers == "holders" or (found.callers == "genesis" and caller is None):
+        if found.callers == "holders" or (found.callers == "genesis" and proven is None):
             raise SatboxError("not_found")
         if view.state.phase in ASLEEP and (not found.wakes or view.state.reason == DESTROYED):
             # Before anybody is asked to pay for what will not answer, or takes a payment for it.
@@ -83,23 +84,23 @@ class Desk:
             # Also where nothing is to pay: it speaks for its wallet where it may spend, and nowhere else.
             check_key(key, call.bill, self._services.clock.wall_ms())
         if not found.sats:
-            _check_listed(found, caller)
-            self._limit(call, caller or peer_of(request.remote))
-            answer = await self._asleep(means, view, found, header, caller if key is None else None, presenting)
-            return answer if answer is not None else Guest(call, caller)
+            _check_listed(found, proven)
+            self._limit(call, proven or peer_of(request.remote))
+            answer = await self._asleep(means, view, found, header, proven if key is None else None, chain_place)
+            return answer if answer is not None else Guest(call, proven)
         if header is None:
-            self._limit(call, caller or peer_of(request.remote))
-            answer = await self._asleep(means, view, found, None, caller, presenting)
-            if answer is None and key is not None and caller is not None:
-                return await self._by_key(means, call, caller, key)
-            return answer if answer is not None else await offer_call(self._services, means, call, caller)
+            self._limit(call, proven or peer_of(request.remote))
+            answer = await self._asleep(means, view, found, None, proven, chain_place)
+            if answer is None and key is not None and proven is not None:
+                return await self._by_key(means, call, proven, key)
+            return answer if answer is not None else await offer_call(self._services, means, call, proven)
         order = read_order(header)
         if order is not None:
             return await self._by_order(call, order)
         payload = decode_payment_header(header)
-        with presenting():
+        with chain_place():
             if payload.accepted_extra.get(PURPOSE) == WAKE and found.wakes:
-                return await self._pay_wake(means, view, caller if key is None else None)
+                return await self._pay_wake(means, view, proven if key is None else None)
             return await self._by_payment(means, call, payload)
 
     def _limit(self, call: Call, who: str, *, calls: int = 1) -> None:
@@ -109,7 +110,7 @@ class Desk:
     # Asleep
 
     async def _asleep(
-        self, means: Means, view: View, route: Route, header: str | None, caller: str | None, presenting: Presenting
+        self, means: Means, view: View, route: Route, header: str | None, proven: str | None, chain_place: ChainPlace
     ) -> Reply | None:
         """What a call to a sandbox that sleeps without credit is answered, when its route would wake it."""
         state = view.state
@@ -120,22 +121,22 @@ class Desk:
         if not state.accounts.owed and state.accounts.bucket >= max(1, least):
             return None
         if header is not None:
-            with presenting():
-                return await self._pay_wake(means, view, caller)
+            with chain_place():
+                return await self._pay_wake(means, view, proven)
         if any(pending.wakes for pending in state.pending):
             raise SatboxError("sandbox_starting", retry_after=2)  # one payment is on its way: nobody is to pay a second
         return await offer_wake(self._services, means, state.address, price)
 
-    async def _pay_wake(self, means: Means, view: View, caller: str | None) -> Reply:
+    async def _pay_wake(self, means: Means, view: View, proven: str | None) -> Reply:
         """A caller with a pass pays as for a gift, and the pass answers for it; an API key has nobody answer. Keys without
         a pass are made for nothing: they answer under one name for all of a wallet's, and start nothing before they have paid.
         """
         state, settings = view.state, self._services.settings
         price = wake_price(self._services, state.rate_usat_per_second, state.accounts.debt_usat)
-        payer = Caller(None, answers_as=caller or f"{state.address}.wake-calls")
-        may_start = caller is not None or settings.wake_calls_on_mempool
+        answering = Caller(None, answers_as=proven or f"{state.address}.wake-calls")
+        may_start = proven is not None or settings.wake_calls_on_mempool
         purchase = Purchase(WAKE, state.address, price, {WAKE: True}, starts_on_mempool=may_start)
-        return await buy(self._services, means, payer, purchase)
+        return await buy(self._services, means, answering, purchase)
 
     # Paid
 
@@ -154,7 +155,7 @@ class Desk:
         services, bill = self._services, call.bill
         _check_listed(call.route, address)
         account = account_of(address, key.key_id)
-        held = purchase(bill, means, account, bill.resource, services.clock.wall_ms())
+        held = unsigned_order(bill, means, account, bill.resource, services.clock.wall_ms())
         return Guest(call, address, await self._charger.by_account(bill, held))
 
     async def _by_payment(self, means: Means, call: Call, payload: PaymentPayload) -> Guest | Reply:

@@ -1,7 +1,7 @@
 """The 402s of calls: the price of one, and of waking what sleeps without credit."""
 
 from gate.calls.guest import Call
-from gate.charging.offering import offer_bill, required
+from gate.charging.offering import offer_bill, payment_required
 from gate.parts.services import Services
 from gate.payments.offers import Price, offers_for
 from gate.payments.required import withheld_extension
@@ -23,7 +23,7 @@ async def offer_wake(services: Services, means: Means, address: str, price: Pric
     made = await offers_for(services, price, None)
     accepts = [offer.requirements(rate_usat_per_second=price.rate_usat_per_second) for offer in made.offers]
     accepts = [entry.model_copy(update={"extra": {**entry.extra, PURPOSE: WAKE}}) for entry in accepts]
-    return required(
+    return payment_required(
         services, means,
         error=f"The sandbox of {address} sleeps without credit: this pays {price.seconds} seconds for it and wakes it. "
         "Then repeat the request.",

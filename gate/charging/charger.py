@@ -25,7 +25,7 @@ from gate.charging.spending import check_key
 from gate.charging.till import UNPAID, Till
 from gate.charging.used_orders import ANSWERED_WITHIN_MS
 from gate.parts.services import Services
-from gate.payments.presented import note_report
+from gate.payments.explaining import note_report
 from gate.payments.presenting import FAILED_STATES, in_doubt, presented, recalled, refused
 from gate.payments.status import payment_status
 from gate.wire.crowd import Crowd

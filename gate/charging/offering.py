@@ -61,7 +61,7 @@ async def offer_bill(services: Services, means: Means, bill: Bill, error: str, c
     made = await offers_for(services, Price(bill.sats * USAT_PER_SAT, 0), only)
     accepts = [offer.requirements() for offer in made.offers]
     accepts.append(bucket_offer(services, bill))
-    return required(
+    return payment_required(
         services, means, error=error, description=bill.resource, accepts=accepts,
         extensions={**withheld_extension(made), CREDIT: {"info": {"kept": KEPT, **await _credit_of(services, caller)}}},
     )  # fmt: skip
@@ -75,7 +75,7 @@ async def _credit_of(services: Services, caller: str | None) -> dict[str, Any]:
     return {"bucket": caller, "balance_usat": view.state.accounts.bucket}
 
 
-def required(
+def payment_required(
     services: Services,
     means: Means,
     *,

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from aiohttp import web
 
 from gate.actions import ACTIONS
+from gate.charging.opening import add_charging
 from gate.context import Action
 from gate.front.connections import KEPT_HEAD_BYTES_MAX
 from gate.front.discovery import add_discovery_routes, serve_service_document
@@ -60,6 +61,7 @@ def create_app(services: Services, mounts: Sequence[Mount] = ()) -> web.Applicat
     app[QUOTE_PEERS] = Peers(services.settings.quotes_per_second if is_counted else 0, services.settings.quotes_burst)
     guesses = services.settings.link_guesses_per_second if is_counted else 0
     app[LINK_PEERS] = Peers(guesses, services.settings.link_guesses_burst)
+    add_charging(app)
     missing = set(REGISTRY) ^ set(ACTIONS)
     if missing:
         raise RuntimeError(f"operations without an action, or the reverse: {sorted(missing)}")

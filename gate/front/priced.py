@@ -18,11 +18,11 @@ from gate.charging.charge import Charge, Settling
 from gate.charging.charger import CHARGER, Charger
 from gate.charging.offering import offer_bill
 from gate.charging.order_log import Held
-from gate.charging.purchases import hourly, purchase
 from gate.charging.spending import check_key
+from gate.charging.unsigned_orders import hourly_order, unsigned_order
 from gate.context import Action, RequestContext
 from gate.parts.services import Services
-from gate.payments.presented import note
+from gate.payments.explaining import note
 from gate.payments.presenting import verified
 from gate.settings import GateSettings
 from gate.wire.means import Means
@@ -57,7 +57,7 @@ def bill_for(operation: Operation, means: Means, settings: GateSettings, data: B
 
 
 def charged(app: web.Application, operation: Operation, action: Action) -> Action:
-    """The action of an operation with a price. The till opens when the application starts."""
+    """The action of an operation with a price. The charger opens when the application starts (`gate.charging.opening`)."""
     if not isinstance(operation.price, Fixed | Metered):
         return action
 
@@ -179,9 +179,9 @@ async def _held(
     if isinstance(operation.price, Metered):
         if key is not None:
             check_key(key, bill, wall_ms)
-        return await charger.by_account(bill, purchase(bill, means, account, operation.name, wall_ms))
+        return await charger.by_account(bill, unsigned_order(bill, means, account, operation.name, wall_ms))
     # The same question at a fixed price is the same purchase for an hour, whatever it is named.
-    once = hourly(bill, account, f"{operation.name} {data.model_dump_json()}", wall_ms)
+    once = hourly_order(bill, account, f"{operation.name} {data.model_dump_json()}", wall_ms)
     await turn.enter_async_context(charger.turn(once.order_id))
     try:
         if key is not None:

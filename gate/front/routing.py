@@ -28,7 +28,7 @@ from gate.identity.callers import (
 from gate.identity.carried_passes import may_carry, take_pass
 from gate.identity.tenures import TENURE, TENURES, LapsedError, break_off
 from gate.parts.services import SERVICES, Services
-from gate.payments.presented import explained
+from gate.payments.explaining import explained
 from gate.wire.answers import (
     BUDGET,
     CROWD,

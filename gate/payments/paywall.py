@@ -15,7 +15,7 @@ from actors.wallet.state import Phase
 from gate.identity.callers import Caller
 from gate.parts.services import Services
 from gate.payments.answers import PAID_STATES, UP, answer
-from gate.payments.presented import note
+from gate.payments.explaining import note
 from gate.payments.presenting import FAILED_STATES, presented, recalled, refused, verified
 from gate.payments.required import RESTING, Purchase, offer
 from gate.wire.means import Means
@@ -69,7 +69,7 @@ async def buy(services: Services, means: Means, caller: Caller, purchase: Purcha
             await _count_no_more(services, purchase.address, top_up)
     if report.state in FAILED_STATES:
         raise refused(services, report)
-    view = await _settled(services, purchase.address, before, report)
+    view = await _in_effect(services, purchase.address, before, report)
     return answer(services, report, view)
 
 
@@ -149,7 +149,7 @@ def _presenter(caller: Caller, purchase: Purchase, payment: VerifiedPayment) -> 
     return caller.presenter
 
 
-async def _settled(services: Services, address: str, before: View | None, report: PaymentReport) -> View:
+async def _in_effect(services: Services, address: str, before: View | None, report: PaymentReport) -> View:
     """The wallet once this payment has had its effect, or when the wait is over. A repetition (no `before`) waits for a
     start under way, not for an effect that it may have had long ago.
     """

@@ -13,13 +13,11 @@ from aiohttp import web
 from actors.view import View
 from gate.calls.desk import Desk
 from gate.calls.guest import Guest
-from gate.charging.adoption import adopt
-from gate.charging.charger import CHARGER, Charger
-from gate.charging.slots import free_slot
+from gate.charging.charger import CHARGER
 from gate.identity.tenures import TENURE, TENURES, LapsedError, break_off
 from gate.pages import closed_page, opens_page
 from gate.parts.services import SERVICES, Services
-from gate.payments.presented import explained
+from gate.payments.explaining import explained
 from gate.proxy import names
 from gate.proxy.access import Access, access, credentials, terms
 from gate.proxy.counting import RequestCounter
@@ -44,8 +42,6 @@ REQUESTS_PER_WALLET_MAX = 64
 whom it is being found out, and whose payment is on its way to a block, so that nobody locks out anybody who is worth more to
 the owner.
 """
-DRAIN_SECONDS_MAX = 2.0
-"""For posting what was paid, at the end; what is left is posted by the next gate."""
 COUNTER: web.AppKey[RequestCounter] = web.AppKey("request_counter", RequestCounter)
 FORWARDER: web.AppKey[Forwarder] = web.AppKey("forwarder", Forwarder)
 DESK: web.AppKey[Desk] = web.AppKey("desk", Desk)
@@ -58,7 +54,7 @@ log = structlog.get_logger()
 
 
 def add_proxy_routes(app: web.Application) -> None:
-    """Any method; the rest of the path as it came."""
+    """Any method; the rest of the path as it came. Calls are charged by what `add_charging` opens."""
     app[PROXY_CROWD] = Crowd(REQUESTS_PER_WALLET_MAX)
     app[ARRIVING] = Crowd(REQUESTS_PER_WALLET_MAX)
     app[PRESENTING] = Places(REQUESTS_PER_WALLET_MAX)
@@ -75,19 +71,12 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
     services = app[SERVICES]
     forwarder = app[FORWARDER] = Forwarder(services.nodes, services.settings)
     counter = app[COUNTER] = RequestCounter(services, f"gate_{secrets.token_hex(8)}")
-    charger = app[CHARGER] = Charger(services, free_slot(services.order_logs, services.clock.wall_ms))
-    app[DESK] = Desk(services, charger)
-    tasks = [
-        asyncio.create_task(counter.run(), name="request counts"),
-        asyncio.create_task(charger.till.run(), name="till"),
-        asyncio.create_task(adopt(services.system, services.clock, services.order_logs), name="logs left behind"),
-    ]
+    app[DESK] = Desk(services, app[CHARGER])
+    counting = asyncio.create_task(counter.run(), name="request counts")
     yield
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    counting.cancel()
+    await asyncio.gather(counting, return_exceptions=True)
     await counter.tell()
-    await charger.till.close(DRAIN_SECONDS_MAX)
     await forwarder.close()
 
 
@@ -138,29 +127,29 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
         raise SatboxError("not_found")
     view = await services.views.get(address)
     try:
-        caller = await access(services, request, view, place)
+        visitor = await access(services, request, view, place)
         target = credentials(services, request).stripped_target(inner_target(request))
     except SatboxError:
         if is_paying:
             request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
         raise
-    if caller.may_pass and not is_paying:  # only open requests are counted: a page asks for hundreds of files at once
+    if visitor.may_pass and not is_paying:  # only open requests are counted: a page asks for hundreds of files at once
         request.app[PEERS].give_back(request.remote)
-    if place.origin and caller.entry is not None and comes_in(request):
-        token, seconds_left = caller.entry
+    if place.origin and visitor.entry is not None and comes_in(request):
+        token, seconds_left = visitor.entry
         is_secure = place.origin.startswith("https:")
         return entered(place, target, token, seconds_left, request_id, is_secure=is_secure)
     if place.origin and _asks_for_paid(request, view, place, target):
         return preflight(request)
-    if caller.may_pass:
+    if visitor.may_pass:
         with request.app[PROXY_CROWD].entered(address):
-            return await _forward(services, request, view, port, target, request_id, caller, None)
+            return await _forward(services, request, view, port, target, request_id, visitor, None)
     desk = request.app[DESK]
     with contextlib.ExitStack() as arriving:
         arriving.enter_context(request.app[ARRIVING].entered(address))
-        presenting = partial(_presenting, request, address, arriving)
+        chain_place = partial(_chain_place, request, address, arriving)
         try:
-            guest = await desk.admit(request, view, port, target, caller.address, presenting, caller.key)
+            guest = await desk.admit(request, view, port, target, visitor.address, chain_place, visitor.key)
         except SatboxError:
             if is_paying:
                 request.app[PEERS].take(request.remote, services.clock.monotonic_ms())
@@ -174,7 +163,7 @@ async def _serve(services: Services, request: web.Request, request_id: str) -> w
     try:
         with _place(request, guest):
             view = await desk.wakers.up(view, guest.call.route)
-            return await _forward(services, request, view, port, target, request_id, caller, guest)
+            return await _forward(services, request, view, port, target, request_id, visitor, guest)
     finally:
         await guest.release()
 
@@ -213,7 +202,7 @@ def _peer(request: web.Request) -> str | None:
 
 
 @contextlib.contextmanager
-def _presenting(request: web.Request, address: str, arriving: contextlib.ExitStack) -> Iterator[None]:
+def _chain_place(request: web.Request, address: str, arriving: contextlib.ExitStack) -> Iterator[None]:
     """A payment on chain waits for a relay and a block: not in a place of those who need neither."""
     with request.app[PRESENTING].entered(address, _peer(request)):
         arriving.close()
@@ -227,7 +216,7 @@ async def _forward(
     port: int,
     target: str,
     request_id: str,
-    caller: Access,
+    visitor: Access,
     guest: Guest | None,
 ) -> web.StreamResponse:
     address = view.state.address
@@ -237,13 +226,13 @@ async def _forward(
         # With a token, or for a guest, Authorization is between caller and server; what is ours is for the gate alone.
         given = credentials(services, request).stripped(request.headers.items())
         said = said_of(request, None if guest is None else guest.payer)
-        headers = inward(given, said, keeps_authorization=not caller.is_owner)
+        headers = inward(given, said, keeps_authorization=not visitor.is_owner)
         settle = None if guest is None or guest.charge is None else _counted(guest, request.app[METRICS])
         if place_of(request).origin and settle is None:
             request[AS_IT_CAME] = True
-        request[HEAD_WORDS] = caller.head_words
+        request[HEAD_WORDS] = visitor.head_words
         forwarder = request.app[FORWARDER]
-        leans = terms(services, caller, place_of(request), request.method, target)
+        leans = terms(services, visitor, place_of(request), request.method, target)
         async with request.app[TENURES].lasting(leans) as tenure:
             request[TENURE] = tenure
             answer = await forwarder.forward(request, reach.runtime, port, target, headers, request_id, settle)

@@ -14,8 +14,8 @@ from actors.wallet.calls import Route
 from actors.wallet.commands import SetRoutes
 from gate.charging.charger import CHARGER, Charger
 from gate.charging.order_log import OrderLog
-from gate.charging.purchases import ONCE_MS
 from gate.charging.till import Till
+from gate.charging.unsigned_orders import ONCE_MS
 from gate.context import RequestContext
 from gate.front.app import add_operation
 from gate.identity import tenures
