@@ -24,7 +24,7 @@ class RequestContext:
     """What the request may hold in memory."""
     metrics: Metrics
     headers: Mapping[str, str]
-    """The caller's, for what is no input: `Accept`, `Range`, `Last-Event-ID`."""
+    """The caller's headers that are not part of the input: `Accept`, `Range`, `Last-Event-ID`."""
     upload: Callable[[], Upload]
     """The body as bytes, for operations that take an upload."""
     payer: Callable[[], Awaitable[tuple[str, SpendingKey | None] | None]]

@@ -1,4 +1,4 @@
-"""What a gate is told at start."""
+"""A gate's settings, fixed at start."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +61,7 @@ class GateSettings:
     wake_calls_on_mempool: bool = False
     """Whether a wake by call, paid by somebody without a pass, starts before the payment has confirmed."""
     call_wait_seconds: float = 10.0
-    """How long a call waits for a confirmation before its caller is told to come again."""
+    """How long a call waits for a confirmation before its caller gets a 202."""
     wake_wait_seconds: float = 30.0
     """How long a call waits for a sandbox to come up and for its port to answer."""
     wake_offer_seconds: int = 3_600
@@ -82,5 +82,5 @@ class GateSettings:
     """Quotes one peer may ask for, besides its open requests: each is signed and kept."""
     link_guesses_per_second: float = 0.2
     link_guesses_burst: int = 20
-    """Wake links that are none which one peer may send; good ones are not counted."""
+    """Invalid wake links that one peer may send; valid ones are not counted."""
     body_seconds_max: float = 30.0

@@ -57,7 +57,7 @@ class ExecResult(Output):
 
 
 def delivered(result: ExecResult, name: Literal["stdout", "stderr"]) -> bytes:
-    """An output's bytes as the answer carries them: text, or base64 where they are no text. ValueError when it is neither."""
+    """An output's bytes as the answer carries them: text, or base64 where they are not text. ValueError when it is neither."""
     encoded: str | None = getattr(result, f"{name}_base64")
     text: str = getattr(result, name)
     return text.encode() if encoded is None else base64.b64decode(encoded, validate=True)

@@ -94,7 +94,7 @@ def _certificates_are_read_when_used() -> Iterator[None]:
 def _without_rich() -> Iterator[None]:
     """Tracebacks of structlog would use rich: ours are plain, since rich's show local variables."""
     known = sys.modules.get("rich")
-    sys.modules["rich"] = None  # type: ignore[assignment]  # how the import system is told that there is none
+    sys.modules["rich"] = None  # type: ignore[assignment]  # makes the import system report it as missing
     try:
         yield
     finally:

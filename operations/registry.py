@@ -19,7 +19,7 @@ class Auth(StrEnum):
     """Who may call an operation."""
 
     NONE = "none"
-    OPTIONAL = "optional"  # anybody; a pass of whoever has one shows more
+    OPTIONAL = "optional"  # anybody; a caller with a pass sees more
     PASS = "pass"  # noqa: S105 - any valid gate pass; the handler decides what it reaches
     OWNER = "owner"  # the wallet's own pass, with the operation's scope
     OPERATOR = "operator"

@@ -91,6 +91,6 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class NoTool:
-    """Why an operation is no tool."""
+    """Why an operation is not a tool."""
 
     because: str

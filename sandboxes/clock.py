@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def boottime_ms() -> int:
-    """Milliseconds of CLOCK_BOOTTIME: goes on through suspend, starts over at boot."""
+    """Milliseconds of CLOCK_BOOTTIME: it continues through suspend and restarts at boot."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 

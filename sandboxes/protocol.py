@@ -1,4 +1,4 @@
-"""What a sandbox node promises, whoever implements it.
+"""What every implementation of a sandbox node promises.
 
 The real client (`sandboxes.client.NodeClient`), the service behind it and the simulated node (`sandboxes.simulated`)
 all implement `SandboxNode` and pass the same contract suite.
@@ -229,8 +229,8 @@ WatchEvent: TypeAlias = Beat | RuntimeLost | StartFileEnded
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Room kept for one address, for as long as one of its `holder`s (payments under way) keeps it: whoever else pays for the
-    same address gives back what is theirs alone. A later reservation of the same holder replaces it; it expires by itself.
+    """Room kept for one address, while at least one `holder` (an unconfirmed payment) needs it. Releasing it gives up one
+    holder's claim only. A later reservation of the same holder replaces the earlier one; it expires by itself.
     """
 
     address: str

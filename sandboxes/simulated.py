@@ -107,7 +107,7 @@ class SimulatedNode:
         self._publish(ended)
 
     def restart(self, new_boot_id: str | None = None) -> None:
-        """The node process dies and comes back, after a reboot when a boot id is given: streams end, reservations are
+        """The node process dies and restarts, after a reboot when a boot id is given: streams end, reservations are
         forgotten, every runtime is lost at the last beat.
         """
         reason = "node_restart" if new_boot_id is None else "reboot"

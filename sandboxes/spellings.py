@@ -66,7 +66,7 @@ def holds(
 Words = tuple[tuple[int, re.Pattern[str], Callable[[str], Iterator[str]]], ...]
 """Of each encoding the shortest word, how words look, and what they decode to."""
 QUOTED_MIN = 6
-"""So many escapes are no chance: `a=12` is no quoted-printable."""
+"""Fewer escapes may be chance: `a=12` is not quoted-printable."""
 
 
 @functools.cache

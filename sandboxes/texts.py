@@ -22,7 +22,7 @@ def bytes_of(fields: Mapping[str, Any], name: str) -> bytes:
 
 
 def shown(fields: Mapping[str, Any], name: str) -> str:
-    """The same for a person to read: bytes that are no text are replaced."""
+    """The same for a person to read: bytes that are not text are replaced."""
     return bytes_of(fields, name).decode("utf-8", "replace")
 
 

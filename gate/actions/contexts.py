@@ -54,7 +54,7 @@ async def run(context: RequestContext, data: k.RunInput) -> k.RunResult | Stream
 
 
 async def _within_budget(events: AsyncIterator[dict[str, Any]], lease: Lease) -> tuple[list[dict[str, Any]], bool]:
-    """(events, whether some are missing): from the first on for which there is no room, all but the last."""
+    """(events, whether some are missing). When the budget is used up, only the last of the events that follow is kept."""
     found: list[dict[str, Any]] = []
     is_cut = False
     async for event in events:

@@ -208,7 +208,7 @@ async def answer(context: RequestContext, data: d.AnswerInput) -> d.Dispute:
 
 
 async def _decide(services: Services, data: d.AnswerInput, *, is_upheld: bool, usat: int | None) -> d.Dispute:
-    """The verdict; whoever repeats it gets it again, whoever gives another one is refused."""
+    """Record the verdict. The same verdict again gets the same answer; a different one is refused."""
     address, dispute = await _found(services, data.dispute_id)
     verdict = "upheld" if is_upheld else "denied"
     if usat is None and dispute.about.get("kind") not in TAKES:

@@ -20,8 +20,8 @@ NO_GIT, NOT_EMPTY = 97, 98
 _REFERENCE = re.compile(r"(?!-)[A-Za-z0-9._/+@-]{1,255}")
 _SEEN = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\n([^\n]{0,255})\n([0-9]{1,18}) ([0-9]{1,18})\n")
 
-# Protocols are told to git too, so that no redirect leads to another; hooks and templates come from an empty place, and a
-# repository's own attributes find no filter to run.
+# git is restricted to these protocols, so that no redirect leads to another. Hooks and templates come from an empty folder, and
+# a repository's own attributes find no filter to run.
 SCRIPT = r"""
 set -u
 command -v git >/dev/null 2>&1 || exit 97
@@ -45,7 +45,7 @@ def _fault(**fields: str) -> SatboxError:
 
 
 def _url(services: Services, data: g.CloneInput, aliases: dict[str, dict[str, str]]) -> str:
-    """Where git is sent: by https, or by plain http to an alias, where the proxy goes on."""
+    """The URL that git gets: https, or plain http to an alias, from where the proxy forwards it."""
     try:
         parts = urlsplit(data.url)
         _port = parts.port

@@ -23,7 +23,7 @@ async def challenge(context: RequestContext, data: ChallengeInput) -> Challenge:
 
 
 def challenge_model(issued: IssuedChallenge) -> Challenge:
-    """A challenge as it is told."""
+    """A challenge as it is shown to the caller."""
     return Challenge(
         challenge=issued.token,
         text=issued.claims.text(),

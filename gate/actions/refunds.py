@@ -119,7 +119,7 @@ async def _is_final(services: Services, credit_id: str) -> bool:
 
 
 async def _payouts(services: Services, view: View) -> list[r.Payout]:
-    """What the queue has, and what the wallet has set aside and not handed over yet."""
+    """Payouts in the queue, and those that the wallet holds money for and has not handed over yet."""
     queued = await _queue(services).payouts_of(view.state.address)
     known = {report.payout_id for report in queued}
     held = [_held(view.state.address, one) for one in view.state.payouts if one.payout_id not in known]

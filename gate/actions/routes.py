@@ -19,7 +19,7 @@ USAT_PER_SAT = 1_000_000
 
 
 def _shown(services: Services, view: View, caller: Caller) -> r.Routes:
-    """What this caller may know of: who could not call a route is not told of it, here as at the route itself."""
+    """The routes that this caller may call. Others are left out, as the route itself would answer 404."""
     address, base = view.state.address, f"{services.settings.public_url}/sandbox/proxy"
     origins = PortOrigins.of(services.settings.public_url, services.settings.ports_host)
     who = None if caller.gate_pass is None else caller.gate_pass.address
@@ -83,7 +83,7 @@ async def list_routes(context: RequestContext, data: r.RoutesOf) -> r.Routes:
 
 @action("bucket.show")
 async def bucket(context: RequestContext, data: r.BucketOf) -> r.Bucket:
-    """Whoever pays for calls need not be registered, and can prove nothing: balances are public, as on wake pages."""
+    """A bucket's balance is public, as on wake pages: payers need no registration, so many cannot prove who they are."""
     services = context.services
     view = await services.views.get(data.address)
     if not view.state.exists:

@@ -250,7 +250,7 @@ async def _followed(services: Services, streams: Gauge, address: str, after: int
 
 @action("payment.status")
 async def read_payment(context: RequestContext, data: PaymentInput) -> PaymentStatus:
-    """Where a payment stands, whoever asks."""
+    """Where a payment stands, for any caller."""
     services = context.services
     report = await services.settlements.report(data.payment_id)
     if report is None:

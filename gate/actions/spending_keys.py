@@ -18,7 +18,7 @@ from operations.prices import USAT_PER_SAT
 
 @action("api_keys.create")
 async def create(context: RequestContext, data: s.NewKeyInput) -> s.NewKey:
-    """Give a key out; its token is told here and never again."""
+    """Make a key. Its token is in this answer only."""
     services, caller = context.services, context.caller
     address = caller.owned(data.address)
     unknown = sorted(set(data.scopes) - set(s.SCOPES))

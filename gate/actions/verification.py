@@ -1,6 +1,6 @@
 """Transactions, Clarity values, addresses, signatures and hashes, read and checked for anybody.
 
-On one thread of its own: whoever asks for much of it waits behind itself, not before payments.
+It runs on a thread of its own: callers who ask for much of it wait for one another and delay no payment.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Wake links: made, listed and revoked by the owner; looked at by whoever holds one."""
+"""Wake links: their owner makes, lists and revokes them; their holder can look at one."""
 
 import secrets
 
@@ -14,7 +14,7 @@ from relay_client.offers import USAT_PER_SAT
 
 @action("wake_links.create")
 async def create(context: RequestContext, data: w.WakeLinkInput) -> w.NewWakeLink:
-    """Give a link out; its token is told here and never again."""
+    """Make a link. Its token is in this answer only."""
     services, caller = context.services, context.caller
     address = caller.owned(data.address)
     token, now_ms = new_token(address), services.clock.wall_ms()

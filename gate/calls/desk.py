@@ -1,8 +1,8 @@
-"""Where strangers are let in to a port: by its owner's routes, paid or free, and where what they pay is set aside.
+"""Let callers in to a port by its owner's routes, paid or free, and hold what they pay.
 
-The order is what keeps money safe: a path that could be read in two ways goes nowhere; a signature is checked before any wallet
-is asked; money is set aside before the server inside hears of the call; it is paid when that server has answered, before the
-caller has a byte of the answer; and a call that fails costs nothing.
+The order of the steps keeps money safe. A path that could be read in two ways is refused. A signature is checked before any
+wallet is asked. Money is held before the server inside gets the request. It is paid once that server has answered, before the
+caller gets a byte of the answer. A call that fails costs nothing.
 """
 
 import asyncio
@@ -60,9 +60,9 @@ class Desk:
         chain_place: ChainPlace,
         key: SpendingKey | None = None,
     ) -> Guest | Reply:
-        """The guest, or the answer that ends it here: a 402, or a payment that is still under way. `proven`: the address that
-        the request proves, by a pass or by `key`.
-        Raises not_found for whoever may not: a wallet that is not there looks the same.
+        """The guest, or the answer that ends the request here: a 402, or a payment that is not confirmed yet. `proven`: the
+        address that the request proves, by a pass or by `key`.
+        Raises not_found for callers that no route lets in: a wallet that does not exist looks the same.
         """
         means = means_of(request)
         found = route_for(view.state.routes, port, request.method, target)

@@ -19,7 +19,7 @@ async def offer_call(services: Services, means: Means, call: Call, caller: str |
 
 
 async def offer_wake(services: Services, means: Means, address: str, price: Price) -> Reply:
-    """402: what starts a sandbox that sleeps without credit. The entry says so, and comes back with the payment."""
+    """A 402 that starts a reaped sandbox without credit. The entry says so, and the client sends it back with the payment."""
     made = await offers_for(services, price, None)
     accepts = [offer.requirements(rate_usat_per_second=price.rate_usat_per_second) for offer in made.offers]
     accepts = [entry.model_copy(update={"extra": {**entry.extra, PURPOSE: WAKE}}) for entry in accepts]

@@ -16,8 +16,8 @@ class CallRates:
         self._left: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()
 
     def take(self, key: tuple[str, int, str], per_minute: int, now_ms: int, *, calls: int = 1) -> None:
-        """Count one call; rate_limited, with when to come again, when there were too many. With 0 `calls` only that is looked
-        at: for callers whose name is not proven yet, since whoever only names somebody must use up nothing of theirs.
+        """Count one call. Raises rate_limited, with the time of the next try, when there were too many. 0 `calls` only checks: a
+        caller whose address is not proven yet must not use up the limit of the address it names.
         """
         left, at_ms = self._left.pop(key, (float(per_minute), now_ms))
         left = min(float(per_minute), left + (now_ms - at_ms) * per_minute / MS_PER_MINUTE)

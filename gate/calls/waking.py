@@ -43,7 +43,7 @@ class Wakers:
         if task is None:
             task = self._starting[key] = asyncio.create_task(self._start(address, route), name=f"wake {address}")
             task.add_done_callback(lambda done: self._done(key, done))
-        return await asyncio.shield(task)  # whoever started it may leave; the others wait on
+        return await asyncio.shield(task)  # the first caller may leave; the others still wait for the start
 
     def _is_fresh(self, view: View, port: int) -> bool:
         """Whether it may have come up so lately that its server does not listen yet."""
@@ -69,7 +69,7 @@ class Wakers:
             except SatboxError as error:
                 if error.code != "credit_insufficient":
                     raise
-                # The wallet's credit, not the caller's: whoever calls without a payment is offered the price of a wake.
+                # The wallet's credit, not the caller's: a caller without a payment is offered the price of a wake.
                 raise SatboxError("sandbox_reaped", details={"reason": "no credit", "offer": "call unpaid"}) from error
         while view.state.phase in COMING_UP:
             left = (give_up_ms - services.clock.monotonic_ms()) / 1000

@@ -174,7 +174,7 @@ class _Connection(web.RequestHandler):
             self._places.let_go(held)
 
     def resume_reading(self, resume_parser: bool = True) -> None:
-        """A body in chunks goes on in its turn."""
+        """Continue a chunked body when it is its turn."""
         if resume_parser and self._reading_paused and not self._upgraded and self._place_in_lane.is_chunked:
             self._place_in_lane.resume()
         else:

@@ -48,8 +48,9 @@ class Caller:
 
     @property
     def presenter(self) -> str | None:
-        """Who answers for a payment that fails: the pass's wallet; for links, and for keys, all of a wallet's together, so that
-        a new one is no new start. Not the wallet itself: its owner still pays in a name without losses.
+        """The name that is liable for a payment that fails: the pass's wallet, or one name for all links (or keys) of a wallet,
+        so that a new link does not escape the losses of an old one. It is not the wallet itself: losses by links must not
+        bar its owner.
         """
         if self.link is not None:
             return f"{self.link.address}.wake-links"
@@ -84,7 +85,7 @@ ANYBODY = Caller(None)
 
 
 def asks_for_offers(operation: Operation, request: web.Request) -> bool:
-    """Whether somebody without a pass asks what a paid operation costs. The price is no secret: it is shown before any proof."""
+    """Whether a caller without a pass asks what a paid operation costs. Prices are public: they are shown before any proof."""
     has_pass = shows_pass(request)
     has_payment = "payment-signature" in request.headers or "X-PAYMENT" in request.headers
     return operation.paid and not has_pass and not has_payment

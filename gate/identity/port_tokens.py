@@ -1,4 +1,4 @@
-"""Tokens that open a port of a sandbox to whoever holds them."""
+"""Tokens that open a port of a sandbox to their holders."""
 
 import hashlib
 import hmac
@@ -10,7 +10,7 @@ TOKEN_QUERY = "satbox_token"  # noqa: S105 - a query word
 
 
 def token_hash(token: str) -> str:
-    """How a token is kept: whoever reads the wallet's file can't use it."""
+    """The hash that is stored for a token: a reader of the wallet's file can't use it."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

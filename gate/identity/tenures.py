@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What a request leans on in one wallet: `why_over` names what has ended, and is None while it holds."""
+    """What a request depends on in one wallet. `why_over` names what has ended, and is None while nothing has."""
 
     address: str
     why_over: Callable[[View], str | None]
@@ -73,7 +73,7 @@ TENURE: web.RequestKey[Tenure] = web.RequestKey("tenure", Tenure)
 
 
 def begin(request: web.Request) -> None:
-    """The answer has begun, and ends when what the request leans on does."""
+    """The answer has begun. It ends when a term of the request ends."""
     if TENURE in request:
         request[TENURE].begin()
 

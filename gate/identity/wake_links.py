@@ -23,7 +23,7 @@ from relay_client.offers import USAT_PER_SAT
 
 @dataclass(frozen=True, slots=True)
 class LinkHolder:
-    """Whoever holds a good link of a wallet."""
+    """The holder of a valid link of a wallet."""
 
     address: str
     link_id: str
@@ -37,7 +37,7 @@ def new_token(address: str) -> str:
 
 
 def token_hash(token: str) -> str:
-    """How a token is kept: whoever reads the wallet's file can't use it."""
+    """The hash that is stored for a token: a reader of the wallet's file can't use it."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -139,7 +139,7 @@ class HandleResolver:
     def _listed(self, done: "asyncio.Task[None]") -> None:
         self._listing = None
         if not done.cancelled():
-            done.exception()  # whoever waited for it has it
+            done.exception()  # mark it as retrieved: those who waited for it have raised it
 
     async def _list(self) -> None:
         names: dict[str, tuple[str, ...]] = {}

@@ -52,7 +52,7 @@ class Viewer:
 
 
 async def viewer_of(services: Services, request: web.Request, address: str) -> Viewer:
-    """By what the request carries; a pass that is no good is refused, not ignored. Raises pass_*."""
+    """The viewer, by what the request carries. An invalid pass is refused, not ignored. Raises pass_*."""
     if not request.headers.get("Authorization"):
         return Viewer()
     token = bearer(request)
@@ -88,7 +88,7 @@ async def _points(services: Services, view: View) -> list[tuple[int, int, str]]:
 
 
 def agent_page(address: str, name: str, wallet: PublicWallet | None) -> Page:
-    """The page. `wallet` is None for whoever may not see it, and for wallets that are not here: both look the same."""
+    """The page. `wallet` is None for viewers who may not see it and for wallets that do not exist: both look the same."""
     title = el(
         "div",
         el("h1", name),

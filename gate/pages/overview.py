@@ -184,7 +184,7 @@ class Overview:
 
 
 def _differs(before: WalletRow | None, now: WalletRow) -> bool:
-    """Whether a browser has to be told: not when only time has passed."""
+    """Whether browsers need an update. They do not when only time has passed."""
     if before is None:
         return True
     return (before.version, before.state, before.burn_usat_per_second, before.pending) != (

@@ -1,7 +1,7 @@
 """Where pages are, and the small feeds that only they read.
 
-Feeds are no operations: they tell what pages show in the shape they need it, and may change with them. Each request counts
-for its peer like any other that asks for no pass.
+Feeds are not operations: they have the shape that the pages need, and may change with them. Each request counts against the
+limits of its peer, like any request without a pass.
 """
 
 import contextlib
@@ -163,25 +163,25 @@ async def agent(services: Services, request: web.Request) -> Page:
 
 
 async def news_of_agent(services: Services, request: web.Request) -> BaseModel:
-    """What an agent's page shows, to whoever may see it."""
+    """What an agent's page shows, to viewers who may see it."""
     return await agent_news(services, request, address_of(services, request.match_info["address"]))
 
 
 async def to_wake(request: web.Request) -> web.StreamResponse:
-    """From the front page's form, which works without scripts, to the page of whoever was meant."""
+    """Redirect from the front page's form, which works without scripts, to the page of the agent it names."""
     handle = request.query.get("handle", "").strip()[:HANDLE_CHARS_MAX]
     return web.Response(status=303, headers={"Location": f"/wake/{quote(handle, safe='')}" if handle else "/"})
 
 
 async def counters(services: Services, request: web.Request) -> Counters:
-    """The front page's numbers, at most a second old whoever asks."""
+    """The front page's numbers, at most a second old."""
     totals = (await request.app[OVERVIEW].sight()).totals()
     states = totals["states"]
     return Counters(alive=states.get("alive", 0) + states.get("grace", 0), **totals)
 
 
 async def wake(services: Services, request: web.Request) -> Page:
-    """The page of whoever the handle names."""
+    """The page of the agent that the handle names."""
     handle = request.match_info["handle"]
     try:
         found = await _found(services, handle)
@@ -223,7 +223,7 @@ async def wallet(services: Services, request: web.Request) -> BaseModel:
 
 
 async def payer(services: Services, request: web.Request) -> NextNonce:
-    """The next nonce of whoever is about to pay: browsers may ask nobody but this gate, so it asks the chain for them."""
+    """The payer's next nonce. Pages may connect to this gate only, so the gate asks the chain for them."""
     address = address_of(services, request.match_info["address"])
     if services.next_nonce is None:
         raise SatboxError("timeout", "This gate asks no chain.", retry_after=60)

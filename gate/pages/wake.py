@@ -219,7 +219,7 @@ def _never(view: WakeView) -> Html:
 
 
 def trouble_page(handle: str, error: SatboxError) -> Page:
-    """Why there is no agent to show: several of this name, none, or a handle nobody can look up."""
+    """Why there is no agent to show: several have this name, none has it, or the handle cannot be looked up."""
     shown = handle[:100]
     if error.code == "handle_ambiguous":
         listed = error.details.get("candidates")

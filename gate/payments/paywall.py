@@ -141,8 +141,8 @@ def _presentation(
 
 
 def _presenter(caller: Caller, purchase: Purchase, payment: VerifiedPayment) -> str | None:
-    """A deposit into the payer's own bucket is the payer's, whoever shows it, as a call's payment is: it starts nothing, and a
-    payer without a pass could not show what is on chain already, because it was sent by other means.
+    """A deposit into the payer's own bucket is presented by the payer, as a call's payment is. It starts nothing; and otherwise a
+    payer without a pass could not show a payment that is on chain already because it was sent by other means.
     """
     if not purchase.wakes and payment.origin == purchase.address:
         return payment.origin

@@ -1,4 +1,4 @@
-"""Who may reach a port: the wallet's owner by pass, or whoever holds a token that the owner gave out."""
+"""Who may reach a port: the wallet's owner by pass, or the holder of a token that the owner made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -99,8 +99,8 @@ async def _by_key(services: Services, token: str) -> Access:
 
 
 def terms(services: Services, who: Access, place: Place, method: str, target: str) -> list[Term]:
-    """What a request of this caller leans on for as long as it lasts. A pass that only expires ends nothing: it is proven
-    again each hour by those whose it is, and voided when it is not theirs any more.
+    """What a request of this caller depends on for as long as it lasts. A pass that only expires ends nothing: its owner proves
+    it again each hour, and voids it when somebody else has it.
     """
     leans = [] if who.gate_pass is None else [pass_term(who.gate_pass)]
     if who.key is not None and who.address is not None:

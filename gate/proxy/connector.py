@@ -55,7 +55,7 @@ class _Inner(ResponseHandler):
         self._place_in_lane = Waiting(lane, self._go_on)
 
     def resume_reading(self, resume_parser: bool = True) -> None:
-        """A body in chunks goes on in its turn."""
+        """Continue a chunked body when it is its turn."""
         if resume_parser and self._reading_paused and not self._upgraded and self._place_in_lane.is_chunked:
             self._place_in_lane.resume()
         else:

@@ -1,7 +1,7 @@
-"""Counts requests through the proxy, for wallets that pay for them, and tells the wallets once in a while.
+"""Count requests through the proxy for wallets that pay for them, and report the counts to the wallets from time to time.
 
-A gate's counts are its own (`source`), from zero on at each start, so no request is told twice; what a gate that dies had
-not told yet is not billed.
+Each gate has its own counts (`source`), which begin at zero at each start, so no request is reported twice. Requests that a gate
+had not reported when it died are not billed.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ class RequestCounter:
             reading = Reading(METER, count, self._services.clock.monotonic_ms(), self._source)
             try:
                 view = await self._services.system.ask(counted.address, Readings(runtime_id, (reading,)))
-            except Exception as error:  # noqa: BLE001 - the count is kept, and told with the next
+            except Exception as error:  # noqa: BLE001 - the count is kept, and reported with the next
                 log.warning("proxy.count_not_told", address=counted.address, error=str(error)[:200])
                 continue
             counted.told = count

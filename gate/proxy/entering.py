@@ -1,8 +1,8 @@
 """How a browser comes in at a port's own origin: once by a token in the query, and from then on by a cookie of that origin alone.
 
-The cookie is the token. It opens what the token opens and as long as that does, so a token that is revoked or has expired is
-worth nothing in a cookie either. No page can read it, the server inside neither sees nor sets it (`gate/proxy/heads.py`), and
-it is no good on a request that a page of another origin has made. Pure.
+The cookie holds the token. It opens what the token opens, for as long as the token does; a revoked or expired token does not work
+as a cookie either. No page can read it, the server inside neither sees nor sets it (`gate/proxy/heads.py`), and it is ignored on
+requests made by pages of other origins. Pure.
 """
 
 from collections.abc import Iterator, Mapping

@@ -40,7 +40,7 @@ def said_of(request: web.Request, payer: str | None = None) -> ForwardedInfo:
 
 class Forwarder:
     """Passes requests on. Those without a body share a pool of connections. One with a body has a connection of its own,
-    which is closed after it: many servers answer without reading a body, and would take what is left of it for a request
+    which is closed after it: many servers answer without reading a body, and would take its unread rest for a request
     of the next caller, payer's name and all.
     """
 
@@ -74,7 +74,7 @@ class Forwarder:
         if settle is None:
             begin(request)  # a paid call is not cut before it is settled
         if request.method == "CONNECT" or request.method != request.method.upper():
-            raise SatboxError("method_not_allowed")  # it would go on as another method than the one that was priced
+            raise SatboxError("method_not_allowed")  # it would be forwarded as another method than the priced one
         url = inner_url(runtime, port, target)
         if url.raw_path_qs != target:
             raise SatboxError("path_ambiguous")  # what was priced is what must arrive
@@ -89,7 +89,7 @@ class Forwarder:
                 raise SatboxError("invalid_request", "The websocket handshake is not complete.")
             return await self._websocket(request, url, headers, request_id, settle)
         async with Body(request, self._settings, is_as_it_came=True) as body:
-            # A paid call goes on without its caller: its seller may have done the work.
+            # A paid call continues without its caller: its seller may have done the work.
             async with while_there(request) if settle is None else contextlib.nullcontext():
                 answer = await self._ask(request, url, headers, body, settle)
             return await self._passed_on(request, answer, request_id, settle)
@@ -173,7 +173,7 @@ class Forwarder:
 def _told(request: web.Request, answer: aiohttp.ClientResponse, request_id: str) -> CIMultiDict[str]:
     """The head of an answer as its caller sees it. Raises bad_gateway."""
     if not 200 <= answer.status <= 599:
-        answer.close()  # what comes behind it is no answer of this connection any more
+        answer.close()  # bytes that follow it do not belong to an answer of this connection
         raise SatboxError("bad_gateway", details={"status": answer.status})
     check_reason(answer.reason or "")
     told = outward(

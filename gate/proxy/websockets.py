@@ -19,7 +19,7 @@ from operations.errors import SatboxError
 IDLE_SECONDS_MAX = 300.0
 HANDSHAKE_SECONDS_MAX = 300.0
 REFUSAL_BYTES_MAX = 65_536
-"""Of the body of an answer that is no switch; a larger one is a bad_gateway."""
+"""Limit of the body when the answer is not a protocol switch. A larger one raises bad_gateway."""
 Inner = aiohttp.ClientWebSocketResponse[bool]
 
 
@@ -42,7 +42,7 @@ def handshakes(connector: PortConnector) -> aiohttp.ClientSession:
 
 
 async def _unless_refused(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-    """Pass on what is no switch. By itself aiohttp reads no body of it, and follows a redirect wherever a server inside leads."""
+    """Pass on an answer that is not a switch. aiohttp alone would not read its body, and would follow its redirects anywhere."""
     answer = await handler(request)
     if answer.status == 101:
         return answer
@@ -71,7 +71,7 @@ async def opened(session: aiohttp.ClientSession, url: URL, headers: CIMultiDict[
         )  # fmt: skip
     except Unreachable as error:
         raise error.cause from error
-    except aiohttp.WSServerHandshakeError as error:  # a switch that is none
+    except aiohttp.WSServerHandshakeError as error:  # an invalid switch
         raise SatboxError("bad_gateway", details={"status": error.status}) from error
     except TimeoutError as error:
         raise SatboxError("gateway_timeout") from error

@@ -1,9 +1,8 @@
 """Receipts for commands: what ran, on what, under which restraints, what came out, what it cost and who paid.
 
 Bytes are named by the SHA-256 of a salt and themselves. The salt is random, 32 bytes for each receipt, and handed out beside the
-receipt, not in it: whoever holds the answer can check the receipt against it, and whoever holds the receipt alone cannot guess
-short commands, variables or outputs, and learns only how long the outputs were. Outputs are hashed as they were delivered, with
-how much was cut off.
+receipt, not in it. With the answer anybody can check the receipt. With the receipt alone nobody can guess short commands,
+variables or outputs: only the outputs' lengths show. Outputs are hashed as they were delivered, with how much was cut off.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """Which of an owner's routes a request falls under. Pure; whatever could be read in two ways falls under none.
 
-A route guards a path that a server inside reads for itself: were `/free/../paid` matched as free, it would be had for nothing.
-So a path with dot segments, doubled or encoded slashes, backslashes, fragments or control characters is refused before any
-route is tried, and so is one that many servers take for a dearer route's (`/Paid/` for `/paid`).
+A route guards a path that the server inside reads for itself: if `/free/../paid` matched as free, a paid answer would cost
+nothing. So a path with dot segments, doubled or encoded slashes, backslashes, fragments or control characters is refused before
+any route is tried, and so is one that many servers take for a dearer route's (`/Paid/` for `/paid`).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How receipts name the bytes that a command wrote. Pure: whoever checks a receipt needs nothing else of the gate."""
+"""How receipts name the bytes that a command wrote. Pure: checking a receipt needs nothing else of the gate."""
 
 import hashlib
 from collections.abc import Mapping

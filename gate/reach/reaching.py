@@ -90,8 +90,8 @@ def spent(state: WalletState) -> dict[str, object]:
 
 
 class Reach:
-    """A context in which the node's errors become ours, told by what the wallet now says. It gives the node that the wallet's
-    state names, and the runtime there.
+    """A context manager that turns the node's errors into ours, by what the wallet says at that moment. It gives the node that
+    the wallet's state names, and the runtime there.
     """
 
     def __init__(self, services: Services, address: str, *, paused_too: bool = False) -> None:

@@ -14,7 +14,7 @@ from sandboxes.protocol import SandboxError
 
 FILE_CHUNK_BYTES = 1 << 18
 WRITE_SECONDS_MAX = 60.0
-"""Whoever takes no chunk of a file for so long is not reading it."""
+"""A client that takes no chunk of a file for this long is not reading it."""
 NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 
 

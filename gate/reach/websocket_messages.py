@@ -35,7 +35,7 @@ class MessageRelay:
             await asyncio.sleep(0)
 
     async def send(self, message: WSMessage, target: Socket) -> None:
-        """Write a text or binary message. Raises overloaded when there is no room for it in time, and TimeoutError."""
+        """Write a text or binary message. Raises TimeoutError, and overloaded when the budget has no room for it in time."""
         data = message.data.encode() if isinstance(message.data, str) else message.data
         size = len(data)
         if size <= UNCHARGED_BYTES:

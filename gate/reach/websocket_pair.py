@@ -12,7 +12,7 @@ from gate.reach.websocket_messages import Socket
 async def run_pair(
     outer: Socket, inner: Socket, tenure: Tenure, pump: Callable[[Socket, Socket], Awaitable[None]]
 ) -> None:
-    """Pump messages both ways. When what the request leans on ends, both sides are told so by 1008 and the reason."""
+    """Pump messages both ways. When a term of the request ends, close both sides with 1008 and the reason."""
     tenure.begin(closes_itself=True)
     pumps = [asyncio.ensure_future(pump(source, target)) for source, target in ((outer, inner), (inner, outer))]
     over = asyncio.ensure_future(tenure.over.wait())

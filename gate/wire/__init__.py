@@ -1,1 +1,1 @@
-"""Requests and answers as bytes: what is read, kept and written, within limits, whoever the caller is."""
+"""Requests and answers as bytes: what is read, kept and written, within limits that hold for every caller."""

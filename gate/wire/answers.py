@@ -15,7 +15,7 @@ PEERS: web.AppKey[Peers] = web.AppKey("peers", Peers)
 QUOTE_PEERS: web.AppKey[Peers] = web.AppKey("quote_peers", Peers)
 """Who asks for quotes: each is signed and kept, so they are fewer."""
 LINK_PEERS: web.AppKey[Peers] = web.AppKey("link_peers", Peers)
-"""Who sends wake links that are none."""
+"""Peers that send invalid wake links."""
 BUDGET: web.AppKey[ByteBudget] = web.AppKey("budget", ByteBudget)
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 

@@ -1,9 +1,9 @@
-"""Bodies in chunks, taken apart a few chunks at a time, so that many that come in chunks of one byte hold up nobody else.
+"""Parse chunked bodies a few chunks at a time, so that bodies in chunks of one byte do not delay other requests.
 
 A chunk of one byte costs as much as one of a kilobyte: 2 microseconds of the event loop to parse and to read. A read of a socket
-may bring 40,000 of them, and left to themselves parser and reader go through all of those in one turn of the loop. So aiohttp
-stops after 512 chunks (`BUFFER_BYTES`), and goes on when it is the body's turn here: two milliseconds of each round of the
-loop are for such bodies, however many there are.
+may bring 40,000 of them, and by default parser and reader handle all of those in one turn of the loop. So aiohttp stops after
+512 chunks (`BUFFER_BYTES`), and resumes when it is the body's turn here: all such bodies together get two milliseconds of each
+round of the loop.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class Waiting:
         body.set_read_chunk_size(BODY_BYTES)
 
     def resume(self) -> None:
-        """Go on with the body in its turn, however often that is asked for before."""
+        """Resume the body when it is its turn; further requests for that before then change nothing."""
         if not self._is_waiting:
             self._is_waiting = True
             self._lane.enter(self._turn)

@@ -35,10 +35,10 @@ ERRORS: Mapping[str, ErrorKind] = _by_code(
 
 
 class SatboxError(Exception):
-    """An outcome a caller must be told about, with a stable code.
+    """An error for the caller, with a stable code.
 
     `funds_moved` is the truth at the time of raising: False when nothing was or can be broadcast, True when it was,
-    "unknown" when that cannot be told yet.
+    "unknown" when that is not known yet.
     """
 
     def __init__(

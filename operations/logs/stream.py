@@ -7,8 +7,8 @@ from contextlib import suppress
 
 class LogStream:
     """Writes whole lines to a descriptor, unbuffered. A line that cannot be written (a full disk, a reader that has gone) is
-    dropped and counted, and the count is written before the next line that can be: logging never fails by it, and an error
-    handler that logs goes on to handle its error.
+    dropped and counted; the count is written before the next line that succeeds. Logging never raises, so an error handler
+    that logs still handles its error.
     """
 
     def __init__(self, descriptor: int) -> None:

@@ -69,7 +69,7 @@ class Control:
         except (
             LookupError,
             ValueError,
-        ) as error:  # the node checks what it sends; a pattern that is none must not end us all
+        ) as error:  # the node checks what it sends; still, an invalid pattern must not end the proxy
             # What it says is not logged: it could be a secret.
             structlog.get_logger().error("egress.message_refused", kind=type(error).__name__)
         finally:
@@ -117,7 +117,7 @@ class Control:
         try:
             self._channel.send(dump(message))
         except OSError:
-            return False  # the node is busy or gone; counters are told again
+            return False  # the node is busy or gone; the next report has these counters too
         return True
 
 

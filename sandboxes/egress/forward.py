@@ -1,7 +1,7 @@
 """Plain requests (`GET http://...`): to public hosts, to the service's own aliases, and with a secret added on the way.
 
-One request per connection on both sides; request and answer are taken apart and written anew, so that what reaches the
-other end has one meaning.
+One request per connection on both sides. Request and answer are parsed and written again, so that what reaches the other end
+has one meaning.
 """
 
 from __future__ import annotations
@@ -162,15 +162,15 @@ class Forwarder:
             await _stop(sending)
 
     async def _send_body(self, guest: Guest, side: Side, upstream: Side, route: _Route, body: Body) -> None:
-        """May go on while the answer already comes; an upstream that has heard enough is no error."""
+        """May continue while the answer already arrives. An upstream that stops reading the body is not an error."""
         async for piece in side.pieces(body):
             await _count(guest, route, out=len(piece))
             await upstream.send_piece(piece, body.framing)
         await upstream.send_piece(b"", body.framing)
 
     async def _read_answer(self, upstream: Side, sending: asyncio.Future[None]) -> AnswerHead:
-        """The final answer's head. Its time begins when the request is sent in full. Raises HeadInvalid for a request whose
-        body is none, Refusal for an answer that is none.
+        """The final answer's head. Its time begins when the request is sent in full. Raises HeadInvalid for a request with
+        an invalid body, Refusal for an invalid answer.
         """
         settings = self._settings
         for _interim in range(INTERIM_MAX):

@@ -19,7 +19,7 @@ HOP_BY_HOP = frozenset(
         "transfer-encoding", "upgrade", "content-length", "expect",
     }
 )  # fmt: skip
-"""Fields between two neighbours only; `content-length` is written anew with the body."""
+"""Hop-by-hop fields. `content-length` is written again with the body."""
 
 Fields = list[tuple[str, str]]
 
@@ -29,7 +29,7 @@ class HeadInvalid(ValueError):  # noqa: N818 - reads as what happened
 
 
 class Framing(Enum):
-    """How a body's end is told."""
+    """How a body's end is marked."""
 
     NONE = "none"
     LENGTH = "length"
@@ -145,7 +145,7 @@ def end_to_end(fields: Fields, without: Iterable[str] = ()) -> Fields:
 
 
 def framing_fields(body: Body) -> Fields:
-    """How a body's end is told onwards."""
+    """How a body's end is marked when it is forwarded."""
     if body.framing is Framing.LENGTH:
         return [("Content-Length", str(body.length))]
     return [("Transfer-Encoding", "chunked")] if body.framing is Framing.CHUNKED else []

@@ -28,7 +28,7 @@ _FULL = answer(Refusal("egress_limit", "too many connections"))
 
 
 class Proxy:
-    """All guests of one node. `attach` and `detach` are told by the node; nothing else decides who is served."""
+    """All guests of one node. Only the node calls `attach` and `detach`, and only those decide who is served."""
 
     def __init__(
         self, settings: EgressSettings, dialer: Dialer, tls: ssl.SSLContext, clock: Callable[[], float] = time.monotonic

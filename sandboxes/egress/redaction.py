@@ -54,7 +54,7 @@ class Redactor:
         return "".join([*kept, text[end:]])
 
     def _runs(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where so much of a part stands that it is no chance: each place where such a run begins, and its end."""
+        """Begin and end of each run of the text that matches so much of a part that it cannot be chance."""
         small = text.translate(_SMALL)
         for size, runs in self._runs_of.items():
             if len(runs) <= SOUGHT_ONE_BY_ONE_MAX and not any(run in small for run in runs):

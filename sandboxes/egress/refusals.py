@@ -1,4 +1,4 @@
-"""What the proxy answers when it does not do as it was told: stable codes, each with its HTTP status."""
+"""The proxy's refusals: stable codes, each with its HTTP status."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ STATUS = {
 }
 """`egress_denied`: not on the allow-list; `egress_private_address`: leads to no public address; `egress_limit`: too much or
 too many; `egress_unresolvable`: no such name; `egress_unreachable`: no connection, or no TLS that holds;
-`egress_bad_answer`: what came back is no HTTP.
+`egress_bad_answer`: what the upstream sent is not HTTP.
 """
 _REASON = {400: "Bad Request", 403: "Forbidden", 429: "Too Many Requests", 502: "Bad Gateway"}
 _RETRYABLE = {"egress_limit", "egress_unreachable", "egress_unresolvable"}
 
 
 class Refusal(Exception):  # noqa: N818 - reads as what happened
-    """The proxy will not, or can not. The message is for whoever runs inside: it holds nothing they did not say."""
+    """The proxy refuses the request, or cannot do it. The program inside sees the message, which holds only what it sent."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Names to addresses: once per connection, by whoever is given."""
+"""Names to addresses: once per connection, by the given resolver."""
 
 from __future__ import annotations
 

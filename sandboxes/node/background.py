@@ -212,7 +212,7 @@ async def _wait_port(live: Live, process: Process, port: int) -> bool:
         if process.ended is not None:
             return False
         try:
-            async with asyncio.timeout(_PORT_LOOK_SECONDS):  # nothing tells of a port; an end is told
+            async with asyncio.timeout(_PORT_LOOK_SECONDS):  # no event announces a port; a process's end has one
                 await process.wait_ended()
         except TimeoutError:
             continue

@@ -1,4 +1,4 @@
-"""Booting into a slot and clearing one again, whoever it is for: a runtime that was asked for, or the warm pool."""
+"""Boot into a slot and clear it again, for a requested runtime or for the warm pool."""
 
 from __future__ import annotations
 

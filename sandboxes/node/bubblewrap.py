@@ -31,7 +31,7 @@ _EXAMPLES_MAX = 10
 _EXAMPLE_CHARACTERS_MAX = 256
 _HIDDEN = ("/proc/kcore", "/proc/keys", "/proc/kallsyms", "/proc/timer_list", "/proc/sched_debug", "/proc/key-users")
 _PRESSURE = Path("/proc/pressure")
-"""Whoever may write there has the whole kernel watch for them, and cannot be killed while it stops watching: 12 ms a file."""
+"""A process that may write there makes the whole kernel monitor for it. Ending that takes 12 ms a file, unkillably."""
 
 _READ_ONLY = r"(?:\S+,)?(?:ro|emergency_ro|shutdown)(?:,|$)"
 """Options of a file system after an error: `emergency_ro` (Linux 6.14 and later), `ro` before."""

@@ -81,7 +81,7 @@ class Kernel:
         self._errors = bytearray()
 
     async def read(self) -> None:
-        """Cut its output into lines until it ends. A line that is none, or too long, ends it."""
+        """Cut its output into lines until it ends. An invalid line, or one that is too long, ends it."""
         pending = bytearray()
         try:
             async for item in self._stream.output():
@@ -205,7 +205,7 @@ class Kernel:
                     yield {name: value for name, value in line.items() if name != "id"}
         finally:
             if not finished and not self.is_dead:
-                await self.interrupt()  # whoever waited has left
+                await self.interrupt()  # the reader has left
 
     async def _tell(self, content: dict[str, Any]) -> None:
         try:

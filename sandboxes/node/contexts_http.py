@@ -87,7 +87,7 @@ async def interrupt(request: web.Request) -> web.Response:
 
 
 async def run(request: web.Request) -> web.StreamResponse:
-    """POST .../contexts/{id}/run: lines of JSON, `done` last; whoever leaves before has the code interrupted."""
+    """POST .../contexts/{id}/run: lines of JSON, `done` last. The code is interrupted when the reader leaves before that."""
     context = _context(request)
     body = load(RunRequest, await request.read())
     check_code(body.code)

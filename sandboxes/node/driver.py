@@ -96,7 +96,7 @@ class Driver(Protocol):
         ...
 
     async def broken(self) -> None:
-        """Returns when the driver can start nothing any more; the node then has to be started anew."""
+        """Return when the driver can start nothing any more. The node then has to be restarted."""
         ...
 
     async def launch(self, launch: Launch) -> Running:

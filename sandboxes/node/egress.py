@@ -191,7 +191,7 @@ class Egress:
             )
 
     def _send(self, message: BaseModel, listener: socket.socket | None = None) -> None:
-        """In order, as the proxy takes it. Without a proxy nothing is sent: the next one is told all there is."""
+        """Send messages in order, as the proxy takes them. Without a proxy nothing is sent: the next one gets the whole state."""
         if self._channel is not None:
             self._outbox.append((dump(message), listener))
             if len(self._outbox) == 1:

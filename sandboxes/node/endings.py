@@ -27,7 +27,7 @@ PRE_STOP_HOOK = "/workspace/.satbox/pre-stop"
 
 
 def loss_of(row: Row) -> RuntimeLost:
-    """What the owner of a row's runtime is told."""
+    """The report to the owner of a row's runtime."""
     return RuntimeLost(row.runtime_id, row.boot_id, row.ended_at_ms or 0, row.reason)
 
 

@@ -51,7 +51,7 @@ set -f; set -- ${line#??}
 [ -z "$1" ] || [ -x "$1" ] || no 127 "the program of its first line does not exist: $1"
 exec .satbox/start"""
 FROM_WORKSPACE = Entrypoint(argv=("/bin/sh", "-c", _START))
-"""What an owner wants to run again when the sandbox comes back: an executable in the workspace. A new workspace has none."""
+"""The executable in the workspace that runs at each start of the sandbox. A new workspace has none."""
 
 
 class ImageStart:

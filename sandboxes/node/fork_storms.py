@@ -1,7 +1,7 @@
-"""Sandboxes that keep asking for more processes than they may have weigh next to nothing until they stop.
+"""Lower the CPU weight of sandboxes that keep asking for more processes than they may have, until they stop.
 
-Each refused process makes whoever wants the core wait for the end of a system call, and costs work that the kernel does
-later on nobody's account. A light sandbox has all of an idle core as before: only who would make others wait waits.
+Each refused process makes others on the core wait for the end of a system call, and leaves work that the kernel does later on
+nobody's account. A sandbox with a low weight still gets all of an idle core: it waits only where it would make others wait.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class Live:
             report(StartFileEnded(self.row.runtime_id, how.exit_code, how.signal, process.process_id))
 
     async def close(self) -> None:
-        """The runtime is over: nothing is restarted, whoever waits for a process wakes, the supervisor is hung up on."""
+        """End the runtime: restart nothing, wake the requests that wait for a process, close the supervisor's connection."""
         self._machine.storms.forget(self._group)
         if self._image_start is not None:
             await self._image_start.close()

@@ -35,8 +35,8 @@ def locks_in_all() -> int:
 
 
 def locks_of(pids: Iterable[int], most: int = LOCKS_MAX) -> int:
-    """How many these processes hold, counted until there are more than `most`. A lock is found with those who have its file
-    open: whoever set it may be gone.
+    """How many these processes hold, counted until there are more than `most`. A lock shows at each process
+    that has its file open: the process that took it may have ended.
     """
     found = 0
     for pid in pids:

@@ -141,7 +141,7 @@ class WarmPool:
                 await asyncio.sleep(max(0.0, pause))
 
     async def _give_way(self) -> None:
-        """Let whoever has just taken a slot run its first command before the machine boots another."""
+        """Let a runtime that has just taken a slot run its first command before the machine boots the next slot."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + GIVE_WAY_SECONDS_MAX
         while (now := loop.time()) < deadline:

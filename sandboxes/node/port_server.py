@@ -1,7 +1,7 @@
 """Hands out connections to servers inside sandboxes, as descriptors, over a unix socket beside the node's own.
 
 One request is one message of JSON (`{runtime_id, port, seconds}`), its answer one message: `{}` with a descriptor, or the
-node's error form. Whoever asked speaks with the server inside directly; the node is out of the way.
+node's error form. The client then talks to the server inside directly, without the node.
 """
 
 from __future__ import annotations

@@ -53,13 +53,13 @@ class Ended:
 
 
 class Process:
-    """One background process. Its log goes on existing after it, until it is forgotten or its runtime ends."""
+    """One background process. Its log stays after it has ended, until it is forgotten or its runtime ends."""
 
     def __init__(
         self, process_id: str, spec: CommandSpec, stream: CommandStream, pid: int, started_at_ms: int,
         unattended_seconds: float = 0,
     ) -> None:  # fmt: skip
-        """`unattended_seconds`: end it once nobody has been attached for so long; 0 lets it go on."""
+        """`unattended_seconds`: end it once nobody has been attached for so long; 0 keeps it running."""
         self.process_id = process_id
         self.spec = spec
         self.pid = pid
@@ -148,7 +148,7 @@ class Process:
         self._running().signal(number)
 
     def kill(self) -> None:
-        """End it and all it started; how it ended is still told."""
+        """End it and all it started. Its end is still reported."""
         if self.ended is None:
             self._stream.kill()
 
@@ -195,7 +195,7 @@ class Process:
             if self.ended is not None:
                 return
             await self.changed()
-            await asyncio.sleep(FOLLOW_PAUSE_SECONDS)  # many small writes are told together
+            await asyncio.sleep(FOLLOW_PAUSE_SECONDS)  # many small writes are sent together
 
 
 class Processes:
@@ -273,7 +273,7 @@ class Processes:
         del self._known[process_id]
 
     async def close(self) -> None:
-        """The runtime is over: end all, wake whoever waits."""
+        """The runtime is over: end all processes, wake all waiters."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

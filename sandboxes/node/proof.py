@@ -55,7 +55,9 @@ class Heartbeats:
             await asyncio.sleep(BEAT_SECONDS)
             try:
                 beat = self.beat()
-            except OSError as error:  # not on disk, not told: nothing is charged that a restart could not prove
+            except (
+                OSError
+            ) as error:  # report only what is on disk: nothing is charged that could not be proven after a restart
                 structlog.get_logger().error("node.beat_not_written", error=str(error))
                 continue
             self._publish(beat)

@@ -236,7 +236,7 @@ class SandboxService:
     # Loss
 
     async def _on_exit(self, live: Live) -> None:
-        """A sandbox ended. Asked for, whoever asked deals with it; otherwise it is lost, and its owner hears of it."""
+        """A sandbox ended. A requested stop is handled by its request; otherwise it is lost, and its owner gets a report."""
         if live.stopping:
             return
         at_ms = self._clock_ms()

@@ -16,8 +16,8 @@ class VolumesUnavailable(Exception):  # noqa: N818 - reads as what happened
 
 
 def make_template(path: Path, size_class: SizeClass, tenant_uid: int) -> None:
-    """An empty file system of the class's size and inode limit: sparse, with a small journal, so that a volume left by a
-    power cut comes back consistent. Made once, then copied in well under a millisecond.
+    """An empty file system of the class's size and inode limit: sparse, with a small journal, so that a volume is
+    consistent after a power cut. Made once, then copied in well under a millisecond.
     """
     if path.exists():
         return

@@ -340,7 +340,7 @@ def _restore(archive: tarfile.TarFile, member: tarfile.TarInfo, directories: lis
 
 
 def _copy_in(source: IO[bytes], fd: int) -> None:
-    """Copy, leaving blocks of zeros as holes: a sparse file comes back as small as it was."""
+    """Copy, leaving blocks of zeros as holes: a sparse file stays as small as it was."""
     while data := source.read(COPY_BYTES):
         if data.count(0) == len(data) and not len(data) % len(_ZEROS):
             os.lseek(fd, len(data), os.SEEK_CUR)

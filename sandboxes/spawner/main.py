@@ -185,7 +185,7 @@ class Spawner:
         self.watch(info_r, lambda: self._on_info(child, info_r))
 
     def _on_userns(self, child: Child, message: dict[str, Any], ready_r: int, go_w: int) -> None:
-        """The child has its user namespace: write its map (root may map two ids and many groups), let it go on."""
+        """The child has its user namespace: write its map (root may map two ids and many groups), let it continue."""
         try:
             if os.read(ready_r, 1) == b"u":
                 for name in ("uid_map", "gid_map"):

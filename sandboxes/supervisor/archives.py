@@ -1,7 +1,7 @@
 """Folders in and out as tar or zip, inside a file worker (`files`), as the tenant.
 
-Members that lead out of the folder, and kinds that are no files, are left out and counted. What an archive that fails had
-already written is taken away again.
+Members that lead out of the folder, and members that are not files, are left out and counted. When an archive fails, what it
+has written is deleted.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def serve(connection: _socket.socket, fields: dict[str, bytes]) -> None:
 
 
 class BadArchiveError(Exception):
-    """These bytes are no archive of this format."""
+    """These bytes are not an archive of this format."""
 
 
 class Reader:

@@ -15,7 +15,7 @@ CHUNK_BYTES = 1 << 18
 
 
 class BodyTooLargeError(Exception):
-    """The body goes on past its limit."""
+    """The body is larger than its limit."""
 
 
 def send_body(connection: _socket.socket, fd: int, left: int) -> None:

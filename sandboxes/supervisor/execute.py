@@ -64,7 +64,7 @@ def start(
 
 
 def _score(value: bytes) -> None:
-    # Opened anew each time: under gVisor a tenant could open what lies open here.
+    # Opened for each command: under gVisor a tenant can open the descriptors that are open here.
     fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, value)

@@ -17,7 +17,7 @@ class _Program(ctypes.Structure):
 
 
 def load_filter(path: str) -> None:
-    """Put this process, and all it starts, behind the filter in a file. Raises OSError; then nothing may go on."""
+    """Put this process, and all it starts, behind the filter in a file. Raises OSError; the caller must then stop."""
     with open(path, "rb") as file:
         code = file.read()
     buffer = ctypes.create_string_buffer(code, len(code))

@@ -37,7 +37,7 @@ class Supervisor:
     def run(self) -> None:
         """Serve until the node hangs up."""
         self.loop.run_once()  # asked for a listener, as a rule; then the node is busy for a moment, and so are we:
-        import resource  # noqa: F401 - the kernel's account of the first command is told in its terms
+        import resource  # noqa: F401 - the usage of the first command needs it
 
         while True:
             self.loop.run_once()
@@ -79,7 +79,7 @@ class Pending:
 
     def _on_data(self, _events: int) -> None:
         try:
-            # Exactly one frame is read: the bytes of a following body stay in the socket for whoever serves it.
+            # Exactly one frame is read: the bytes of a following body stay in the socket for the code that serves it.
             while len(self.buffer) < self._wanted():
                 data = self.connection.recv(self._wanted() - len(self.buffer))
                 if not data:

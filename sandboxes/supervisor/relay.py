@@ -72,7 +72,7 @@ class Relay:
                 return
 
     def _listen(self) -> None:
-        """Wait for what can go on; pass an end on once all before it is written."""
+        """Wait for the sides that can read or write. Pass on an end of input once all bytes before it are written."""
         near, far = self._sides
         try:
             for side, other in ((near, far), (far, near)):

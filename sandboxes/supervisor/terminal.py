@@ -16,8 +16,8 @@ _TIOCSCTTY, _TIOCSWINSZ = 0x540E, 0x5414
 def open_pair(size: tuple[int, int]) -> tuple[int, int]:
     """A terminal of (rows, columns): our side and the tenant's.
 
-    devpts gives a terminal to whoever opens it, so it is opened under the tenant's effective id; real and saved id stay the
-    supervisor's, so the tenant can neither signal nor trace it meanwhile.
+    devpts makes the opener the owner of a terminal, so it is opened under the tenant's effective id. Real and saved id stay
+    the supervisor's, so that the tenant can neither signal nor trace it meanwhile.
     """
     os.seteuid(TENANT_ID)
     try:
