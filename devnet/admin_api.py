@@ -125,7 +125,7 @@ _ACTS = {"reorg": _reorganise, "drop": _drop, "forget_caches": _forget_caches}
 
 
 def act(world: World, body: JsonObject) -> web.Response | None:
-    """Does what `kind` names at once; None when it is no act but a switch. Raises HTTPBadRequest for what cannot be done."""
+    """Does what `kind` names at once; None when it is a switch and not an act. Raises HTTPBadRequest for what cannot be done."""
     work = _ACTS.get(str(body.get("kind")))
     return None if work is None else work(world, body)
 

@@ -1,4 +1,4 @@
-"""The devnet as one web application: every service on one port, told apart by path.
+"""The devnet as one web application: every service on one port, each under its own path.
 
 `/stacks` `/relay` `/aibtc` `/prices` speak the real wire formats; `/devnet` is the twin's own.
 """

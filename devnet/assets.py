@@ -53,7 +53,7 @@ def asset_type(asset: str, network: Network) -> str | None:
 
 
 def movement(tx: Transaction) -> Movement | None:
-    """What a transaction pays, or None when it is no transfer the relay understands."""
+    """What a transaction pays, or None when it is not a transfer that the relay understands."""
     payload = tx.payload
     if isinstance(payload, TokenTransfer):
         return Movement("STX", payload.amount, payload.recipient)

@@ -16,7 +16,7 @@
 | sponsor_twice | /settle sponsors the payment again in a second transaction that replaces the first; `mode` says which
   of the two txids it answers: first or second |
 
-Three more are no switches but happen once, when they are asked for (`ACTS`): reorg, drop, forget_caches.
+Three more are acts, not switches: each happens once per request (`ACTS`): reorg, drop, forget_caches.
 """
 
 from collections.abc import Iterator

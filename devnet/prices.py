@@ -2,8 +2,8 @@
 
 Modes of a source: ok, lie (the price times `factor`), lag (timestamps `seconds` old), jump (every other answer is times
 `factor`), freeze (the price of the moment it was set, fresh timestamps), vanish (503), hang (no answer for a minute), garble
-(200 with a body that no reader should swallow, by `body`). Lies and jumps are told of `symbols`: all but BTC unless they say
-otherwise, since a lie about both legs cancels out of a cross rate.
+(200 with a body that no reader should swallow, by `body`). Lies and jumps apply to `symbols`, by default all but BTC: a
+lie about both legs would cancel out of a cross rate.
 """
 
 import itertools

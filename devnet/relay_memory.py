@@ -61,7 +61,7 @@ class RelayMemory:
         self.dirty.add("tx/" + digest)
 
     def forget_transaction(self, digest: str) -> None:
-        """Lets the same bytes be settled anew."""
+        """Forget these bytes, so that they can be settled again."""
         self.transactions.pop(digest, None)
         self.dirty.add("tx/" + digest)
 

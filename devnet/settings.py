@@ -1,4 +1,4 @@
-"""What a devnet can be told."""
+"""A devnet's settings."""
 
 from dataclasses import dataclass
 from pathlib import Path

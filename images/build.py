@@ -24,7 +24,7 @@ _LAST_LINES = 12
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
 
 Progress = Callable[[str], None]
-"""Told one line at a time what the build does."""
+"""Receives the build's progress, one line at a time."""
 
 
 class BuildFailed(Exception):  # noqa: N818 - reads as what happened

@@ -95,7 +95,7 @@ def offered(store: Path) -> list[str]:
 
 
 def why_not_offered(name: str, places: Iterable[Path]) -> str:
-    """Why a node does not offer an image: a word for whoever asked for it."""
+    """Why a node does not offer an image: a word for the caller who asked for it."""
     return str(ImageNotBuilt(name)) if name in names(places) else f"no image {name!r}"
 
 

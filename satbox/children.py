@@ -1,4 +1,4 @@
-"""Child processes that die with us, come back when they die alone, and say when they are ready."""
+"""Child processes that die with this one, are restarted when they die alone, and say when they are ready."""
 
 import asyncio
 import contextlib
@@ -63,7 +63,7 @@ class Child:
         return ready
 
     async def launch(self) -> None:
-        """Make the process and go on. Whoever launches it also waits for `ready`, and stops it if that fails."""
+        """Start the process without waiting. The caller then waits for `ready`, and stops it if that fails."""
         self._process = await asyncio.create_subprocess_exec(
             *self._argv,
             env=self._environment,
@@ -132,7 +132,7 @@ class Child:
 
 
 async def _drain(stdout: asyncio.StreamReader) -> None:
-    """Read what a child goes on to print, so that a full pipe never blocks it."""
+    """Read the further output of a child, so that a full pipe never blocks it."""
     while await stdout.read(65_536):
         pass
 

@@ -1,4 +1,4 @@
-"""The composition root: from settings to specs and actors; `satbox.gate_services` goes on for a gate."""
+"""The composition root: from settings to specs and actors. `satbox.gate_services` composes a gate."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,7 +59,7 @@ class Deployment:
         )
 
     def host_spec(self) -> HostSpec:
-        """What wallet hosts are told."""
+        """Settings of wallet hosts."""
         settings = self.settings
         return HostSpec(
             home=settings.home,
@@ -70,7 +70,7 @@ class Deployment:
         )
 
     def settlements_spec(self) -> SettlementsSpec:
-        """What settlements are told."""
+        """Settings of settlements."""
         settings = self.settings
         return SettlementsSpec(
             home=settings.home,
@@ -82,7 +82,7 @@ class Deployment:
         )
 
     def oracle_spec(self) -> OracleSpec:
-        """What the oracle is told."""
+        """Settings of the oracle."""
         settings, base = self.settings.oracle, self.settings.upstreams.prices
         hosts = settings.hosts if base is None else devnet_bases(base) | settings.hosts
         return OracleSpec(
@@ -93,7 +93,7 @@ class Deployment:
         )
 
     def node_settings(self) -> dict[str, Any]:
-        """What the sandbox node is told: its own section, and the aliases under which sandboxes reach gate and chain."""
+        """Settings of the sandbox node: its own section, and the aliases under which sandboxes reach gate and chain."""
         settings = self.settings
         own = dict(settings.node)
         egress = dict(own.get("egress", {}))
@@ -113,13 +113,13 @@ class Deployment:
         return {name: store.get(name).manifest.content_sha256 for name in store.names()}
 
     def _size_limits(self) -> dict[str, dict[str, Any]]:
-        """What a sandbox of each class may use, as the node is told."""
+        """What a sandbox of each class may use, in the node's form."""
         given = self.settings.node.get("size_classes")
         classes = SIZE_CLASSES if given is None else {k: SizeClass.model_validate(v) for k, v in given.items()}
         return {name: limits.model_dump() for name, limits in classes.items()}
 
     def gate_settings(self) -> GateSettings:
-        """What a gate is told."""
+        """Settings of a gate."""
         settings = self.settings
         public_url = settings.gate.public_url or f"http://{settings.gate.host}:{settings.gate.port}"
         return GateSettings(

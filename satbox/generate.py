@@ -23,7 +23,7 @@ from operations.surfaces import Option
 ROOT = Path(__file__).parent
 _WIDTH = 118
 _BY_HAND = (Body.EVENTS, Body.SOCKET)
-"""What goes on for a while has a method of its own in `streams`."""
+"""Operations that last have their own methods in `streams`."""
 _HEAD = '''"""{doc}
 
 Generated from the operation registry by `python -m satbox.generate`; do not edit.

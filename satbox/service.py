@@ -43,7 +43,7 @@ class AlreadyRunningError(Exception):
 
 @dataclass
 class Service:
-    """A running service, for whoever started it."""
+    """A running service, for the process that started it."""
 
     deployment: Deployment
     gate_url: str
@@ -191,7 +191,7 @@ def _watchdog(actors: NamedActors, names: list[str]) -> SteadyScheduler:
 
 
 def _checkpoint_hourly(scheduler: SteadyScheduler, deployment: Deployment) -> None:
-    """Commit to what has changed, on a thread of its own; one that fails is told of and tried again with the next."""
+    """Commit to what has changed, on a thread of its own. A checkpoint that fails is logged, and tried again with the next."""
     checkpoints = deployment.checkpoints()
 
     async def make() -> None:

@@ -61,7 +61,7 @@ async def _run(settings: Settings, say: Callable[[str], None], ending: asyncio.E
 
 
 def to_export(settings: Settings, gate_url: str, stacks_url: str) -> list[str]:
-    """What the command line must be told to find this service, when it is not where it looks by itself."""
+    """The settings with which the command line finds this service, when its defaults do not."""
     usual = GateSection().port, DevnetSection().port
     lines = (
         [] if settings.home == Path.home() / ".satbox" else [f"export SATBOX_HOME={shlex.quote(str(settings.home))}"]

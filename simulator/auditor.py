@@ -28,7 +28,7 @@ class ViolationError(Exception):
 
 @dataclass(slots=True)
 class Runtime:
-    """What the machine did, whoever asked."""
+    """What the machine did, for any host."""
 
     address: str
     boot_id: str
@@ -93,7 +93,7 @@ class Auditor:
         self.bad_since_ms: int | None = None
         """Since when something is broken that the service cannot help; deadlines are not judged meanwhile."""
 
-    # What is told
+    # What is reported
 
     def started(self, runtime_id: str, address: str, boot_id: str, healthy_ms: int) -> None:
         """The machine runs something."""

@@ -1,4 +1,4 @@
-"""Books of paid calls: what the log of orders holds, what wallets have posted and earned of it, and what is set aside for it.
+"""Books of paid calls: what the log of orders holds, what wallets have posted and earned of it, and what they reserve for it.
 
 It sees the log's commits, the wallets' commits, and what gates answered, and compares all three at each of them.
 """
@@ -53,7 +53,7 @@ class Shown:
     is_open: bool = True
 
     def held(self) -> None:
-        """The till says that the money is set aside."""
+        """The till says that the money is held."""
         if not self.life.is_dead:
             self.is_holding = True
             self.auditor.holding.append(self)
@@ -114,7 +114,7 @@ class CallAuditor:
         return Shown(self, life, slot, order)
 
     def not_paid(self, order: Held) -> None:
-        """The caller is told so; unless another attempt may pay it, it is in no log."""
+        """The caller was answered that nothing was paid. The order must not be in a log, unless another attempt may pay it."""
         if not self.open[order.order_id] and order.order_id not in self.has_answer:
             self.unpaid.add(order.order_id)
             if order.order_id in self.rows:
@@ -147,7 +147,7 @@ class CallAuditor:
             self.wrong(f"{shown_id} of {order.payer} stands for {self.stand_ins[shown_id]} and for {payment_id}")
 
     def answered_on_chain(self, order: Held) -> None:
-        """A call was answered that leans on a payment."""
+        """A call that depends on a payment was answered."""
         if order.order_id in self.has_answer:
             self.wrong(f"{order.order_id} of {order.payer} is answered a second time")
         self.has_answer.add(order.order_id)
@@ -181,7 +181,7 @@ class CallAuditor:
                     self.wrong(f"{order_id} is noted as posted, and is not")
 
     def cover(self, payer: str) -> None:
-        """What is set aside at each gate covers what it took and what is under way there."""
+        """The allowances at each gate cover the orders that it took and the calls that it still serves."""
         self.holding = [one for one in self.holding if one.is_holding and not one.life.is_dead]
         needed = {gate: usat for (who, gate), usat in self.unposted.items() if who == payer}
         for one in self.holding:

@@ -98,8 +98,8 @@ class Callers:
         await self._request(lambda: network.call(place, at_gate, timeout_seconds=GATE_SECONDS))
 
     async def on_chain(self, payer: Wallet, signed: Signed) -> None:
-        """A payment into the payer's own bucket, and a call, shown once or twice, that leans on it. As `gate.calls.desk` does
-        it: what was paid for a call that failed pays for the next one, and the new payment is not sent.
+        """Pay into the payer's own bucket and make a call that depends on it, shown once or twice. As in `gate.calls.desk`,
+        the payment for a call that failed pays for the next one, and the new payment is not sent.
         """
         service, rng = self._service, self._service.rng
         payee = rng.choice([other for other in self._wallets if other is not payer])

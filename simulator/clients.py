@@ -117,7 +117,7 @@ class Clients:
     # Requests
 
     async def pay(self, signed: Signed, holder: Wallet, rate_class: str) -> None:
-        """What a gate does with a paid request: ask the wallet, present the payment. Comes back whatever happens."""
+        """What a gate does with a paid request: ask the wallet, present the payment. Returns whatever happens."""
         gate = self.rng.choice(self.service.gates)
         rate = RATES[rate_class]
         self.service.auditor.calls.signed_otherwise.add(signed.payment_id)

@@ -1,4 +1,4 @@
-"""The real stores on a pretended disk: full when told to be, and torn when the power goes in the middle of a write."""
+"""The real stores on a pretended disk: full on request, and torn when the power fails in the middle of a write."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Gates:
         await asyncio.gather(till.run(), adopt(system, times, self._folder, open_log))
 
     def leave(self, place: Process, back_in: float) -> None:
-        """A gate ends in good order, and comes back."""
+        """A gate ends in good order, and is restarted."""
         life, till, _ = self._tills.pop(place.name, (None, None, ""))
         if life is None or till is None or life.is_dead or place.life is not life:
             return
@@ -100,7 +100,7 @@ class Gates:
                     shown.is_over(unpaid=error.code != "order_used")
                 raise
             finally:
-                shown.is_holding = False  # in the log, or given up; whoever does not know asks the log
+                shown.is_holding = False  # it is in the log, or given up; a later look asks the log
             shown.answered(usat)
             return {}
 
@@ -124,7 +124,7 @@ class Gates:
                 await charge.release()
 
     async def call_on_chain(self, place: Process, order: Held, payment_id: str) -> None:
-        """A call that leans on a payment: promised until it confirms, paid at once after that."""
+        """A call that depends on a payment: promised until it confirms, paid at once after that."""
         life, _, _ = self._till(place)
         self._attempts += 1
         attempt_id = f"{place.name}.{self._attempts}"

@@ -60,7 +60,7 @@ class RelayLine:
         self._network, self._place, self._relay = network, place, relay
 
     async def settle(self, order: SettleOrder) -> SettleOutcome:
-        """See `Relay.settle`: the relay goes on when we die."""
+        """See `Relay.settle`: the relay continues when we die."""
         try:
             return await self._network.call(self._place, lambda: self._relay.settle(order), timeout_seconds=60.0)
         except LostError:

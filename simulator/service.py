@@ -122,7 +122,7 @@ class Service:
         self._run_main(place, life, live())
 
     def _run_main(self, place: Process, life: Incarnation, work: Coroutine[Any, Any, None]) -> None:
-        """A process whose work ends by an error leaves, and is started anew, as Ray does with actors."""
+        """A process whose work ends by an error exits and is restarted, as Ray does with actors."""
 
         def ended(done: asyncio.Task[None]) -> None:
             if not done.cancelled() and done.exception() is not None and not life.is_dead:
@@ -197,7 +197,7 @@ class Service:
         refused: list[Response] = []
 
         async def serve_once_refused() -> Response:
-            """A request that was refused leaves no copy on its way: what is told again is what had no answer."""
+            """Serve a request, or repeat its refusal: only a request without an answer is served a second time."""
             made = refused[0] if refused else await self._serve(place, request)
             if isinstance(made, Purse) and made.refusal is not None:
                 refused.append(made)
@@ -272,7 +272,7 @@ class Service:
             self.machine.ears.clear()
 
     def haunt(self, place: Process) -> None:
-        """Start a host anew while its old life goes on somewhere, as after a partition."""
+        """Start a second copy of a host while the old one still runs, as after a partition."""
         if place.life is not None and not place.life.is_dead:
             old = Process(f"{place.name}-old")
             old.life = place.life
@@ -294,7 +294,7 @@ class Service:
         self.zombies.clear()
 
     def restart_node(self, *, reboot: bool) -> None:
-        """The node process dies and comes back, or its machine does."""
+        """The node process dies and is restarted, or its machine is."""
         if reboot:
             self.boot_ms = self.times.monotonic_ms() - self.rng.randrange(1_000, 9_000_000)
         ears, self.machine.ears = self.machine.ears, {}

@@ -23,7 +23,7 @@ _INCARNATION: contextvars.ContextVar[Incarnation | None] = contextvars.ContextVa
 
 
 class StuckError(Exception):
-    """Nothing is ready and no timer is set: whoever waits would wait for ever."""
+    """Nothing is ready and no timer is set: waiters would wait forever."""
 
 
 class Incarnation:
@@ -177,7 +177,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 return
             try:
                 result = func(*args)
-            except Exception as error:  # noqa: BLE001 - handed to whoever asked
+            except Exception as error:  # noqa: BLE001 - raised at the waiter
                 future.set_exception(error)
             else:
                 future.set_result(result)

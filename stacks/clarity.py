@@ -140,7 +140,7 @@ class Tuple:
 
     @classmethod
     def of(cls, entries: "Mapping[str, ClarityValue]") -> "Tuple":
-        """A tuple from a mapping, since most Clarity keys (`chain-id`) are no Python names."""
+        """A tuple from a mapping, since most Clarity keys (`chain-id`) are not Python names."""
         return cls(tuple(entries.items()))
 
     def get(self, name: str) -> "ClarityValue | None":

@@ -144,7 +144,7 @@ def describe_post_condition(condition: AnyPostCondition) -> Document:
 
 
 def memo_text(memo: bytes) -> str:
-    """A memo as people read it: without its padding, what is no UTF-8 replaced."""
+    """A memo as people read it: without its padding, and with bytes replaced that are not UTF-8."""
     return memo.rstrip(b"\0").decode("utf-8", "replace")
 
 

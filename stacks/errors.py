@@ -11,7 +11,7 @@
     |   '-- WrongSigner             a valid signature by somebody else
     '-- TransactionError        base of:
         |-- DecodeError             not a transaction
-        |-- UnsupportedPayload      a transaction, of a kind that is no payment
+        |-- UnsupportedPayload      a transaction, but not a payment
         '-- UnsupportedMultisig     a multi-signature condition where one key is needed
 
 Each class has a stable `code` that callers may put on the wire. Refusals are named for what was refused, without a
@@ -26,19 +26,19 @@ class StacksError(ValueError):
 
 
 class AddressError(StacksError):
-    """Text or bytes that are no Stacks address or principal."""
+    """Text or bytes that are not a Stacks address or principal."""
 
     code = "invalid_address"
 
 
 class ClarityError(StacksError):
-    """Bytes that are no canonical Clarity value, or a value that has no bytes."""
+    """Bytes that are not a canonical Clarity value, or a value that has no bytes."""
 
     code = "invalid_clarity"
 
 
 class KeyFormatError(StacksError):
-    """Bytes or text that are no usable secp256k1 key."""
+    """Bytes or text that are not a usable secp256k1 key."""
 
     code = "invalid_key"
 

@@ -1,4 +1,4 @@
-"""The payloads that are no payment: deployments and what miners write (SIP-005, SIP-015, SIP-021).
+"""The payloads that are not payments: deployments and what miners write (SIP-005, SIP-015, SIP-021).
 
 Only for reading and showing a transaction; `decode_transaction` refuses them by name.
 """

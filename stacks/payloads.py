@@ -64,7 +64,7 @@ def padded_memo(memo: str | bytes) -> bytes:
 
 
 def read_payload(reader: Reader) -> Payload:
-    """The next payload; raises DecodeError, or UnsupportedPayload for kinds that are no payment."""
+    """The next payload; raises DecodeError, or UnsupportedPayload for kinds that are not payments."""
     return read_payload_body(reader, reader.uint(1))
 
 

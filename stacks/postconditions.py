@@ -146,7 +146,7 @@ def name_bytes(name: str) -> bytes:
 
 
 def contract_bytes(contract: Principal) -> bytes:
-    """Address and name of a contract; raises DecodeError for a principal that is none."""
+    """Address and name of a contract; raises DecodeError for a principal that is not a contract."""
     if contract.contract_name is None:
         raise DecodeError(f"{contract} is no contract")
     return address_bytes(contract.address) + name_bytes(contract.contract_name)

@@ -2,7 +2,7 @@
 
 The origin signs a hash of the transaction with every nonce, fee and signature cleared and the sponsor slot replaced by
 a fixed sentinel; the sponsor then signs a hash that includes the origin's signature. So one origin-signed payment keeps
-one identity whoever sponsors it: `origin_identity_bytes`.
+one identity under every sponsor: `origin_identity_bytes`.
 """
 
 from dataclasses import dataclass, replace
@@ -185,7 +185,7 @@ def is_unsponsored(tx: Transaction) -> bool:
 
 
 def origin_identity_bytes(tx: Transaction) -> bytes:
-    """The payment's bytes without its sponsor: one value for an origin-signed payment, whoever sponsors it.
+    """The payment's bytes without its sponsor: one value for an origin-signed payment, under every sponsor.
 
     Only meaningful once `verify_origin` passed: before that anybody could vary the signature.
     """

@@ -1,7 +1,7 @@
 """Verification as a service: text in, a plain document out. The command line and the gate answer with these, so they agree.
 
 Every document has `valid`; where it is false, `error` says why: `{code, message}`. What cannot be judged at all (no hex, no
-input, over a limit) raises UnusableInput. Bytes that are no transaction, value or address raise their own StacksError.
+input, over a limit) raises UnusableInput. Bytes that are not a transaction, value or address raise their own StacksError.
 Limits bound the work of one call to well under a second.
 """
 

@@ -1,6 +1,6 @@
 """What fees, meters and losses in a journal name: a question, a counter, a payment.
 
-What a fee or a meter was taken for is on record nowhere else. Their sums are told as not proven, not passed over.
+No other record says what a fee or a meter was charged for. Their sums are reported as not proven, not left out.
 """
 
 import re

@@ -17,7 +17,7 @@ from satbox.audit.settlement_books import SettlementBooks
 from storage.files import read_only
 
 ON_CHAIN = "call_"
-"""How ids of orders begin that lean on a payment; its id is the rest."""
+"""Prefix of ids of orders that depend on a payment. The payment's id follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class CallReplay:
             self.tell(f"orders {entry_seq}", "bundle", "belong to an entry that is no bundle")
 
     def settle(self, reserved_usat: int, transit: Iterable[Transit]) -> None:
-        """At the end: what is set aside is for somebody, and what is under way is what the wallet still delivers."""
+        """At the end: reserved money belongs to an allowance, and money in transit to orders that the wallet still delivers."""
         aside = sum(one.usat for one in self.allowances)
         if aside != reserved_usat:
             self.tell("state", "reserved", f"{reserved_usat} usat are reserved, and {aside} set aside for gates")
@@ -171,9 +171,9 @@ def match_calls(home: Path, books: CallBooks, unread: set[str], found: Findings)
 def match_payments(
     books: CallBooks, settlements: SettlementBooks, again: Callable[[], SettlementBooks], found: Findings
 ) -> None:
-    """Every call that leans on a payment leans on its payer's own, for no more than that is worth; never on one that stood for an
-    earlier payment and was not sent. Settlements were read before the wallets: `again` reads them once more, for payments that
-    came meanwhile.
+    """Check calls that were paid by a payment: it is the payer's own, worth at least the call, and was not replaced by an
+    earlier payment and so never sent. Settlements were read before the wallets: `again` reads them once more, for payments
+    that arrived meanwhile.
     """
     leaning = {key: usat for key, (_, usat) in books.orders.items() if key[0].startswith(ON_CHAIN)}
     if any(order_id.removeprefix(ON_CHAIN) not in settlements.payments for order_id, _ in leaning):

@@ -22,7 +22,7 @@ class Verdicts:
         self._burnt = self._put_right = 0
 
     def take(self, entry: Entry) -> None:
-        """The next entry; what is no step of a dispute is passed over."""
+        """Take the next entry; entries that are not steps of a dispute are skipped."""
         place = f"journal {entry.seq}"
         state = _STATES.get(entry.kind)
         self._burnt += sum(moved for name, moved in entry.amounts if name == "burnt")

@@ -4,14 +4,14 @@ What is proven, to the micro-sat:
 
 - every deposit in a wallet has exactly one confirmed settlement, and the reverse;
 - money in = money burnt + balances + in transit + held for payouts + paid out + payout fees - debts - write-offs - put right,
-  over all wallets and accounts; every payout was set aside by its wallet, and ends there as it does in the queue;
+  over all wallets and accounts; every payout was held by its wallet, and ends there as it does in the queue;
 - every call that one wallet earned was paid by another, once, and what was delivered was earned; every call that a gate took
-  for paid is posted in its payer's wallet, or set aside there;
+  for paid is posted in its payer's wallet, or reserved there;
 - every charge is for a span, every span costs what its time and rate say, and lies in uptime its node has proven;
 - every chain is whole, and goes through every head that a checkpoint holds; checkpoints are whole and signed.
 
-A service that runs goes on meanwhile: settlements are read before and after the wallets, so that money which moves in between
-is neither missed nor found twice.
+A running service changes its books meanwhile. So settlements are read before and after the wallets: money that moves in
+between is neither missed nor found twice.
 """
 
 from collections.abc import Iterable, Iterator
@@ -151,7 +151,7 @@ class HomeAudit:
         return books.is_read
 
     def _uptime(self, uptime: Uptime) -> None:
-        """Judge anew what did not lie in proven uptime: the node has gone on proving meanwhile."""
+        """Check again what was outside of proven uptime: the node has proven more of it meanwhile."""
         for where, address, span in self._suspects:
             fault = uptime.fault(address, span)
             if fault is not None:

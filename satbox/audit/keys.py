@@ -14,7 +14,7 @@ FILE_BYTES_MAX = 65_536
 
 
 class NotAKey(ValueError):  # noqa: N818 - reads as what happened
-    """This is no Ed25519 public key."""
+    """This is not an Ed25519 public key."""
 
 
 def public_key_of(given: str) -> str:

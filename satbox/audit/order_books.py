@@ -1,4 +1,4 @@
-"""The log of paid calls: every order that a gate took for paid is posted in its payer's wallet, or set aside there."""
+"""The log of paid calls: every order that a gate took for paid is posted in its payer's wallet, or reserved there."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ class Logged:
 
     @property
     def allowance(self) -> str:
-        """What is set aside for it is named so in the wallet."""
+        """The name of its allowance in the wallet."""
         return allowance_name(self.gate_id, self.account)
 
 
@@ -68,7 +68,7 @@ def match_order_log(logged: list[Logged], books: CallBooks, unread: set[str], fo
 
 
 def _match_keys(logged: list[Logged], books: CallBooks, found: Findings) -> None:
-    """No key has paid less, by its wallet, than the log still holds of what was posted for it; its caps lean on that."""
+    """A wallet counts at least as much for a key as the log still shows as posted for it. The key's caps depend on that."""
     posted: dict[str, int] = {}
     for one in logged:
         if one.is_posted and one.account in books.keys_spent_usat:

@@ -110,8 +110,8 @@ def match_payouts(
     unread: set[str],
     found: Findings,
 ) -> None:
-    """Every payout in the queue was set aside by its wallet, and every end in a wallet is one in the queue. `posted`: address,
-    state and usat by payout; the queue was read before the wallets and after.
+    """Check that each payout in the queue was held by its wallet, and that each one which ended in a wallet ended in the queue.
+    `posted`: address, state and usat by payout. The queue was read before the wallets and after.
     """
     ends = {PAID: PayoutState.CONFIRMED, RETURNED: PayoutState.FAILED}
     for payout_id, order in before.items():

@@ -33,8 +33,7 @@ def receipt_in(document: Any) -> Receipt | None:
 def check_receipt(document: Any, public_key: str, where: str = "receipt") -> Findings:
     """Whether the operator with this key signed it, and whether an answer around it says what it says.
 
-    What an answer says beyond what is signed is told as not proven where the service says such things, and is a finding
-    elsewhere.
+    Unsigned fields of an answer are reported as not proven where the service sends such fields, and as a finding elsewhere.
     """
     found = Findings()
     receipt = receipt_in(document)

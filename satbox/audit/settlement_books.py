@@ -22,7 +22,7 @@ from storage.connection import Connection
 
 @dataclass(frozen=True, slots=True)
 class CreditNotice:
-    """Money that a wallet was told of, or is to be: into its bucket, or back out."""
+    """A message to a wallet, sent or waiting: money into its bucket, or back out."""
 
     address: str
     usat: int
@@ -57,7 +57,7 @@ class SettlementBooks:
 
 
 def audit_settlements(path: Path, found: Findings, *, quick: bool = False) -> SettlementBooks:
-    """Check one file. `quick` only reads the letters, for a second look at a service that goes on."""
+    """Check one file. `quick` only reads the letters, for a second look at a running service."""
     books = SettlementBooks()
     with readable(path.name, found), snapshot(path) as db:
         if not quick:

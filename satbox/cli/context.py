@@ -149,7 +149,7 @@ class Context:
         link: "HeldLink | None" = None,
     ) -> "Client":
         """A client for this gate. Without the agent only open operations work, and what `link` opens: a link goes to the gate
-        that it names, unless another is named. `announce` is told what will be paid.
+        that it names, unless another is named. `announce` is called with what will be paid.
         """
         from operations.errors import SatboxError
         from satbox.client import Client, ClientSettings

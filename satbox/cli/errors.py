@@ -1,4 +1,4 @@
-"""Exit codes, and how a failure is told.
+"""Exit codes, and how a failure is shown.
 
     0    done
     1    refused, or failed: the error's code says why

@@ -1,4 +1,4 @@
-"""The verbs that are no operation of the service, and their options."""
+"""The verbs that are not operations of the service, and their options."""
 
 import argparse
 from collections.abc import Callable
@@ -162,4 +162,4 @@ LOCAL_TEXTS = {
     " other a path here. Links go along unless they lead out of the"
     " folder; what does not travel is named, and makes the exit code 123.",
 }
-"""Longer words for the own help of verbs that are no operation."""
+"""Longer help texts for verbs that are not operations."""

@@ -43,7 +43,7 @@ LOCAL_RUN = {
     "payoutkey": "money.refunding:payout_key",
     "call": "money.calling:call",
 }
-"""Who does the verbs that are no operation. What does an operation is in the command table."""
+"""Handlers of verbs that are not operations. Those of operations are in the command table."""
 
 SERVER = ("up", "demo", "images.ls", "images.build", "images.inspect", "images.rm")
 """Verbs of the service itself: a client install refuses them before anything is begun."""

@@ -1,4 +1,4 @@
-"""The command line's grammar, from the command table and the few verbs that are no operation.
+"""The command line's grammar, from the command table and the few verbs that are not operations.
 
 argparse, since the richer parsers alone take longer to import (0.15 s and more) than a whole `satbox --help` may.
 """

@@ -1,4 +1,4 @@
-"""Answers as people read them: 80 columns, amounts in sats, short ids and times. Whoever wants all of it takes the JSON form."""
+"""Answers as people read them: 80 columns, amounts in sats, short ids and times. The JSON form has everything."""
 
 import importlib
 from typing import Any

@@ -55,5 +55,5 @@ class Attached:
         )
 
     async def close(self) -> None:
-        """Let go; the process goes on."""
+        """Detach; the process keeps running."""
         await self._socket.close()

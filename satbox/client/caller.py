@@ -1,4 +1,4 @@
-"""Calls with identity: the right token on every request, proven anew once when the gate does not take it any more."""
+"""Calls with identity: the right token on every request, and one new proof when the gate refuses the token."""
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -45,7 +45,7 @@ class RequestSender:
         if self._api_key is not None and request.operation.auth is not Auth.OPERATOR:
             return None if request.operation.name.startswith("gate.") else self._api_key
         if not request.needs_pass and not is_asked:
-            # A pass that is there may show more; none is proven for that, since whoever has no registered pair has none.
+            # A kept pass may show more. No new one is proven for that: the caller may have no registered pair.
             kept = self._passes.get() if request.operation.auth is Auth.OPTIONAL else None
             return None if kept is None else kept.token
         operator = self._settings.operator_token

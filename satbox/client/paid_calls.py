@@ -183,7 +183,7 @@ def _is_inner(answer: CallAnswer) -> bool:
 
 
 def _is_hidden(answer: CallAnswer, headers: Mapping[str, str]) -> bool:
-    """Whether it is not there for whoever showed no pass: it may be for Genesis agents, or the caller's own."""
+    """Whether the answer is a 404 of the gate to a request without a pass: a route may exist for callers with one."""
     is_named = any(name.lower() == AUTHORIZATION.lower() for name in headers)
     return answer.status == 404 and not _is_inner(answer) and not is_named
 
@@ -285,7 +285,7 @@ ABROAD = {
     ),
     "gateway_timeout": ("The seller's server fell silent; nothing was paid.", "Try again later, or tell its owner."),
 }
-"""What the gate tells owners, as whoever buys from them needs to hear it: message and hint by code."""
+"""Message and hint by code, for buyers: the gate's own texts address owners."""
 
 
 def _understood(answer: CallAnswer, is_own: bool) -> CallAnswer:

@@ -51,7 +51,7 @@ class PassCache:
                 key: GatePass.model_validate(value) for key, value in json.loads(read_private(self._path)).items()
             }
         except (OSError, ValueError, AttributeError):
-            return {}  # a pass can always be had again
+            return {}  # a new pass can always be proven
         return {key: value for key, value in passes.items() if _ends_at(value) > self._now()}
 
     def _write(self, passes: dict[str, GatePass]) -> None:

@@ -32,13 +32,13 @@ _PAID = frozenset({"queued", "broadcasting", "mempool", "confirmed"})
 _OVER = frozenset({"failed", "replaced", "not_found"})
 
 Announce = Callable[[ChosenOffer], None]
-"""Told of what is about to be paid, before anything is signed."""
+"""Called with what is about to be paid, before anything is signed."""
 Send = Callable[[str, Mapping[str, Any], str | None], Awaitable[HttpResponse]]
 """Send an operation's request with its values and maybe a payment; raises SatboxError when no answer came."""
 
 
 class Signer(Protocol):
-    """Whoever signs payments; `agent.paying.Payer` is one."""
+    """A signer of payments, such as `agent.paying.Payer`."""
 
     async def sign(self, offer: ChosenOffer, *, sponsored: bool) -> SignedPayment:
         """One signed payment for an offer."""
@@ -46,7 +46,7 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PurchaseClock:
-    """Time, for whoever tests."""
+    """Time, replaced in tests."""
 
     now_seconds: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -29,7 +29,7 @@ class Request:
 
 
 def request_for(name: str, values: Mapping[str, Any]) -> Request:
-    """The request of an operation; values that are None are left out. Raises invalid_request before anything is sent."""
+    """The request of an operation; fields whose value is None are left out. Raises invalid_request before anything is sent."""
     operation = REGISTRY[name]
     given = {key: value for key, value in values.items() if value is not None}
     try:

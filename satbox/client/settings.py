@@ -1,4 +1,4 @@
-"""What a client is told: where the gate is, on which network to pay, how long to wait."""
+"""A client's settings: where the gate is, on which network to pay, how long to wait."""
 
 import ipaddress
 from dataclasses import dataclass, field

@@ -62,7 +62,7 @@ class Streams:
         self._sleep = sleep
 
     async def events(self, *, address: str | None, after: int) -> AsyncIterator[Event]:
-        """Events as they happen, each once, over as many connections as it takes. Raises unreachable when none can be had."""
+        """Events as they happen, each once, over as many connections as it takes. Raises unreachable when it cannot connect."""
         failures = 0
         while True:
             request = request_for("sandbox.events", {"address": address, "after": after, "follow": True})

@@ -1,4 +1,4 @@
-"""How the story is told: a line per step while it runs, and a record of each for machines."""
+"""The demo's output: a line per step while it runs, and a record of each step for machines."""
 
 import time
 from collections.abc import AsyncIterator
@@ -58,7 +58,7 @@ class Teller:
 
 
 def expect(condition: bool, what: str) -> None:
-    """The story only goes on when this is true."""
+    """Stop the demo unless this is true."""
     if not condition:
         raise StepFailedError(what)
 

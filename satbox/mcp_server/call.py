@@ -77,7 +77,7 @@ def _chosen(actions: Mapping[str, str], values: dict[str, Any]) -> Operation:
 
 
 def _without_token(document: dict[str, Any]) -> dict[str, Any]:
-    """The pass stays in this server: whoever reads the answer could act as the wallet's owner."""
+    """Keep the pass in this server: with it a reader of the answer could act as the wallet's owner."""
     return document | {"token": "kept by this server"}
 
 

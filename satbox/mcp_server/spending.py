@@ -12,7 +12,7 @@ from satbox.mcp_server.budget import SessionBudget
 async def pay(
     client: Client, budget: SessionBudget, method: Callable[..., Awaitable[Any]], values: dict[str, Any]
 ) -> dict[str, Any]:
-    """One payment on chain by one client method; its answer, and what is left of the session."""
+    """One payment on chain by one client method; its answer, and the rest of the session's budget."""
     max_sats = values.pop("max_sats", None)
     if max_sats is None:
         max_sats = values.get("sats", budget.left_sats)

@@ -9,7 +9,7 @@ from operations.surfaces import Actions, Made
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """One tool. `operation` is what it is made from; None for a call, which is no operation of the service.
+    """One tool. `operation` is what it is made from; None for a call, which is not an operation of the service.
 
     is_read_only: nothing changes by calling it. is_destructive: something can be lost by calling it. is_idempotent: called
     again with the same arguments it changes nothing more. is_open_world: it reaches further than the agent's own wallet.

@@ -18,6 +18,7 @@ DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "desi
 NOT_COUNTED = {"errors.md", "words.md"}
 """Generated from texts that users see; the list of these words itself."""
 
+GENERATED = {ROOT / "satbox/client/_generated.py"}
 PATTERNS = {
     "told": r"\btold\b",
     "whoever": r"\bwho(m)?ever\b",
@@ -32,17 +33,17 @@ PATTERNS = {
     "leans on": r"\blean(s|ed|ing)? on\b",
 }
 COUNTED_AT_MOST = {
-    "told": 110,
-    "whoever": 80,
-    "anew": 21,
+    "told": 84,
+    "whoever": 57,
+    "anew": 15,
     "of whom": 0,
-    "is had": 4,
-    "is no X": 47,
-    "that is none": 6,
-    "set aside": 73,
-    "goes on": 51,
-    "comes back": 17,
-    "leans on": 15,
+    "is had": 2,
+    "is no X": 28,
+    "that is none": 4,
+    "set aside": 64,
+    "goes on": 35,
+    "comes back": 12,
+    "leans on": 9,
 }
 
 
@@ -65,7 +66,7 @@ def texts_that_stand_alone(node: ast.AST) -> Iterator[ast.expr]:
 def prose() -> Iterator[tuple[str, str]]:
     """(place, text) of everything that is counted."""
     for package in CODE:
-        for file in sorted((ROOT / package).rglob("*.py")):
+        for file in sorted(set((ROOT / package).rglob("*.py")) - GENERATED):
             for line, text in prose_of(file.read_text()):
                 yield f"{file.relative_to(ROOT)}:{line}", text
     for file in DOCUMENTS:

@@ -51,7 +51,7 @@ async def ledger(context: Context) -> int:
 
 
 async def _against_service(context: Context, check: StatementCheck) -> None:
-    """What the service shows now must go on from what it signed then."""
+    """What the service shows now must continue what it signed then."""
     async with context.client() as client:
         if check.last_seq:
             page = await client.sandbox_ledger(address=check.wallet, after=check.last_seq - 1, limit=1)

@@ -1,7 +1,7 @@
 """`satbox stacks ...` and `satbox hash ...`: read and check on this machine, without a gate.
 
 Always one JSON object on stdout. Exit 0: valid; 1: the bytes or the signature are not (`error` says why); 2: nothing to judge (no
-input, not hex, over a limit), told on stderr. One value may be `-`: it is read from standard input, a message to the byte.
+input, not hex, over a limit; stderr says which). One value may be `-`: it is read from standard input, a message to the byte.
 Starts in a fraction of the other verbs' time: imports neither asyncio nor models.
 """
 

@@ -20,7 +20,7 @@ SCOPES = ("wake", "topup")
 
 
 async def create(context: Context) -> int:
-    """Make a link. Whoever sees it can use it, so it stands on stdout and in the file that was named, nowhere else."""
+    """Make a link. Anybody who sees it can use it, so it is written to stdout and the named file only."""
     given = context.arguments
     scopes = [word.strip() for word in given.scope.split(",") if word.strip()]
     if not scopes or set(scopes) - set(SCOPES):

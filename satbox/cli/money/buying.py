@@ -40,7 +40,7 @@ async def buy(
     """
     given = context.arguments
     values = values_of(context) if values is None else values
-    # Whoever names the sats has agreed to them.
+    # By naming the sats the user has agreed to them.
     max_sats = given.max_sats if given.max_sats is not None else values.get("sats")
     is_default = not values.keys() & {"sats", "seconds"}
     with progress(context, "asking for an offer") as shown:
@@ -64,7 +64,7 @@ async def buy(
 
 
 async def _confirmed(context: Context, client: "Client", paid: "Paid", shown: ProgressLine) -> "Paid":
-    """The same, confirmed. Without --wait it may come back as it was: it is paid either way."""
+    """The same status, confirmed. Without --wait it may be returned unchanged: the payment is made either way."""
     from operations.errors import SatboxError
 
     is_asked = bool(context.arguments.wait)

@@ -97,8 +97,8 @@ async def bucket(context: Context) -> int:
 
 
 async def deposit(context: Context) -> int:
-    """Into one's own bucket, or into another. Whoever pays need not be registered anywhere, so that nothing is asked that would
-    have to be proven; but they are told when nobody could reclaim what is left.
+    """Pay into one's own bucket or another's. Payers need no registration, so no proof is asked for; a warning says when nobody
+    could reclaim the rest.
     """
     from satbox.client.reclaimable import warning_about
 

@@ -29,7 +29,7 @@ async def status(context: Context) -> int:
 
 
 async def _lines(context: Context, client: Any) -> None:
-    """For people, where a line cannot be written anew: into a pipe or a file."""
+    """For people, where a line cannot be overwritten: into a pipe or a file."""
     while True:
         print(harmless(_line(await client.status(**values_of(context)), 0)), flush=True)
         await asyncio.sleep(TICK_SECONDS)

@@ -61,7 +61,7 @@ async def _converse(attached: "Attached", process_id: str, *, has_terminal: bool
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if tasks[0].done() and tasks[0].exception() is None and not tasks[0].result():
-                await tasks[1]  # our input ended; its output goes on
+                await tasks[1]  # our input ended; its output continues
         finally:
             for task in tasks:
                 task.cancel()
