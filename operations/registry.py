@@ -20,7 +20,7 @@ class Auth(StrEnum):
 
     NONE = "none"
     OPTIONAL = "optional"  # anybody; a caller with a pass sees more
-    PASS = "pass"  # noqa: S105 - any valid gate pass; the handler decides what it reaches
+    PASS = "pass"  # noqa: S105 - any valid gate pass; the action decides what it reaches
     OWNER = "owner"  # the wallet's own pass, with the operation's scope
     OPERATOR = "operator"
 

@@ -85,7 +85,9 @@ async def _worked(context: RequestContext, data: BaseModel, action: Action, held
             is_handed_on = True
             return _paid_at_its_end(context, outcome, held)
         status = outcome.status if isinstance(outcome, Reply) else 200
-        return with_headers(outcome, await held.settle(status, context.used_usat))
+        headers = await held.settle(status, context.used_usat)
+        context.means.is_charged = held.is_paid
+        return with_headers(outcome, headers)
     finally:
         if not is_handed_on:
             await held.release()

@@ -1,4 +1,4 @@
-"""From the operation registry to routes: authenticate, read the input, run the handler, write the answer.
+"""From the operation registry to routes: authenticate, read the input, run the action, send its outcome.
 
 One wrapper serves every operation, so errors, limits, counting and request ids are the same everywhere.
 """

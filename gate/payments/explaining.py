@@ -50,6 +50,8 @@ def note_unread(services: Services, means: Means, header: str) -> None:
 async def explained(services: Services, means: Means, error: SatboxError) -> SatboxError:
     """The error as it is answered: with the payment, if the request brought one that is on record, or may be."""
     shown = means.presented
+    if means.is_charged and error.funds_moved is False:
+        error.funds_moved = True
     if shown is None:
         return error
     named = {"paymentId": shown.payment_id, "checkStatusUrl": status_url(services, shown.payment_id)}

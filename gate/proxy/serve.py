@@ -29,7 +29,7 @@ from gate.reach.reaching import Reach
 from gate.wire.answers import METRICS, PEERS, REQUEST_ID, error_response, reply_response
 from gate.wire.cors import AS_IT_CAME, is_preflight, preflight
 from gate.wire.crowd import Crowd, Places, peer_of
-from gate.wire.means import means_of
+from gate.wire.means import Means, means_of
 from gate.wire.metrics import Metrics
 from gate.wire.outcomes import Reply
 from gate.wire.paths import Place, inner_target, place_of
@@ -177,9 +177,10 @@ def _asks_for_paid(request: web.Request, view: View, place: Place, target: str) 
     return found is not None and found.sats > 0
 
 
-def _counted(guest: Guest, metrics: Metrics) -> Settle:
+def _counted(guest: Guest, means: Means, metrics: Metrics) -> Settle:
     async def settle(status: int) -> Mapping[str, str]:
         headers = await guest.settle(status)
+        means.is_charged = guest.is_paid
         if guest.is_paid:
             metrics.calls_paid.inc()
         return headers
@@ -227,7 +228,9 @@ async def _forward(
         given = credentials(services, request).stripped(request.headers.items())
         said = said_of(request, None if guest is None else guest.payer)
         headers = inward(given, said, keeps_authorization=not visitor.is_owner)
-        settle = None if guest is None or guest.charge is None else _counted(guest, request.app[METRICS])
+        settle = (
+            None if guest is None or guest.charge is None else _counted(guest, means_of(request), request.app[METRICS])
+        )
         if place_of(request).origin and settle is None:
             request[AS_IT_CAME] = True
         request[HEAD_WORDS] = visitor.head_words

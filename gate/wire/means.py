@@ -40,6 +40,8 @@ class Means:
     idempotency_key: str = ""
     presented: Presented | None = None
     """Set once the payment is known to be valid: from then on every error names it."""
+    is_charged: bool = False
+    """Set once what the request is billed has been paid: from then on no error says that nothing was."""
 
 
 MEANS: web.RequestKey[Means] = web.RequestKey("means", Means)

@@ -19,7 +19,7 @@ from gate.charging.unsigned_orders import ONCE_MS
 from gate.context import RequestContext
 from gate.front.app import add_operation
 from gate.identity import tenures
-from gate.wire.outcomes import Stream
+from gate.wire.outcomes import Reply, Stream
 from operations.models import Input, Output
 from operations.prices import Fixed, Metered
 from operations.registry import Auth, Operation
@@ -332,3 +332,18 @@ async def test_made_up_keys_are_counted(tmp_path: Path) -> None:
         codes = [(await house.ask("GET", "/sandbox/api-keys", headers=made_up)).code for _ in range(5)]
         assert codes == ["spending_key_invalid"] * 3 + ["rate_limited"] * 2
         assert (await house.ask("GET", "/sandbox/api-keys", who=who)).code == "wallet_not_found", "passes are not"
+
+
+# An answer that fails after it was paid
+
+
+async def test_an_answer_that_cannot_be_sent_after_it_was_paid_says_that_it_was(tmp_path: Path) -> None:
+    async def unsendable(context: RequestContext, data: Question) -> Reply:
+        return Reply({"answer": object()})
+
+    async with gatehouse(tmp_path, mounts=[lambda app: add_operation(app, ASK, unsendable)]) as house:
+        who = await house.agent()
+        await house.created(who, sats=500)
+        answer = await house.ask("POST", "/test/ask", who=who, json={"data": "a"})
+        assert (answer.status, answer.code) == (500, "internal")
+        assert answer.body["error"]["funds_moved"] is True
