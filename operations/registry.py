@@ -71,8 +71,8 @@ class Operation:
             raise ValueError(f"{self.name} names unknown errors: {unknown}")
 
     @property
-    def paid(self) -> bool:
-        """Whether it is paid by a transaction."""
+    def is_on_chain(self) -> bool:
+        """Whether it is paid by a transaction, for a wallet. One with another price is `Fixed` or `Metered`."""
         return isinstance(self.price, OnChain)
 
     @property

@@ -72,7 +72,7 @@ def _parameter(name: str, field: FieldInfo) -> str:
 def _extras(operation: Operation) -> list[str]:
     if operation.body is Body.UPLOAD:
         return ["data: Upload"]
-    if operation.paid:
+    if operation.is_on_chain:
         return ["max_sats: int | None = None", "asset: str | None = None", "sponsored: bool = False"]
     return []
 
@@ -104,9 +104,9 @@ def _call(operation: Operation, names: list[str]) -> tuple[str, list[str], str]:
         Body.UPLOAD: "_upload",
         Body.DOWNLOAD: "_download",
         Body.TEXT: "_text",
-    }.get(operation.body, "_pay" if operation.paid else "_call")
+    }.get(operation.body, "_pay" if operation.is_on_chain else "_call")
     first = [f'"{operation.name}"']
-    if operation.paid:
+    if operation.is_on_chain:
         first.append("PaymentTerms(max_sats, asset, sponsored)")
     elif operation.output is not None:
         first.append(_output(operation))
@@ -131,7 +131,7 @@ def client_source() -> str:
         positional = ["data"] if operation.body is Body.UPLOAD else []
         required = [n for n in operation.positional if operation.input.model_fields[n].is_required()]
         passed = [*required, *positional, *(f"{name}={name}" for name in names if name not in required)]
-        if operation.paid:
+        if operation.is_on_chain:
             passed += ["max_sats=max_sats", "asset=asset", "sponsored=sponsored"]
         lines += _wrapped(f"    def {operation.function}(", signature, f") -> {_output(operation)}:")
         lines.append(f'        """{operation.summary}"""')
@@ -231,7 +231,7 @@ def commands_source() -> str:
                 "run": "" if verb.run == "generic:call" else verb.run,
                 "form": verb.form,
                 "empty": verb.empty,
-                "is_paid": operation.paid,
+                "is_paid": operation.is_on_chain,
                 "may_pay": verb.may_pay,
                 "is_operators": operation.auth is Auth.OPERATOR,
             }

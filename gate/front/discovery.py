@@ -145,7 +145,7 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> Iterator[tuple[
         yield "200", {"description": "bytes" if operation.body is Body.DOWNLOAD else "text"}
     else:
         content = {"application/json": {"schema": _schema(operation.output, schemas)}}
-        for success in ("201", "202") if operation.paid else ("200",):
+        for success in ("201", "202") if operation.is_on_chain else ("200",):
             yield success, {"description": "ok", "content": content}
     if operation.takes_ranges:
         headers = {"Content-Range": {"schema": {"type": "string"}, "description": "which bytes, and of how many"}}
@@ -181,7 +181,7 @@ async def serve_service_document(request: web.Request) -> web.Response:
 
 def x402_document(settings: GateSettings) -> dict[str, Any]:
     """`/.well-known/x402`: what can be bought (x402scan's discovery: `version` 1, `resources`, `instructions`)."""
-    paid = [operation for operation in REGISTRY.values() if operation.paid]
+    paid = [operation for operation in REGISTRY.values() if operation.is_on_chain]
     return {
         "version": 1,
         "x402Version": 2,

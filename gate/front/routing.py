@@ -185,7 +185,7 @@ def route(operation: Operation, action: Action) -> Callable[[web.Request], Await
             code, retry_after = ("storage_full", FULL_SECONDS) if is_full(error) else ("internal", None)
             log.exception("unexpected", operation=operation.name, request_id=request_id)
             # After a payment was presented nobody here can tell whether money moved.
-            presented = operation.paid and "payment-signature" in request.headers
+            presented = operation.is_on_chain and "payment-signature" in request.headers
             failure = SatboxError(code, retry_after=retry_after, funds_moved="unknown" if presented else False)
             return await _refused(services, request, failure, request_id)
         finally:

@@ -88,7 +88,7 @@ def asks_for_offers(operation: Operation, request: web.Request) -> bool:
     """Whether a caller without a pass asks what a paid operation costs. Prices are public: they are shown before any proof."""
     has_pass = shows_pass(request)
     has_payment = "payment-signature" in request.headers or "X-PAYMENT" in request.headers
-    return operation.paid and not has_pass and not has_payment
+    return operation.is_on_chain and not has_pass and not has_payment
 
 
 def shows_pass(request: web.Request) -> bool:

@@ -26,7 +26,7 @@ BODY_COPIES = 3
 
 async def read_input(operation: Operation, request: web.Request, settings: GateSettings, lease: Lease) -> BaseModel:
     """The validated input; invalid_request names the fields at fault."""
-    ignored = PASS_QUERY | (PAYMENT_QUERY if operation.paid else frozenset())
+    ignored = PASS_QUERY | (PAYMENT_QUERY if operation.is_on_chain else frozenset())
     values: dict[str, Any] = {k: v for k, v in request.query.items() if k not in ignored}
     if sends_json(operation):
         body = request.get(JSON_BODY)

@@ -46,7 +46,7 @@ async def call_tool(
         return _without_token((await client.prove()).model_dump(mode="json"))
     if tool.made is not None:
         return await _made(client, operation, tool.made, values)
-    if operation.paid:
+    if operation.is_on_chain:
         return await pay(client, budget, _method(client, operation), values)
     if operation.body is Body.UPLOAD:
         return await _write(client, values)

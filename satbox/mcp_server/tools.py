@@ -56,7 +56,7 @@ def _schema(operation: Operation, tool: Tool) -> dict[str, Any]:
     required = [name for name in schema.pop("required", ()) if name in schema["properties"]]
     if required:
         schema["required"] = required
-    extra: dict[str, Any] = _PAYING if operation.paid else {}
+    extra: dict[str, Any] = _PAYING if operation.is_on_chain else {}
     if operation.body is Body.UPLOAD:
         extra = _WRITING
     elif operation.body is Body.DOWNLOAD:
@@ -72,7 +72,7 @@ def _schema(operation: Operation, tool: Tool) -> dict[str, Any]:
 
 def _description(operation: Operation, tool: Tool) -> str:
     text = tool.text or operation.summary
-    if operation.paid:
+    if operation.is_on_chain:
         text += (
             " Pays by itself, at most `max_sats`, once: when the answer says `ambiguous`, call again with the same"
             " arguments and the same payment is repeated."
@@ -94,7 +94,7 @@ def _made_from(operation: Operation, tool: Tool) -> ToolSpec:
         is_read_only=is_read_only,
         is_destructive=tool.is_destructive,
         is_idempotent=is_read_only or tool.is_idempotent,
-        is_open_world=operation.paid,
+        is_open_world=operation.is_on_chain,
         made=tool.made,
         actions=tool.actions,
     )

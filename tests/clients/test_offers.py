@@ -23,7 +23,7 @@ WAYS: dict[str, Callable[[str], tuple[str, dict[str, str]]]] = {
     "header": lambda symbol: ("", {"X-PAYMENT-TOKEN-TYPE": symbol}),
     "lower case": lambda symbol: (f"?tokenType={symbol.lower()}", {}),
 }
-PAID = [operation for operation in REGISTRY.values() if operation.paid]
+PAID = [operation for operation in REGISTRY.values() if operation.is_on_chain]
 
 
 async def offers_of(customer: Customer, path: str, headers: dict[str, str], whose: dict[str, str]) -> PaymentRequired:

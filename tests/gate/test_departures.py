@@ -115,7 +115,7 @@ def test_whatever_waits_at_a_callers_wish_ends_with_the_caller() -> None:
         if {"timeout_seconds", "follow"} & set(operation.input.model_fields) or operation.body is Body.EVENTS
     } - {"processes.start"}
     assert waits - set(ENDS) == set()
-    assert not any(REGISTRY[name].paid for name in ENDS)
+    assert not any(REGISTRY[name].is_on_chain for name in ENDS)
 
 
 async def test_a_caller_that_leaves_a_silent_server_inside_gives_the_place_back(house: House) -> None:

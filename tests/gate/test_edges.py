@@ -72,7 +72,7 @@ async def test_every_operation_is_reachable_and_guarded(house: House, name: str)
         assert answer.status != 405
         assert answer.status == 200 or answer.code in ("invalid_request", *operation.errors)
     else:
-        if operation.paid:  # what it costs is shown to anybody
+        if operation.is_on_chain:  # what it costs is shown to anybody
             assert answer.status == 402
         else:
             assert (answer.status, answer.code) == (401, "pass_missing")

@@ -137,7 +137,7 @@ async def test_a_link_opens_nothing_but_what_takes_links(house: House, owner: Wh
         if operation.link_scope is None and operation.auth.value != "none":
             path = operation.path.replace("{", "").replace("}", "")
             answer = await house.ask(operation.method, path, headers=holding(link))
-            refused = (402, None) if operation.paid else (401, "pass_missing")
+            refused = (402, None) if operation.is_on_chain else (401, "pass_missing")
             assert (
                 answer.status,
                 answer.body.get("error", {}).get("code") if answer.status != 402 else None,

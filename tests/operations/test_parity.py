@@ -54,7 +54,7 @@ def test_both_clients_have_a_method_with_every_field(client: type, operation: Op
         return  # nothing blocks on both ends of a websocket
     method = getattr(client, operation.function)
     parameters = set(inspect.signature(method).parameters) - {"self"}
-    extra = {"max_sats", "asset", "sponsored"} if operation.paid else set()
+    extra = {"max_sats", "asset", "sponsored"} if operation.is_on_chain else set()
     extra |= {"data"} if operation.body is Body.UPLOAD else set()
     assert parameters == set(operation.input.model_fields) | extra
     assert inspect.iscoroutinefunction(method) == (client is Client and operation.body is not Body.EVENTS)
@@ -100,7 +100,7 @@ def test_there_is_a_tool_or_a_reason(operation: Operation) -> None:
     assert tool is not None
     assert tool.schema["type"] == "object"
     assert set(operation.input.model_fields) - set(operation.tool.hidden) <= set(tool.schema["properties"])
-    assert operation.paid == ("max_sats" in tool.schema["properties"])
+    assert operation.is_on_chain == ("max_sats" in tool.schema["properties"])
 
 
 def test_a_misspelt_verb_gets_a_suggestion() -> None:

@@ -30,7 +30,7 @@ def test_a_price_names_a_known_purpose() -> None:
 def test_every_purpose_of_a_price_is_on_the_list() -> None:
     rules = [operation.price for operation in REGISTRY.values() if not isinstance(operation.price, Free)]
     assert {rule.purpose for rule in rules} <= set(PURPOSES)
-    assert {operation.name for operation in REGISTRY.values() if operation.paid} == {
+    assert {operation.name for operation in REGISTRY.values() if operation.is_on_chain} == {
         "sandbox.create", "sandbox.extend", "bucket.deposit",
     }  # fmt: skip
 
