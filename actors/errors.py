@@ -6,6 +6,8 @@ ActorError
 └── HostUnavailableError  the host did not answer in time; the command may or may not have run
 """
 
+from storage import errors
+
 
 class ActorError(Exception):
     """Base of all errors of the actor runtime."""
@@ -21,3 +23,8 @@ class CorruptWalletError(ActorError):
 
 class HostUnavailableError(ActorError):
     """The host did not answer in time. Unknown is not failure: the command may have run."""
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether a wallet is no good, rather than the disk busy or full."""
+    return isinstance(error, CorruptWalletError) or errors.is_damage(error)

@@ -1,4 +1,4 @@
-"""Which host a wallet lives on, and where its file is.
+"""Which host a wallet lives on.
 
 address -> sha256 -> one of 1,024 shards -> host. A shard never changes; which host serves it follows from the number of
 hosts alone, and the epoch fence makes a restart with another number safe.
@@ -6,7 +6,6 @@ hosts alone, and the epoch fence makes a restart with another number safe.
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 SHARDS = 1024
@@ -17,11 +16,6 @@ Placement = Literal["shared", "dedicated"]
 def shard_of(address: str) -> int:
     """The shard of an address, for ever."""
     return int.from_bytes(hashlib.sha256(address.encode()).digest()[:4], "big") % SHARDS
-
-
-def wallet_path(wallets: Path, address: str) -> Path:
-    """The file of a wallet."""
-    return wallets / f"{shard_of(address):04d}" / f"{address}.sqlite"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ simulator), `RayTransport` (`actors.on_ray.transport`) to hosts on Ray. One cont
 import asyncio
 from typing import Protocol, TypeVar, overload
 
-from actors.books.pages import Range
+from actors.books.ranges import Range
 from actors.hosting.actor import QueueFullError
 from actors.hosting.host import WalletHost
 from actors.hosting.overview import HostOverview

@@ -13,6 +13,7 @@ from actors.clock import SystemClock
 from actors.hosting.actor import WalletActor
 from actors.hosting.host import WalletHost
 from actors.hosting.host_settings import HostSettings
+from actors.stores.wallet_folder import WalletFolder
 from actors.wallet import commands as c
 from actors.wallet.state import Phase, Plan, WalletPolicy
 from bench.figures import Figure, cpu_seconds, latency, rss_bytes
@@ -47,7 +48,10 @@ class Bench:
 
     def make(self) -> WalletHost:
         """Another host on the same files."""
-        return WalletHost(self.settings, self.node, SystemClock(), lambda: f"rt_{secrets.token_hex(8)}", no_loss)
+        return WalletHost(
+            self.settings, WalletFolder(self.folder / "wallets"), self.node, SystemClock(),
+            lambda: f"rt_{secrets.token_hex(8)}", no_loss,
+        )  # fmt: skip
 
     async def __aenter__(self) -> "Bench":
         await self.host.start()

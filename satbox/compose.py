@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import images
-from actors.books.checkpoints import CheckpointLog
+from actors.books.checkpoints import CheckpointBook
 from actors.on_ray.host_spec import HostSpec
 from actors.on_ray.oracle import OracleSpec
 from actors.on_ray.settlements_process import PayoutSpec, SettlementsSpec
@@ -50,7 +50,7 @@ class Deployment:
         """The receiving address: named in the settings, or the devnet treasury."""
         return self.settings.pay_to or self.keys.pay_to(self.settings.stacks_network)
 
-    def checkpoints(self) -> CheckpointLog:
+    def checkpoints(self) -> CheckpointBook:
         """The log of checkpoints over this home's wallets."""
         settings = self.settings
         signer = ReceiptSigner(self.keys.operator)

@@ -15,7 +15,6 @@ from typing import Any
 import structlog
 
 from actors.clock import SystemClock
-from actors.hosting.unfinished import unfinished
 from actors.on_ray.call import NamedActors
 from actors.on_ray.oracle import NAME as ORACLE
 from actors.on_ray.oracle import start_oracle
@@ -23,6 +22,7 @@ from actors.on_ray.settlements import SETTLEMENTS
 from actors.on_ray.settlements_process import start_settlements
 from actors.on_ray.steady_scheduler import SteadyScheduler
 from actors.on_ray.transport import RayTransport, start_host
+from actors.stores.wallet_folder import WalletFolder
 from actors.view import iso
 from devnet.urls import devnet_urls
 from satbox.children import Child, python_module
@@ -170,7 +170,7 @@ async def _start_actors(deployment: Deployment, actors: NamedActors, names: list
 
 def _unfinished_wallets(deployment: Deployment) -> list[str]:
     """Dedicated placement makes actors on demand, but a wallet with a sandbox cannot wait for somebody to ask."""
-    return [f"wallet-{address}" for address in unfinished(deployment.settings.home / "wallets")]
+    return [f"wallet-{address}" for address in WalletFolder(deployment.settings.home / "wallets").unfinished()]
 
 
 def _watchdog(actors: NamedActors, names: list[str]) -> SteadyScheduler:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from actors.hosting.wallet_store import Batch
+from actors.stores.wallets import Batch
 from actors.wallet.state import Phase, WalletState
 from simulator.call_auditor import CallAuditor
 from simulator.virtual_loop import note

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from actors.hosting.wallet_store import Batch, WalletStore
+from actors.stores.wallet_file import WalletFile
+from actors.stores.wallets import Batch
 from actors.wallet.state import WalletState
 from relay_client.settlements.schema import migrate
 from simulator.virtual_loop import Incarnation, incarnation
@@ -54,7 +55,7 @@ class Disk:
             self.power_lost(life)
             raise PowerLossError
 
-    def open_wallet(self, path: Path, address: str) -> WalletStore:
+    def open_wallet(self, path: Path, address: str) -> WalletFile:
         """For hosts."""
         return DiskWalletStore(self, path, address)
 
@@ -66,7 +67,7 @@ class Disk:
                 stores.remove(store)
 
 
-class DiskWalletStore(WalletStore):
+class DiskWalletStore(WalletFile):
     """A wallet's real file."""
 
     def __init__(self, disk: Disk, path: Path, address: str) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import structlog
 
-from actors.hosting.wallet_store import WalletStore, broken_links
-from actors.placement import wallet_path
+from actors.books.chain import broken_links
+from actors.stores.wallet_file import WalletFile
+from actors.stores.wallet_folder import wallet_path
 from actors.wallet.state import Phase, WalletPolicy
 from relay_client.settlements import SettleRoute
 from relay_client.states import is_in_flight
@@ -352,7 +353,7 @@ class Run:
             wrong.append(f"{address} still waits for {[pending.payment_id for pending in state.pending]}")
         if state.credit_start is not None and state.phase is Phase.REAPED:
             wrong.append(f"{address} still leans on {state.credit_start.payment_id}")
-        store = WalletStore(wallet_path(self.home / "wallets", address), address)
+        store = WalletFile(wallet_path(self.home / "wallets", address), address)
         try:
             broken = list(broken_links(address, iter(store.entries(0, 10**9))))
             if broken:

@@ -16,6 +16,7 @@ from actors.hosting.host import WalletHost
 from actors.hosting.host_settings import HostSettings
 from actors.hosting.overview import HostOverview
 from actors.hosting.requests import Ask, Pay, Purse, Request, Response, serve
+from actors.stores.wallet_folder import WalletFolder
 from actors.system import ActorSystem
 from actors.wallet.commands import Earn
 from actors.wallet.state import WalletPolicy
@@ -107,13 +108,13 @@ class Service:
             line = NodeLine(self.network, self.node, self.machine, place.name)
             host = WalletHost(
                 settings,
+                WalletFolder(self.home / "wallets", self.disk.open_wallet),
                 line,
                 self.times,
                 lambda: f"rt_{next(self._ids)}",
                 self._tell_loss,
                 tell_earning=self._tell_earning,
                 executor=HereExecutor(),
-                open_store=self.disk.open_wallet,
             )
             await host.start()
             self._served[place.name] = host

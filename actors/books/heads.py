@@ -6,10 +6,7 @@ from dataclasses import asdict, dataclass
 import rfc8785
 
 from actors.books.merkle import leaf_hash
-from actors.books.pages import every_span_after
-from actors.books.span_chain import chained
 from actors.wallet.journal import GENESIS
-from storage.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +26,7 @@ class Head:
 
 
 class RewrittenError(Exception):
-    """A wallet's file does not go on from where a checkpoint has seen it."""
-
-
-def head_after(db: Connection, known: Head) -> Head:
-    """Where a wallet stands now, given where it stood. Raises RewrittenError when its past has changed."""
-    row = db.execute("SELECT hash FROM journal WHERE seq = ?", (known.seq,)).fetchone()
-    if known.seq and (row is None or row[0] != known.head):
-        raise RewrittenError(f"entry {known.seq} is not the one that was checkpointed")
-    (spans,) = db.execute("SELECT coalesce(max(seq), 0) FROM spans").fetchone()
-    if spans < known.spans_seq:
-        raise RewrittenError(f"span {known.spans_seq} was checkpointed and is gone")
-    seq, head = db.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone() or (0, GENESIS)
-    spans_head = chained(every_span_after(db, known.spans_seq), known.spans_head)
-    return Head(known.address, int(seq), str(head), int(spans), spans_head)
+    """A wallet's books do not go on from where a checkpoint has seen them."""
 
 
 def hash_of(statement: dict[str, object]) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from actors.clock import Clock
 from actors.errors import FencedError
 from actors.hosting import marks as marks_of
-from actors.hosting.wallet_store import Batch, Mark, WalletStore
+from actors.stores.wallets import Batch, Mark, WalletStore
 from actors.view import View
 from actors.wallet.bucket import BrokenInvariantError
 from actors.wallet.commands import (

@@ -10,7 +10,6 @@ import logging
 import resource
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from pathlib import Path
 from typing import TypeVar
 
 from actors.clock import Clock
@@ -26,7 +25,7 @@ from actors.hosting.overview import ROWS_MAX, AtRest, HostOverview, wallet_row
 from actors.hosting.reconciling import Reconciler
 from actors.hosting.residents import Residents
 from actors.hosting.timers import Timers
-from actors.hosting.wallet_store import WalletStore
+from actors.stores.wallets import WalletRepository, WalletStore
 from actors.view import View
 from actors.wallet import commands as c
 from actors.wallet.state import Phase, UptimeProof, WalletState
@@ -53,6 +52,7 @@ class WalletHost:
     def __init__(
         self,
         settings: HostSettings,
+        wallets: WalletRepository,
         node: SandboxNode,
         clock: Clock,
         new_runtime_id: Callable[[], str],
@@ -61,20 +61,19 @@ class WalletHost:
         send_payout: PayoutSink | None = None,
         tell_earning: EarningSink | None = None,
         executor: Executor | None = None,
-        open_store: Callable[[Path, str], WalletStore] = WalletStore,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._executor = executor or ThreadPoolExecutor(settings.threads, thread_name_prefix="commit")
         self.residents = Residents(
-            settings, clock, self._executor, open_store, lambda store: WalletActor(store, self._around), self._activated
+            settings, clock, self._executor, wallets, lambda store: WalletActor(store, self._around), self._activated
         )
         self._reconciler = Reconciler(settings, self.residents, node, self._executor)
         self._timers = Timers()
         self._due = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closing = False
-        self._at_rest = AtRest(settings.wallets, settings.owns, clock.monotonic_ms)
+        self._at_rest = AtRest(wallets, settings.owns, clock.monotonic_ms)
         self._overview = asyncio.Lock()
         self.link = NodeLink(
             node,
@@ -87,7 +86,7 @@ class WalletHost:
         self.meter_reader = MeterReader(node, lambda: list(self.residents.actors.values()), settings.meter_seconds)
         self._effects = Effects(node, tell_loss, settings.pre_stop_seconds, send_payout)
         self._orders = OrderDelivery(tell_earning or self._tell_own)
-        self._liveness = Liveness(settings.wallets / f".{settings.name}.alive")
+        self._liveness = Liveness(settings.folder / f".{settings.name}.alive")
         self._gap: tuple[int, int] | None = None
         self._around = Surroundings(
             clock=clock,
@@ -106,7 +105,7 @@ class WalletHost:
 
     async def start(self) -> None:
         """Hear the node, activate every wallet that needs watching, then keep time."""
-        self._settings.wallets.mkdir(parents=True, exist_ok=True)
+        self._settings.folder.mkdir(parents=True, exist_ok=True)
         _raise_file_limit()
         await self.link.refresh()
         self._gap = self._liveness.gap(self.link.proof())
@@ -136,7 +135,7 @@ class WalletHost:
 
     async def ask(self, address: str, command: c.Command) -> View:
         """Run one command on a wallet. A copy that was fenced while it waited is opened again, once."""
-        if not self.residents.exists(address) and not creates(command):
+        if not creates(command) and not await self.residents.exists(address):
             refusal = None if isinstance(command, c.Look) else c.Refusal("wallet_not_found")
             return View(WalletState(address), self._clock.wall_ms(), self.link.proof(), refusal)
         for last in (False, True):
@@ -166,7 +165,7 @@ class WalletHost:
     async def wait(self, address: str, version: int, timeout_seconds: float) -> View:
         """The wallet once it is past `version`, or when the time is up."""
         give_up = asyncio.get_running_loop().time() + timeout_seconds
-        while not self.residents.exists(address):
+        while not await self.residents.exists(address):
             left = give_up - asyncio.get_running_loop().time()
             if left <= 0:
                 return await self.ask(address, c.Look())
@@ -174,8 +173,8 @@ class WalletHost:
         return await (await self.residents.get(address)).wait_change(version, timeout_seconds)
 
     async def read(self, address: str, query: Callable[[WalletStore], Page]) -> Page:
-        """Run a read of a wallet's file off the loop; SatboxError when there is none."""
-        if not self.residents.exists(address):
+        """Run a read of a wallet's books off the loop; SatboxError when there is none."""
+        if not await self.residents.exists(address):
             raise SatboxError("wallet_not_found")
         store = (await self.residents.get(address)).store
         return await asyncio.get_running_loop().run_in_executor(self._executor, query, store)

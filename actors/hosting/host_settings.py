@@ -11,7 +11,8 @@ from actors.wallet.state import WalletPolicy
 class HostSettings:
     """What a host is told at start."""
 
-    wallets: Path
+    folder: Path
+    """Where it notes when it was last up."""
     name: str = "host-0"
     policy: WalletPolicy = field(default_factory=WalletPolicy)
     idle_seconds: float = 300.0

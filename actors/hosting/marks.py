@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from actors.hosting.wallet_store import Mark
+from actors.stores.wallets import Mark
 from actors.wallet.commands import (
     BurnNonce,
     Command,

@@ -1,17 +1,16 @@
 """Every wallet of a host in a few numbers each, for those who watch over the service.
 
-Wallets in memory are told from their state; those at rest are read from their files once, and again only when a file was
-written since. One look reads so many files at most, so that a host with many wallets answers its first look soon and a later
+Wallets in memory are told from their state; those at rest are read once, and again only when they changed
+since. One look reads so many at most, so that a host with many wallets answers its first look soon and a later
 one fully.
 """
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import ValidationError
 
-from actors.hosting.wallet_store import read_state
+from actors.stores.wallets import WalletRepository
 from actors.view import balances_at, public_state, running
 from actors.wallet.lifecycle import exhausts_at_ms
 from actors.wallet.state import UptimeProof, WalletState
@@ -47,7 +46,7 @@ class WalletRow:
 
 @dataclass(frozen=True, slots=True)
 class HostOverview:
-    """A host's wallets. `unread` are files at rest that this look had no time for."""
+    """A host's wallets. `unread` are wallets at rest that this look had no time for."""
 
     rows: tuple[WalletRow, ...]
     unread: int = 0
@@ -82,27 +81,28 @@ def wallet_row(state: WalletState, proof: UptimeProof | None, late_ms: int = 0) 
 
 
 class AtRest:
-    """Rows of wallets whose files nobody holds open, kept by when each file was last written."""
+    """Rows of wallets that nobody has in memory, kept for as long as each has the same stamp."""
 
-    def __init__(self, folder: Path, owns: Callable[[str], bool] | None, now_ms: Callable[[], int]) -> None:
-        self._folder = folder
+    def __init__(
+        self, wallets: WalletRepository, owns: Callable[[str], bool] | None, now_ms: Callable[[], int]
+    ) -> None:
+        self._wallets = wallets
         self._owns = owns
         self._now_ms = now_ms
-        self._paths: list[Path] = []
+        self._addresses: list[str] = []
         self._scanned_ms: int | None = None
-        self._kept: dict[str, tuple[int, WalletRow]] = {}
+        self._kept: dict[str, tuple[str, WalletRow]] = {}
 
     def rows(self, resident: Collection[str]) -> tuple[list[WalletRow], int]:
-        """Rows of all but `resident`, and how many files are still unread. Blocks; not for the loop."""
+        """Rows of all but `resident`, and how many are still unread. Blocks; not for the loop."""
         self._scan()
         found: list[WalletRow] = []
         reads = unread = 0
-        for path in self._paths[:ROWS_MAX]:
-            address = path.stem
+        for address in self._addresses[:ROWS_MAX]:
             if address in resident:
                 continue
             try:
-                written = path.stat().st_mtime_ns
+                written = self._wallets.stamp(address)
             except OSError:
                 continue
             kept = self._kept.get(address)
@@ -112,7 +112,7 @@ class AtRest:
                 unread += 1
             else:
                 reads += 1
-                row = self._read(path)
+                row = self._read(address)
                 if row is not None:
                     self._kept[address] = (written, row)
                     found.append(row)
@@ -123,15 +123,13 @@ class AtRest:
         if self._scanned_ms is not None and now_ms - self._scanned_ms < SCAN_MS:
             return
         self._scanned_ms = now_ms
-        paths = sorted(self._folder.glob("*/S*.sqlite"))
-        self._paths = [path for path in paths if self._owns is None or self._owns(path.stem)]
-        alive = {path.stem for path in self._paths}
+        self._addresses = [one for one in self._wallets.addresses() if self._owns is None or self._owns(one)]
+        alive = set(self._addresses)
         self._kept = {address: kept for address, kept in self._kept.items() if address in alive}
 
-    @staticmethod
-    def _read(path: Path) -> WalletRow | None:
+    def _read(self, address: str) -> WalletRow | None:
         try:
-            state = read_state(path)
+            state = self._wallets.at_rest(address)
         except (StorageError, ValidationError, OSError):
             return None  # being made, or broken: the audit is who says so
         return None if state is None or not state.exists else wallet_row(state, None)

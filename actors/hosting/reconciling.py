@@ -4,9 +4,9 @@ import asyncio
 import logging
 from concurrent.futures import Executor
 
+from actors.errors import is_damage
 from actors.hosting.host_settings import HostSettings
 from actors.hosting.residents import Residents
-from actors.hosting.unfinished import is_damage
 from actors.wallet import commands as c
 from sandboxes.protocol import RuntimeLost, SandboxNode, StartFileEnded, StopRequest
 

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from actors.books import pages
-from actors.books.pages import Bounds, Range
+from actors.books.ranges import Bounds, Range
 from actors.clock import Clock
 from actors.hosting.host import WalletHost, creates
 from actors.hosting.marks import ORDER
-from actors.hosting.wallet_store import StoredEvent, WalletStore
+from actors.stores.wallets import StoredEvent, WalletStore
 from actors.view import View
 from actors.wallet.bucket import Accounts
 from actors.wallet.calls import Allowance
@@ -27,7 +26,6 @@ from actors.wallet.decide_disputes import STEP
 from actors.wallet.journal import GENESIS, Entry
 from actors.wallet.state import WalletState
 from operations.errors import SatboxError
-from storage.connection import Connection
 
 SPANS_MAX = 1000
 
@@ -203,10 +201,10 @@ async def serve(host: WalletHost, request: Request) -> Response:
         case ReadLedger(address, wanted, limit):
             return await host.read(address, lambda store: _ledger(store, wanted, limit))
         case ReadSpans(address, after, limit):
-            return await host.read(address, lambda s: SpansPage(s.read(lambda db: pages.spans(db, after, limit))))
+            return await host.read(address, lambda store: SpansPage(store.spans(after, limit)))
         case ReadDisputes(address):
             kinds = tuple(STEP.values())
-            return await host.read(address, lambda s: DisputesPage(s.read(lambda db: pages.of_kinds(db, kinds))))
+            return await host.read(address, lambda store: DisputesPage(store.of_kinds(kinds)))
         case ReadEvents():
             return await _events(host, request)
         case ReadMeter(address):
@@ -239,18 +237,14 @@ def purse_of(view: View) -> Purse:
 
 
 def _ledger(store: WalletStore, wanted: Range, limit: int) -> LedgerPage:
-    def read(db: Connection) -> LedgerPage:
-        state = store.state  # under the store's lock: as committed
-        found = pages.bounds(db, wanted)
-        entries = pages.entries(db, found.after, found.last, limit)
-        return LedgerPage(entries, found, state.accounts, state.head, state.seq, state.span_seq)
-
-    return store.read(read)
+    page = store.journal(wanted, limit)
+    state = page.state
+    return LedgerPage(page.entries, page.bounds, state.accounts, state.head, state.seq, state.span_seq)
 
 
 def _meter(store: WalletStore) -> MeterPage:
     spans_usat, journal_usat = store.charged_usat()
-    return MeterPage(store.spans(SPANS_MAX), spans_usat, journal_usat)
+    return MeterPage(store.newest_spans(SPANS_MAX), spans_usat, journal_usat)
 
 
 async def _events(host: WalletHost, request: ReadEvents) -> EventsPage:

@@ -1,7 +1,7 @@
 """The wallets that a host holds in memory: opened when somebody asks, put away when nobody does, opened again when a copy died.
 
 Nothing of it is needed after a crash: every wallet that something runs for, or something is still to be done for, is found by
-its file.
+the repository.
 """
 
 import asyncio
@@ -9,16 +9,14 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from pathlib import Path
 
 from actors.clock import Clock
-from actors.errors import FencedError
+from actors.errors import FencedError, is_damage
 from actors.hosting.actor import WalletActor
 from actors.hosting.host_settings import HostSettings
-from actors.hosting.unfinished import is_damage, is_unfinished, unfinished
-from actors.hosting.wallet_store import WalletStore
-from actors.placement import wallet_path
+from actors.stores.wallets import WalletRepository, WalletStore
 from actors.wallet import commands as c
+from actors.wallet.unfinished import is_unfinished
 
 log = logging.getLogger(__name__)
 
@@ -32,25 +30,23 @@ SETTLE_SECONDS_MAX = 5.0
 LOOK_MS = 5_000
 """How often residents are looked through: at ten thousand that costs milliseconds each time."""
 
-OpenStore = Callable[[Path, str], WalletStore]
-
 
 class Residents:
-    """Of one host. `made` makes a wallet of its file; `activated` is awaited before the wallet's effects are taken up again."""
+    """Of one host. `made` makes a wallet of its store; `activated` is awaited before the wallet's effects are taken up again."""
 
     def __init__(
         self,
         settings: HostSettings,
         clock: Clock,
         executor: Executor,
-        open_store: OpenStore,
+        wallets: WalletRepository,
         made: Callable[[WalletStore], WalletActor],
         activated: Callable[[WalletActor], Awaitable[None]],
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._executor = executor
-        self._open_store = open_store
+        self._wallets = wallets
         self._made = made
         self._activated = activated
         self._opening: dict[str, asyncio.Future[WalletActor]] = {}
@@ -58,9 +54,9 @@ class Residents:
         self._is_closing = False
         self.actors: dict[str, WalletActor] = {}
 
-    def exists(self, address: str) -> bool:
-        """Whether this wallet was ever written: looking must not make files."""
-        return address in self.actors or wallet_path(self._settings.wallets, address).exists()
+    async def exists(self, address: str) -> bool:
+        """Whether this wallet was ever written: looking must not begin it."""
+        return address in self.actors or await self._wallets.exists(address)
 
     async def get(self, address: str) -> WalletActor:
         """The wallet, opened unless it is here. Raises FencedError when the host is closing, CorruptWalletError."""
@@ -77,8 +73,7 @@ class Residents:
     async def _activate(self, address: str) -> WalletActor:
         if self._is_closing:
             raise FencedError("the host is closing")
-        path = wallet_path(self._settings.wallets, address)
-        store = await asyncio.get_running_loop().run_in_executor(self._executor, self._open_store, path, address)
+        store = await asyncio.get_running_loop().run_in_executor(self._executor, self._wallets.open, address)
         actor = self._made(store)
         self.actors[address] = actor
         await self._activated(actor)
@@ -88,7 +83,7 @@ class Residents:
     async def open_unfinished(self) -> None:
         """Open the wallets that somebody must look after; the rest can wait until somebody asks."""
         loop = asyncio.get_running_loop()
-        addresses = await loop.run_in_executor(self._executor, unfinished, self._settings.wallets, self._settings.owns)
+        addresses = await loop.run_in_executor(self._executor, self._wallets.unfinished, self._settings.owns)
         for start in range(0, len(addresses), OPENED_AT_ONCE):
             await asyncio.gather(*(self._open_undamaged(a) for a in addresses[start : start + OPENED_AT_ONCE]))
 

@@ -110,7 +110,7 @@ class HostProcess:
     async def _start(self) -> WalletHost:
         spec = self._spec
         settings = HostSettings(
-            wallets=spec.home / "wallets",
+            folder=spec.home / "wallets",
             name=self._name,
             policy=spec.policy,
             idle_seconds=spec.idle_seconds,
@@ -119,6 +119,7 @@ class HostProcess:
         node = NodeClient(spec.node_socket)
         host = WalletHost(
             settings,
+            spec.wallets(),
             node,
             SystemClock(),
             lambda: f"rt_{secrets.token_hex(12)}",

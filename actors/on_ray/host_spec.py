@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from actors.placement import HostMap
+from actors.stores.wallet_folder import WalletFolder
+from actors.stores.wallets import WalletRepository
 from actors.wallet.state import WalletPolicy
 
 
@@ -16,3 +18,7 @@ class HostSpec:
     placement: HostMap
     policy: WalletPolicy = field(default_factory=WalletPolicy)
     idle_seconds: float = 300.0
+
+    def wallets(self) -> WalletRepository:
+        """Where the wallets are, whoever hosts them."""
+        return WalletFolder(self.home / "wallets")

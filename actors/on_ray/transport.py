@@ -30,7 +30,7 @@ from actors.hosting.requests import (
 from actors.on_ray.call import NamedActors, packed, start_actor, unpacked
 from actors.on_ray.host import CONCURRENCY_MAX, HostProcess
 from actors.on_ray.host_spec import HostSpec
-from actors.placement import HostMap, wallet_path
+from actors.placement import HostMap
 from operations.errors import SatboxError
 
 BATCH_MAX = 256
@@ -95,6 +95,7 @@ class RayTransport:
 
     def __init__(self, spec: HostSpec) -> None:
         self._spec = spec
+        self._wallets = spec.wallets()
         self._hosts: dict[str, _Host] = {}
         self._is_on_demand = spec.placement.placement == "dedicated"
         self._actors = NamedActors((lambda name: start_host(name, spec)) if self._is_on_demand else None)
@@ -106,7 +107,7 @@ class RayTransport:
 
     async def send(self, request: Request) -> Response:
         """Quick requests are batched; those that may wait travel alone so that they hold nobody up."""
-        if self._is_on_demand and not wallet_path(self._spec.home / "wallets", request.address).exists():
+        if self._is_on_demand and not await self._wallets.exists(request.address):
             # A process for whatever address somebody thinks of would cost 50 MB each.
             found = absent(request, SystemClock())
             if found is not None:

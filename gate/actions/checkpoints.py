@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from actors.books.checkpoints import CheckpointLog
+from actors.books.checkpoints import CheckpointBook
 from actors.view import iso
 from gate.books.statements import inclusion_proof
 from gate.context import RequestContext, action
@@ -16,7 +16,7 @@ from operations.models import Nothing, Receipt, Target
 log = structlog.get_logger()
 
 
-def _log(services: Services) -> CheckpointLog:
+def _log(services: Services) -> CheckpointBook:
     if services.checkpoints is None:
         raise SatboxError("checkpoint_not_found")
     return services.checkpoints

@@ -8,7 +8,7 @@ from typing import Any
 import rfc8785
 from pydantic import ValidationError
 
-from actors.books.pages import Range
+from actors.books.ranges import Range
 from actors.view import iso
 from actors.wallet.commands import AnswerDispute, DecideDispute, OpenDispute
 from actors.wallet.decide_disputes import STEP

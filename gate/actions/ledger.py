@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from actors.books.pages import Range
+from actors.books.ranges import Range
 from actors.wallet.commands import SpanRecord
 from gate.books.statement_files import Format, shown
 from gate.books.statements import of_page, statement_file

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.books.checkpoints import Inclusion
-from actors.books.pages import Bounds, Range
+from actors.books.ranges import Bounds, Range
 from actors.books.span_chain import chained
 from actors.hosting.requests import LedgerPage
 from actors.view import iso

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel
 
-from actors.books.pages import Range
+from actors.books.ranges import Range
 from actors.view import View, status
 from gate.identity.callers import bearer, check_epoch
 from gate.pages import words

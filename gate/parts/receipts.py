@@ -10,7 +10,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from actors.books.checkpoints import CheckpointLog
+from actors.books.checkpoints import CheckpointBook
+from actors.stores.checkpoint_log import CheckpointLog
+from actors.stores.wallet_folder import WalletFolder
 from operations.models import Receipt
 
 
@@ -53,10 +55,11 @@ class ReceiptSigner:
         return names % (self.public_key.encode(), signature, text)
 
 
-def checkpoint_log(home: Path, signer: ReceiptSigner, *, deployment: str, network: str) -> CheckpointLog:
+def checkpoint_log(home: Path, signer: ReceiptSigner, *, deployment: str, network: str) -> CheckpointBook:
     """The checkpoints of a service's home, signed with its key."""
     named = {"deployment": deployment, "network": network}
-    return CheckpointLog(home / "checkpoints.sqlite", home / "wallets", lambda s: signer.sign(s).model_dump(), named)
+    wallets = WalletFolder(home / "wallets")
+    return CheckpointLog(home / "checkpoints.sqlite", wallets, lambda s: signer.sign(s).model_dump(), named)
 
 
 def is_valid(receipt: Receipt, public_key: str) -> bool:

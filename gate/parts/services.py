@@ -10,7 +10,7 @@ from typing import Protocol
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from actors.books.checkpoints import CheckpointLog
+from actors.books.checkpoints import CheckpointBook
 from actors.clock import Clock
 from actors.system import ActorSystem
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
@@ -127,7 +127,7 @@ class Services:
     secrets: Secrets | None = None
     handles: HandleResolver | None = None
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)
-    checkpoints: CheckpointLog | None = None
+    checkpoints: CheckpointBook | None = None
     disputes: DisputeIndex | None = None
     payouts: PayoutsPort | None = None
     next_nonce: Callable[[str], Awaitable[int]] | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from actors.books.replay import Tell
-from actors.placement import wallet_path
+from actors.stores.wallet_folder import wallet_path
 from actors.wallet.calls import BUNDLE, OPERATOR, Allowance, LoggedOrder, Transit, bundle_id
 from actors.wallet.journal import Entry
 from actors.wallet.spending_keys import SpendingKey, account_of

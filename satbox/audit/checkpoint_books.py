@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from actors.books.checkpoints import leaves_of
 from actors.books.heads import Head, hash_of
 from actors.books.merkle import root
+from actors.stores.checkpoint_log import leaves_of
 from actors.wallet.journal import GENESIS
 from gate.parts.receipts import is_valid
 from operations.models import Receipt

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from actors.books.looking import looked_at
+from actors.stores.looking import looked_at
 from satbox.audit.findings import Findings
 from storage.connection import Connection
 from storage.errors import StorageError

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from actors.books.looking import ChangedMeanwhileError
+from actors.stores.looking import ChangedMeanwhileError
 from actors.wallet.commands import SpanRecord
 from satbox.audit.call_books import CallBooks, match_calls, match_payments
 from satbox.audit.checkpoint_books import CheckpointBooks, audit_checkpoints, check_held

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from actors.books import pages
+from actors.stores import pages
 from actors.view import iso
 from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import Entry

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from actors.books import pages
-from actors.books.looking import ChangedMeanwhileError
 from actors.books.replay import JournalReplay, SpanReplay, Tell, match_charges
 from actors.books.span_chain import linked
-from actors.placement import wallet_path
+from actors.stores import pages
+from actors.stores.looking import ChangedMeanwhileError
+from actors.stores.wallet_folder import wallet_path
 from actors.wallet.calls import LoggedOrder
 from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import GENESIS, Entry

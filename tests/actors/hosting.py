@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from actors.clock import SystemClock
 from actors.hosting.host import WalletHost
 from actors.hosting.host_settings import HostSettings
+from actors.stores.wallet_folder import WalletFolder
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.state import WalletPolicy
 from sandboxes.clock import boottime_ms
@@ -57,7 +58,14 @@ async def local(home: Path, policy: WalletPolicy) -> AsyncIterator[Hosted]:
     settings = HostSettings(home / "wallets", policy=policy)
 
     def make() -> WalletHost:
-        return WalletHost(settings, node, SystemClock(), lambda: f"rt_{secrets.token_hex(8)}", _no_loss)
+        return WalletHost(
+            settings,
+            WalletFolder(home / "wallets"),
+            node,
+            SystemClock(),
+            lambda: f"rt_{secrets.token_hex(8)}",
+            _no_loss,
+        )
 
     transport = LocalTransport(make())
     await transport.host.start()

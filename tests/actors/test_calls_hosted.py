@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from actors.books.pages import Range
+from actors.books.ranges import Range
 from actors.wallet import commands as c
 from actors.wallet.calls import LoggedOrder
 from operations.errors import SatboxError

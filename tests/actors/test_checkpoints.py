@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.books.checkpoints import CheckpointLog
 from actors.books.heads import Head, hash_of
-from actors.books.looking import ChangedMeanwhileError, looked_at
 from actors.books.merkle import leaf_hash, levels, path, root, root_from
-from actors.hosting.wallet_store import Batch, WalletStore
-from actors.placement import wallet_path
+from actors.stores.checkpoint_log import CheckpointLog
+from actors.stores.looking import ChangedMeanwhileError, looked_at
+from actors.stores.wallet_file import WalletFile
+from actors.stores.wallet_folder import WalletFolder, wallet_path
+from actors.stores.wallets import Batch
 from actors.wallet import commands as c
 from tests.actors.harness import World
 from tests.actors.hosting import new_address
@@ -59,18 +60,20 @@ def sign(statement: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def log(tmp_path: Path) -> CheckpointLog:
-    return CheckpointLog(tmp_path / "checkpoints.sqlite", tmp_path / "wallets", sign, {"deployment": "test"})
+    return CheckpointLog(
+        tmp_path / "checkpoints.sqlite", WalletFolder(tmp_path / "wallets"), sign, {"deployment": "test"}
+    )
 
 
-def wallet(folder: Path, sats: int = 5) -> WalletStore:
+def wallet(folder: Path, sats: int = 5) -> WalletFile:
     """A wallet's file with a deposit and a charge in it."""
     address = new_address()
-    store = WalletStore(wallet_path(folder / "wallets", address), address)
+    store = WalletFile(wallet_path(folder / "wallets", address), address)
     grow(store, sats)
     return store
 
 
-def grow(store: WalletStore, sats: int = 5) -> None:
+def grow(store: WalletFile, sats: int = 5) -> None:
     world = World()
     world.state = store.state
     world.ids = store.state.seq * 100

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from actors.books.pages import Range
-from actors.hosting.wallet_store import broken_links
+from actors.books.chain import broken_links
+from actors.books.ranges import Range
 from actors.view import View
 from actors.wallet import commands as c
 from actors.wallet.meters import Reading

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.hosting.wallet_store import broken_links
+from actors.books.chain import broken_links
 from actors.wallet import commands as c
 from actors.wallet.decide_disputes import STEP
 from actors.wallet.state import Phase

@@ -9,6 +9,7 @@ from typing import Any
 from actors.clock import SystemClock
 from actors.hosting.host import WalletHost
 from actors.hosting.host_settings import HostSettings
+from actors.stores.wallet_folder import WalletFolder
 from actors.system import ActorSystem, LocalTransport
 from actors.view import status
 from actors.wallet import commands as c
@@ -27,7 +28,9 @@ async def no_loss(payment_id: str, payer: str, usat: int) -> None:
 
 async def started(tmp_path: Path, node: SimulatedNode) -> WalletHost:
     settings = HostSettings(tmp_path)
-    host = WalletHost(settings, node, SystemClock(), lambda: f"rt_{secrets.token_hex(8)}", no_loss)
+    host = WalletHost(
+        settings, WalletFolder(tmp_path), node, SystemClock(), lambda: f"rt_{secrets.token_hex(8)}", no_loss
+    )
     await host.start()
     await host.ask(ADDRESS, c.Prepare("create", Plan("nano"), 1))
     return host
@@ -159,7 +162,12 @@ async def test_more_wallets_than_open_files_lose_nothing(tmp_path: Path) -> None
 
     settings = HostSettings(tmp_path, open_files_max=2)
     host = WalletHost(
-        settings, SimulatedNode(boottime_ms), SystemClock(), lambda: f"rt_{secrets.token_hex(8)}", no_loss
+        settings,
+        WalletFolder(tmp_path),
+        SimulatedNode(boottime_ms),
+        SystemClock(),
+        lambda: f"rt_{secrets.token_hex(8)}",
+        no_loss,
     )
     await host.start()
     names = [f"STMANY{n}" for n in range(24)]
@@ -247,7 +255,14 @@ async def test_an_old_host_ends_no_runtime_whose_loss_the_new_one_has_yet_to_hea
     old = await started(tmp_path, far)  # type: ignore[arg-type]
     await old.ask(ADDRESS, c.Deposit("pay_1", "SPpayer", 10**9, "tx", "sBTC"))
     (stale,) = old.residents.actors.values()
-    new = WalletHost(HostSettings(tmp_path), node, SystemClock(), lambda: f"rt_{secrets.token_hex(8)}", no_loss)
+    new = WalletHost(
+        HostSettings(tmp_path),
+        WalletFolder(tmp_path),
+        node,
+        SystemClock(),
+        lambda: f"rt_{secrets.token_hex(8)}",
+        no_loss,
+    )
     await new.start()
     await settled(new, Phase.ALIVE)
     (running,) = await node.runtimes()

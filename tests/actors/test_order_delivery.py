@@ -10,8 +10,9 @@ from actors.clock import SystemClock
 from actors.hosting.host import WalletHost
 from actors.hosting.host_settings import HostSettings
 from actors.hosting.order_delivery import AT_ONCE, EarningSink
-from actors.hosting.wallet_store import Batch, WalletStore
-from actors.placement import wallet_path
+from actors.stores.wallet_file import WalletFile
+from actors.stores.wallet_folder import WalletFolder, wallet_path
+from actors.stores.wallets import Batch
 from actors.wallet import commands as c
 from actors.wallet.state import Phase, Plan, WalletState
 from sandboxes.clock import boottime_ms
@@ -38,14 +39,15 @@ async def hosting(
     home: Path,
     node: SimulatedNode | None = None,
     tell: EarningSink | None = None,
-    open_store: Callable[[Path, str], WalletStore] = WalletStore,
+    open_store: Callable[[Path, str], WalletFile] = WalletFile,
 ) -> AsyncIterator[WalletHost]:
     async def no_loss(payment_id: str, payer: str, usat: int) -> None:
         await asyncio.sleep(0)
 
     host = WalletHost(
-        HostSettings(home), node or SimulatedNode(boottime_ms), SystemClock(), lambda: f"rt_{secrets.token_hex(8)}",
-        no_loss, tell_earning=tell, open_store=open_store,
+        HostSettings(home), WalletFolder(home, open_store), node or SimulatedNode(boottime_ms), SystemClock(),
+        lambda: f"rt_{secrets.token_hex(8)}",
+        no_loss, tell_earning=tell,
     )  # fmt: skip
     await host.start()
     try:
@@ -152,7 +154,7 @@ async def test_more_orders_than_travel_at_once_all_arrive_after_a_restart(tmp_pa
 async def test_a_wallet_whose_copy_died_with_orders_in_transit_is_taken_up_again(tmp_path: Path) -> None:
     failures: list[str] = []
 
-    class FailsToClear(WalletStore):
+    class FailsToClear(WalletFile):
         """The disk fails the first commit that clears orders."""
 
         def commit(self, batch: Batch) -> None:

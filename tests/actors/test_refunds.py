@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from actors.hosting.wallet_store import broken_links
+from actors.books.chain import broken_links
 from actors.wallet import commands as c
 from actors.wallet.bucket import check
 from actors.wallet.lots import Lot, fitted, terms_of, with_lot

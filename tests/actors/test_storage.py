@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from actors.books.chain import broken_links
 from actors.errors import CorruptWalletError, FencedError
-from actors.hosting.wallet_store import MARKS_KEPT, TRIMMED_EVERY, Batch, Mark, WalletStore, broken_links, read_state
+from actors.stores.wallet_file import MARKS_KEPT, TRIMMED_EVERY, WalletFile, read_state
+from actors.stores.wallets import Batch, Mark
 from actors.wallet import commands as c
 from actors.wallet.decide import decide
 from actors.wallet.state import Instant, WalletPolicy, WalletState
@@ -22,10 +24,10 @@ def deposited(state: WalletState, payment_id: str, usat: int) -> Batch:
 
 def test_what_was_committed_is_there_after_reopening(tmp_path: Path) -> None:
     path = tmp_path / "w.sqlite"
-    store = WalletStore(path, ADDRESS)
+    store = WalletFile(path, ADDRESS)
     store.commit(deposited(store.state, "pay_1", 5_000_000))
     store.close()
-    again = WalletStore(path, ADDRESS)
+    again = WalletFile(path, ADDRESS)
 
     assert again.state.accounts.bucket == 5_000_000
     assert again.has_seen("deposit", "pay_1")
@@ -36,8 +38,8 @@ def test_what_was_committed_is_there_after_reopening(tmp_path: Path) -> None:
 
 
 def test_an_older_activation_can_never_write(tmp_path: Path) -> None:
-    old = WalletStore(tmp_path / "w.sqlite", ADDRESS)
-    new = WalletStore(tmp_path / "w.sqlite", ADDRESS)
+    old = WalletFile(tmp_path / "w.sqlite", ADDRESS)
+    new = WalletFile(tmp_path / "w.sqlite", ADDRESS)
     with pytest.raises(FencedError):
         old.commit(deposited(old.state, "pay_1", 1))
     new.commit(deposited(new.state, "pay_1", 1))
@@ -48,7 +50,7 @@ def test_an_older_activation_can_never_write(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_cannot_be_written_whole_is_not_written_at_all(tmp_path: Path) -> None:
-    store = WalletStore(tmp_path / "w.sqlite", ADDRESS)
+    store = WalletFile(tmp_path / "w.sqlite", ADDRESS)
     store.commit(deposited(store.state, "pay_1", 1))
     twice = deposited(store.state, "pay_1", 1)  # the mark exists: the last statement of the batch fails
     with pytest.raises(Exception, match="UNIQUE"):
@@ -63,7 +65,7 @@ def test_the_journal_takes_no_updates_and_no_deletes(tmp_path: Path) -> None:
     import sqlite3
 
     path = tmp_path / "w.sqlite"
-    store = WalletStore(path, ADDRESS)
+    store = WalletFile(path, ADDRESS)
     store.commit(deposited(store.state, "pay_1", 1))
     store.close()
     db = sqlite3.connect(path)
@@ -77,7 +79,7 @@ def test_a_state_that_contradicts_its_journal_is_refused(tmp_path: Path) -> None
     import sqlite3
 
     path = tmp_path / "w.sqlite"
-    store = WalletStore(path, ADDRESS)
+    store = WalletFile(path, ADDRESS)
     store.commit(deposited(store.state, "pay_1", 1_000))
     store.close()
     db = sqlite3.connect(path)
@@ -86,11 +88,11 @@ def test_a_state_that_contradicts_its_journal_is_refused(tmp_path: Path) -> None
     db.commit()
     db.close()
     with pytest.raises(CorruptWalletError):
-        WalletStore(path, ADDRESS)
+        WalletFile(path, ADDRESS)
 
 
 def test_a_store_at_rest_holds_no_file_and_goes_on_where_it_was(tmp_path: Path) -> None:
-    store = WalletStore(tmp_path / "w.sqlite", ADDRESS)
+    store = WalletFile(tmp_path / "w.sqlite", ADDRESS)
     store.commit(deposited(store.state, "pay_1", 1))
     epoch = store.epoch
     store.rest()
@@ -99,7 +101,7 @@ def test_a_store_at_rest_holds_no_file_and_goes_on_where_it_was(tmp_path: Path) 
 
     assert (store.epoch, store.state.accounts.bucket) == (epoch, 3)
     store.rest()
-    newer = WalletStore(tmp_path / "w.sqlite", ADDRESS)
+    newer = WalletFile(tmp_path / "w.sqlite", ADDRESS)
     with pytest.raises(FencedError):
         store.commit(deposited(store.state, "pay_3", 4))
     store.close()
@@ -114,7 +116,7 @@ def burnt(state: WalletState, number: int, at_ms: int) -> Batch:
 
 
 def test_what_was_done_once_stays_known_when_the_clock_is_ahead_for_a_while(tmp_path: Path) -> None:
-    store = WalletStore(tmp_path / "w.sqlite", ADDRESS)
+    store = WalletFile(tmp_path / "w.sqlite", ADDRESS)
     store.commit(burnt(store.state, 0, AT.wall_ms))
     for number in range(1, 200):
         store.commit(burnt(store.state, number, AT.wall_ms + 3 * 86_400_000))

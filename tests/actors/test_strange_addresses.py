@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.books.pages import Range
+from actors.books.ranges import Range
 from actors.placement import HostMap
 from actors.system import ActorSystem
 from actors.wallet.commands import BurnNonce, Prepare, RevokePasses, Wake

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from actors.errors import CorruptWalletError
-from actors.hosting.unfinished import is_damage, unfinished
-from actors.hosting.wallet_store import Batch, WalletStore
-from actors.placement import wallet_path
+from actors.errors import CorruptWalletError, is_damage
+from actors.stores.wallet_file import WalletFile
+from actors.stores.wallet_folder import WalletFolder, wallet_path
+from actors.stores.wallets import Batch
 from actors.wallet.calls import Transit
 from actors.wallet.state import RuntimeRef, WalletState
 from storage.errors import StorageError, UnavailableError
 
 
 def left(home: Path, state: WalletState) -> None:
-    store = WalletStore(wallet_path(home, state.address), state.address)
+    store = WalletFile(wallet_path(home, state.address), state.address)
     store.commit(Batch(state, 0))
     store.close()
 
@@ -28,8 +28,8 @@ def test_wallets_that_run_or_owe_something_are_found_beside_a_damaged_one(tmp_pa
     damaged.parent.mkdir(parents=True, exist_ok=True)
     damaged.write_bytes(b"this is no database" * 100)
 
-    assert sorted(unfinished(tmp_path)) == ["STPAYS", "STRUNS"]
-    assert unfinished(tmp_path, lambda address: address == "STPAYS") == ["STPAYS"]
+    assert sorted(WalletFolder(tmp_path).unfinished()) == ["STPAYS", "STRUNS"]
+    assert WalletFolder(tmp_path).unfinished(lambda address: address == "STPAYS") == ["STPAYS"]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from actors.hosting.wallet_store import broken_links
+from actors.books.chain import broken_links
 from actors.wallet import commands as c
 from actors.wallet.bucket import check
 from actors.wallet.links import SCOPES, WakeLink

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from actors.hosting.wallet_store import WalletStore
-from actors.placement import wallet_path
+from actors.stores.wallet_file import WalletFile
+from actors.stores.wallet_folder import wallet_path
 from actors.wallet import commands as c
 from actors.wallet.state import WalletPolicy
 from satbox.audit.files import snapshot
@@ -41,7 +41,7 @@ async def test_wallets_of_an_earlier_version_are_clean_and_are_brought_up(home: 
         aged(path)
     assert audit(old)["findings"] == []
     path = wallet_path(old / "wallets", home.wallets[1])
-    WalletStore(path, home.wallets[1]).close()
+    WalletFile(path, home.wallets[1]).close()
     with snapshot(path) as db:
         assert db.execute("SELECT count(*) FROM orders").fetchone() == (0,)
     assert audit(old)["findings"] == []

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from actors.placement import wallet_path
+from actors.stores.wallet_folder import wallet_path
 from tests.audit.test_home import audit
 from tests.gate.gatehouse import SATS, gatehouse
 from tests.gate.inside import serving

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from actors.hosting.host import WalletHost
 from actors.hosting.host_settings import HostSettings
+from actors.stores.wallet_folder import WalletFolder
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.state import Payout, Phase, WalletPolicy, WalletState
 from actors.wallet_sinks import WalletPayouts, WalletSink
@@ -376,7 +377,7 @@ async def gatehouse(
             await losses[0].record_loss(payment_id, usat)
 
         host = WalletHost(
-            HostSettings(folder / "wallets", policy=POLICY, pre_stop_seconds=0), node, clock,
+            HostSettings(folder / "wallets", policy=POLICY, pre_stop_seconds=0), WalletFolder(folder / "wallets"), node, clock,
             lambda: f"rt_{secrets.token_hex(8)}", tell_loss, send_payout=lambda *sent: queues[0].payout_submit(*sent),
         )  # fmt: skip
         transport = LocalTransport(host)

@@ -143,7 +143,7 @@ async def test_looking_makes_no_files(house: House) -> None:
         assert (
             await house.ask("GET", "/sandbox/status", who=who, params={"address": address})
         ).code == "wallet_not_found"
-    assert not list(house.transport.host._settings.wallets.glob("*/*"))
+    assert not list(house.transport.host._settings.folder.glob("*/*"))
 
 
 @pytest.mark.parametrize("address", ["../../etc/passwd", "ST", "ST" + "A" * 60, "st" + "a" * 38, "ST\0" + "A" * 38, ""])

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from actors.hosting.overview import AtRest, wallet_row
+from actors.stores.wallet_folder import WalletFolder
 from actors.wallet import commands as c
 from actors.wallet.state import Plan, WalletState
 from gate.pages.overview import Overview, news
@@ -34,9 +35,9 @@ async def test_a_look_agrees_with_status(house: House) -> None:
 async def test_a_wallet_at_rest_is_read_once_and_again_when_written(house: House, tmp_path: Path) -> None:
     who = await house.agent()
     await house.created(who, 300)
-    folder = house.transport.host._settings.wallets
+    folder = house.transport.host._settings.folder
     now_ms = 0
-    rest = AtRest(folder, None, lambda: now_ms)
+    rest = AtRest(WalletFolder(folder), None, lambda: now_ms)
 
     (first,), unread = await asyncio.to_thread(rest.rows, frozenset())
     (again,), _ = await asyncio.to_thread(rest.rows, frozenset())

@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from actors.books.pages import Range
+from actors.books.chain import broken_links
+from actors.books.ranges import Range
 from actors.books.span_chain import chained
-from actors.hosting.wallet_store import broken_links
 from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import Entry
 from gate.books.statements import statement_file

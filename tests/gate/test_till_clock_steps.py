@@ -84,7 +84,7 @@ async def once(house: House, payer: Who, payee: Who, calls: int) -> None:
     store = house.transport.host.residents.actors[payer.address].store
     for entry in store.entries(0, 10_000):
         replay.take(entry)
-    rows = store.read(lambda db: db.execute("SELECT entry_seq, seq, order_id, usat FROM orders").fetchall())
+    rows = store._db.execute("SELECT entry_seq, seq, order_id, usat FROM orders").fetchall()  # type: ignore[attr-defined]
     replay.take_bundles((entry_seq, LoggedOrder(seq, order_id, "", usat)) for entry_seq, seq, order_id, usat in rows)
     assert (wrong, len(replay.orders)) == ([], calls)
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from actors.clock import SystemClock
 from actors.hosting.host import WalletHost
 from actors.hosting.host_settings import HostSettings
+from actors.stores.wallet_folder import WalletFolder
 from actors.wallet import commands as c
 from actors.wallet.state import Phase, Plan, WalletPolicy
 from sandboxes.node.metering import RuntimeMeters, StorageMeters
@@ -52,7 +53,14 @@ async def test_cpu_seconds_of_a_real_sandbox_are_on_its_wallet_s_bill(node: Runn
         await asyncio.sleep(0)
 
     policy = WalletPolicy(meter_rates=(("cpu", 1_000_000),), wake_minimum_seconds=1)
-    host = WalletHost(HostSettings(tmp_path, policy=policy), node.client, SystemClock(), lambda: "rt-billed", no_loss)
+    host = WalletHost(
+        HostSettings(tmp_path, policy=policy),
+        WalletFolder(tmp_path),
+        node.client,
+        SystemClock(),
+        lambda: "rt-billed",
+        no_loss,
+    )
     await host.start()
 
     async def until(phase: Phase) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from actors.hosting import actor, effects, host, marks, node_link, reconciling, wallet_store
+from actors.hosting import actor, effects, host, marks, node_link, reconciling
+from actors.stores import wallet_file
 from actors.wallet import advance, decide_meters, decide_payments, decide_runtime, going_on, lifecycle, turn
 from actors.wallet import commands as c
 from relay_client.settlements import availability, delivery, follower, handing_in, journal, outbox
@@ -67,13 +68,13 @@ def grace_without_end() -> None:
 
 def no_fence() -> None:
     """An old copy of a wallet may go on writing."""
-    real = wallet_store.WalletStore.commit
+    real = wallet_file.WalletFile.commit
 
     def commit(self: Any, batch: Any) -> None:
         (self.epoch,) = self._db.execute("SELECT epoch FROM wallet").fetchone()
         real(self, batch)
 
-    wallet_store.WalletStore.commit = commit
+    wallet_file.WalletFile.commit = commit
 
 
 def acknowledged_before_delivery() -> None:

@@ -6,22 +6,21 @@ live copy of a wallet can never write. WAL with synchronous=FULL: when `commit` 
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter
 
-from actors.books import pages
+from actors.books.ranges import Range
 from actors.errors import CorruptWalletError, FencedError
+from actors.stores import pages
+from actors.stores.wallets import Batch, JournalPage, StoredEvent
 from actors.wallet.bucket import check
-from actors.wallet.calls import BundledOrder
-from actors.wallet.commands import Happening, SpanRecord
-from actors.wallet.journal import GENESIS, Entry, entry_hash
+from actors.wallet.commands import SpanRecord
+from actors.wallet.journal import GENESIS, Entry
 from actors.wallet.state import WalletState
-from storage.connection import Connection
 from storage.errors import UnavailableError
 from storage.files import connect, read_only
 from storage.migration import migrate_by
@@ -65,43 +64,9 @@ TRIMMED_EVERY = 32
 MARKS_KEPT = 1_024
 """The newest of those that expire are kept whatever the clock says."""
 
-Page = TypeVar("Page")
 
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Something that must happen at most once for this wallet: a credited payment, a burnt nonce."""
-
-    kind: str
-    id: str
-    expires_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What a run of turns decided, to be written in one transaction."""
-
-    state: WalletState
-    at_ms: int
-    entries: Sequence[Entry] = ()
-    spans: Sequence[SpanRecord] = ()
-    events: Sequence[tuple[int, Happening]] = ()
-    marks: Sequence[Mark] = ()
-    orders: Sequence[BundledOrder] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An event at its place."""
-
-    seq: int
-    at_ms: int
-    type: str
-    data: dict[str, object]
-
-
-class WalletStore:
-    """The file of one wallet. Which thread calls does not matter; calls take turns.
+class WalletFile:
+    """A `WalletStore`. Which thread calls does not matter; calls take turns.
 
     Three descriptors are held while the file is open. A store at `rest` holds none, keeps its epoch, and opens again when
     it is next used: what fences it is the epoch in the file, not the open file.
@@ -223,36 +188,43 @@ class WalletStore:
         with self._lock:
             return frozenset(row[0] for row in self._db.execute(query, (kind, json.dumps(mark_ids))))
 
-    def read(self, query: Callable[[Connection], Page]) -> Page:
-        """Run a read of this file; nothing is committed meanwhile."""
-        with self._lock:
-            return query(self._db)
+    def journal(self, wanted: Range, limit: int) -> JournalPage:
+        """See `WalletStore`."""
+        with self._lock:  # file and state agree
+            found = pages.bounds(self._db, wanted)
+            return JournalPage(self.state, found, pages.entries(self._db, found.after, found.last, limit))
 
     def entries(self, after: int, limit: int) -> list[Entry]:
-        """Journal entries after a sequence number."""
-        return self.read(lambda db: pages.entries(db, after, self.state.seq, limit))
-
-    def _rows(self, query: str, *values: int) -> list[tuple[Any, ...]]:
+        """See `WalletStore`."""
         with self._lock:
-            return self._db.execute(query, values).fetchall()
+            return pages.entries(self._db, after, self.state.seq, limit)
 
-    def events(self, after: int, limit: int) -> list[StoredEvent]:
-        """Events after a sequence number."""
-        rows = self._rows("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", after, limit)
-        return [StoredEvent(seq, at_ms, kind, json.loads(data)) for seq, at_ms, kind, data in rows]
+    def of_kinds(self, kinds: Sequence[str]) -> list[Entry]:
+        """See `WalletStore`."""
+        with self._lock:
+            return pages.of_kinds(self._db, kinds)
 
-    def spans(self, limit: int) -> list[SpanRecord]:
-        """The newest spans, oldest first."""
-        rows = self._rows("SELECT * FROM spans ORDER BY seq DESC LIMIT ?", limit)
-        return [SpanRecord(*row) for row in rows][::-1]
+    def spans(self, after: int, limit: int) -> list[SpanRecord]:
+        """See `WalletStore`."""
+        with self._lock:
+            return pages.spans(self._db, after, limit)
+
+    def newest_spans(self, limit: int) -> list[SpanRecord]:
+        """See `WalletStore`."""
+        with self._lock:
+            return pages.newest_spans(self._db, limit)
 
     def charged_usat(self) -> tuple[int, int]:
-        """The sum of all spans' charges, and the sum of all charges in the journal: they must be equal."""
-        ((spans,),) = self._rows("SELECT coalesce(sum(charge_usat), 0) FROM spans")
-        ((journal,),) = self._rows(
-            "SELECT coalesce(sum(json_extract(amounts, '$.burnt')), 0) FROM journal WHERE kind = 'charge'"
-        )
-        return int(spans), int(journal)
+        """See `WalletStore`."""
+        with self._lock:
+            return pages.charged_usat(self._db)
+
+    def events(self, after: int, limit: int) -> list[StoredEvent]:
+        """See `WalletStore`."""
+        query = "SELECT seq, at_ms, type, data FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+        with self._lock:
+            rows = self._db.execute(query, (after, limit)).fetchall()
+        return [StoredEvent(seq, at_ms, kind, json.loads(data)) for seq, at_ms, kind, data in rows]
 
     def close(self) -> None:
         """Let go of the file, once whoever reads it has finished."""
@@ -279,27 +251,11 @@ def _span_rows(batch: Batch) -> list[tuple[Any, ...]]:
     ]  # fmt: skip
 
 
-def broken_links(address: str, entries: Iterator[Entry]) -> Iterator[int]:
-    """The sequence numbers at which a journal's chain does not hold."""
-    previous, seq = GENESIS, 0
-    for entry in entries:
-        seq += 1
-        digest = entry_hash(address, entry.seq, entry.at_ms, entry.kind, entry.reference, entry.amounts, entry.previous)
-        if (
-            entry.seq != seq
-            or entry.previous != previous
-            or entry.hash != digest
-            or sum(a for _, a in entry.amounts) != 0
-        ):
-            yield entry.seq
-        previous, seq = entry.hash, entry.seq
-
-
 def read_state(path: Path) -> WalletState | None:
-    """A wallet's state without activating it, for scans and audits."""
+    """A wallet's state without activating it; None while its file is being made."""
     with closing(read_only(path)) as db:
         try:
             row = db.execute("SELECT state FROM wallet").fetchone()
-        except UnavailableError:
+        except UnavailableError:  # no table yet, or a first transaction that nobody has finished
             return None
     return None if row is None else _STATE.validate_json(row[0])

@@ -1,12 +1,11 @@
-"""Pages and ranges of one wallet's journal and spans, read from its file.
-
-Both tables only grow, so whoever remembers the end it began with reads a consistent copy page by page.
-"""
+"""What a wallet's file says of its journal and spans. Nothing here writes."""
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from actors.books.heads import Head, RewrittenError
+from actors.books.ranges import Bounds, Range
+from actors.books.span_chain import chained
 from actors.wallet.commands import SpanRecord
 from actors.wallet.journal import GENESIS, Entry
 from storage.connection import Connection
@@ -14,30 +13,6 @@ from storage.connection import Connection
 _ENTRY = "seq, at_ms, kind, reference, amounts, balance_after_usat, previous, hash"
 _SPAN = """seq, runtime_id, boot_id, from_ms, to_ms, rate_usat_per_second, remainder_before, remainder_after,
     charge_usat"""
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Which part of a journal is meant: by number (`after` excluded, `up_to` included) and by wall time (`since_ms` included,
-    `until_ms` excluded). It is always one unbroken run of entries, so that its chain can be checked.
-    """
-
-    after: int = 0
-    up_to: int | None = None
-    since_ms: int | None = None
-    until_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Where a range begins and ends: the entry before it, its last entry, and the balances after both."""
-
-    after: int
-    last: int
-    opening_usat: int
-    opening_head: str
-    closing_usat: int
-    closing_head: str
 
 
 def entry_of(row: Sequence[object]) -> Entry:
@@ -72,6 +47,20 @@ def spans(db: Connection, after: int, limit: int) -> list[SpanRecord]:
     return [SpanRecord(*row) for row in db.execute(query, (after, limit))]
 
 
+def newest_spans(db: Connection, limit: int) -> list[SpanRecord]:
+    """The newest spans, oldest first."""
+    query = f"SELECT {_SPAN} FROM spans ORDER BY seq DESC LIMIT ?"  # noqa: S608 - our own names
+    return [SpanRecord(*row) for row in db.execute(query, (limit,))][::-1]
+
+
+def charged_usat(db: Connection) -> tuple[int, int]:
+    """The sum of all spans' charges, and the sum of all charges in the journal."""
+    (spans_usat,) = db.execute("SELECT coalesce(sum(charge_usat), 0) FROM spans").fetchone()
+    query = "SELECT coalesce(sum(json_extract(amounts, '$.burnt')), 0) FROM journal WHERE kind = 'charge'"
+    (journal_usat,) = db.execute(query).fetchone()
+    return int(spans_usat), int(journal_usat)
+
+
 def of_kinds(db: Connection, kinds: Sequence[str]) -> list[Entry]:
     """Every entry of these kinds."""
     marks = ", ".join("?" * len(kinds))
@@ -99,3 +88,16 @@ def _at(db: Connection, seq: int) -> tuple[int, str]:
     """The balance and the head after an entry."""
     row = db.execute("SELECT balance_after_usat, hash FROM journal WHERE seq = ?", (seq,)).fetchone()
     return (0, GENESIS) if row is None else (int(row[0]), str(row[1]))
+
+
+def head_after(db: Connection, known: Head) -> Head:
+    """Where a wallet stands now, given where it stood. Raises RewrittenError when its past has changed."""
+    row = db.execute("SELECT hash FROM journal WHERE seq = ?", (known.seq,)).fetchone()
+    if known.seq and (row is None or row[0] != known.head):
+        raise RewrittenError(f"entry {known.seq} is not the one that was checkpointed")
+    (spans,) = db.execute("SELECT coalesce(max(seq), 0) FROM spans").fetchone()
+    if spans < known.spans_seq:
+        raise RewrittenError(f"span {known.spans_seq} was checkpointed and is gone")
+    seq, head = db.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone() or (0, GENESIS)
+    spans_head = chained(every_span_after(db, known.spans_seq), known.spans_head)
+    return Head(known.address, int(seq), str(head), int(spans), spans_head)
