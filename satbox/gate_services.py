@@ -13,6 +13,7 @@ from actors.on_ray.oracle import RayOracle
 from actors.on_ray.settlements import RaySettlements
 from actors.on_ray.transport import RayTransport
 from actors.system import ActorSystem
+from gate.charging.order_folder import OrderFolder
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.outside import HandleResolver
 from gate.outside.next_nonces import NextNonces
@@ -75,7 +76,7 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
             passes=PassIssuer(key, deployment=settings.deployment, wall_seconds=time.time),
             receipts=ReceiptSigner(key),
             checkpoints=deployment.checkpoints(),
-            order_logs=deployment.settings.home / "orders",
+            order_logs=OrderFolder(deployment.settings.home / "orders", clock.wall_ms),
             disputes=DisputeIndex(deployment.settings.home / "disputes.sqlite"),
             operator_key=key,
             room=Room(nodes, clock),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from actors.wallet.calls import OPERATOR, BundledOrder, LoggedOrder
 from actors.wallet.spending_keys import account_of, address_of, allowance_name, key_of
 from actors.wallet.state import WalletState
-from gate.charging.order_log import Held
+from gate.parts.orders import Held
 from simulator.virtual_loop import Incarnation, note
 
 FEE_BPS = 200

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from actors.wallet import commands as c
 from actors.wallet.calls import operator_for
 from actors.wallet.spending_keys import SELF, Caps, SpendingKey, account_of
-from gate.charging.order_log import Held
 from gate.charging.used_orders import ANSWERED_WITHIN_MS
+from gate.parts.orders import Held
 from relay_client.settlements import PaymentReport, Presentation, Settlements
 from relay_client.states import PaymentState
 from simulator.network import LostError, Process

@@ -16,10 +16,10 @@ from actors.wallet.commands import PayOrder, PromiseOrder
 from gate.charging.adoption import adopt
 from gate.charging.bill import Bill
 from gate.charging.charge import Charge
-from gate.charging.order_log import Held
-from gate.charging.slots import free_slot
+from gate.charging.order_folder import OrderFolder
 from gate.charging.till import Till
 from gate.charging.used_orders import ANSWERED_WITHIN_MS
+from gate.parts.orders import Held
 from operations.errors import SatboxError
 from simulator.call_auditor import CallAuditor
 from simulator.disk import Disk
@@ -54,11 +54,11 @@ class Gates:
     async def live(self, place: Process, life: Incarnation) -> None:
         """What a gate does beside answering."""
         times, system = self._service.times, ActorSystem(self._service)
-        open_log = partial(DiskOrderLog, self._service.disk, self._auditor)
-        orders = free_slot(self._folder, times.wall_ms, open_log)
+        logs = OrderFolder(self._folder, times.wall_ms, partial(DiskOrderLog, self._service.disk, self._auditor))
+        orders = logs.free_slot()
         till = Till(system, times, orders)
         self._tills[place.name] = life, till, orders.gate_id
-        await asyncio.gather(till.run(), adopt(system, times, self._folder, open_log))
+        await asyncio.gather(till.run(), adopt(system, times, logs))
 
     def leave(self, place: Process, back_in: float) -> None:
         """A gate ends in good order, and is restarted."""

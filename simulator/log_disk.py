@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from actors.wallet.calls import LoggedOrder
-from gate.charging.order_log import Held, OrderLog
+from gate.charging.order_file import OrderFile
+from gate.parts.orders import Held
 from simulator.disk import Disk, PowerLossError, limit
 from simulator.virtual_loop import incarnation
 from storage.errors import UnavailableError
@@ -26,7 +27,7 @@ class LogReader(Protocol):
         ...
 
 
-class DiskOrderLog(OrderLog):
+class DiskOrderLog(OrderFile):
     """One slot's part. A process that dies lets go of the lock and of the file, and writes nothing any more."""
 
     trimmed_every = 4
@@ -96,7 +97,7 @@ class DiskOrderLog(OrderLog):
         raise PowerLossError
 
     async def close(self) -> None:
-        """See `OrderLog.close`."""
+        """See `OrderFile.close`."""
         if not self._is_gone:
             await super().close()
             self._is_gone = True

@@ -13,8 +13,8 @@ import structlog
 
 from actors.view import iso
 from actors.wallet.spending_keys import address_of, key_of
+from gate.charging.allowances import UNPAID
 from gate.charging.bill import Bill
-from gate.charging.till import UNPAID
 from gate.parts.services import Services
 from gate.payments.status import status_url
 from operations.errors import SatboxError

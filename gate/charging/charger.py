@@ -17,13 +17,14 @@ from aiohttp import web
 from actors.hosting.requests import Purse
 from actors.wallet.commands import PayOrder, PromiseOrder
 from actors.wallet.spending_keys import account_of, by_signer
+from gate.charging.allowances import UNPAID
 from gate.charging.bill import Bill
 from gate.charging.charge import REFUSED, Charge, paid_headers, payment_names
 from gate.charging.exposure import Exposure
-from gate.charging.order_log import Held, OrderLog
 from gate.charging.spending import check_key
-from gate.charging.till import UNPAID, Till
+from gate.charging.till import Till
 from gate.charging.used_orders import ANSWERED_WITHIN_MS
+from gate.parts.orders import Held, OrderLog
 from gate.parts.services import Services
 from gate.payments.explaining import note_report
 from gate.payments.presenting import FAILED_STATES, in_doubt, presented, recalled, refused

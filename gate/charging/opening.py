@@ -7,7 +7,6 @@ from aiohttp import web
 
 from gate.charging.adoption import adopt
 from gate.charging.charger import CHARGER, Charger
-from gate.charging.slots import free_slot
 from gate.parts.services import SERVICES
 
 DRAIN_SECONDS_MAX = 2.0
@@ -23,7 +22,7 @@ def add_charging(app: web.Application) -> None:
 
 async def _open(app: web.Application) -> AsyncIterator[None]:
     services = app[SERVICES]
-    charger = app[CHARGER] = Charger(services, free_slot(services.order_logs, services.clock.wall_ms))
+    charger = app[CHARGER] = Charger(services, services.order_logs.free_slot())
     tasks = [
         asyncio.create_task(charger.till.run(), name="till"),
         asyncio.create_task(adopt(services.system, services.clock, services.order_logs), name="logs left behind"),

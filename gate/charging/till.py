@@ -8,59 +8,36 @@ gate dies, the next one on its log posts what was paid and gives back the rest.
 
 import asyncio
 import contextlib
-from collections import OrderedDict
-from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from itertools import islice
 
 import structlog
 
 from actors.clock import Clock
-from actors.hosting.requests import Purse
 from actors.system import ActorSystem
 from actors.wallet.calls import LoggedOrder
-from actors.wallet.commands import PostOrders, Reserve, Unreserve
-from actors.wallet.spending_keys import account_of, address_of, allowance_name, key_of
-from gate.charging.order_log import Held, OrderLog
-from gate.charging.purse import POST_PAUSE_MS, TillPurse
+from actors.wallet.spending_keys import address_of
+from gate.charging.posting import Posting
+from gate.charging.purse import TillPurse
 from gate.charging.used_orders import UsedOrders
+from gate.parts.orders import Held, OrderLog
 from operations.errors import SatboxError
 from storage.errors import StorageError
 
-CALLS_AHEAD = 64
-BUCKET_SHARE = 20
-"""At most one twentieth of the bucket is set aside ahead: a wallet's own sandbox runs on it too."""
 IDLE_MS = 5_000
 SWEEP_SECONDS = 2.0
-GIVEN_BACK_AT_ONCE = 64
-POSTED_AT_ONCE = 256
 UNPOSTED_MAX = 1_024
-RETRY_SECONDS = (0.2, 1.0, 5.0)
-PURSES_MAX = 20_000
-TOLD_SECONDS_MAX = 2.0
-"""For the answer to a post that is under way, before a refusal is believed."""
 CALLS_AT_ONCE_MAX = 64
-UNPAID = frozenset(
-    {"credit_insufficient", "order_expired", "order_invalid", "order_limit", "wallet_not_found"}
-    | {"spending_cap", "spending_key_invalid"}
-)
-"""Refusals by the payer's wallet: nothing was paid."""
 log = structlog.get_logger()
 
 
-class Till:
+class Till(Posting):
     """One gate's. `takes_orders`: not, when it only finishes what another gate left."""
 
     def __init__(self, system: ActorSystem, clock: Clock, orders: OrderLog, *, takes_orders: bool = True) -> None:
-        self._system = system
-        self._clock = clock
-        self._log = orders
-        self._purses: OrderedDict[str, TillPurse] = OrderedDict()
+        super().__init__(system, clock, orders)
         self._used = UsedOrders(clock.monotonic_ms(), orders.used if takes_orders else None)
         self._held: set[str] = set()
         self._looked: dict[str, int] = {}
-        self._asking: dict[asyncio.Task[None], None] = {}
-        self._ending = asyncio.Event()
         self._load()
 
     def _load(self) -> None:
@@ -129,58 +106,6 @@ class Till:
                 self._drop(order.payer, purse)  # whoever has nothing costs nothing
             raise
 
-    def _ahead(self, purse: TillPurse, usat: int) -> int:
-        return min(CALLS_AHEAD * usat, purse.bucket_usat // BUCKET_SHARE)
-
-    def _top_up(self, payer: str, purse: TillPurse, ahead: int) -> None:
-        async def ask() -> None:
-            async with purse.asking:
-                if purse.usat >= purse.needed_usat + ahead // 2:
-                    return  # another one, that came at the same time, has asked
-                with contextlib.suppress(SatboxError):  # who needs it asks again, and is told
-                    await self._reserve(payer, purse, ahead)
-
-        self._start(ask(), f"top up {payer}")
-
-    def _start(self, asking: Coroutine[None, None, None], name: str) -> "asyncio.Task[None]":
-        task = asyncio.create_task(asking, name=name)
-        self._asking[task] = None
-        task.add_done_callback(lambda done: self._asking.pop(done, None))
-        return task
-
-    async def _reserve(self, payer: str, purse: TillPurse, ahead: int) -> None:
-        if not purse.is_noted:
-            purse.is_named = True  # even if whoever waits for that goes away
-            await self._log.opens(payer)  # before the wallet sets anything aside: nothing is to be forgotten there
-            purse.is_noted = True
-        held_before, purse.may_hold = purse.may_hold, True
-        for _ in range(2):  # retry once: the wallet ignores a stale number and returns the current one
-            least = purse.needed_usat
-            try:
-                reserve = Reserve(self._name(payer), least + ahead, least, self._log.next_number())
-                self._see(payer, purse, await self._system.pay(address_of(payer), reserve))
-            except SatboxError as error:
-                if error.code in UNPAID:
-                    if await _needs_less(purse, least):
-                        continue
-                    purse.may_hold = held_before
-                raise
-            if purse.usat >= min(least, purse.needed_usat):  # what was posted meanwhile needs nothing any more
-                return
-        raise SatboxError("overloaded", retry_after=2, funds_moved=False)
-
-    def _name(self, payer: str) -> str:
-        return allowance_name(self._log.gate_id, payer)
-
-    def _see(self, payer: str, purse: TillPurse, seen: Purse) -> None:
-        if seen.version >= purse.version:
-            purse.version = seen.version
-            purse.bucket_usat = seen.bucket_usat
-            mine = next((one for one in seen.allowances if one.gate_id == self._name(payer)), None)
-            purse.usat = 0 if mine is None else mine.usat
-            if mine is not None:
-                self._log.goes_on_after(max(mine.posted_seq, mine.asked))
-
     async def pay(self, order: Held, usat: int | None = None) -> LoggedOrder:
         """Pay an order that is held, or so much of it; durable when this returns. It counts as used from here on."""
         if usat is not None and not 0 < usat <= order.usat:
@@ -223,62 +148,6 @@ class Till:
         self._looked.pop(order_id, None)
         self._used.discard(order_id)
 
-    def _purse(self, payer: str) -> TillPurse:
-        purse = self._purses.get(payer)
-        if purse is None:
-            if len(self._purses) >= PURSES_MAX:
-                raise SatboxError("overloaded", retry_after=1)
-            purse = self._purses[payer] = TillPurse(used_ms=self._clock.monotonic_ms())
-        return purse
-
-    # Posting
-
-    def _post_soon(self, payer: str, purse: TillPurse) -> None:
-        if purse.posting is None:
-            purse.posting = asyncio.create_task(self._post(payer, purse), name=f"post {payer}")
-
-    async def _post(self, payer: str, purse: TillPurse) -> None:
-        """Have a wallet post its orders, in the order of the log, until there are none left."""
-        tries = 0
-        try:
-            while purse.unposted:
-                await self._post_time(purse)
-                purse.posted_ms = self._clock.monotonic_ms()
-                orders = tuple(islice(purse.unposted, POSTED_AT_ONCE))
-                purse.told = told = asyncio.get_running_loop().create_future()
-                try:
-                    seen = await self._system.pay(address_of(payer), PostOrders(self._name(payer), orders))
-                except Exception as error:  # noqa: BLE001 - whatever it was, these are paid and owed to their payees
-                    told.cancel()
-                    if isinstance(error, SatboxError) and error.code == "order_invalid":
-                        await self._set_aside_anew(payer, purse)
-                    if tries % 10 == 0:
-                        log.warning("paid orders are posted later", payer=payer, reason=str(error))
-                    await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
-                    tries += 1
-                    continue
-                tries = 0
-                purse.was_posted(len(orders))
-                self._see(payer, purse, seen)
-                self._log.posted(orders)
-                told.set_result(None)
-            self._log.tidy()
-        finally:
-            purse.posting = purse.told = None
-
-    async def _set_aside_anew(self, payer: str, purse: TillPurse) -> None:
-        """The wallet has not what was set aside there (it was restored, or its log was): what is paid is paid from its bucket."""
-        async with purse.asking:
-            with contextlib.suppress(Exception):
-                await self._reserve(payer, purse, 0)
-
-    async def _post_time(self, purse: TillPurse) -> None:
-        now_ms = self._clock.monotonic_ms()
-        if now_ms - purse.posted_ms < POST_PAUSE_MS:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout((POST_PAUSE_MS - now_ms % POST_PAUSE_MS) / 1000):
-                    await self._ending.wait()
-
     # Sweeping
 
     async def run(self) -> None:
@@ -317,45 +186,6 @@ class Till:
         self._log.tidy()
         await self._log.look()  # another gate, whose clock is ahead, may have trimmed what is good here
 
-    def _give_back_idle(self, is_due: Callable[[TillPurse], bool]) -> "list[asyncio.Task[None]]":
-        due = [(payer, purse) for payer, purse in self._purses.items() if purse.is_idle and is_due(purse)]
-        waiting = iter(due)
-
-        async def some() -> None:
-            for payer, purse in waiting:
-                if purse.is_idle:
-                    await self._give_back(payer, purse)
-
-        return [self._start(some(), "give back") for _ in due[:GIVEN_BACK_AT_ONCE]]
-
-    async def _give_back(self, payer: str, purse: TillPurse) -> None:
-        async with purse.asking:
-            if purse.may_hold:
-                purse.usat = 0  # what comes from now on asks for its own
-                try:
-                    address = address_of(payer)
-                    unreserve = Unreserve(self._name(payer), self._log.next_number())
-                    self._see(payer, purse, seen := await self._system.pay(address, unreserve))
-                    for other in seen.allowances:
-                        slot, account = address_of(other.gate_id), account_of(address, key_of(other.gate_id))
-                        if other.usat and slot != self._log.gate_id:
-                            self._log.has_elsewhere(slot, account)
-                except Exception as error:  # noqa: BLE001 - a wallet that fails is no reason to keep others' money
-                    if not isinstance(error, SatboxError) or error.code != "wallet_not_found":
-                        purse.used_ms = self._clock.monotonic_ms()
-                        return  # it is tried again
-                if purse.usat:
-                    return  # the wallet knows a later number; it is tried again
-                purse.may_hold = False
-        if purse.is_idle:
-            self._drop(payer, purse)
-
-    def _drop(self, payer: str, purse: TillPurse) -> None:
-        if purse.is_named:
-            self._log.closed(payer)
-        purse.is_named = purse.is_noted = False
-        self._purses.pop(payer, None)
-
     async def drain(self) -> None:
         """Before the end: have everything posted, and give everything back. What fails is left to the log's next holder."""
         self._ending.set()
@@ -384,12 +214,3 @@ class Till:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-
-
-async def _needs_less(purse: TillPurse, least_usat: int) -> bool:
-    """Whether a wallet was asked for more than is needed: a post of what it had paid came to it first, and the purse did not know
-    that when it asked.
-    """
-    if purse.told is not None:
-        await asyncio.wait([purse.told], timeout=TOLD_SECONDS_MAX)
-    return purse.needed_usat < least_usat

@@ -3,8 +3,8 @@
 import hashlib
 
 from gate.charging.bill import Bill
-from gate.charging.order_log import UNSIGNED, Held
 from gate.charging.used_orders import ANSWERED_WITHIN_MS
+from gate.parts.orders import UNSIGNED, Held
 from gate.wire.means import IDEMPOTENCY_HEADER, Means
 from operations.errors import SatboxError
 

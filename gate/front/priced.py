@@ -17,10 +17,10 @@ from gate.charging.bill import Bill, operators_bill
 from gate.charging.charge import Charge, Settling
 from gate.charging.charger import CHARGER, Charger
 from gate.charging.offering import offer_bill
-from gate.charging.order_log import Held
 from gate.charging.spending import check_key
 from gate.charging.unsigned_orders import hourly_order, unsigned_order
 from gate.context import Action, RequestContext
+from gate.parts.orders import Held
 from gate.parts.services import Services
 from gate.payments.explaining import note
 from gate.payments.presenting import verified

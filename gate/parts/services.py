@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
@@ -17,6 +16,7 @@ from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.outside import HandleResolver
 from gate.parts.dispute_index import DisputeIndex
 from gate.parts.nodes import Nodes
+from gate.parts.orders import OrderLogs
 from gate.parts.receipts import ReceiptSigner
 from gate.parts.room import Room
 from gate.parts.sandbox_policy import SandboxPolicy
@@ -122,7 +122,7 @@ class Services:
     operator_key: Ed25519PrivateKey
     room: Room
     read_quote: Callable[[str], Quote]
-    order_logs: Path
+    order_logs: OrderLogs
     """The folder of the gates' logs of paid calls."""
     secrets: Secrets | None = None
     handles: HandleResolver | None = None

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gate.charging.order_log import Held
-from gate.charging.slots import free_slot
 from gate.charging.till import Till
+from gate.parts.orders import Held
 from satbox.audit.files import snapshot
 from satbox.audit.wallet_books import pages
 from tests.gate.gatehouse import OPERATOR_TOKEN, House, Who, gatehouse
@@ -45,7 +44,7 @@ async def used(house: House, who: Who, *, times: int = 3) -> None:
 
 async def called(house: House, payer: Who, *payees: Who) -> None:
     """Calls that went alone, in a bundle, to somebody else; and one that its gate died over before it was posted."""
-    orders = free_slot(house.services.order_logs, house.clock.wall_ms)
+    orders = house.services.order_logs.free_slot()
     till = Till(house.services.system, house.clock, orders)
     until_ms = house.clock.wall_ms() + 60_000
     held = [

@@ -3,7 +3,6 @@
 import asyncio
 from pathlib import Path
 
-from gate.charging.slots import free_slot
 from gate.charging.till import IDLE_MS, Till
 from satbox.audit.home import HomeAudit
 from tests.gate.gatehouse import House, Who
@@ -13,13 +12,10 @@ AUDITS = 12
 
 
 async def test_calls_go_on_under_an_audit_without_a_finding(house: House, tmp_path: Path) -> None:
-    folder = house.services.order_logs.parent
+    folder = house.orders_folder.parent
     payees = [await house.agent() for _ in range(2)]
     payers = [await payer_with(house, 3_000) for _ in range(3)]
-    tills = [
-        Till(house.services.system, house.clock, free_slot(house.services.order_logs, house.clock.wall_ms))
-        for _ in range(2)
-    ]
+    tills = [Till(house.services.system, house.clock, house.services.order_logs.free_slot()) for _ in range(2)]
     tasks = [asyncio.create_task(till.run()) for till in tills]
     ending = asyncio.Event()
     numbers = iter(range(1_000_000))

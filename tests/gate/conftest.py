@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from gate.charging.slots import free_slot
 from gate.charging.till import Till
 from tests.gate.gatehouse import House, gatehouse
 
@@ -18,6 +17,6 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 @pytest.fixture
 async def till(house: House) -> AsyncIterator[Till]:
     """The till of one more gate over the same wallets."""
-    made = Till(house.services.system, house.clock, free_slot(house.services.order_logs, house.clock.wall_ms))
+    made = Till(house.services.system, house.clock, house.services.order_logs.free_slot())
     yield made
     await made.close(1.0)

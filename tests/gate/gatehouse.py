@@ -30,6 +30,7 @@ from actors.wallet_sinks import WalletPayouts, WalletSink
 from devnet.app import create_app as create_devnet
 from devnet.settings import DevnetSettings
 from devnet.world import WORLD, World
+from gate.charging.order_folder import OrderFolder
 from gate.front.app import Mount, create_app
 from gate.front.server import GateRunner
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
@@ -188,6 +189,12 @@ class House:
     is_oracle_silent: bool = False
 
     # Agents
+
+    @property
+    def orders_folder(self) -> Path:
+        """Where the log of orders is."""
+        assert isinstance(self.services.order_logs, OrderFolder)
+        return self.services.order_logs.folder
 
     async def agent(self, *, stx: int = 50_000_000, sats: int = 100_000) -> Who:
         """A fresh funded agent."""
@@ -431,7 +438,7 @@ async def gatehouse(
             challenger=Challenger(key, deployment=DEPLOYMENT, network=NETWORK, wall_seconds=clock.now),
             passes=PassIssuer(key, deployment=DEPLOYMENT, wall_seconds=clock.now), receipts=ReceiptSigner(key),
             payouts=queues[0], next_nonce=NextNonces(next_nonce, clock.monotonic_ms),
-            order_logs=folder / "orders", disputes=DisputeIndex(folder / "disputes.sqlite"),
+            order_logs=OrderFolder(folder / "orders", clock.wall_ms), disputes=DisputeIndex(folder / "disputes.sqlite"),
             checkpoints=checkpoint_log(folder, ReceiptSigner(key), deployment=DEPLOYMENT, network=NETWORK.caip2),
             operator_key=key, room=Room(nodes, clock),
             read_quote=quote_reader(key.public_key(), network=NETWORK.caip2, pay_to=str(PAY_TO)),

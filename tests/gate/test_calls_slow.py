@@ -6,8 +6,8 @@ from actors.wallet.calls import Route
 from actors.wallet.commands import Reap, SetRoutes
 from actors.wallet.state import Phase
 from gate.calls.waking import Wakers
-from gate.charging.order_log import Held
 from gate.charging.till import IDLE_MS, Till
+from gate.parts.orders import Held
 from operations.errors import SatboxError
 from tests.gate.gatehouse import SATS, House
 

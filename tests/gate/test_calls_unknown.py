@@ -12,8 +12,8 @@ from gate.calls.guest import Call, Guest
 from gate.charging.charge import REFUSED
 from gate.charging.charger import from_bucket, on_chain
 from gate.charging.exposure import Exposure
-from gate.charging.order_log import Held
 from gate.charging.till import Till
+from gate.parts.orders import Held
 from operations.errors import SatboxError
 from tests.gate.gatehouse import SATS, House, Who, header_of
 

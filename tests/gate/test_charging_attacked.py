@@ -13,7 +13,7 @@ from pydantic import Field
 from actors.wallet.calls import Route
 from actors.wallet.commands import SetRoutes
 from gate.charging.charger import CHARGER, Charger
-from gate.charging.order_log import OrderLog
+from gate.charging.order_file import OrderFile
 from gate.charging.till import Till
 from gate.charging.unsigned_orders import ONCE_MS
 from gate.context import RequestContext
@@ -262,7 +262,7 @@ class another_till:  # noqa: N801 - reads as what it is
 
     def __init__(self, house: House, folder: Path) -> None:
         self._house, self._charger, self._mine = house, charger_of(house), charger_of(house).till
-        self._log = OrderLog(house.services.order_logs, "gate_8", house.clock.wall_ms)
+        self._log = OrderFile(house.orders_folder, "gate_8", house.clock.wall_ms)
 
     async def __aenter__(self) -> None:
         house = self._house

@@ -17,8 +17,9 @@ import structlog
 
 from actors.wallet.journal import Entry
 from gate.books.statement_files import WRITERS
-from gate.charging.order_log import Held, OrderLog
+from gate.charging.order_file import OrderFile
 from gate.parts.dispute_index import DisputeIndex
+from gate.parts.orders import Held
 from gate.parts.receipts import checkpoint_log
 from gate.parts.secret_store import SecretStore, StoredSecret
 from operations.errors import SatboxError
@@ -51,7 +52,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 class Orders:
     def __init__(self, disk: Path) -> None:
-        self.log = OrderLog(disk, "gate_1", lambda: NOW_MS)
+        self.log = OrderFile(disk, "gate_1", lambda: NOW_MS)
 
     async def write(self, number: int) -> None:
         held = Held(f"ord_{number}", "SP1", "SP9", 5, NOW_MS + 60_000, TEXT)

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from actors.wallet.calls import LoggedOrder
-from gate.charging.order_log import FILE, SLOTS_MAX, TRIMMED_EVERY, Held, OrderLog
-from gate.charging.slots import free_slot, left_behind
+from gate.charging.order_file import OrderFile
+from gate.charging.order_folder import OrderFolder
+from gate.charging.order_table import FILE, TRIMMED_EVERY
+from gate.parts.orders import SLOTS_MAX, Held
 from operations.errors import SatboxError
 
 NOW_MS = 1_700_000_000_000
@@ -28,15 +30,15 @@ class Clock:
         return self.now_ms
 
 
-def opened(folder: Path, clock: Clock | None = None, number: int = 1) -> OrderLog:
-    return OrderLog(folder, f"gate_{number}", clock or Clock())
+def opened(folder: Path, clock: Clock | None = None, number: int = 1) -> OrderFile:
+    return OrderFile(folder, f"gate_{number}", clock or Clock())
 
 
 def nobody(_: LoggedOrder | None) -> None:
     pass
 
 
-async def died(orders: OrderLog) -> None:
+async def died(orders: OrderFile) -> None:
     """What a killed process leaves: its lock is free, what it had in memory is gone."""
     orders._posted.clear()
     await orders.close()
@@ -133,14 +135,14 @@ async def test_when_the_disk_fails_what_was_under_way_is_unknown_and_nothing_mor
 
 async def test_a_log_has_one_holder_and_what_is_left_behind_is_found(tmp_path: Path) -> None:
     clock = Clock()
-    logs = [free_slot(tmp_path, clock) for _ in range(SLOTS_MAX)]
+    logs = [OrderFolder(tmp_path, clock).free_slot() for _ in range(SLOTS_MAX)]
     assert len({one.gate_id for one in logs}) == SLOTS_MAX
     with pytest.raises(SatboxError, match="overloaded"):
-        free_slot(tmp_path, clock)
+        OrderFolder(tmp_path, clock).free_slot()
     await logs[1].opens("SP1")
     await logs[2].write(held(1), nobody)
     await died(logs[2])
-    found = list(left_behind(tmp_path, clock))
+    found = list(OrderFolder(tmp_path, clock).left_behind())
     assert [one.gate_id for one in found] == [logs[2].gate_id]
     for one in (*found, *logs[:2], *logs[3:]):
         await one.close()
@@ -179,7 +181,7 @@ async def test_numbers_only_rise_even_when_the_log_is_lost(tmp_path: Path) -> No
 async def test_a_log_that_is_written_in_great_crowds_is_trimmed_as_fast(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gate.charging.order_log.TRIMMED_AT_ONCE", 1)
+    monkeypatch.setattr("gate.charging.order_table.TRIMMED_AT_ONCE", 1)
     clock = Clock()
     orders = opened(tmp_path, clock)
     for batch in range(2 * TRIMMED_EVERY):

@@ -10,9 +10,10 @@ from actors.hosting.requests import Pay, Request, Response
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.commands import Deposit, PostOrders, Reserve
 from gate.charging.adoption import adopt
-from gate.charging.order_log import Held, OrderLog
-from gate.charging.slots import free_slot
+from gate.charging.order_file import OrderFile
+from gate.charging.order_folder import OrderFolder
 from gate.charging.till import IDLE_MS, Till
+from gate.parts.orders import Held
 from operations.errors import SatboxError
 from tests.gate.gatehouse import SATS, House, Who
 
@@ -64,8 +65,8 @@ def wired(house: House) -> tuple[Wire, ActorSystem]:
     return wire, ActorSystem(wire)
 
 
-def slot(house: House) -> OrderLog:
-    return free_slot(house.services.order_logs, house.clock.wall_ms)
+def slot(house: House) -> OrderFile:
+    return house.services.order_logs.free_slot()
 
 
 async def test_calls_are_paid_without_a_hop_posted_together_and_the_rest_goes_back(house: House, till: Till) -> None:
@@ -214,14 +215,14 @@ async def test_money_that_cannot_be_set_aside_fails_the_call_before_it_is_made(h
 async def test_a_log_that_was_lost_costs_its_calls_and_nothing_else(house: House, tmp_path: Path) -> None:
     payer, payee = await payer_with(house, 1_000), await house.agent()
     folder = tmp_path / "lost"
-    first = Till(house.services.system, house.clock, free_slot(folder, house.clock.wall_ms))
+    first = Till(house.services.system, house.clock, OrderFolder(folder, house.clock.wall_ms).free_slot())
     assert await pay(first, order(house, 1, payer, payee)) == "paid"
     await house.until(lambda: house.state(payee).accounts.earnings == -5 * SATS)
     crashed(first)
     await first._log.close()
     await asyncio.to_thread(shutil.rmtree, folder)
     house.clock.ahead_ms -= 3_600_000  # and the clock is not what it was
-    second = Till(house.services.system, house.clock, free_slot(folder, house.clock.wall_ms))
+    second = Till(house.services.system, house.clock, OrderFolder(folder, house.clock.wall_ms).free_slot())
     assert await pay(second, order(house, 2, payer, payee)) == "paid"
     await house.until(lambda: house.state(payee).accounts.earnings == -10 * SATS)
     await second.close(5.0)

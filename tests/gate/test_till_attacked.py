@@ -15,8 +15,9 @@ from actors.hosting.requests import Pay, Request, Response
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.commands import PostOrders, Reserve, Unreserve
 from gate.charging.adoption import adopt
-from gate.charging.order_log import FILE, OrderLog
-from gate.charging.slots import free_slot
+from gate.charging.order_file import OrderFile
+from gate.charging.order_folder import OrderFolder
+from gate.charging.order_table import FILE
 from gate.charging.till import IDLE_MS, Till
 from operations.errors import SatboxError
 from storage.errors import StorageError, UnavailableError
@@ -58,11 +59,11 @@ def wires(house: House) -> Wires:
     return Wires(house)
 
 
-def till_over(house: House, wires: Wires, orders: OrderLog | None = None) -> Till:
+def till_over(house: House, wires: Wires, orders: OrderFile | None = None) -> Till:
     return Till(ActorSystem(wires), house.clock, orders or slot(house))
 
 
-def fail(orders: OrderLog) -> Callable[[], None]:
+def fail(orders: OrderFile) -> Callable[[], None]:
     """The disk fails until it is told not to."""
     was = orders._opened
     orders._db.execute("PRAGMA query_only = 1")
@@ -263,13 +264,13 @@ async def test_a_log_that_cannot_be_finished_is_let_go_for_the_next_try(
     await orders.write(order(house, 1, payer, payee), lambda _: None)
     await orders.close()
 
-    def damaged(_: OrderLog) -> dict[str, object]:
+    def damaged(_: OrderFile) -> dict[str, object]:
         raise StorageError("malformed")
 
-    monkeypatch.setattr(OrderLog, "unposted", damaged)
+    monkeypatch.setattr(OrderFile, "unposted", damaged)
     adopting = asyncio.create_task(adopt(house.services.system, house.clock, house.services.order_logs))
     await asyncio.sleep(0.1)
-    lock = os.open(house.services.order_logs / f"{orders.gate_id}.lock", os.O_RDWR)
+    lock = os.open(house.orders_folder / f"{orders.gate_id}.lock", os.O_RDWR)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(lock)
     adopting.cancel()
@@ -305,7 +306,7 @@ async def test_what_a_slot_that_nobody_takes_again_had_set_aside_goes_back_when_
 ) -> None:
     payer, payee = await payer_with(house, 1_000), await house.agent()
     folder = tmp_path / "lost"
-    first, second = [till_over(house, wires, free_slot(folder, house.clock.wall_ms)) for _ in range(2)]
+    first, second = [till_over(house, wires, OrderFolder(folder, house.clock.wall_ms).free_slot()) for _ in range(2)]
     assert await pay(first, order(house, 0, payer, payee)) == "paid"
     for n in range(1, 4):
         assert await pay(second, order(house, n, payer, payee)) == "paid"
@@ -317,14 +318,14 @@ async def test_what_a_slot_that_nobody_takes_again_had_set_aside_goes_back_when_
         await till.close(1.0)
     await asyncio.to_thread(shutil.rmtree, folder)
 
-    again = till_over(house, wires, free_slot(folder, house.clock.wall_ms))
+    again = till_over(house, wires, OrderFolder(folder, house.clock.wall_ms).free_slot())
     assert again._log.gate_id == first._log.gate_id
     assert await pay(again, order(house, 9, payer, payee)) == "paid"
     await house.until(lambda: again._purses[payer.address].is_idle)
     house.clock.ahead_ms += IDLE_MS + 1
     await again.sweep()
     await again.close(1.0)
-    adopting = asyncio.create_task(adopt(house.services.system, house.clock, folder))
+    adopting = asyncio.create_task(adopt(house.services.system, house.clock, OrderFolder(folder, house.clock.wall_ms)))
     await house.until(lambda: house.state(payer).accounts.reserved == 0)
     adopting.cancel()
     assert house.state(payer).accounts.bucket == 975 * SATS
@@ -338,7 +339,7 @@ async def test_a_gate_that_dies_before_anything_is_paid_leaves_its_allowance_to_
     reserve = wires.stuck[payer.address, Reserve] = asyncio.Event()
     holding = asyncio.create_task(first.hold(order(house, 1, payer, payee)))
     await house.until(lambda: wires.count(Reserve))
-    with closing(sqlite3.connect(house.services.order_logs / FILE)) as db:  # before the wallet has done anything
+    with closing(sqlite3.connect(house.orders_folder / FILE)) as db:  # before the wallet has done anything
         noted = db.execute("SELECT address FROM payers WHERE gate_id = ?", (first._log.gate_id,)).fetchall()
     assert noted == [(payer.address,)]
     reserve.set()
@@ -378,7 +379,7 @@ async def test_what_a_till_takes_on_is_bounded(house: House, wires: Wires, monke
     till = till_over(house, wires)
     monkeypatch.setattr("gate.charging.till.CALLS_AT_ONCE_MAX", 2)
     monkeypatch.setattr("gate.charging.till.UNPOSTED_MAX", 3)
-    monkeypatch.setattr("gate.charging.till.PURSES_MAX", 1)
+    monkeypatch.setattr("gate.charging.allowances.PURSES_MAX", 1)
     held = [order(house, n, payer, payee) for n in range(2)]
     for one in held:
         await till.hold(one)

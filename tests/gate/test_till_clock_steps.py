@@ -13,10 +13,11 @@ from actors.hosting.requests import Request, Response
 from actors.system import ActorSystem, LocalTransport
 from actors.wallet.calls import LoggedOrder
 from actors.wallet.commands import PostOrders, Reserve
-from gate.charging.order_log import FILE, TRIMMED_EVERY, Held, OrderLog
-from gate.charging.slots import free_slot
+from gate.charging.order_file import OrderFile
+from gate.charging.order_table import FILE, TRIMMED_EVERY
 from gate.charging.till import IDLE_MS, Till
 from gate.charging.used_orders import ANSWERED_WITHIN_MS, REMEMBERED_MS, UsedOrders
+from gate.parts.orders import Held
 from operations.errors import SatboxError
 from satbox.audit.call_books import CallReplay
 from tests.gate.gatehouse import SATS, House, Who
@@ -48,7 +49,7 @@ class Tills:
         self._dead: list[Till] = []
 
     def open(self) -> Till:
-        orders = free_slot(self._house.services.order_logs, self._house.clock.wall_ms)
+        orders = self._house.services.order_logs.free_slot()
         till = Till(self._house.services.system, self._house.clock, orders)
 
         async def close() -> None:
@@ -196,7 +197,7 @@ async def test_a_log_that_was_lost_lets_no_order_be_charged_twice(house: House, 
     assert await pay(till, early) == "paid"
     await house.until(lambda: paid_sats(house, payer, payee) == (5, 5))
     await tills.kill(till)
-    for path in house.services.order_logs.glob(f"{FILE}*"):
+    for path in house.orders_folder.glob(f"{FILE}*"):
         path.unlink()
     till = tills.open()
     assert await pay(till, early) == "paid"  # the work is done again; nobody is charged again
@@ -235,7 +236,7 @@ class Slow(LocalTransport):
 async def test_what_a_dead_gate_asked_late_is_set_aside_for_nobody(house: House, tills: Tills) -> None:
     payer, payee = await payer_with(house, 1_000), await house.agent()
     slow = Slow(house.transport.host)
-    first = Till(ActorSystem(slow), house.clock, free_slot(house.services.order_logs, house.clock.wall_ms))
+    first = Till(ActorSystem(slow), house.clock, house.services.order_logs.free_slot())
     asking = asyncio.create_task(first.hold(signed(house, payer, payee)))
     await house.until(lambda: slow.under_way)
     asking.cancel()
@@ -257,8 +258,8 @@ async def test_what_a_dead_gate_asked_late_is_set_aside_for_nobody(house: House,
 async def test_the_mark_stays_when_the_trims_that_made_it_are_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gate.charging.order_log.TRIMS_KEPT", 3)
-    monkeypatch.setattr(OrderLog, "trimmed_every", 1)
+    monkeypatch.setattr("gate.charging.order_table.TRIMS_KEPT", 3)
+    monkeypatch.setattr(OrderFile, "trimmed_every", 1)
     clock = Clock()
     orders = opened(tmp_path, clock)
     clock.now_ms = NOW_MS + DAY_MS
@@ -272,7 +273,7 @@ async def test_the_mark_stays_when_the_trims_that_made_it_are_forgotten(
         made = await orders.write(looked, nobody)
         orders.posted([made])
     await orders.close()
-    again = OrderLog(tmp_path, "gate_1", clock)
+    again = OrderFile(tmp_path, "gate_1", clock)
     assert again.mark_ms == NOW_MS + DAY_MS - 1
     assert again._db.execute("SELECT count(*) FROM trims").fetchone() == (3,)
     with pytest.raises(SatboxError, match="order_used"):

@@ -10,7 +10,7 @@ from actors.wallet import bucket, decide_calls
 from actors.wallet import commands as c
 from actors.wallet.calls import LoggedOrder
 from actors.wallet.spending_keys import UNLIMITED
-from gate.charging.order_log import OrderLog
+from gate.charging.order_file import OrderFile
 from gate.charging.till import Till
 from relay_client.settlements import journal, spares
 
@@ -33,7 +33,7 @@ def log_not_read() -> None:
 
 def answered_before_logged() -> None:
     """The caller has the answer when the order is on its way to the disk."""
-    real = OrderLog.write
+    real = OrderFile.write
 
     async def write(self: Any, held: Any, told: Any) -> LoggedOrder:
         task = asyncio.create_task(real(self, held, told))
@@ -41,7 +41,7 @@ def answered_before_logged() -> None:
         await asyncio.sleep(0)
         return LoggedOrder(0, held.order_id, held.payee, held.usat)
 
-    OrderLog.write = write
+    OrderFile.write = write
 
 
 def earned_twice() -> None:
@@ -57,7 +57,7 @@ def late_asks_obeyed() -> None:
 
 def used_orders_taken() -> None:
     """The log does not say that it had an order before."""
-    OrderLog._holds = lambda self, order: True
+    OrderFile._holds = lambda self, order: True
 
 
 def delivered_before_earned() -> None:
