@@ -93,7 +93,7 @@ class _Ticket:
 
 
 class QuoteBook(_File):
-    """Quotes, on disk before they are told. Those that wait together are written together: one flush for a crowd."""
+    """A `QuoteStore`. Quotes that wait together are written together: one flush for a crowd."""
 
     def __init__(self, path: Path, *, now_ms: Callable[[], int]) -> None:
         super().__init__(path)
@@ -102,13 +102,13 @@ class QuoteBook(_File):
         self._kept = 0
 
     async def keep(self, quote: Quote) -> None:
-        """Write a quote down; raises StorageError. Returns once it is on disk."""
+        """See `QuoteStore`."""
         ticket = _Ticket(quote)
         self._waiting.append(ticket)
         await asyncio.get_running_loop().run_in_executor(self._thread, self._flush, ticket)
 
     async def find(self, quote_id: str) -> Quote | None:
-        """A quote by its id, as it was given."""
+        """See `QuoteStore`."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._find, quote_id)
 
     def _flush(self, ticket: _Ticket) -> None:
@@ -167,14 +167,14 @@ def _quote(row: tuple[str, str, str, int, int, int, int, int, str, int, int, str
 
 
 class AnchorBook(_File):
-    """The anchors; the oracle's own."""
+    """An `AnchorStore`; the oracle's own."""
 
     async def load(self) -> dict[str, Anchor]:
-        """The anchors as stored last."""
+        """See `AnchorStore`."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
 
     async def save(self, anchors: Mapping[str, Anchor]) -> None:
-        """Store them; raises StorageError."""
+        """See `AnchorStore`."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._save, dict(anchors))
 
     def _load(self) -> dict[str, Anchor]:

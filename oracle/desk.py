@@ -6,13 +6,13 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from operations.errors import SatboxError
 from oracle.aggregate import ASSETS, Rate, atomic_amount
-from oracle.book import QuoteBook
 from oracle.quotes import Quote, sign_quote
 from oracle.snapshot import REASONS, Reason, Snapshot
 from storage.errors import StorageError
@@ -48,6 +48,18 @@ class AssetWithheld(SatboxError):  # noqa: N818
         )
 
 
+class QuoteStore(Protocol):
+    """Where quotes are kept, for audit and for those who come with one."""
+
+    async def keep(self, quote: Quote) -> None:
+        """Write a quote down; raises StorageError. Returns once it is durable."""
+        ...
+
+    async def find(self, quote_id: str) -> Quote | None:
+        """A quote by its id, as it was given."""
+        ...
+
+
 class QuoteDesk:
     """Quotes under `key` from what `latest` holds; it is None while the oracle is silent."""
 
@@ -55,7 +67,7 @@ class QuoteDesk:
         self,
         latest: Callable[[], Snapshot | None],
         key: Ed25519PrivateKey,
-        book: QuoteBook,
+        book: QuoteStore,
         settings: DeskSettings,
         *,
         now_ms: Callable[[], int],

@@ -17,11 +17,11 @@ from gate.charging.order_folder import OrderFolder
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.outside import HandleResolver
 from gate.outside.next_nonces import NextNonces
-from gate.parts.dispute_index import DisputeIndex
+from gate.parts.dispute_file import DisputeFile
 from gate.parts.nodes import OneNode
 from gate.parts.receipts import ReceiptSigner
 from gate.parts.room import Room
-from gate.parts.secret_store import SecretStore
+from gate.parts.secret_file import SecretFile
 from gate.parts.secrets import Secrets
 from gate.parts.services import Services
 from gate.parts.views import Views
@@ -49,7 +49,7 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         node = await stack.enter_async_context(NodeClient(deployment.node_socket))
-        store = SecretStore(deployment.settings.home / "secrets.sqlite", deployment.keys.secrets_key)
+        store = SecretFile(deployment.settings.home / "secrets.sqlite", deployment.keys.secrets_key)
         stack.callback(store.close)
         oracle = await _quote_desk(deployment, settings, clock, stack)
         # Capacity is asked over connections of its own: those of long commands may all be taken.
@@ -77,7 +77,7 @@ async def gate_services(deployment: Deployment) -> AsyncIterator[Services]:
             receipts=ReceiptSigner(key),
             checkpoints=deployment.checkpoints(),
             order_logs=OrderFolder(deployment.settings.home / "orders", clock.wall_ms),
-            disputes=DisputeIndex(deployment.settings.home / "disputes.sqlite"),
+            disputes=DisputeFile(deployment.settings.home / "disputes.sqlite"),
             operator_key=key,
             room=Room(nodes, clock),
             read_quote=quote_reader(key.public_key(), network=settings.network.caip2, pay_to=settings.pay_to),

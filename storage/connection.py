@@ -1,7 +1,9 @@
 """What a piece of work sees of the store it runs in: statements and their rows. What fails raises `storage.errors`."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Rows(Protocol):
@@ -32,4 +34,12 @@ class Connection(Protocol):
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Rows:
         """Run one statement for each of these."""
+        ...
+
+
+class Store(Protocol):
+    """Runs pieces of work, each in a transaction of its own. `tests/storage/contracts/test_store.py` holds each of them."""
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """The result of `work` once it is durable; raises what it raises, nothing of it kept then."""
         ...

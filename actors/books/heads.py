@@ -26,7 +26,7 @@ class Head:
 
 
 class RewrittenError(Exception):
-    """A wallet's books do not go on from where a checkpoint has seen them."""
+    """A wallet's books do not continue from what a checkpoint has seen."""
 
 
 def hash_of(statement: dict[str, object]) -> str:

@@ -1,5 +1,5 @@
-"""Which part of a journal is meant, and where it begins and ends. A journal only grows, so whoever remembers the end it began
-with reads a consistent copy page by page.
+"""Which part of a journal is meant, and where it begins and ends. A journal only grows, so a reader that remembers the end
+it began with reads a consistent copy page by page.
 """
 
 from dataclasses import dataclass

@@ -20,5 +20,5 @@ class HostSpec:
     idle_seconds: float = 300.0
 
     def wallets(self) -> WalletRepository:
-        """Where the wallets are, whoever hosts them."""
+        """Where the wallets of all hosts are."""
         return WalletFolder(self.home / "wallets")

@@ -1,5 +1,5 @@
 """The checkpoints of a service in one file. Every process that can reach the home may make one; the file's lock has them take
-turns. Nothing on the way of a commit knows of this: what has changed is found by the wallets' stamps, whoever hosts them and
+turns. Nothing on the way of a commit knows of this: what has changed is found by the wallets' stamps, on any host, and
 whatever crashed meanwhile, and only wallets whose stamp is another are read.
 """
 

@@ -135,7 +135,7 @@ class WalletFile:
         """Write a batch; FencedError when this copy is no longer the newest."""
         with self._lock:
             self._write(batch)
-            self.state = batch.state  # under the lock: whoever reads finds file and state agreed
+            self.state = batch.state  # under the lock: a reader finds file and state agreed
 
     def _write(self, batch: Batch) -> None:
         # Each statement lets other threads in, and costs more by that than by itself: none is made for nothing.
@@ -227,7 +227,7 @@ class WalletFile:
         return [StoredEvent(seq, at_ms, kind, json.loads(data)) for seq, at_ms, kind, data in rows]
 
     def close(self) -> None:
-        """Let go of the file, once whoever reads it has finished."""
+        """Let go of the file, once its readers have finished."""
         with self._lock:
             if self._open is not None:
                 self._open.close()

@@ -125,7 +125,7 @@ class WalletStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of it, once whoever reads has finished."""
+        """Let go of it, once its readers have finished."""
         ...
 
 
@@ -153,7 +153,7 @@ class WalletRepository(Protocol):
         ...
 
     def unfinished(self, owns: Owns | None = None) -> list[str]:
-        """Wallets that somebody must look after (`is_unfinished`). A damaged one is told of and passed over: it must not keep the
+        """Wallets that somebody must look after (`is_unfinished`). A damaged one is logged and passed over: it must not keep the
         others waiting.
         """
         ...

@@ -1,6 +1,6 @@
-"""What a gate has set aside in its payers' wallets: asked for ahead of need, seen in each answer, given back when unused.
+"""What is reserved for a gate in its payers' wallets: asked for ahead of need, seen in each answer, given back when unused.
 
-Asking a wallet costs a hop and a commit, so a payer's wallet sets aside a little more than one call needs. The log names every
+Asking a wallet costs a hop and a commit, so a payer's wallet reserves a little more than one call needs. The log names every
 wallet that may have something, before it does: the slot's next gate gives back what this one cannot.
 """
 
@@ -20,7 +20,7 @@ from operations.errors import SatboxError
 
 CALLS_AHEAD = 64
 BUCKET_SHARE = 20
-"""At most one twentieth of the bucket is set aside ahead: a wallet's own sandbox runs on it too."""
+"""At most one twentieth of the bucket is reserved ahead: a wallet's own sandbox runs on it too."""
 GIVEN_BACK_AT_ONCE = 64
 PURSES_MAX = 20_000
 TOLD_SECONDS_MAX = 2.0
@@ -33,7 +33,7 @@ UNPAID = frozenset(
 
 
 class Allowances:
-    """By payer. What the log's last holder had is read by whoever goes on with it."""
+    """By payer. What the log's last holder had is read by the gate that continues with it."""
 
     def __init__(self, system: ActorSystem, clock: Clock, orders: OrderLog) -> None:
         self._system = system
@@ -71,8 +71,8 @@ class Allowances:
 
     async def _reserve(self, payer: str, purse: TillPurse, ahead: int) -> None:
         if not purse.is_noted:
-            purse.is_named = True  # even if whoever waits for that goes away
-            await self._log.opens(payer)  # before the wallet sets anything aside: nothing is to be forgotten there
+            purse.is_named = True  # even if the caller that waits for that goes away
+            await self._log.opens(payer)  # before the wallet reserves anything: nothing is to be forgotten there
             purse.is_noted = True
         held_before, purse.may_hold = purse.may_hold, True
         for _ in range(2):  # retry once: the wallet ignores a stale number and returns the current one

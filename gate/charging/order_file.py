@@ -74,7 +74,7 @@ class OrderFile(OrderTable):
     def closed(self, payer: str) -> None:
         """See `OrderLog`."""
         if not self.is_broken:  # else it is found once more, and given back once more
-            self._opens = [one for one in self._opens if one[0] != payer]  # whoever waited for that has gone
+            self._opens = [one for one in self._opens if one[0] != payer]  # its caller has gone
             self._closed.append(payer)
             self._flush_soon()
 

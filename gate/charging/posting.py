@@ -20,7 +20,7 @@ RETRY_SECONDS = (0.2, 1.0, 5.0)
 log = structlog.get_logger()
 
 
-class Posting(Allowances):
+class OrderPosting(Allowances):
     """What is posted needs no allowance any more. A post that fails is made again for as long as the gate lives."""
 
     def __init__(self, system: ActorSystem, clock: Clock, orders: OrderLog) -> None:
@@ -61,7 +61,7 @@ class Posting(Allowances):
             purse.posting = purse.told = None
 
     async def _set_aside_anew(self, payer: str, purse: TillPurse) -> None:
-        """The wallet has not what was set aside there (it was restored, or its log was): what is paid is paid from its bucket."""
+        """The wallet has lost what was reserved there (it was restored, or its log was): what is paid is paid from its bucket."""
         async with purse.asking:
             with contextlib.suppress(Exception):
                 await self._reserve(payer, purse, 0)

@@ -16,7 +16,7 @@ from actors.clock import Clock
 from actors.system import ActorSystem
 from actors.wallet.calls import LoggedOrder
 from actors.wallet.spending_keys import address_of
-from gate.charging.posting import Posting
+from gate.charging.posting import OrderPosting
 from gate.charging.purse import TillPurse
 from gate.charging.used_orders import UsedOrders
 from gate.parts.orders import Held, OrderLog
@@ -30,7 +30,7 @@ CALLS_AT_ONCE_MAX = 64
 log = structlog.get_logger()
 
 
-class Till(Posting):
+class Till(OrderPosting):
     """One gate's. `takes_orders`: not, when it only finishes what another gate left."""
 
     def __init__(self, system: ActorSystem, clock: Clock, orders: OrderLog, *, takes_orders: bool = True) -> None:

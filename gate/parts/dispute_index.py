@@ -3,13 +3,8 @@
 A row is written before its dispute is opened, so none is missed; one whose dispute never came to be is removed.
 """
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-
-from storage.files import connect
-from storage.sqlite import Database
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,45 +16,25 @@ class DisputeRow:
     at_ms: int
 
 
-class DisputeIndex:
-    """A small file that every gate of a home shares."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[Database]:
-        with contextlib.closing(connect(self._path, busy_seconds=10.0)) as db:
-            db.execute(
-                """CREATE TABLE IF NOT EXISTS disputes (dispute_id TEXT PRIMARY KEY, address TEXT NOT NULL,
-                   at_ms INTEGER NOT NULL, is_over INTEGER NOT NULL) STRICT"""
-            )
-            yield db
+class DisputeIndex(Protocol):
+    """What every gate of a service shares. Calls block."""
 
     def add(self, dispute_id: str, address: str, at_ms: int) -> None:
-        """A dispute is about to be opened."""
-        with self._open() as db:
-            db.execute("INSERT OR IGNORE INTO disputes VALUES (?, ?, ?, 0)", (dispute_id, address, at_ms))
+        """A dispute is about to be opened. Again: nothing changes."""
+        ...
 
     def close(self, dispute_id: str) -> None:
         """Its verdict stands."""
-        with self._open() as db:
-            db.execute("UPDATE disputes SET is_over = 1 WHERE dispute_id = ?", (dispute_id,))
+        ...
 
     def address_of(self, dispute_id: str) -> str | None:
         """Whose dispute it is."""
-        with self._open() as db:
-            row = db.execute("SELECT address FROM disputes WHERE dispute_id = ?", (dispute_id,)).fetchone()
-        return None if row is None else str(row[0])
+        ...
 
     def remove(self, dispute_id: str) -> None:
         """It never came to be."""
-        with self._open() as db:
-            db.execute("DELETE FROM disputes WHERE dispute_id = ?", (dispute_id,))
+        ...
 
     def waiting(self, limit: int, after: tuple[int, str] = (-1, "")) -> list[DisputeRow]:
         """Those without a verdict, oldest first; `after`: time and id of the last one seen."""
-        with self._open() as db:
-            query = """SELECT dispute_id, address, at_ms FROM disputes WHERE is_over = 0 AND (at_ms, dispute_id) > (?, ?)
-                ORDER BY at_ms, dispute_id LIMIT ?"""
-            return [DisputeRow(str(row[0]), str(row[1]), int(row[2])) for row in db.execute(query, (*after, limit))]
+        ...

@@ -1,7 +1,7 @@
 """The log of the calls that were paid from buckets, as tills see it: written ahead of the wallets, each order once.
 
-A call is paid when its order is durable here. The wallets post what is logged afterwards, from what they have set aside for each
-gate (`gate.charging.till`). The log outlives the gates: a slot's next gate goes on where the last one stopped.
+A call is paid when its order is durable here. The wallets post what is logged afterwards, from what they have reserved for each
+gate (`gate.charging.till`). The log outlives the gates: a slot's next gate continues where the last one stopped.
 `tests/storage/contracts/test_orders.py` holds each of them.
 """
 
@@ -22,7 +22,7 @@ UNSIGNED = "chg_"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An order whose money is set aside. It was presented in time; by `expires_ms` it is paid, or never. `payer` is an account:
+    """An order whose money is reserved. It was presented in time; by `expires_ms` it is paid, or never. `payer` is an account:
     an address, or `ADDRESS/key_...` when a spending key pays. `usat` is the most it may cost.
     """
 
@@ -41,7 +41,7 @@ class Held:
 
 
 Written = Callable[[LoggedOrder | None], None]
-"""Told before anybody else: the order as it stands in the log, or None when it does not, or it is not known whether it does."""
+"""Called before anybody hears of it: with the order as logged, or None when it is not, or when nobody knows whether it is."""
 
 
 class OrderLog(Protocol):
@@ -58,14 +58,14 @@ class OrderLog(Protocol):
         ...
 
     async def write(self, held: Held, told: Written) -> LoggedOrder:
-        """Log an order; durable when this returns. `told` is called even if whoever waits here has gone. Raises order_used;
+        """Log an order; durable when this returns. `told` is called even if the caller here has gone. Raises order_used;
         another error means that it is not known whether the order is paid (`funds_moved` is "unknown"), or that the log takes
         no orders now (overloaded, storage_full).
         """
         ...
 
     async def opens(self, payer: str) -> None:
-        """Remember that this wallet has money set aside for this gate; durable when this returns. Raises overloaded."""
+        """Remember that this wallet has reserved money for this gate; durable when this returns. Raises overloaded."""
         ...
 
     def closed(self, payer: str) -> None:
@@ -73,11 +73,11 @@ class OrderLog(Protocol):
         ...
 
     def has_elsewhere(self, gate_id: str, payer: str) -> None:
-        """This wallet has money set aside for another slot, whose log may have been lost: it is found there now."""
+        """This wallet has reserved money for another slot, whose log may have been lost: it is found there now."""
         ...
 
     def posted(self, orders: Iterable[LoggedOrder]) -> None:
-        """Their wallet has posted these. Written with the next order, or by `tidy`: told twice, a wallet posts them once."""
+        """Their wallet has posted these. Written with the next order, or by `tidy`: asked twice, a wallet posts them once."""
         ...
 
     def tidy(self) -> None:
@@ -85,7 +85,7 @@ class OrderLog(Protocol):
         ...
 
     def next_number(self) -> int:
-        """A number that this slot has not used, as the last one that was told of it."""
+        """A number that this slot has not used, later than the last one."""
         ...
 
     def goes_on_after(self, seq: int) -> None:
@@ -97,7 +97,7 @@ class OrderLog(Protocol):
         ...
 
     def payers(self) -> list[str]:
-        """Wallets that may have money set aside for this gate."""
+        """Wallets that may have reserved money for this gate."""
         ...
 
     def used(self, most: int) -> list[tuple[str, int]]:
@@ -112,7 +112,7 @@ class OrderLog(Protocol):
         ...
 
     async def reopen(self) -> None:
-        """After a failure: read the log anew. Raises StorageError when it still cannot be written."""
+        """After a failure: read the log again. Raises StorageError when it still cannot be written."""
         ...
 
     async def close(self) -> None:

@@ -23,7 +23,7 @@ from relay_client.payouts.records import PayoutOrder, PayoutReport, PayoutResult
 from relay_client.relay import Accepted, Refused
 from relay_client.settlements.schedule import SettlementClock
 from stacks import Address, AddressError, Network, PrivateKey
-from storage.writer import GroupWriter
+from storage.connection import Store
 
 _log = structlog.get_logger(__name__)
 S = PayoutState
@@ -46,7 +46,7 @@ class PayoutQueue:
 
     def __init__(
         self,
-        store: GroupWriter,
+        store: Store,
         chain: Chain,
         sink: PayoutSink,
         clock: SettlementClock,

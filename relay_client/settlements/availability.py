@@ -13,8 +13,7 @@ from relay_client.settlements import outbox
 from relay_client.settlements.delivery import Delivery
 from relay_client.settlements.schedule import SettlementClock
 from relay_client.sink import Outage
-from storage.connection import Connection
-from storage.writer import GroupWriter
+from storage.connection import Connection, Store
 
 
 @dataclass(slots=True)
@@ -48,7 +47,7 @@ class Watchdog:
     """Notes who answers, from every call that is made and from probes when none is, and tells outages."""
 
     def __init__(
-        self, store: GroupWriter, relay: Relay, chain: Chain, clock: SettlementClock, delivery: Delivery, *,
+        self, store: Store, relay: Relay, chain: Chain, clock: SettlementClock, delivery: Delivery, *,
         has_relay: bool = True, needs_relay: bool = False,
     ) -> None:  # fmt: skip
         self._store = store

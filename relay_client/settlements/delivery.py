@@ -13,7 +13,7 @@ from relay_client.settlements import outbox
 from relay_client.settlements.policy import SettlementPolicy, backoff_ms
 from relay_client.settlements.schedule import Schedule, SettlementClock
 from relay_client.sink import CreditSink, Observation
-from storage.writer import GroupWriter
+from storage.connection import Store
 
 _log = structlog.get_logger(__name__)
 
@@ -23,7 +23,7 @@ class Delivery:
 
     def __init__(
         self,
-        store: GroupWriter,
+        store: Store,
         sink: CreditSink,
         clock: SettlementClock,
         policy: SettlementPolicy,

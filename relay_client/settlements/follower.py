@@ -18,7 +18,7 @@ from relay_client.settlements.records import WAITS_FOR_SPONSOR, Payment
 from relay_client.settlements.schedule import SettlementClock
 from relay_client.settlements.witness import Absent, Displaced, Found, Silent
 from relay_client.states import PaymentState, TerminalReason
-from storage.writer import GroupWriter
+from storage.connection import Store
 
 
 class Follower:
@@ -26,7 +26,7 @@ class Follower:
 
     def __init__(
         self,
-        store: GroupWriter,
+        store: Store,
         relay: Relay,
         chain: Chain,
         clock: SettlementClock,

@@ -25,7 +25,7 @@ from relay_client.settlements.records import COMPLETE, SELF_PAID, Payment
 from relay_client.settlements.schedule import SettlementClock
 from relay_client.settlements.witness import Displaced, Found, Silent
 from relay_client.states import PaymentEvent, PaymentState, TerminalReason
-from storage.writer import GroupWriter
+from storage.connection import Store
 
 RELAY_IS_BUSY = "The relay takes no more requests now; it is asked again."
 HELD_FOR_CAPACITY = "The relay holds this payment until one of its wallets is free."
@@ -41,7 +41,7 @@ class HandIn:
 
     def __init__(
         self,
-        store: GroupWriter,
+        store: Store,
         relay: Relay,
         chain: Chain,
         clock: SettlementClock,

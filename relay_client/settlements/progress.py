@@ -12,8 +12,7 @@ from relay_client.settlements.records import Payment
 from relay_client.settlements.schedule import SettlementClock
 from relay_client.settlements.witness import Displaced, Found, Sight, Silent, look
 from relay_client.states import PaymentEvent, PaymentState, TerminalReason, is_terminal
-from storage.connection import Connection
-from storage.writer import GroupWriter
+from storage.connection import Connection, Store
 
 Checkpoint = Callable[[str], None]
 """Called with the name of each step a crash can fall on; tests raise in it."""
@@ -24,7 +23,7 @@ class Progress:
 
     def __init__(
         self,
-        store: GroupWriter,
+        store: Store,
         chain: Chain,
         clock: SettlementClock,
         policy: SettlementPolicy,

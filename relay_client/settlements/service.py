@@ -5,7 +5,7 @@
     steps: resend what is unknown or held, confirm what is in the mempool, recheck what was just confirmed,
            watch for what was given up. Every step looks at the chain before it believes a failure.
 
-Plain asyncio over a GroupWriter; the clock, the relay, the chain, the sink and randomness are passed in. `run` does the work
+Plain asyncio over a Store; the clock, the relay, the chain, the sink and randomness are passed in. `run` does the work
 behind; `tick` does all of it that is due, for callers with a clock of their own.
 """
 
@@ -30,7 +30,7 @@ from relay_client.settlements.schedule import Schedule, SettlementClock
 from relay_client.sink import CreditSink
 from relay_client.states import is_in_flight
 from relay_client.verify import VerifiedPayment
-from storage.writer import GroupWriter
+from storage.connection import Store
 
 _PROBE = "probe"
 LOOK_AGAIN_SECONDS_MAX = 2.0
@@ -46,7 +46,7 @@ class Settlements:
 
     def __init__(
         self,
-        store: GroupWriter,
+        store: Store,
         relay: Relay,
         chain: Chain,
         sink: CreditSink,

@@ -24,6 +24,7 @@ from sandboxes.node.metering import StorageMeters
 from sandboxes.node.pool import WarmPool
 from sandboxes.node.proof import Heartbeats
 from sandboxes.node.slots import Row
+from sandboxes.node.snapshots import SnapshotFolder
 from sandboxes.node.starts import Starts
 from sandboxes.node.usage_history import SAMPLE_SECONDS
 from sandboxes.node.workspaces import Workspaces
@@ -60,7 +61,7 @@ class SandboxService:
             machine.state / "heartbeat", settings.node_id, boot_id, clock_ms, lambda: len(self._live),
             settings.watchers_max,
         )  # fmt: skip
-        self._workspaces = Workspaces(machine)
+        self._workspaces = Workspaces(machine, SnapshotFolder(machine.state / "snapshots"))
         self._storage = StorageMeters(time.time_ns() // 1_000_000)
         self._capacity = CapacityBook(settings.slots, clock_ms)
         self._boots = Boots(machine)

@@ -9,7 +9,6 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +16,7 @@ import zstandard
 
 from sandboxes.node.disk_room import Packing
 from sandboxes.node.driver import ArchiveRefused, Driver, SlotPlace
+from sandboxes.node.snapshot_store import Saved
 from sandboxes.protocol import StartFailed, StorageFull
 from storage.full_disk import is_full
 
@@ -26,18 +26,8 @@ _WINDOW_BYTES_MAX = 1 << 27
 _DIGEST = re.compile(r"^[0-9a-f]{64}$")
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """A snapshot as it lies on disk, and what it could not take along."""
-
-    digest: str
-    size_bytes: int
-    skipped: int
-    skipped_examples: tuple[str, ...]
-
-
-class SnapshotStore:
-    """A folder of `<sha256>.tar.zst`."""
+class SnapshotFolder:
+    """A `SnapshotStore`: a folder of `<sha256>.tar.zst`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -53,10 +43,6 @@ class SnapshotStore:
 
     def _pending(self, digest: str) -> Path:
         return self.path(digest).with_suffix(".pending")
-
-    def has(self, digest: str) -> bool:
-        """Whether the snapshot is here."""
-        return self.path(digest).exists()
 
     async def save(self, driver: Driver, place: SlotPlace, limits: Mapping[str, int], packing: Packing) -> Saved:
         """Pack a mounted volume into room that is reserved for it. On disk when this returns, under a name that `publish` makes

@@ -10,7 +10,7 @@ from typing import Any
 from sandboxes.node.driver import DriverError, SlotPlace
 from sandboxes.node.machine import Machine
 from sandboxes.node.slots import Row
-from sandboxes.node.snapshots import SnapshotStore
+from sandboxes.node.snapshot_store import SnapshotStore
 from sandboxes.protocol import SandboxError, SnapshotInfo, StorageFull
 
 ARCHIVE_BYTES_PER_ENTRY = 256
@@ -25,9 +25,9 @@ def _wall_ms() -> int:
 class Workspaces:
     """The snapshot files and, in the slot table, who needs which. One lock orders references against deletions."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, store: SnapshotStore) -> None:
         self._machine = machine
-        self._store = SnapshotStore(machine.state / "snapshots")
+        self._store = store
         self._lock = asyncio.Lock()
 
     async def open(self) -> None:

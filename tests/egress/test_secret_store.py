@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gate.parts.secret_store import SECRETS_MAX, SecretStore, StoredSecret
+from gate.parts.secret_file import SecretFile
+from gate.parts.secret_store import SECRETS_MAX, StoredSecret
 from operations.errors import SatboxError
 
 KEY = bytes(range(32))
@@ -15,8 +16,8 @@ VALUE = "p4ssw0rd-that-nobody-reads"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SecretStore]:
-    made = SecretStore(tmp_path / "secrets.sqlite", KEY)
+def store(tmp_path: Path) -> Iterator[SecretFile]:
+    made = SecretFile(tmp_path / "secrets.sqlite", KEY)
     yield made
     made.close()
 
@@ -25,16 +26,16 @@ def env(name: str) -> StoredSecret:
     return StoredSecret(name, "env", {}, 1_000)
 
 
-def values(store: SecretStore, address: str = "SP1", lifetime: int = 1) -> dict[str, str]:
+def values(store: SecretFile, address: str = "SP1", lifetime: int = 1) -> dict[str, str]:
     return {each.secret.name: each.value for each in store.open(address, lifetime, "env")}
 
 
-def test_what_was_set_comes_back_after_a_restart(store: SecretStore, tmp_path: Path) -> None:
+def test_what_was_set_comes_back_after_a_restart(store: SecretFile, tmp_path: Path) -> None:
     header = StoredSecret("H", "header", {"alias": "a", "upstream": "https://a.test"}, 2_000)
     store.set("SP1", 1, env("A"), VALUE)
     store.set("SP1", 1, header, "other")
     store.close()
-    again = SecretStore(tmp_path / "secrets.sqlite", KEY)
+    again = SecretFile(tmp_path / "secrets.sqlite", KEY)
 
     assert values(again) == {"A": VALUE}
     assert again.all("SP1", 1) == [env("A"), header]
@@ -43,7 +44,7 @@ def test_what_was_set_comes_back_after_a_restart(store: SecretStore, tmp_path: P
     again.close()
 
 
-def test_no_file_has_a_value_in_clear(store: SecretStore, tmp_path: Path) -> None:
+def test_no_file_has_a_value_in_clear(store: SecretFile, tmp_path: Path) -> None:
     store.set("SP1", 1, env("A"), VALUE)
     store.set("SP1", 1, env("A"), VALUE[::-1])
     store.delete("SP1", 1, "A")
@@ -57,7 +58,7 @@ def test_no_file_has_a_value_in_clear(store: SecretStore, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("column", ["address = 'SP2'", "lifetime = 2", "name = 'B'"])
-def test_a_sealed_value_does_not_open_in_another_row(store: SecretStore, tmp_path: Path, column: str) -> None:
+def test_a_sealed_value_does_not_open_in_another_row(store: SecretFile, tmp_path: Path, column: str) -> None:
     store.set("SP1", 1, env("A"), VALUE)
     database = sqlite3.connect(tmp_path / "secrets.sqlite")
     database.execute(f"UPDATE secrets SET {column}")
@@ -69,15 +70,15 @@ def test_a_sealed_value_does_not_open_in_another_row(store: SecretStore, tmp_pat
             assert values(store, address, lifetime) == {}
 
 
-def test_another_key_opens_nothing(store: SecretStore, tmp_path: Path) -> None:
+def test_another_key_opens_nothing(store: SecretFile, tmp_path: Path) -> None:
     store.set("SP1", 1, env("A"), VALUE)
-    other = SecretStore(tmp_path / "secrets.sqlite", os.urandom(32))
+    other = SecretFile(tmp_path / "secrets.sqlite", os.urandom(32))
 
     assert values(other) == {}
     other.close()
 
 
-def test_a_destroyed_lifetime_takes_its_secrets_along(store: SecretStore) -> None:
+def test_a_destroyed_lifetime_takes_its_secrets_along(store: SecretFile) -> None:
     store.set("SP1", 1, env("A"), VALUE)
     assert values(store, lifetime=2) == {}
     assert store.all("SP1", 2) == []
@@ -88,7 +89,7 @@ def test_a_destroyed_lifetime_takes_its_secrets_along(store: SecretStore) -> Non
     assert store.all("SP1", 2) == []
 
 
-def test_the_version_rises_with_each_change_and_only_then(store: SecretStore) -> None:
+def test_the_version_rises_with_each_change_and_only_then(store: SecretFile) -> None:
     seen = [store.version("SP1")]
     store.set("SP1", 1, env("A"), VALUE)
     seen.append(store.version("SP1"))
@@ -100,7 +101,7 @@ def test_the_version_rises_with_each_change_and_only_then(store: SecretStore) ->
     assert seen == [0, 1, 1, 2]
 
 
-def test_there_is_room_for_so_many_and_so_much(store: SecretStore) -> None:
+def test_there_is_room_for_so_many_and_so_much(store: SecretFile) -> None:
     for number in range(SECRETS_MAX):
         store.set("SP1", 1, env(f"A{number}"), "x" * 100)
     with pytest.raises(SatboxError) as caught:

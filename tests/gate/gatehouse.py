@@ -36,7 +36,7 @@ from gate.front.server import GateRunner
 from gate.genesis import AgentRegistry, Challenger, PassIssuer
 from gate.outside import HandleResolver
 from gate.outside.next_nonces import NextNonces
-from gate.parts.dispute_index import DisputeIndex
+from gate.parts.dispute_file import DisputeFile
 from gate.parts.nodes import Nodes, OneNode
 from gate.parts.receipts import ReceiptSigner, checkpoint_log
 from gate.parts.room import Room
@@ -438,7 +438,7 @@ async def gatehouse(
             challenger=Challenger(key, deployment=DEPLOYMENT, network=NETWORK, wall_seconds=clock.now),
             passes=PassIssuer(key, deployment=DEPLOYMENT, wall_seconds=clock.now), receipts=ReceiptSigner(key),
             payouts=queues[0], next_nonce=NextNonces(next_nonce, clock.monotonic_ms),
-            order_logs=OrderFolder(folder / "orders", clock.wall_ms), disputes=DisputeIndex(folder / "disputes.sqlite"),
+            order_logs=OrderFolder(folder / "orders", clock.wall_ms), disputes=DisputeFile(folder / "disputes.sqlite"),
             checkpoints=checkpoint_log(folder, ReceiptSigner(key), deployment=DEPLOYMENT, network=NETWORK.caip2),
             operator_key=key, room=Room(nodes, clock),
             read_quote=quote_reader(key.public_key(), network=NETWORK.caip2, pay_to=str(PAY_TO)),

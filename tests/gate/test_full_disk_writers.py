@@ -18,10 +18,11 @@ import structlog
 from actors.wallet.journal import Entry
 from gate.books.statement_files import WRITERS
 from gate.charging.order_file import OrderFile
-from gate.parts.dispute_index import DisputeIndex
+from gate.parts.dispute_file import DisputeFile
 from gate.parts.orders import Held
 from gate.parts.receipts import checkpoint_log
-from gate.parts.secret_store import SecretStore, StoredSecret
+from gate.parts.secret_file import SecretFile
+from gate.parts.secret_store import StoredSecret
 from operations.errors import SatboxError
 from oracle import AnchorBook, QuoteBook
 from oracle.anchor import Anchor
@@ -105,7 +106,7 @@ class Anchors:
 
 class Disputes:
     def __init__(self, disk: Path) -> None:
-        self.index = DisputeIndex(disk / "disputes.sqlite")
+        self.index = DisputeFile(disk / "disputes.sqlite")
 
     async def write(self, number: int) -> None:
         self.index.add(f"dsp_{number}", TEXT, NOW_MS)
@@ -122,7 +123,7 @@ class Disputes:
 
 class Secrets:
     def __init__(self, disk: Path) -> None:
-        self.store = SecretStore(disk / "secrets.sqlite", bytes(32))
+        self.store = SecretFile(disk / "secrets.sqlite", bytes(32))
 
     async def write(self, number: int) -> None:
         self.store.set(f"SP{number}", 1, StoredSecret("NAME", "env", {}, NOW_MS), TEXT)
