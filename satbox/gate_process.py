@@ -22,7 +22,7 @@ from satbox.settings import Settings
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; requests under way get a moment to finish."""
+    """Serve until SIGTERM or SIGINT; current requests get a moment to finish."""
     from gate.front.app import create_app
     from gate.front.connections import ConnectionLimits
     from gate.front.server import GateRunner

@@ -79,7 +79,7 @@ class Callers:
         return c.PutKey(key)
 
     async def _once(self, order: Held, fails: float) -> None:
-        """Show an order at a gate; what comes of it is the server's and the network's choice."""
+        """Show an order at a gate. The server and the network decide the result."""
         rng, service = self._service.rng, self._service
         place = rng.choice(service.gates)
         work_seconds = rng.choice((0.0, rng.uniform(0.001, 0.2), rng.uniform(0.2, 20.0)))

@@ -51,7 +51,7 @@ class Clients:
     # Signing
 
     def sign(self, payer: Wallet, address: str, purpose: str, sats: int, *, nonce: int | None = None) -> Signed:
-        """A payment by `payer` for the wallet at `address`. The auditor hears of it."""
+        """A payment by `payer` for the wallet at `address`. The auditor records it."""
         rng, chain = self.rng, self.service.chain
         if nonce is None and rng.random() < 0.9:  # as a wallet does: it asks the chain
             waiting = [tx.nonce + 1 for tx in chain.mempool.values() if tx.origin == payer.address]

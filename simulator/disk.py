@@ -23,7 +23,7 @@ PAGES_MAX = 2**30
 
 
 class PowerLossError(Exception):
-    """Nobody is there any more to hear of it."""
+    """The process that would get the result is dead."""
 
 
 class Disk:

@@ -28,7 +28,7 @@ class LogReader(Protocol):
 
 
 class DiskOrderLog(OrderFile):
-    """One slot's part. A process that dies lets go of the lock and of the file, and writes nothing any more."""
+    """One slot's part. A process that dies releases the lock and the file, and writes nothing more."""
 
     trimmed_every = 4
     """Lives are short here: few would come to a trim at the real pace."""

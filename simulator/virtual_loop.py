@@ -97,7 +97,7 @@ class History:
 
 
 def note(*parts: object) -> None:
-    """An event of the run under way."""
+    """An event of the current run."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     loop.history.note(*parts)
@@ -155,7 +155,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return super().call_at(when, _guarded(callback, context), *args, context=context)
 
     def finish(self) -> None:
-        """Nothing runs any more; what is still waiting is let go of in silence."""
+        """Nothing runs any more; waiters are dropped without an error."""
         self._is_over = True
         for task in asyncio.all_tasks(self):
             forget(task)

@@ -12,7 +12,7 @@ class UnknownNetwork(StacksError):  # noqa: N818
 
 
 class Network(Enum):
-    """A Stacks network; every number that depends on the network is asked of it."""
+    """A Stacks network; every number that depends on the network is here."""
 
     MAINNET = "mainnet"
     TESTNET = "testnet"

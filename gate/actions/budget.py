@@ -29,7 +29,7 @@ async def meters(context: RequestContext, data: Nothing) -> b.Meters:
 
 @action("sandbox.budget")
 async def set_budget(context: RequestContext, data: b.BudgetInput) -> SandboxStatus:
-    """In force when this answers; what was spent in the hour under way still counts. Nothing said, nothing changed."""
+    """Set the budget. It applies at once; what was spent in the current hour still counts. Without a field nothing changes."""
     services, caller = context.services, context.caller
     address = caller.owned(data.address)
     # By value: many clients, our own among them, send the fields that nobody gave a value.

@@ -9,7 +9,7 @@ from operations.errors import SatboxError
 
 @action("agents.resolve")
 async def resolve(context: RequestContext, data: h.HandleInput) -> h.AgentView:
-    """The agent, and what its sandbox does; the registry speaks of mainnet addresses, wallets are of this network."""
+    """The agent, and what its sandbox does; the registry has mainnet addresses, wallets have this network's."""
     services = context.services
     if services.handles is None:
         raise SatboxError("registry_unavailable", "This gate looks nobody up.")

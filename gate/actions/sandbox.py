@@ -127,7 +127,7 @@ async def extend(context: RequestContext, data: ExtendInput) -> Reply:
 
 
 def _leave_room_for_the_owner(services: Services, view: View) -> None:
-    """Gifts under way may take half of the payments a wallet follows at once: strangers must not lock its owner out."""
+    """Unconfirmed gifts may take half of the payments a wallet follows at once: strangers must not lock its owner out."""
     if len(view.state.pending) >= services.settings.policy.pending_max // 2:
         raise SatboxError("overloaded", details={"pending_payments": len(view.state.pending)}, retry_after=10)
 

@@ -80,7 +80,7 @@ async def limit_self(context: RequestContext, data: s.KeyCaps) -> s.KeyView:
 
 @action("self.show")
 async def show_self(context: RequestContext, data: Nothing) -> s.SelfView:
-    """For whom the caller speaks: by the sandbox's own key, another one, or the owner's pass."""
+    """The wallet that the caller acts for: by the sandbox's own key, another key, or the owner's pass."""
     services, caller = context.services, context.caller
     address, wall_ms = caller.owned(None), services.clock.wall_ms()
     view = await services.views.get(address)

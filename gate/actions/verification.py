@@ -26,7 +26,7 @@ from stacks.verification import (
 )
 
 WAITING_MAX = 16
-"""Reports under way at once; each takes milliseconds, and at most a few tenths of a second for the largest inputs."""
+"""Reports in progress at once; each takes milliseconds, and at most a few tenths of a second for the largest inputs."""
 
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="verifying")
 _waiting = 0

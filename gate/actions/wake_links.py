@@ -45,7 +45,7 @@ async def listing(context: RequestContext, data: Target) -> w.WakeLinks:
 
 @action("wake_links.revoke")
 async def revoke(context: RequestContext, data: w.WakeLinkTarget) -> w.WakeLinkView:
-    """Void one; of what is under way through it nothing starts any more."""
+    """Revoke a link. Unconfirmed payments made through it start nothing."""
     services, caller = context.services, context.caller
     view = services.views.put(await services.system.ask(caller.owned(data.address), RevokeLink(data.link_id)))
     link = next(link for link in view.state.links if link.link_id == data.link_id)

@@ -81,7 +81,7 @@ class Desk:
                 await asyncio.to_thread(note_unread, self._services, means, header)
             raise SatboxError("sandbox_reaped", details={"reason": view.state.reason})
         if key is not None and (header is None or not found.sats):
-            # Also where nothing is to pay: it speaks for its wallet where it may spend, and nowhere else.
+            # Also on free routes: a key acts for its wallet only where it may spend.
             check_key(key, call.bill, self._services.clock.wall_ms())
         if not found.sats:
             _check_listed(found, proven)

@@ -22,7 +22,7 @@ ANSWERED_MAX = 10_000
 
 
 class Wakers:
-    """The starts under way at one gate, by wallet."""
+    """The starts in progress at one gate, by wallet."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

@@ -16,13 +16,13 @@ HEADS_BYTES_MAX = 64 << 20
 KEPT_HEAD_BYTES_MAX = 16_384
 """A larger one ends its connection: while that waits for its next request, aiohttp keeps the last one whole."""
 FREE_HEAD_BYTES = 8_192
-"""A usual head, with a payment and a pass: the one that a connection's request under way has is not counted."""
+"""A usual head, with a payment and a pass. The head of a connection's current request is not counted."""
 HEAD_COPIES = 3
 """As bytes and as text, both with what Python adds, and on its way to a server inside: 2.1 to 2.3 were measured before that."""
 MESSAGE_BYTES = 2_048
 """Of the smallest head."""
 UNDER_WAY_BYTES_MAX = 128 << 20
-"""Of the heads of all requests that are under way, or wait behind one, copies included."""
+"""Limit of the heads of all current and waiting requests, copies included."""
 UNDER_WAY_SHARE = 4
 """A peer may hold a fourth of it."""
 HEAD_SECONDS_MAX = 20.0
@@ -52,7 +52,7 @@ class ConnectionLimits:
 
 @dataclass(frozen=True, slots=True)
 class HeldHead:
-    """The head of a request under way, as it is counted."""
+    """The head of a current request, as it is counted."""
 
     peer: str
     size: int
@@ -66,7 +66,7 @@ class WaitingConnection(Protocol):
 
 
 class Connections:
-    """All connections of one gate. Those without a request under way are kept in the order in which they began to wait, and
+    """All connections of one gate. Idle ones are kept in the order in which they began to wait, and
     the first of them gives its place to a newcomer: who opens connections and sends nothing locks nobody out. After them
     those give theirs whose peers do not take their answers.
     """
@@ -84,7 +84,7 @@ class Connections:
 
     @property
     def under_way_bytes(self) -> int:
-        """What is held of heads of requests under way."""
+        """Bytes held for the heads of current requests."""
         return self._under_way_bytes
 
     @property

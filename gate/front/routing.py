@@ -55,7 +55,7 @@ from storage.full_disk import FULL_SECONDS, is_full
 log = structlog.get_logger()
 
 STOPS = ("sandbox.reap", "sandbox.pause")
-"""Counted by themselves: whatever else a wallet has under way, its owner can end what costs."""
+"""Counted separately, so that an owner can stop a sandbox however many other requests the wallet has open."""
 
 OfferProbe = Callable[[Services, Means, Operation], Awaitable[Reply | None]]
 OFFER_PROBE: web.AppKey[OfferProbe] = web.AppKey("offer_probe", Callable)  # type: ignore[arg-type]

@@ -48,11 +48,11 @@ class _Connection(web.RequestHandler):
         self._limits = limits
         self._place_in_lane = Waiting(lane, self._go_on)
         self._heads: dict[int, HeldHead] = {}
-        """Of requests that wait or are under way, by their message."""
+        """Of waiting and current requests, by their message."""
         self._deadline: TimerHandle | None = None
         self._stall: TimerHandle | None = None
         self._line: Transport | None = None
-        """The transport, also when aiohttp has let go of it."""
+        """The transport, also after aiohttp has released it."""
         self._last_body: StreamReader | None = None
         self._has_begun = False
         self._tail = b""

@@ -17,7 +17,7 @@ SCOPES = ("owner", "exec", "files", "extend")
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Who a pass speaks for, and what it covers."""
+    """Whose pass it is, and what it covers."""
 
     address: str
     btc_address: str

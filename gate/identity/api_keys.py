@@ -1,4 +1,4 @@
-"""API keys and the key of a sandbox: whose they are, and for which wallet they speak."""
+"""API keys and the key of a sandbox: whose they are, and for which wallet they act."""
 
 import hashlib
 import re

@@ -144,7 +144,7 @@ async def authenticate(services: Services, operation: Operation, request: web.Re
 
 
 OWN_SCOPE = "self"
-"""Of what every key may ask: whom it speaks for, and what is left."""
+"""Operations that every key may call: which wallet it acts for, and the rest of its caps."""
 
 
 EXTENDS_ITSELF = "extend"
@@ -168,7 +168,7 @@ async def by_api_key(services: Services, operation: Operation, token: str) -> Ca
 
 
 async def payer_of(services: Services, request: web.Request) -> tuple[str, SpendingKey | None] | None:
-    """The wallet that the request's pass or API key speaks for, and the key; None when it carries neither."""
+    """The wallet that the request's pass or API key acts for, and the key; None when it carries neither."""
     if "Authorization" not in request.headers and CARRIED not in request:
         return None
     token = bearer(request)

@@ -6,7 +6,7 @@ from stacks import Address, Network
 
 
 def wallet_address(services: Services, stx_address: str) -> str:
-    """The wallet here of an address the registry speaks of."""
+    """This network's wallet of an address from the registry."""
     network = Network.MAINNET if services.settings.network is Network.MAINNET else Network.TESTNET
     return str(Address.parse(stx_address).to_network(network))
 

@@ -62,7 +62,7 @@ async def held(services: Services, token: str) -> LinkHolder:
 
 
 def link_in(view: View, digest: str, wall_ms: int) -> WakeLink | None:
-    """The good link with this hash, as a view has it."""
+    """The valid link with this hash in a view."""
     return None if is_destroyed(view.state) else links.found(view.state.links, digest, wall_ms)
 
 

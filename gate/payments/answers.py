@@ -46,7 +46,7 @@ def answer(services: Services, report: PaymentReport, view: View) -> Reply:
     """The payment as it stands, the wallet after it, and the operator's word on both.
 
     201 with a payment that was seen and a sandbox that is up, else 202.
-    A wallet that nothing has reached yet is shown as it is, blank: its payment is under way.
+    A wallet that has no entry yet is shown blank: its payment is not confirmed.
     """
     is_up = view.state.phase in UP
     payment = payment_status(services, report)
@@ -71,7 +71,7 @@ def answer(services: Services, report: PaymentReport, view: View) -> Reply:
 
 
 def when_to_poll(report: PaymentReport) -> dict[str, str]:
-    """`Retry-After` for a payment under way. One that the relay holds takes minutes."""
+    """`Retry-After` for an unconfirmed payment. One that the relay holds takes minutes."""
     if not is_in_flight(report.state):
         return {}
     return {"Retry-After": "30" if report.state is PaymentState.QUEUED else "3"}

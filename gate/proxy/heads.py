@@ -36,7 +36,7 @@ NOT_THEIRS = frozenset(
         "origin-agent-cluster", "observe-browsing-topics",
     )
 )  # fmt: skip
-"""What would speak for the gate, or for its whole origin: a payment asked for in its name, cookies and rules for others."""
+"""Headers that would act in the gate's name or for its whole origin: demands for a payment, cookies, rules for others."""
 GATES_ANYWHERE = ("payment-", "x-payment", "x-satbox-", "sec-session-")
 NOT_THEIRS_ANYWHERE = frozenset(
     (

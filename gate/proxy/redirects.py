@@ -1,4 +1,4 @@
-"""Where an answer's `Location`, `Content-Location`, `Refresh` and `Link` lead. A server inside speaks of its own paths and of
+"""Where an answer's `Location`, `Content-Location`, `Refresh` and `Link` lead. A server inside names its own paths and
 `localhost`; its caller is outside. Pure.
 """
 
@@ -29,7 +29,7 @@ def outward_location(location: str, place: Place, target: str, outer_host: str) 
     absolute = _WITH_HOST.match(text)
     if absolute is not None:
         scheme, authority, rest = (absolute[1] or "http").lower(), absolute[2].lower(), absolute[3]
-        # In path form the server was asked under the gate's own host, and may believe that it has it for itself.
+        # In path form the request named the gate's own host, and the server may believe that this host is its own.
         is_gates = not place.origin and authority.rpartition("@")[2] == outer_host.lower()
         port = place.port if is_gates else _local_port(authority, scheme)
         if port is None:

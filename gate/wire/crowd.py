@@ -1,4 +1,4 @@
-"""How much one caller may take: requests under way by wallet, and requests a second by peer where nobody proves who they are."""
+"""Limits of one caller: parallel requests by wallet, and requests a second by peer where callers do not prove who they are."""
 
 import contextlib
 import functools
@@ -11,7 +11,7 @@ from operations.errors import SatboxError
 
 
 class Crowd:
-    """Requests under way by wallet. Status is left out: it is answered from a snapshot and holds nothing."""
+    """Parallel requests by wallet. Status is not counted: it is answered from a view and holds nothing."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -17,7 +17,7 @@ Hook = Callable[[], Awaitable[None]]
 
 @dataclass(slots=True)
 class Reply:
-    """A document with a status and headers of its own: a 402, a payment under way, what was charged."""
+    """A document with its own status and headers: a 402, an unconfirmed payment, what was charged."""
 
     document: BaseModel | dict[str, Any]
     status: int = 200

@@ -81,7 +81,7 @@ class PortOrigins:
         return place
 
     def _is_below(self, host: str) -> bool:
-        """Whether a host is meant that ports have, however oddly it is written. The gate's own host is not, wherever it is."""
+        """Whether a host belongs to the ports' domain, however it is written. The gate's own host does not, wherever it is."""
         plain = unicodedata.normalize("NFKC", unquote(host)).lower().replace("\u3002", ".").rpartition("@")[2]
         plain = _PORT_AT_END.sub("", plain.strip()).strip(". \t")
         return plain != self.gate_host and plain.endswith(f".{self.host}")

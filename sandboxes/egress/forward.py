@@ -237,7 +237,7 @@ def _inward(fields: list[tuple[str, str]], route: _Route) -> list[tuple[str, str
 
 
 def _in_its_name(guest: Guest, head: RequestHead, route: _Route) -> HeaderSecret | None:
-    """What says to the gate for whom this sandbox calls. A request with a pass, a key or a payment speaks for itself."""
+    """The header that names this sandbox to the gate. Requests with a pass, a key or a payment do not get it."""
     if not guest.self_token or any(values(head.fields, name) for name in ("authorization", "payment-signature")):
         return None
     return guest.self_secret(route.alias, route.origin.url)

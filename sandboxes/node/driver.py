@@ -53,7 +53,7 @@ class Running:
     listener: socket.socket | None = None
 
     def hang_up(self) -> None:
-        """Let go of the supervisor, and of the listener unless somebody else has it."""
+        """Close the supervisor's descriptors, and the listener unless it was handed over."""
         self.control.close()
         if self.listener is not None:
             self.listener.close()
@@ -92,7 +92,7 @@ class Driver(Protocol):
         ...
 
     async def close(self) -> None:
-        """End every sandbox and let go of every mount."""
+        """End every sandbox and unmount everything."""
         ...
 
     async def broken(self) -> None:

@@ -56,7 +56,7 @@ class Endings:
     # Nobody asked for it
 
     async def exited(self, live: Live, at_ms: int) -> None:
-        """A sandbox ended by itself: it is lost, and its owner hears of it."""
+        """A sandbox ended by itself: it is lost, and its owner gets a report."""
         reason = "exited"
         if live.broken:
             reason = "protocol_broken"

@@ -83,7 +83,7 @@ class PassedFile:
                 self._working = None
 
     async def close(self) -> None:
-        """Wait for a thread that still works on the file, then let go of it."""
+        """Wait for a thread that still works on the file, then close it."""
         fd, self.fd = self.fd, -1
         working = self._working
         if working is not None:

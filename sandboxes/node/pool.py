@@ -81,7 +81,7 @@ class WarmPool:
         }
 
     def take(self, size_class: str, image: str) -> Warm | None:
-        """A warm slot that is the caller's alone from now on; None when there is none of that kind."""
+        """Take a warm slot out of the pool; None when there is none of that kind."""
         entries = self._ready.get((size_class, image))
         while entries:
             warm = entries.popleft()

@@ -22,7 +22,7 @@ from .tree import prepare_tree
 
 MESSAGE_BYTES_MAX = 1 << 17
 REQUEST_DESCRIPTORS_MAX = 2
-QUIET_SECONDS = 0.02  # a start that is under way is over by then
+QUIET_SECONDS = 0.02  # a start in progress is over by then
 SPARE = ""  # stands for a request that nobody has made
 
 

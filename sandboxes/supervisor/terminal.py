@@ -30,7 +30,7 @@ def open_pair(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def resize(fd: int, size: tuple[int, int]) -> None:
-    """Tell the terminal its (rows, columns); what runs in its foreground hears of it."""
+    """Set the terminal's (rows, columns); its foreground process gets SIGWINCH."""
     rows, columns = (min(max(1, value), ROWS_MAX) for value in size)
     fcntl.ioctl(fd, _TIOCSWINSZ, rows.to_bytes(2, "little") + columns.to_bytes(2, "little") + bytes(4))
 

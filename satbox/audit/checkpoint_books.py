@@ -1,4 +1,4 @@
-"""The checkpoint log: whole, signed, and still true of every wallet it speaks of."""
+"""The checkpoint log: whole, signed, and still true of every wallet in it."""
 
 import json
 from dataclasses import dataclass, field

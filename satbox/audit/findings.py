@@ -23,7 +23,7 @@ class Findings:
     count: int = 0
     checked: dict[str, int] = field(default_factory=dict)
     not_proven: list[str] = field(default_factory=list)
-    """What nothing speaks against and nothing on record proves."""
+    """Claims that no record contradicts and no record proves."""
 
     def add(self, where: str, rule: str, what: str) -> None:
         """Something is off."""

@@ -52,7 +52,7 @@ class RefundReplay:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A payout as the queue has it."""
+    """A payout in the queue."""
 
     address: str
     usat: int

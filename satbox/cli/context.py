@@ -1,4 +1,4 @@
-"""Where a command goes and who it speaks for: flags, then the environment, then `satbox.toml`, then defaults."""
+"""Where a command goes and for which agent it acts: flags, then the environment, then `satbox.toml`, then defaults."""
 
 import gc
 import os

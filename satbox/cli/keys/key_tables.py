@@ -44,7 +44,7 @@ def keys(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def own_key(document: dict[str, Any]) -> dict[str, Any]:
-    """For whom a key speaks, and what is left of it."""
+    """The wallet that a key acts for, and the rest of its caps."""
     return {
         **{name: document[name] for name in ("address", "state", "runtime_id")},
         "key": key_row(document["key"])["key_id"],

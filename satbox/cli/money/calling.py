@@ -62,7 +62,7 @@ def _route_of(context: Context) -> "RouteInput":
 
 
 async def list_routes(context: Context) -> int:
-    """One's own, all of them; of another wallet those that one may know of. A name will do for an address."""
+    """All of one's own routes, or those of another wallet that one may call. A name may replace the address."""
     from satbox.cli.money.waking import has_agent
 
     whose = await _whose(context)

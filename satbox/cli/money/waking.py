@@ -79,7 +79,7 @@ def has_agent(context: Context) -> bool:
 
 
 async def resolved(context: Context, text: str, own: str | None) -> Whom:
-    """Whom a handle names. A shared name means `own` when that is one of those who bear it; nobody else's is guessed."""
+    """The agent that a handle names. A shared name means `own` when `own` has it; otherwise no agent is chosen."""
     from operations.errors import SatboxError
     from stacks import Address
 

@@ -13,7 +13,7 @@ CONFIRMING = "confirming: runs on the receipt until the payment confirms"
 
 
 def state_means(sandbox: dict[str, Any]) -> str | None:
-    """What `grace` stands for at the moment; None when the state speaks for itself."""
+    """The current meaning of `grace`; None when the state alone is clear."""
     grace = sandbox.get("grace")
     if sandbox["state"] != "grace" or grace is None:
         return None
