@@ -144,7 +144,7 @@ async def authenticate(services: Services, operation: Operation, request: web.Re
 
 
 OWN_SCOPE = "self"
-"""Operations that every key may call: which wallet it acts for, and the rest of its caps."""
+"""Scope of operations that every key may call: they say which wallet it acts for, and what is left of its caps."""
 
 
 EXTENDS_ITSELF = "extend"

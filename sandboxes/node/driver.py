@@ -53,7 +53,7 @@ class Running:
     listener: socket.socket | None = None
 
     def hang_up(self) -> None:
-        """Close the supervisor's descriptors, and the listener unless it was handed over."""
+        """Close the connection to the supervisor, and the listener if it is still here."""
         self.control.close()
         if self.listener is not None:
             self.listener.close()
