@@ -6,7 +6,8 @@ caller gets a byte of the answer. A call that fails costs nothing.
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 
 from aiohttp import web
@@ -98,10 +99,22 @@ class Desk:
         if order is not None:
             return await self._by_order(call, order)
         payload = decode_payment_header(header)
-        with chain_place():
+        async with self._waiting(means, chain_place):
             if payload.accepted_extra.get(PURPOSE) == WAKE and found.wakes:
                 return await self._pay_wake(means, view, proven if key is None else None)
             return await self._by_payment(means, call, payload)
+
+    @contextlib.asynccontextmanager
+    async def _waiting(self, means: Means, chain_place: ChainPlace) -> AsyncIterator[None]:
+        """A place for a payment on chain. A refusal names the payment: an earlier request may have brought the same one."""
+        with contextlib.ExitStack() as place:
+            try:
+                place.enter_context(chain_place())
+            except SatboxError:
+                if means.payment is not None:
+                    await asyncio.to_thread(note_unread, self._services, means, means.payment)
+                raise
+            yield
 
     def _limit(self, call: Call, who: str, *, calls: int = 1) -> None:
         key = (call.payee, call.route_number, who)
@@ -121,7 +134,7 @@ class Desk:
         if not state.accounts.owed and state.accounts.bucket >= max(1, least):
             return None
         if header is not None:
-            with chain_place():
+            async with self._waiting(means, chain_place):
                 return await self._pay_wake(means, view, proven)
         if any(pending.wakes for pending in state.pending):
             raise SatboxError("sandbox_starting", retry_after=2)  # one payment is on its way: nobody is to pay a second

@@ -69,8 +69,10 @@ async def test_one_payment_shown_many_times_keeps_nobody_out(tmp_path: Path) -> 
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         stranger = await house.ask("GET", path)
         answers = [task.result() for task in shown if task.done()]
-        assert ({answer.status for answer in answers}, stranger.status) == ({202}, 402)
-        await house.settled(answers[0].body["paymentId"])
+        assert stranger.status == 402
+        assert {answer.status for answer in answers} <= {202, 429}  # 429: over one caller's share of the places
+        under_way = next(answer for answer in answers if answer.status == 202)
+        await house.settled(under_way.body["paymentId"])
         assert (await waiting.pop()).status == 200
 
 
