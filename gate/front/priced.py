@@ -70,7 +70,10 @@ def charged(app: web.Application, operation: Operation, action: Action) -> Actio
             if isinstance(held, Reply):
                 return held
             if held is not None:
-                return await _worked(context, data, action, held)
+                outcome = await _worked(context, data, action, held)
+                if isinstance(outcome, Stream):  # it is paid when it was sent: until then nobody buys the same
+                    outcome.release = _after(outcome.release, turn.pop_all().aclose)
+                return outcome
         return await action(context, data)  # paid within the hour
 
     return serve

@@ -42,10 +42,10 @@ async def send(request: web.Request, context: RequestContext, outcome: Outcome) 
 
 async def send_stream(request: web.Request, stream: Stream, named: dict[str, str]) -> web.StreamResponse:
     """Write a stream, and give back what it holds."""
-    headers = {**named, "Content-Type": stream.content_type, **stream.headers}
-    response = web.StreamResponse(status=stream.status, headers=headers)
-    response.content_length = stream.length
     try:
+        headers = {**named, "Content-Type": stream.content_type, **stream.headers}
+        response = web.StreamResponse(status=stream.status, headers=headers)
+        response.content_length = stream.length
         await response.prepare(request)
         begin(request)
         try:
@@ -68,9 +68,11 @@ async def send_stream(request: web.Request, stream: Stream, named: dict[str, str
             await stream.finish()
         return response
     finally:
-        await close(stream.chunks)
-        if stream.release is not None:
-            await stream.release()
+        try:
+            await close(stream.chunks)
+        finally:  # money may be held for it, however its chunks end
+            if stream.release is not None:
+                await stream.release()
 
 
 def _cut(request: web.Request) -> None:

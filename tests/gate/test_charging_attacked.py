@@ -91,6 +91,13 @@ WORK = Operation(
 )  # fmt: skip
 
 
+TELL = Operation(
+    "test.tell", "POST", "/test/tell", "Answer line by line.", Question, Told, Auth.NONE,
+    Verb(("tell",), "for tests"), NoTool("for tests"),
+    price=Fixed("verification", 5),
+)  # fmt: skip
+
+
 class Shop:
     """Fails as often as it is told to; streams a line for each sat."""
 
@@ -105,6 +112,22 @@ class Shop:
             self.failures -= 1
             raise RuntimeError("broken")
         return Told(runs=self.runs)
+
+    async def tell(self, context: RequestContext, data: Question) -> Stream:
+        self.runs += 1
+        return Stream(self._told(data))
+
+    async def _told(self, data: Question) -> AsyncIterator[bytes]:
+        try:
+            yield b"line\n"
+            while data.data == "ends badly":  # until its reader leaves
+                yield b"."
+                await asyncio.sleep(0.005)
+            await self.may_end.wait()
+            yield b"end\n"
+        finally:
+            if data.data == "ends badly":
+                raise RuntimeError("broken")
 
     async def stream(self, context: RequestContext, data: Work) -> Stream:
         self.runs += 1
@@ -128,6 +151,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[tuple[House, Shop]]:
     def mount(app: web.Application) -> None:
         add_operation(app, ASK, made.ask)
         add_operation(app, WORK, made.stream)
+        add_operation(app, TELL, made.tell)
 
     async with gatehouse(tmp_path, mounts=[mount], **PRICED) as house:
         yield house, made
@@ -144,6 +168,33 @@ async def test_nobody_is_answered_for_free_beside_one_that_fails(shop: tuple[Hou
     failed, served = sorted(await asyncio.gather(*asking), key=lambda answer: -answer.status)
     assert (failed.status, served.status) == (500, 200)
     assert served.headers["X-Satbox-Charge"] == str(PRICE)
+
+
+async def test_the_same_stream_asked_for_twice_is_paid_once_and_refused_to_nobody(shop: tuple[House, Shop]) -> None:
+    house, made = shop
+    who = await house.agent()
+    await house.created(who, sats=500)
+    key = bearer((await key_of(house, who))["key"])
+    asking = [asyncio.create_task(house.ask("POST", "/test/tell", headers=key, json={"data": "a"})) for _ in range(2)]
+    await house.until(lambda: made.runs == 1 and 2 in charger_of(house)._alike._under_way.values())
+    made.may_end.set()
+    answers = await asyncio.gather(*asking)
+    assert [(answer.status, answer.raw) for answer in answers] == [(200, b"line\nend\n")] * 2
+    await house.until(lambda: house.state(who).keys[0].spent_usat == PRICE)
+    assert made.runs == 2
+
+
+async def test_a_stream_that_ends_badly_leaves_nothing_held(shop: tuple[House, Shop]) -> None:
+    house, _ = shop
+    who = await house.agent()
+    await house.created(who, sats=500)
+    key = bearer((await key_of(house, who))["key"])
+    async with house.client.post("/test/tell", headers=key, json={"data": "ends badly"}) as response:
+        assert await response.content.readexactly(5) == b"line\n"
+        assert charger_of(house).till._held
+        response.close()
+    await house.until(lambda: not charger_of(house).till._held)
+    assert house.state(who).keys[0].spent_usat == 0
 
 
 async def test_a_stream_that_breaks_does_not_look_whole(shop: tuple[House, Shop]) -> None:
