@@ -147,7 +147,7 @@ FEATURE = Feature(
             "See what each coin is worth in sats, how sure that is, and why one is not offered.",
             Nothing, Prices, Auth.NONE,
             verb=Verb(("prices",), "see what each coin is worth, and why one is missing", form="money.price_tables:prices"),
-            tool=NoTool("an agent that is about to pay is told by satbox_quote"),
+            tool=NoTool("satbox_quote tells an agent that is about to pay"),
         ),
         Operation(
             "oracle.sources", "GET", "/oracle/sources",

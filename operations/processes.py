@@ -272,10 +272,10 @@ FEATURE = Feature(
         ),
         Operation(
             "ports.expose", "POST", "/sandbox/ports/{port}/expose",
-            "Let whoever has the token reach a server in your sandbox.",
+            "Let holders of the token reach a server in your sandbox.",
             ExposeInput, PortToken, Auth.OWNER, scope="owner",
             errors=(*IDENTITY, "not_owner", "wallet_not_found", "overloaded"), positional=("port",),
-            verb=Verb(("ports", "expose"), "let whoever has a token reach a port"),
+            verb=Verb(("ports", "expose"), "let holders of a token reach a port"),
             tool=Tool(
                 "satbox_expose_port", is_destructive=True,
                 actions=Actions({"expose": "ports.expose", "revoke": "ports.revoke"}, "revoke voids every token of the port"),

@@ -148,7 +148,7 @@ FEATURE = Feature(
         ),
         Operation(
             "bucket.show", "GET", "/bucket",
-            "See what is left in a bucket: what a wake page tells of it, also for whoever has no sandbox.",
+            "See what is left in a bucket: what a wake page shows of it, also without a sandbox.",
             BucketOf, Bucket, Auth.NONE, errors=("wallet_not_found",), positional=("address",),
             verb=Verb(
                 ("bucket",), "see what is left in a bucket",

@@ -166,7 +166,7 @@ FEATURE = Feature(
             Nothing, SelfView, Auth.OWNER, scope="self",
             errors=(*IDENTITY, "wallet_not_found", "runtime_gone", "spending_key_invalid"),
             verb=Verb(("self",), "see for whom your key speaks, and what it may spend", form="keys.key_tables:own_key"),
-            tool=NoTool("for whoever has a key alone; this server has the keys of an agent, and satbox_status"),
+            tool=NoTool("for those who have only a key; this server has the keys of an agent, and satbox_status"),
         ),
     ),
     verb_groups={"api-key": "keys that spend from your bucket, to give out"},

@@ -119,7 +119,7 @@ FEATURE = Feature(
             ),
             tool=Tool(
                 "satbox_wake_link",
-                more="Give its url to your owner: one click wakes you when your sandbox was reaped. Whoever has it can "
+                more="Give its url to your owner: one click wakes you when your sandbox was reaped. Anybody who has it can "
                 "use it; it can be revoked.",
                 made=Made("link_id", "link", "wl_..."),
             ),
@@ -155,7 +155,7 @@ FEATURE = Feature(
                 ),
                 run="keys.wake_links:info", form="keys.link_tables:link_info",
             ),
-            tool=NoTool("for whoever holds a link; agents have keys"),
+            tool=NoTool("for holders of a link; agents have keys"),
         ),
     ),
     verb_groups={"wake-link": "links that wake your sandbox, to give out"},

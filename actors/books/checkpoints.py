@@ -1,6 +1,6 @@
 """Checkpoints: a signed Merkle root over the heads of all wallets that changed since the last one.
 
-Whoever has shown somebody a head in a checkpoint cannot show another history later. A wallet whose past is not what was
+An operator who has shown a head in a checkpoint cannot show another history later. A wallet whose past is not what was
 checkpointed gets no new leaf, and is named.
 """
 

@@ -92,7 +92,7 @@ async def create(context: RequestContext, data: CreateInput) -> Reply:
             raise SatboxError("already_exists", details={"state": view.state.phase.value})
     if data.image not in settings.images:
         known = ", ".join(sorted(settings.images))
-        missing = f"one of {known}; on the service's machine: satbox images build {data.image}, then satbox up anew"
+        missing = f"one of {known}; on the service's machine: satbox images build {data.image}, then restart satbox up"
         raise SatboxError("invalid_request", details={"image": missing})
     try:
         check_environment(data.environment)

@@ -58,7 +58,7 @@ class Allowances:
             async with purse.asking:
                 if purse.usat >= purse.needed_usat + ahead // 2:
                     return  # another one, that came at the same time, has asked
-                with contextlib.suppress(SatboxError):  # who needs it asks again, and is told
+                with contextlib.suppress(SatboxError):  # a call that needs it asks again and sees the error
                     await self._reserve(payer, purse, ahead)
 
         self._start(ask(), f"top up {payer}")

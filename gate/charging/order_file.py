@@ -156,7 +156,7 @@ class OrderFile(OrderTable):
 
     async def reopen(self) -> None:
         """See `OrderLog`."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._anew)  # a disk that failed may be slow
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._reopened)  # a disk that failed may be slow
         self.is_broken = False
 
     async def close(self) -> None:

@@ -193,7 +193,7 @@ class OrderTable:
         mine = self._db.execute("SELECT 1 FROM orders WHERE gate_id = ? AND seq = ? AND order_id = ?", named)
         return mine.fetchone() is not None
 
-    def _anew(self) -> None:
+    def _reopened(self) -> None:
         """Open the file again, and find out whether it can be written."""
         self._db.close()
         self._db = self._opened()

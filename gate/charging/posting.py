@@ -45,7 +45,7 @@ class OrderPosting(Allowances):
                 except Exception as error:  # noqa: BLE001 - whatever it was, these are paid and owed to their payees
                     told.cancel()
                     if isinstance(error, SatboxError) and error.code == "order_invalid":
-                        await self._set_aside_anew(payer, purse)
+                        await self._reserve_again(payer, purse)
                     if tries % 10 == 0:
                         log.warning("paid orders are posted later", payer=payer, reason=str(error))
                     await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
@@ -60,7 +60,7 @@ class OrderPosting(Allowances):
         finally:
             purse.posting = purse.told = None
 
-    async def _set_aside_anew(self, payer: str, purse: TillPurse) -> None:
+    async def _reserve_again(self, payer: str, purse: TillPurse) -> None:
         """The wallet has lost what was reserved there (it was restored, or its log was): what is paid is paid from its bucket."""
         async with purse.asking:
             with contextlib.suppress(Exception):

@@ -18,6 +18,6 @@ KINDS = (
         "ambiguous", 504, "The payment was sent, but no answer arrived.",
         "Do not pay again: repeat the same request with the same payment, or poll its status.", retryable=True,
         on_cli="Do not pay again: satbox resume sends the same payment again, unchanged.",
-        by_tool="Do not pay anew: repeat the same call with the same arguments, and the same payment is repeated.",
+        by_tool="Do not pay again: repeat the same call with the same arguments, and the same payment is repeated.",
     ),
 )  # fmt: skip

@@ -325,7 +325,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),
         ),
     ),
-    Command("ports.expose", ('ports', 'expose'), "let whoever has a token reach a port",
+    Command("ports.expose", ('ports', 'expose'), "let holders of a token reach a port",
         arguments=(
             Argument("port", "integer", help="the port inside", is_required=True, is_positional=True),
             Argument("address", "text", help="the wallet's Stacks address; default: your own"),

@@ -265,7 +265,7 @@ class Operations(Calls):
     async def ports_expose(
         self, port: int, *, address: str | None = None, seconds: int = 3600
     ) -> processes_.PortToken:
-        """Let whoever has the token reach a server in your sandbox."""
+        """Let holders of the token reach a server in your sandbox."""
         return await self._call("ports.expose", processes_.PortToken, port=port, address=address, seconds=seconds)
 
     async def ports_revoke(self, port: int, *, address: str | None = None) -> processes_.Told:
@@ -375,7 +375,7 @@ class Operations(Calls):
         return await self._call("routes.list", routes_.Routes, address=address)
 
     async def bucket_show(self, address: str) -> routes_.Bucket:
-        """See what is left in a bucket: what a wake page tells of it, also for whoever has no sandbox."""
+        """See what is left in a bucket: what a wake page shows of it, also without a sandbox."""
         return await self._call("bucket.show", routes_.Bucket, address=address)
 
     async def bucket_deposit(
@@ -823,7 +823,7 @@ class SyncOperations(SyncCalls[Operations]):
         return self._run(self._client.ports_list(address=address))
 
     def ports_expose(self, port: int, *, address: str | None = None, seconds: int = 3600) -> processes_.PortToken:
-        """Let whoever has the token reach a server in your sandbox."""
+        """Let holders of the token reach a server in your sandbox."""
         return self._run(self._client.ports_expose(port, address=address, seconds=seconds))
 
     def ports_revoke(self, port: int, *, address: str | None = None) -> processes_.Told:
@@ -932,7 +932,7 @@ class SyncOperations(SyncCalls[Operations]):
         return self._run(self._client.routes_list(address=address))
 
     def bucket_show(self, address: str) -> routes_.Bucket:
-        """See what is left in a bucket: what a wake page tells of it, also for whoever has no sandbox."""
+        """See what is left in a bucket: what a wake page shows of it, also without a sandbox."""
         return self._run(self._client.bucket_show(address))
 
     def bucket_deposit(

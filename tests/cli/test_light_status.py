@@ -74,7 +74,7 @@ async def test_a_kept_pass_needs_no_client_and_says_the_same(home: Path) -> None
 
 
 async def test_a_watch_for_people_in_a_pipe_is_a_line_each_second(home: Path) -> None:
-    """A line that is written anew is a terminal's; in a pipe it showed nothing until the end, and then never came."""
+    """A line that is rewritten is a terminal's; in a pipe it showed nothing until the end, and then never came."""
     gate, fake = Gate(), FakeGate(wall_seconds=time.time)
     async with gate.running(fake), asyncio.timeout(60):
         environment = {**os.environ, "SATBOX_HOME": str(home), "SATBOX_GATE": fake.url}

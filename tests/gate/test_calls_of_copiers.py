@@ -74,7 +74,7 @@ async def test_bytes_copied_from_the_chain_use_up_nothing_of_the_payer_s_rate(ho
     assert own == [200, 200, 200, 429]
 
 
-async def test_who_is_on_a_list_is_not_told_to_whoever_only_names_them(house: House) -> None:
+async def test_a_list_is_not_shown_to_a_caller_who_only_names_its_members(house: House) -> None:
     listed, other, forger = await house.agent(), await house.agent(), await house.agent()
     seller = await sold(house, callers="list", addresses=(listed.address,))
     async with serving(house, serve):

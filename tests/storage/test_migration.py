@@ -1,4 +1,4 @@
-"""Steps run once each, as a whole or not at all, whoever else opens the file."""
+"""Steps run once each, as a whole or not at all, however many open the file."""
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor

@@ -80,7 +80,7 @@ def test_every_wallet_can_prove_its_head(book: CheckpointBook, wallets: WalletRe
 
 
 def test_a_past_that_is_another_is_named_and_gets_no_leaf(tmp_path: Path) -> None:
-    """Whichever way it became another: here a wallet was begun anew."""
+    """Whichever way it became another: here a wallet began again."""
     grow(WalletFolder(tmp_path / "one"), "ST1", "pay_1")
     grow(WalletFolder(tmp_path / "other"), "ST1", "pay_other")
     for make in BOOKS.values():

@@ -56,7 +56,7 @@ async def test_of_orders_that_come_together_each_is_logged_and_numbered_once(log
     await log.close()
 
 
-async def test_whoever_left_is_told_all_the_same(logs: OrderLogs) -> None:
+async def test_a_caller_who_left_is_answered_all_the_same(logs: OrderLogs) -> None:
     log, told = logs.free_slot(), asyncio.get_running_loop().create_future()
     waiting = asyncio.create_task(log.write(held(1), told.set_result))
     await asyncio.sleep(0)

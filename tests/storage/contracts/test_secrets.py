@@ -30,7 +30,9 @@ def variable(name: str) -> StoredSecret:
     return StoredSecret(name, "env", {}, 5)
 
 
-def test_a_secret_is_there_for_whoever_opens_the_store(store: SecretStore, opened: Callable[[], SecretStore]) -> None:
+def test_a_secret_is_there_for_any_process_that_opens_the_store(
+    store: SecretStore, opened: Callable[[], SecretStore]
+) -> None:
     store.set("ST1", 1, variable("B"), "two")
     store.set("ST1", 1, variable("A"), "one")
     header = StoredSecret("C", "header", {"alias": "x"}, 6)

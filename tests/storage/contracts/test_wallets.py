@@ -95,7 +95,7 @@ def test_who_must_be_looked_after_is_found_among_those_who_rest(wallets: WalletR
 # Committing
 
 
-def test_what_was_committed_is_there_whoever_opens_it(wallets: WalletRepository) -> None:
+def test_what_was_committed_is_there_for_any_opener(wallets: WalletRepository) -> None:
     store = wallets.open(ADDRESS)
     store.commit(deposit(store, "pay_1"))
     assert wallets.at_rest(ADDRESS) == store.state, "also while it is open"
