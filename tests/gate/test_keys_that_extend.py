@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from relay_client.settlements import PaymentReport, Presentation
 from tests.gate.gatehouse import House, gatehouse
 from tests.gate.test_spending_keys import SELF_KEY, bearer, key_of, of_sandbox
 
@@ -15,14 +16,23 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         yield made
 
 
-async def test_a_key_extends_its_own_wallet(house: House) -> None:
+async def test_a_key_extends_its_own_wallet(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     who = await house.agent()
     await house.created(who, sats=500)
     before = house.state(who).accounts.deposits
     key = await key_of(house, who, scopes=["extend"])
     offered = await house.ask("POST", "/sandbox/extend", headers=bearer(key["key"]), json={"sats": 300})
     assert offered.status == 402
+    shown: list[Presentation] = []
+    real = house.settlements.present
+
+    async def seen(presentation: Presentation) -> PaymentReport:
+        shown.append(presentation)
+        return await real(presentation)
+
+    monkeypatch.setattr(house.settlements, "present", seen)
     paid = await house.pay("/sandbox/extend", who, house.sbtc(who, 300), {"sats": 300}, headers=bearer(key["key"]))
+    assert [one.holder for one in shown] == [f"{who.address}.api-keys"], "its owner's name stays without losses"
     assert paid.status in (201, 202)
     assert (await house.settled(paid.body["paymentId"])).state == "confirmed"
     await house.until(lambda: house.state(who).accounts.deposits != before)
